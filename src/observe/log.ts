@@ -1,0 +1,46 @@
+/** Logging: one JSON line per event on standard error. Everything passes `redact` before it is written. */
+import pino from 'pino';
+import { redact, redactValue } from './redact.ts';
+
+/** What every part of the program is given to log with. */
+export type Logger = pino.Logger;
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** Makes the process's logger; `level` defaults to info. Writes to `destination` (standard error by default). */
+export function createLogger(
+  options: { level?: LogLevel; destination?: pino.DestinationStream } = {},
+): Logger {
+  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  return pino(
+    {
+      level: options.level ?? 'info',
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: redactFields },
+      serializers: { err: describeError, error: describeError },
+    },
+    destination,
+  );
+}
+
+/** Returns the message of anything thrown, with its causes, redacted. */
+export function errorMessage(error: unknown): string {
+  if (!(error instanceof Error)) return redact(String(error));
+  const cause = error.cause === undefined ? '' : `: ${errorMessage(error.cause)}`;
+  return redact(error.message) + cause;
+}
+
+function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [
+      key,
+      value instanceof Error ? describeError(value) : redactValue({ [key]: value })[key],
+    ]),
+  );
+}
+
+function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: errorMessage(error) };
+  return { type: error.name, message: errorMessage(error), stack: redact(error.stack ?? '') };
+}
