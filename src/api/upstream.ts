@@ -1,0 +1,57 @@
+/** What `spec.upstreamUrl` means: which host is dialled, under which names images refer to it. Pure. */
+
+/** An upstream registry, parsed from `spec.upstreamUrl`. */
+export interface Upstream {
+  readonly scheme: 'https' | 'http';
+  /** The dialled `host[:port]`: `registry-1.docker.io` for every spelling of Docker Hub. IPv6 in brackets. */
+  readonly host: string;
+  /** Put in front of every repository asked of the upstream: `` or `dockerhub-proxy` or `a/b`, without outer slashes. */
+  readonly pathPrefix: string;
+  /** True for Docker Hub: one-segment repositories get `library/`. */
+  readonly dockerHub: boolean;
+  /** The names under which references and runtimes know it (U of the addressing contract), reference name first. */
+  readonly names: readonly string[];
+}
+
+/** Every spelling of Docker Hub that users have written into `upstreamUrl`. */
+const dockerHubHosts = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'hub.docker.io']);
+
+const label = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
+const port = ':[1-9][0-9]{0,4}';
+const ipv6 = '\\[[0-9a-f:.]{2,45}\\]';
+
+/** A host with an optional port; lower case, IPv6 in brackets. The source of the CRD's patterns (no anchors). */
+export const hostPattern = `(${label}(\\.${label})*|${ipv6})(${port})?`;
+/** One or more path segments as the distribution specification allows them in a repository. */
+const segment = '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*';
+export const upstreamUrlPattern = `^(https?://)?${hostPattern}(/${segment})*/?$`;
+export const masqueradeUrlPattern = `^${hostPattern}$`;
+
+/** Takes a value that matches `upstreamUrlPattern` and returns its parts; throws `TypeError` on any other. */
+export function parseUpstream(upstreamUrl: string): Upstream {
+  if (!new RegExp(upstreamUrlPattern).test(upstreamUrl)) {
+    throw new TypeError('upstreamUrl: expected [https://|http://]host[:port][/path]');
+  }
+  const scheme = upstreamUrl.startsWith('http://') ? 'http' : 'https';
+  const [host = '', ...path] = upstreamUrl.replace(/^https?:\/\//, '').split('/');
+  const dockerHub = dockerHubHosts.has(host.replace(/:443$/, ''));
+  return {
+    scheme,
+    host: dockerHub ? 'registry-1.docker.io' : host,
+    pathPrefix: path.filter((part) => part !== '').join('/'),
+    dockerHub,
+    names: dockerHub ? ['docker.io', 'registry-1.docker.io', 'index.docker.io'] : [host],
+  };
+}
+
+/** The masquerade name of the contract when none is given: `mirror-` and the upstream's host. */
+export function defaultMasquerade(upstreamUrl: string): string {
+  return `mirror-${upstreamUrl.replace(/^https?:\/\//, '').replace(/\/.*$/, '')}`;
+}
+
+/** Splits `host[:port]` (IPv6 in brackets) into its parts; the port is undefined where none is given. */
+export function splitHostPort(value: string): { host: string; port?: number } {
+  const match = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(value);
+  const host = match?.[1] ?? value;
+  return match?.[2] === undefined ? { host } : { host, port: Number(match[2]) };
+}
