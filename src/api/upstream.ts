@@ -20,12 +20,13 @@ const label = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
 const port = ':[1-9][0-9]{0,4}';
 const ipv6 = '\\[[0-9a-f:.]{2,45}\\]';
 
-/** A host with an optional port; lower case, IPv6 in brackets. The source of the CRD's patterns (no anchors). */
-export const hostPattern = `(${label}(\\.${label})*|${ipv6})(${port})?`;
+const dnsName = `${label}(\\.${label})*`;
 /** One or more path segments as the distribution specification allows them in a repository. */
 const segment = '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*';
-export const upstreamUrlPattern = `^(https?://)?${hostPattern}(/${segment})*/?$`;
-export const masqueradeUrlPattern = `^${hostPattern}$`;
+/** `[https://|http://]host[:port][/path]`, lower case, IPv6 in brackets; the CRD's pattern. */
+export const upstreamUrlPattern = `^(https?://)?(${dnsName}|${ipv6})(${port})?(/${segment})*/?$`;
+/** `name[:port]`; the CRD's pattern. */
+export const masqueradeUrlPattern = `^${dnsName}(${port})?$`;
 
 /** Takes a value that matches `upstreamUrlPattern` and returns its parts; throws `TypeError` on any other. */
 export function parseUpstream(upstreamUrl: string): Upstream {

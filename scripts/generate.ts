@@ -1,0 +1,7 @@
+/** Writes what is generated and committed: the CRDs. A unit test fails when they are stale. */
+import { writeFile } from 'node:fs/promises';
+import { generatedFiles } from './generated-files.ts';
+
+for (const [file, content] of generatedFiles()) {
+  await writeFile(new URL(`../${file}`, import.meta.url), content);
+}

@@ -1,0 +1,39 @@
+/** Rules over several fields of a RegistryMirror, once as CEL for the API server and once as a predicate for `render` and `standalone`. */
+import { maxNameLength, type RegistryMirrorSpecInput } from './registry-mirror.ts';
+
+/** What a rule may look at. */
+export interface RuleSubject {
+  readonly metadata: { readonly name: string };
+  readonly spec: RegistryMirrorSpecInput;
+}
+
+export interface Rule {
+  /** Where in the schema the CEL rule stands: the whole object, or its spec. */
+  readonly at: 'object' | 'spec';
+  readonly cel: string;
+  readonly message: string;
+  readonly holds: (mirror: RuleSubject) => boolean;
+}
+
+/** All rules of RegistryMirror; a test runs both forms against the same objects on a real API server. */
+export const rules: readonly Rule[] = [
+  {
+    at: 'object',
+    cel: `self.metadata.name.size() <= ${maxNameLength} && !self.metadata.name.contains('.')`,
+    message: `metadata.name: expected a DNS label of at most ${maxNameLength} characters without dots, because names of Services and labels of pods are made from it`,
+    holds: ({ metadata }) => metadata.name.length <= maxNameLength && !metadata.name.includes('.'),
+  },
+  {
+    at: 'spec',
+    cel: "!self.upstreamUrl.startsWith('http://') || !has(self.credentialsSecret)",
+    message:
+      'credentialsSecret: expected none with an http:// upstreamUrl, because credentials are never sent in the clear',
+    holds: ({ spec }) => !spec.upstreamUrl.startsWith('http://') || spec.credentialsSecret === undefined,
+  },
+  {
+    at: 'spec',
+    cel: "!self.upstreamUrl.contains('[') || has(self.masqueradeUrl)",
+    message: 'masqueradeUrl: expected a name, because none can be made from an IPv6 upstreamUrl',
+    holds: ({ spec }) => !spec.upstreamUrl.includes('[') || spec.masqueradeUrl !== undefined,
+  },
+];

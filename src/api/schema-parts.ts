@@ -1,0 +1,83 @@
+/** Building blocks of our kinds' schemas that Kubernetes defines elsewhere. Pure; used by `src/api` only. */
+import * as z from 'zod';
+
+const subdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
+
+/** Kubernetes quantity: `20Gi`, `500m`, `2` (API machinery's grammar, unsigned, without exponents). */
+export const quantityPattern = '^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$';
+
+/** A duration in whole seconds, minutes or hours, as `parseDuration` reads it. */
+export const durationPattern = '^[1-9][0-9]{0,5}(s|m|h)$';
+
+/** Name of another object: an RFC 1123 subdomain. */
+export function objectName(description: string) {
+  return z
+    .string()
+    .max(253)
+    .regex(new RegExp(`^${subdomain}$`))
+    .meta({ description });
+}
+
+/** Name of a storage class; the empty string means "no class" to Kubernetes. */
+export function storageClassName(description: string) {
+  return z
+    .string()
+    .max(253)
+    .regex(new RegExp(`^(${subdomain})?$`))
+    .meta({ description });
+}
+
+/** A quantity given as text or as a whole number. */
+export function quantity(description: string) {
+  return z
+    .union([z.int().nonnegative(), z.string().max(32).regex(new RegExp(quantityPattern))])
+    .meta({ description, pattern: quantityPattern, 'x-kubernetes-int-or-string': true });
+}
+
+/** A duration in `durationPattern`'s form. */
+export function duration(description: string) {
+  return z.string().regex(new RegExp(durationPattern)).meta({ description });
+}
+
+/** `requests` and `limits` of one container. */
+export function resourceRequirements(description: string) {
+  return z
+    .object({
+      requests: z
+        .record(z.string(), quantity('A quantity.'))
+        .optional()
+        .meta({ description: 'What is reserved, by resource name.' }),
+      limits: z
+        .record(z.string(), quantity('A quantity.'))
+        .optional()
+        .meta({ description: 'What may be used at most, by resource name.' }),
+    })
+    .meta({ description });
+}
+
+/** Labels a node must have. */
+export function nodeSelector(description: string) {
+  return z.record(z.string(), z.string().max(63)).meta({ description });
+}
+
+/** Taints that pods of ours tolerate. */
+export function tolerations(description: string) {
+  const toleration = z
+    .object({
+      key: z.string().max(317).optional().meta({ description: 'The taint key; absent matches every key.' }),
+      operator: z.enum(['Exists', 'Equal']).optional().meta({ description: 'Default Equal.' }),
+      value: z.string().max(63).optional().meta({ description: 'The taint value.' }),
+      effect: z
+        .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+        .optional()
+        .meta({ description: 'The taint effect; absent matches every effect.' }),
+      tolerationSeconds: z.int().optional().meta({ description: 'Seconds a NoExecute taint is tolerated.' }),
+    })
+    .meta({ description: 'A toleration as in a pod.' });
+  return z.array(toleration).max(64).meta({ description, 'x-kubernetes-list-type': 'atomic' });
+}
+
+/** An object whose content another API defines; the API server validates it where it is used. */
+export function anyObject(description: string) {
+  return z.looseObject({}).meta({ description, 'x-kubernetes-preserve-unknown-fields': true });
+}

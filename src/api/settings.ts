@@ -1,0 +1,38 @@
+/** What the operator is told by its environment (contract/mirror-operator.md section 4), already parsed. Types only; read by `src/config`. */
+import type { Toleration } from './registry-mirror.ts';
+
+/** How nodes reach a mirror. */
+export type AddressingScheme = 'hostess' | 'services';
+
+/** Settings that hold for every mirror of this operator. */
+export interface OperatorSettings {
+  /** Where all objects are made (`NAMESPACE`). */
+  readonly namespace: string;
+  readonly addressingScheme: AddressingScheme;
+  /** Secret with `tls.crt`, `tls.key`, optionally `ca.crt` for the proxies; undefined: only our own CA and leaves. */
+  readonly certificateSecret?: string;
+  /** ConfigMap with key `ca-certificates.crt`, trusted towards upstreams beside the system's CAs. */
+  readonly caCertificateBundle?: string;
+  readonly imageswapNamespace: string;
+  /** Dialect of the imageswap map: `:` for imageswap 1.4 and later, `::` for 1.5 and later. */
+  readonly imageswapSeparator: ':' | '::';
+  /** Images of the pods we make, `DOCKER_REGISTRY` already applied. */
+  readonly images: {
+    /** Our own image (`OPERATOR_IMAGE`): broker, node agent, and nginx unless `NGINX_IMAGE` names another. */
+    readonly operator: string;
+    readonly nginx: string;
+    /** A foreign mirror-hostess image named by `HOSTESS_DOCKER_IMAGE`; undefined: our own node agent does its work. */
+    readonly hostess?: string;
+  };
+  readonly imagePullSecrets: readonly string[];
+  /** Extra labels of StatefulSet and DaemonSet (`SS_DS_LABELS`). */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Extra labels of their pods (`SS_DS_TEMPLATE_LABELS`); never overrides ours. */
+  readonly templateLabels: Readonly<Record<string, string>>;
+  /** Tolerations of both (`SS_DS_TOLERATIONS`). */
+  readonly tolerations: readonly Toleration[];
+  /** Tolerations of the DaemonSet alone (`DS_TOLERATIONS`). */
+  readonly nodeTolerations: readonly Toleration[];
+  /** True: a credentials Secret must carry the label `k8s.osp.tech/mirror-credentials: "true"`. */
+  readonly requireCredentialsLabel: boolean;
+}

@@ -1,0 +1,146 @@
+/** Validates objects as the API server does with our CRD, with its messages, where there is no API server. Pure. */
+import type * as z from 'zod';
+import { apiVersion, kind, type RegistryMirror, registryMirrorSchema } from './registry-mirror.ts';
+import { type RuleSubject, rules } from './rules.ts';
+
+/** One fault: the field's path (`spec.upstreamUrl`, `spec.tolerations[0].effect`) and the API server's words for it. */
+export interface Fault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+export type Validated = { readonly mirror: RegistryMirror } | { readonly faults: readonly Fault[] };
+
+const nameShape = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** Takes a parsed YAML or JSON object and returns the mirror with defaults, or every fault; unknown fields are faults, as with kubectl. */
+export function validateRegistryMirror(object: unknown): Validated {
+  const faults = [...headFaults(object)];
+  const parsed = registryMirrorSchema.safeParse(object, { reportInput: true });
+  if (!parsed.success) faults.push(...parsed.error.issues.map(schemaFault));
+  faults.push(...unknownFields(object));
+  if (faults.length > 0 || !parsed.success) return { faults };
+  const subject = object as RuleSubject;
+  const broken = rules.filter((rule) => !rule.holds(subject)).map(ruleFault);
+  if (broken.length > 0) return { faults: broken };
+  return { mirror: { ...(object as RegistryMirror), ...parsed.data } as RegistryMirror };
+}
+
+/** `spec.tolerations[0].effect` from its steps. */
+export function fieldPath(path: readonly (string | number)[]): string {
+  return path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+function headFaults(object: unknown): Fault[] {
+  if (!isRecord(object)) return [{ path: [], message: 'expected an object' }];
+  const faults: Fault[] = [];
+  if (object['apiVersion'] !== apiVersion)
+    faults.push(expected(['apiVersion'], apiVersion, object['apiVersion']));
+  if (object['kind'] !== kind) faults.push(expected(['kind'], kind, object['kind']));
+  const name = isRecord(object['metadata']) ? object['metadata']['name'] : undefined;
+  if (typeof name !== 'string') faults.push({ path: ['metadata', 'name'], message: 'Required value' });
+  else if (!nameShape.test(name))
+    faults.push(invalid(['metadata', 'name'], name, 'a lowercase RFC 1123 subdomain is expected'));
+  return faults;
+}
+
+function expected(path: string[], value: string, got: unknown): Fault {
+  return invalid(path, got, `expected ${value}`);
+}
+
+function ruleFault(rule: (typeof rules)[number]): Fault {
+  return { path: rule.at === 'spec' ? ['spec'] : [], message: `Invalid value: ${rule.message}` };
+}
+
+function invalid(path: readonly (string | number)[], got: unknown, why: string): Fault {
+  return { path, message: `Invalid value: ${JSON.stringify(got) ?? 'null'}: ${why}` };
+}
+
+/** Puts a zod issue into the words of the API server's structural validation. */
+function schemaFault(issue: z.core.$ZodIssue): Fault {
+  const path = issue.path as (string | number)[];
+  const field = fieldPath(path);
+  const got = issue.input;
+  if (got === undefined) return { path, message: 'Required value' };
+  if (issue.code === 'invalid_type') {
+    return invalid(
+      path,
+      typeName(got),
+      `${field} in body must be of type ${issue.expected === 'int' ? 'integer' : issue.expected === 'record' ? 'object' : issue.expected}: ${JSON.stringify(typeName(got))}`,
+    );
+  }
+  if (issue.code === 'invalid_value') {
+    return {
+      path,
+      message: `Unsupported value: ${JSON.stringify(got)}: supported values: ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`,
+    };
+  }
+  if (issue.code === 'invalid_format' && 'pattern' in issue)
+    return invalid(path, got, `${field} in body should match '${patternText(issue.pattern)}'`);
+  if (issue.code === 'too_big' && issue.origin === 'string')
+    return { path, message: `Too long: may not be more than ${issue.maximum} bytes` };
+  if (issue.code === 'too_big' && issue.origin === 'array')
+    return {
+      path,
+      message: `Too many: ${(got as unknown[]).length}: must have at most ${issue.maximum} items`,
+    };
+  if (issue.code === 'too_big')
+    return invalid(path, got, `${field} in body should be less than or equal to ${issue.maximum}`);
+  if (issue.code === 'too_small' && issue.origin === 'string')
+    return invalid(path, got, `${field} in body should be at least ${issue.minimum} chars long`);
+  if (issue.code === 'too_small')
+    return invalid(path, got, `${field} in body should be greater than or equal to ${issue.minimum}`);
+  return invalid(path, got, `${field} in body must be a quantity such as 500m, 2 or 20Gi`);
+}
+
+/** zod keeps the pattern as `/…/` text; the API server prints it as it stands in the CRD. */
+function patternText(pattern: string | undefined): string {
+  return (pattern ?? '').replace(/^\/|\/[a-z]*$/g, '').replaceAll('\\/', '/');
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  return typeof value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** What of the schema's shape `unknownFields` needs to see. */
+interface Shape {
+  readonly type?: string;
+  readonly innerType?: { def: Shape };
+  readonly shape?: Record<string, { def: Shape }>;
+  readonly catchall?: unknown;
+  readonly element?: { def: Shape };
+}
+
+function unknownFields(object: unknown): Fault[] {
+  if (!isRecord(object)) return [];
+  const known = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
+  const top = Object.keys(object).filter((key) => !known.has(key));
+  const schema = registryMirrorSchema.shape.spec.def as unknown as Shape;
+  return [...top.map((key) => unknownField([key])), ...unknownBelow(object['spec'], schema, ['spec'])];
+}
+
+function unknownField(path: (string | number)[]): Fault {
+  return { path, message: `strict decoding error: unknown field "${fieldPath(path)}"` };
+}
+
+function unknownBelow(value: unknown, schema: Shape, path: (string | number)[]): Fault[] {
+  if (schema.innerType) return unknownBelow(value, schema.innerType.def, path);
+  const { element, shape } = schema;
+  if (element && Array.isArray(value))
+    return value.flatMap((item, at) => unknownBelow(item, element.def, [...path, at]));
+  if (!shape || !isRecord(value) || schema.catchall !== undefined) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const field = shape[key];
+    return field ? unknownBelow(inner, field.def, [...path, key]) : [unknownField([...path, key])];
+  });
+}
