@@ -1,0 +1,341 @@
+/**
+ * The API client: JSON in and out, nothing dropped, every failure thrown. May be imported by operator/, admission/ and
+ * cli/; this folder knows nothing of mirrors.
+ */
+import type { Logger } from '../observe/log.ts';
+import type { Connection } from './connection.ts';
+import { ApiError } from './errors.ts';
+import type { KubeObject, ObjectKey } from './object.ts';
+import { apiVersionOf, type ResourceType, resourcePath } from './resource-type.ts';
+import { type RequestRecord, Transport, type TransportRequest } from './transport.ts';
+import { readWatch, type WatchEvent } from './watch-stream.ts';
+
+export type { RequestRecord } from './transport.ts';
+export type { WatchEvent } from './watch-stream.ts';
+
+/** Every method waits for the network and takes a signal. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+}
+
+/** Which objects of a type; without `namespace` all of them. */
+export interface Selection {
+  namespace?: string | undefined;
+  labelSelector?: string | undefined;
+  fieldSelector?: string | undefined;
+}
+
+export interface ListOptions extends CallOptions, Selection {
+  limit?: number;
+  continue?: string;
+  resourceVersion?: string;
+}
+
+/** A page, or all, of a list; `resourceVersion` is where a watch goes on from. */
+export interface ObjectList<T extends KubeObject = KubeObject> {
+  items: T[];
+  resourceVersion: string;
+  continue?: string;
+}
+
+export interface WatchOptions extends CallOptions, Selection {
+  resourceVersion?: string | undefined;
+  /** The server ends the watch after so long. */
+  timeoutSeconds?: number;
+  allowBookmarks?: boolean;
+  /** Milliseconds without a byte after which the stream is given up; 0 (default): never. */
+  silenceMs?: number;
+}
+
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+export interface WriteOptions extends CallOptions {
+  fieldManager?: string;
+  dryRun?: boolean;
+  fieldValidation?: FieldValidation;
+  subresource?: string;
+}
+
+export interface ApplyOptions extends WriteOptions {
+  fieldManager: string;
+  /** Take over fields that other managers own; without it that is a `conflict`. */
+  force?: boolean;
+}
+
+export interface PatchOptions extends WriteOptions {
+  /** `json` is RFC 6902 (an array of operations), `merge` RFC 7386. */
+  contentType: 'json' | 'merge';
+}
+
+export interface DeleteOptions extends CallOptions {
+  propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  preconditions?: { uid?: string; resourceVersion?: string };
+  dryRun?: boolean;
+}
+
+export interface RawOptions extends CallOptions {
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: unknown;
+  contentType?: string;
+}
+
+/** Methods throw `ApiError` for an answer that is no success, `ConnectionError` for none, the signal's reason on abort. */
+export interface KubeClient {
+  get<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    key: ObjectKey,
+    options?: CallOptions,
+  ): Promise<T>;
+  /** `undefined` only for a 404; a failed read is never taken for absence. */
+  getOrUndefined<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    key: ObjectKey,
+    options?: CallOptions,
+  ): Promise<T | undefined>;
+  /** One page. Items get the apiVersion and kind that lists leave out. */
+  list<T extends KubeObject = KubeObject>(type: ResourceType, options?: ListOptions): Promise<ObjectList<T>>;
+  /** All pages of 500; starts again unpaged when the continue token expires in between. */
+  listAll<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    options?: CallOptions & Selection,
+  ): Promise<ObjectList<T>>;
+  create<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    options?: WriteOptions,
+  ): Promise<T>;
+  /** Server-side apply: creates or changes exactly the given fields. `object` must not carry managedFields. */
+  apply<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    options: ApplyOptions,
+  ): Promise<T>;
+  patch<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    key: ObjectKey,
+    patch: unknown,
+    options: PatchOptions,
+  ): Promise<T>;
+  /** Replaces; refused with `conflict` when `metadata.resourceVersion` is given and stale. */
+  update<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    options?: WriteOptions,
+  ): Promise<T>;
+  /** Returns false if the object was not there (success all the same). */
+  delete(type: ResourceType, key: ObjectKey, options?: DeleteOptions): Promise<boolean>;
+  /** Events until the server ends the watch; an `ERROR` event carries a Status. Throws on a broken line or connection. */
+  watch<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    options?: WatchOptions,
+  ): AsyncIterable<WatchEvent<T>>;
+  /** Anything else of the API (`/version`, a review, discovery); returns the parsed body. */
+  request(method: string, path: string, options?: RawOptions): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export interface ClientOptions {
+  userAgent: string;
+  /** Told the warnings the API server sends along, each once. */
+  logger?: Logger;
+  onRequest?: (record: RequestRecord) => void;
+}
+
+const pageSize = 500;
+const patchTypes = {
+  json: 'application/json-patch+json',
+  merge: 'application/merge-patch+json',
+} as const;
+
+/** Makes a client; it opens no connection before the first request. */
+export function createClient(connection: Connection, options: ClientOptions): KubeClient {
+  return new HttpKubeClient(new Transport(connection, options));
+}
+
+class HttpKubeClient implements KubeClient {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  get<T extends KubeObject>(type: ResourceType, key: ObjectKey, options: CallOptions = {}): Promise<T> {
+    return this.#object<T>({
+      method: 'GET',
+      verb: 'get',
+      path: resourcePath(type, key),
+      signal: options.signal,
+    });
+  }
+
+  async getOrUndefined<T extends KubeObject>(
+    type: ResourceType,
+    key: ObjectKey,
+    options: CallOptions = {},
+  ): Promise<T | undefined> {
+    try {
+      return await this.get<T>(type, key, options);
+    } catch (error) {
+      if (error instanceof ApiError && error.notFound) return undefined;
+      throw error;
+    }
+  }
+
+  async list<T extends KubeObject>(type: ResourceType, options: ListOptions = {}): Promise<ObjectList<T>> {
+    const { limit, continue: token, resourceVersion, signal } = options;
+    const query = { ...selectors(options), limit, continue: token, resourceVersion };
+    const path = collectionPath(type, options);
+    return toList<T>(type, await this.#transport.json({ method: 'GET', verb: 'list', path, query, signal }));
+  }
+
+  async listAll<T extends KubeObject>(
+    type: ResourceType,
+    options: CallOptions & Selection = {},
+  ): Promise<ObjectList<T>> {
+    const items: T[] = [];
+    let page = await this.list<T>(type, { ...options, limit: pageSize });
+    items.push(...page.items);
+    while (page.continue !== undefined) {
+      try {
+        page = await this.list<T>(type, { ...options, limit: pageSize, continue: page.continue });
+      } catch (error) {
+        if (error instanceof ApiError && error.gone) return this.list<T>(type, options);
+        throw error;
+      }
+      items.push(...page.items);
+    }
+    return { items, resourceVersion: page.resourceVersion };
+  }
+
+  create<T extends KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const { namespace, name } = object.metadata;
+    const path =
+      options.subresource === undefined
+        ? resourcePath(type, namespace === undefined ? {} : { namespace })
+        : resourcePath(type, keyFrom(namespace, name), options.subresource);
+    return this.#write<T>('POST', 'create', path, object, options);
+  }
+
+  apply<T extends KubeObject>(type: ResourceType, object: KubeObject, options: ApplyOptions): Promise<T> {
+    const { namespace, name } = object.metadata;
+    const path = resourcePath(type, keyFrom(namespace, name), options.subresource);
+    const contentType = 'application/apply-patch+yaml';
+    return this.#write<T>('PATCH', 'apply', path, object, options, contentType, { force: options.force });
+  }
+
+  patch<T extends KubeObject>(
+    type: ResourceType,
+    key: ObjectKey,
+    patch: unknown,
+    options: PatchOptions,
+  ): Promise<T> {
+    const path = resourcePath(type, key, options.subresource);
+    return this.#write<T>('PATCH', 'patch', path, patch, options, patchTypes[options.contentType]);
+  }
+
+  update<T extends KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const { namespace, name } = object.metadata;
+    const path = resourcePath(type, keyFrom(namespace, name), options.subresource);
+    return this.#write<T>('PUT', 'update', path, object, options);
+  }
+
+  async delete(type: ResourceType, key: ObjectKey, options: DeleteOptions = {}): Promise<boolean> {
+    const { propagationPolicy, preconditions, dryRun, signal } = options;
+    const body = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      propagationPolicy,
+      preconditions,
+      ...(dryRun === true ? { dryRun: ['All'] } : {}),
+    });
+    try {
+      const path = resourcePath(type, key);
+      await this.#transport.json({ method: 'DELETE', verb: 'delete', path, body, signal });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.notFound) return false;
+      throw error;
+    }
+  }
+
+  watch<T extends KubeObject>(type: ResourceType, options: WatchOptions = {}): AsyncIterable<WatchEvent<T>> {
+    const { resourceVersion, timeoutSeconds, allowBookmarks, silenceMs = 0, signal } = options;
+    const query = {
+      ...selectors(options),
+      watch: true,
+      resourceVersion,
+      timeoutSeconds,
+      ...(allowBookmarks === true ? { allowWatchBookmarks: true } : {}),
+    };
+    const path = collectionPath(type, options);
+    return readWatch<T>(this.#transport, { method: 'GET', verb: 'watch', path, query, signal, silenceMs });
+  }
+
+  request(method: string, path: string, options: RawOptions = {}): Promise<unknown> {
+    const { query, body, contentType, signal } = options;
+    return this.#transport.json({
+      method,
+      verb: 'raw',
+      path,
+      query,
+      contentType,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  #write<T extends KubeObject>(
+    method: string,
+    verb: string,
+    path: string,
+    body: unknown,
+    options: WriteOptions,
+    contentType?: string,
+    extra: Record<string, boolean | undefined> = {},
+  ): Promise<T> {
+    const { fieldManager, fieldValidation, dryRun, signal } = options;
+    const query = { fieldManager, fieldValidation, ...(dryRun === true ? { dryRun: 'All' } : {}), ...extra };
+    return this.#object<T>({ method, verb, path, query, contentType, signal, body: JSON.stringify(body) });
+  }
+
+  async #object<T extends KubeObject>(request: TransportRequest): Promise<T> {
+    return (await this.#transport.json(request)) as T;
+  }
+}
+
+function selectors({ labelSelector, fieldSelector }: Selection) {
+  return { labelSelector, fieldSelector };
+}
+
+function collectionPath(type: ResourceType, { namespace }: Selection): string {
+  return resourcePath(type, namespace === undefined ? {} : { namespace });
+}
+
+function keyFrom(namespace: string | undefined, name: string): ObjectKey {
+  return namespace === undefined ? { name } : { namespace, name };
+}
+
+function toList<T extends KubeObject>(type: ResourceType, body: unknown): ObjectList<T> {
+  const { items, metadata } = body as {
+    items: T[] | null;
+    metadata: { resourceVersion?: string; continue?: string };
+  };
+  const named = (items ?? []).map((item) => ({ ...item, apiVersion: apiVersionOf(type), kind: type.kind }));
+  return {
+    items: named,
+    resourceVersion: metadata.resourceVersion ?? '',
+    ...(metadata.continue ? { continue: metadata.continue } : {}),
+  };
+}

@@ -1,0 +1,226 @@
+/** HTTP towards one API server: one undici agent, credentials, timeouts, errors with the verb and path in them. */
+import { Agent, buildConnector, type Dispatcher } from 'undici';
+import type { Logger } from '../observe/log.ts';
+import { redact } from '../observe/redact.ts';
+import type { Connection, TlsOptions } from './connection.ts';
+import { ApiError, answerToError, ConnectionError } from './errors.ts';
+
+/** What happened to one HTTP request; `status` is 0 when there was no answer. For metrics and benchmarks. */
+export interface RequestRecord {
+  method: string;
+  /** The API's verb: get, list, watch, create, update, patch, apply, delete, or `raw`. */
+  verb: string;
+  path: string;
+  status: number;
+  /** Until the answer's headers. */
+  ms: number;
+}
+
+/** One request; `path` starts with a slash and has no query. */
+export interface TransportRequest {
+  method: string;
+  verb: string;
+  path: string;
+  query?: Record<string, string | number | boolean | undefined> | undefined;
+  body?: string | undefined;
+  contentType?: string | undefined;
+  signal?: AbortSignal | undefined;
+  /** Milliseconds without a byte of the body after which the answer is given up. */
+  silenceMs?: number | undefined;
+}
+
+export interface TransportOptions {
+  userAgent: string;
+  logger?: Logger;
+  onRequest?: (record: RequestRecord) => void;
+}
+
+const connectMs = 5_000;
+const headersMs = 30_000;
+/** A body that has begun comes at once, except a watch's, which names its own. */
+const bodyMs = 30_000;
+/** Below the API server's 90 s, so that we never send on a connection it is just closing. */
+const idleConnectionMs = 60_000;
+/** With Node's ten probes a second apart a dead peer is noticed after 40 s. */
+const tcpKeepAliveMs = 30_000;
+const longestWarning = 500;
+const mostWarnings = 100;
+
+/** Sends requests and tells success from failure; used by the client only. */
+export class Transport {
+  readonly #connection: Connection;
+  readonly #options: TransportOptions;
+  readonly #agent: Agent;
+  readonly #origin: string;
+  readonly #basePath: string;
+  readonly #warned = new Set<string>();
+
+  constructor(connection: Connection, options: TransportOptions) {
+    const url = new URL(connection.url);
+    this.#connection = connection;
+    this.#options = options;
+    this.#origin = url.origin;
+    this.#basePath = url.pathname.replace(/\/+$/, '');
+    this.#agent = new Agent({
+      // One stream lost must not be all streams lost, and HTTP/1.1 costs less here; a watch holds a connection.
+      allowH2: false,
+      pipelining: 1,
+      headersTimeout: headersMs,
+      bodyTimeout: bodyMs,
+      keepAliveTimeout: idleConnectionMs,
+      keepAliveMaxTimeout: idleConnectionMs,
+      connect: rotatingConnector(connection),
+    });
+  }
+
+  /** Resolves with the answer if it is a 2xx; its body must be read or destroyed. A 401 is tried once more with fresh credentials. */
+  async send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+    const sent = await this.#authorization(request);
+    const first = await this.#attempt(request, sent);
+    if (first.statusCode !== 401) return this.#successful(request, first);
+    await first.body.dump();
+    const renewed = await this.#authorization(request, true);
+    return this.#successful(request, await this.#attempt(request, renewed));
+  }
+
+  /** Like `send`, with the body parsed as JSON. */
+  async json(request: TransportRequest): Promise<unknown> {
+    const response = await this.send(request);
+    const text = await this.#text(request, response);
+    try {
+      return JSON.parse(text);
+    } catch {
+      // The parser's message quotes the text, which may be a Secret.
+      throw new ConnectionError(describe(request), 'the answer is not JSON');
+    }
+  }
+
+  /** Ends every request and connection. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #authorization(request: TransportRequest, fresh = false): Promise<string | undefined> {
+    try {
+      return await this.#connection.authorization({ fresh });
+    } catch (cause) {
+      throw new ConnectionError(describe(request), 'no credentials', { cause });
+    }
+  }
+
+  async #attempt(
+    request: TransportRequest,
+    authorization: string | undefined,
+  ): Promise<Dispatcher.ResponseData> {
+    const started = performance.now();
+    let status = 0;
+    try {
+      const response = await this.#agent.request(this.#dispatch(request, authorization));
+      status = response.statusCode;
+      this.#showWarning(request, response.headers['warning']);
+      return response;
+    } catch (cause) {
+      throw toConnectionError(request, cause);
+    } finally {
+      const { method, verb, path } = request;
+      this.#options.onRequest?.({ method, verb, path, status, ms: performance.now() - started });
+    }
+  }
+
+  #dispatch(request: TransportRequest, authorization: string | undefined) {
+    const { method, body, signal, silenceMs, contentType = 'application/json' } = request;
+    return {
+      origin: this.#origin,
+      path: this.#basePath + request.path + queryString(request.query),
+      method: method as Dispatcher.HttpMethod,
+      headers: {
+        accept: 'application/json',
+        'user-agent': this.#options.userAgent,
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(body === undefined ? {} : { 'content-type': contentType }),
+      },
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+      ...(silenceMs === undefined ? {} : { bodyTimeout: silenceMs }),
+    };
+  }
+
+  /** RFC 9111 `299 - "text"`: deprecated versions, unknown fields, Pod Security. */
+  #showWarning(request: TransportRequest, header: string | string[] | undefined): void {
+    if (header === undefined) return;
+    const warning = redact(String(header)).slice(0, longestWarning);
+    if (this.#warned.has(warning) || this.#warned.size >= mostWarnings) return;
+    this.#warned.add(warning);
+    this.#options.logger?.warn({ path: request.path, warning }, 'The API server warned');
+  }
+
+  async #successful(
+    request: TransportRequest,
+    response: Dispatcher.ResponseData,
+  ): Promise<Dispatcher.ResponseData> {
+    const { statusCode, headers } = response;
+    if (statusCode >= 200 && statusCode < 300) return response;
+    const text = await this.#text(request, response);
+    const retryAfter = headers['retry-after'];
+    throw answerToError(
+      describe(request),
+      statusCode,
+      text,
+      Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
+    );
+  }
+
+  async #text(request: TransportRequest, response: Dispatcher.ResponseData): Promise<string> {
+    try {
+      return await response.body.text();
+    } catch (cause) {
+      throw toConnectionError(request, cause);
+    }
+  }
+}
+
+/** Returns what to throw for a failure below HTTP: the abort's own reason if we aborted, else a ConnectionError. */
+export function toConnectionError(request: TransportRequest, cause: unknown): unknown {
+  if (request.signal?.aborted === true) return request.signal.reason;
+  if (cause instanceof ApiError || cause instanceof ConnectionError) return cause;
+  const code = cause instanceof Error && 'code' in cause ? `${String(cause.code)} ` : '';
+  return new ConnectionError(describe(request), code + (cause instanceof Error ? cause.message : 'failed'), {
+    cause,
+  });
+}
+
+/** Names a request in messages; queries are left out because continue tokens are long. */
+export function describe(request: { method: string; path: string }): string {
+  return `${request.method} ${request.path}`;
+}
+
+function queryString(query: TransportRequest['query']): string {
+  const entries = Object.entries(query ?? {}).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
+  return entries.length === 0 ? '' : `?${new URLSearchParams(entries)}`;
+}
+
+/** Asks for the TLS settings with each new connection; a connector is kept while they are the same object. */
+function rotatingConnector(connection: Connection): buildConnector.connector {
+  let made: { tls: TlsOptions; connect: buildConnector.connector } | undefined;
+  return (options, callback) => {
+    connection.tls().then(
+      (tls) => {
+        if (made?.tls !== tls) made = { tls, connect: buildConnector(connectorOptions(tls)) };
+        made.connect(options, callback);
+      },
+      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
+    );
+  };
+}
+
+function connectorOptions(tls: TlsOptions): buildConnector.BuildOptions {
+  return {
+    ...tls,
+    allowH2: false,
+    timeout: connectMs,
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
+  };
+}
