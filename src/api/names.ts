@@ -1,0 +1,80 @@
+/** Names, labels and marks of everything made for a mirror (contract/mirror-operator.md section 2). Pure; anybody may import it. */
+import { group } from './registry-mirror.ts';
+
+/** Owner of our fields in server-side apply. */
+export const fieldManager = 'registry-mirror-operator';
+
+/** Keeps a mirror until what was done to the nodes is undone. */
+export const finalizer = `${group}/undo-nodes`;
+
+/** The operator's own CA: certificate, key and, while it rotates, the next pair. One for all mirrors. */
+export const caSecretName = 'registry-mirror-ca';
+
+/** The ConfigMap imageswap reads, and the one key of it that is ours. */
+export const imageswapConfigMap = { name: 'imageswap-maps', key: 'maps' } as const;
+
+/** cert-manager's Issuer that services mode uses when it exists in `NAMESPACE`. */
+export const issuerName = 'mirror-operator-issuer';
+
+/** ServiceAccount of the node agents; made by `deploy/`, it needs no permission. */
+export const nodeServiceAccount = 'mirror-hostess';
+
+/** Label a credentials Secret must carry when `REQUIRE_CREDENTIALS_LABEL` is set. */
+export const credentialsLabel = { key: `${group}/mirror-credentials`, value: 'true' } as const;
+
+/** Label that tells cache pods from node agents; both carry `selectorLabels`. */
+export const componentLabel = 'component';
+export const components = { cache: 'registry', nodes: 'hostess-certificate' } as const;
+
+/** Annotation of the node agents' pods: `wire` or `restore`. */
+export const nodeModeAnnotation = `${group}/node-mode`;
+
+/** Names of the objects made for one mirror; unique per kind in `NAMESPACE`. */
+export interface ObjectNames {
+  readonly service: string;
+  readonly headlessService: string;
+  readonly statefulSet: string;
+  readonly daemonSet: string;
+  /** Configuration of nginx and broker and the trust bundle; no private key. */
+  readonly configSecret: string;
+  /** Certificate and key made by our own CA. */
+  readonly leafSecret: string;
+  /** cert-manager's Certificate and the Secret cert-manager writes for it; never written by us. */
+  readonly certificate: string;
+  readonly certificateSecret: string;
+}
+
+/** Returns the names of all objects of the mirror `name`. */
+export function objectNames(name: string): ObjectNames {
+  const base = `registry-mirror-${name}`;
+  return {
+    service: base,
+    headlessService: `${base}-headless`,
+    statefulSet: base,
+    daemonSet: `${base}-utils`,
+    configSecret: `${base}-secret`,
+    leafSecret: `${base}-leaf`,
+    certificate: base,
+    certificateSecret: `${base}-tls`,
+  };
+}
+
+/** The two labels of every object of a mirror, the mirror itself included; immutable selector of its workloads. */
+export function selectorLabels(name: string): { app: 'docker-registry'; mirror: string } {
+  return { app: 'docker-registry', mirror: name };
+}
+
+/** `app=docker-registry,mirror=<name>` for list requests and the scale subresource; with a component only its pods. */
+export function labelSelector(name: string, component?: 'registry' | 'hostess-certificate'): string {
+  const labels = { ...selectorLabels(name), ...(component && { [componentLabel]: component }) };
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+/** DNS names under which the mirror's Service is known in the cluster, shortest first; SANs of the leaf. */
+export function serviceDnsNames(name: string, namespace: string): string[] {
+  const { service } = objectNames(name);
+  const qualified = `${service}.${namespace}`;
+  return [service, qualified, `${qualified}.svc`, `${qualified}.svc.cluster.local`];
+}
