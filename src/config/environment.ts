@@ -1,0 +1,50 @@
+/** The only place that may see `process.env`; small readers shared by the environments of all commands. */
+import type { LogLevel } from '../observe/log.ts';
+import type { Problems } from './problems.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** This process's environment. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
+/** The trimmed value of a variable; undefined when unset or empty. */
+export function text(env: Environment, name: string): string | undefined {
+  const value = env[name]?.trim();
+  return value === '' ? undefined : value;
+}
+
+/** One of `values`, `fallback` when unset; anything else is a fault. */
+export function oneOf<const T extends string>(
+  env: Environment,
+  name: string,
+  values: readonly T[],
+  fallback: T,
+  problems: Problems,
+): T {
+  const value = text(env, name) ?? fallback;
+  const found = values.find((candidate) => candidate === value);
+  if (found === undefined) problems.add(name, `one of ${values.join(', ')}`, value);
+  return found ?? fallback;
+}
+
+/** Python's names beside ours, because the seeds' manifests carry them. */
+const levels: Record<string, LogLevel> = {
+  trace: 'trace',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  warning: 'warn',
+  error: 'error',
+  critical: 'error',
+  silent: 'silent',
+};
+
+/** `LOG_LEVEL` in any case, Python's names included; info when unset. */
+export function readLogLevel(env: Environment, problems: Problems): LogLevel {
+  const value = text(env, 'LOG_LEVEL') ?? 'info';
+  const level = levels[value.toLowerCase()];
+  if (level === undefined) problems.add('LOG_LEVEL', `one of ${Object.keys(levels).join(', ')}`, value);
+  return level ?? 'info';
+}
