@@ -1,49 +1,93 @@
 /**
- * The one place that knows handlebars: prints a file of `templates/` for a view. Used by `src/cache` and `src/resources`.
- * Templates only loop and print; every value goes through `{{json x}}` (YAML) or `{{nginx x}}` (nginx.conf).
+ * The one way from a view (typed data) to text: `templates/<name>.hbs` in handlebars' strict mode.
+ * Used by `src/cache` and `src/resources`; nothing else may import handlebars.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Handlebars from 'handlebars';
 
-const folder = join(import.meta.dirname, '../../templates');
-
-/** What may stand unquoted in nginx.conf: nothing that ends a word, opens a block, a string, a comment or a variable. */
-const nginxWord = /^[A-Za-z0-9_./:@[\]+=,-]+$/;
-
-const engine = Handlebars.create();
-engine.registerHelper('json', json);
-engine.registerHelper('nginx', nginx);
-
-const knownHelpers = { json: true, nginx: true };
+/** The same folder seen from `src/cache` and from `dist/cache`. */
+const templates = fileURLToPath(new URL('../../templates', import.meta.url));
+const partials = join(templates, 'partials');
+const handlebars = createHandlebars();
 const compiled = new Map<string, HandlebarsTemplateDelegate>();
 
-/** Takes a template's file name without `.hbs` and its view; returns the text. Throws on every missing or undefined value. */
+/**
+ * Renders `templates/<name>.hbs`. Throws when the template uses a value the view does not give, or one that
+ * its helper refuses: `json` prints JSON (which is YAML too), `nginx` one word of an nginx configuration.
+ */
 export function renderTemplate(name: string, view: object): string {
-  let template = compiled.get(name);
-  if (!template) {
-    const source = readFileSync(join(folder, `${name}.hbs`), 'utf8');
-    template = engine.compile(source, { strict: true, noEscape: true, knownHelpers, knownHelpersOnly: true });
-    compiled.set(name, template);
-  }
+  const template = compiled.get(name) ?? compile(name);
+  compiled.set(name, template);
   return template(view);
 }
 
-/** A value as JSON in ASCII: JSON is YAML, but YAML readers refuse some characters that JSON leaves as they are. */
-function json(value: unknown): string {
-  const text = JSON.stringify(value);
-  if (text === undefined) throw new TypeError('Template printed a value that is undefined');
-  return text.replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+/** The text of `templates/<name>.hbs`; for tests that compare the paths a template uses with its view. */
+export function templateSource(name: string): string {
+  return readFileSync(join(templates, `${name}.hbs`), 'utf8');
 }
 
-/** A value as one word of nginx.conf. */
-function nginx(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : value;
-  if (typeof text !== 'string')
-    throw new TypeError('Template printed a value that is no word for nginx.conf');
-  if (!nginxWord.test(text)) throw new TypeError(`Not a word for nginx.conf: ${JSON.stringify(text)}`);
-  return text;
+/** JSON that is also YAML: what YAML takes for a line break or refuses in a double-quoted text is escaped. */
+export function jsonText(value: unknown): string {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError('json: the value is undefined');
+  return text.replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, escapeUnit);
+}
+
+/** One word of an nginx configuration, quoted where needed. Throws on what no quoting makes safe. */
+export function nginxWord(value: unknown): string {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
+  if (typeof value !== 'string' || value === '')
+    throw new TypeError('nginx: expected a text or whole number');
+  if (/^[A-Za-z0-9._:/@%+,=*|[\]-]+$/.test(value)) return value;
+  // Inside double quotes a dollar starts a variable and cannot be escaped; a backslash changes meaning.
+  if (/["'\\$\p{Cc}\u2028\u2029]/u.test(value)) {
+    throw new TypeError(`nginx: ${JSON.stringify(value)} holds a character that cannot be quoted`);
+  }
+  return `"${value}"`;
+}
+
+function createHandlebars(): typeof Handlebars {
+  const instance = Handlebars.create();
+  const { each, if: when, unless } = instance.helpers;
+  instance.registerHelper('json', (value: unknown) => jsonText(value));
+  instance.registerHelper('nginx', (value: unknown) => nginxWord(value));
+  // Handlebars' own treat a misspelt name as an empty list and as false.
+  instance.registerHelper('each', defined(each));
+  instance.registerHelper('if', defined(when));
+  instance.registerHelper('unless', defined(unless));
+  for (const file of partialFiles()) {
+    instance.registerPartial(basename(file, '.hbs'), readFileSync(join(partials, file), 'utf8'));
+  }
+  return instance;
+}
+
+function defined(helper: Handlebars.HelperDelegate | undefined): Handlebars.HelperDelegate {
+  return function (this: unknown, value: unknown, options: unknown) {
+    if (value === undefined) throw new TypeError('template: a block was given undefined');
+    return helper?.call(this, value, options);
+  };
+}
+
+function compile(name: string): HandlebarsTemplateDelegate {
+  return handlebars.compile(templateSource(name), {
+    strict: true,
+    noEscape: true,
+    knownHelpersOnly: true,
+    knownHelpers: { json: true, nginx: true },
+  });
+}
+
+function partialFiles(): string[] {
+  try {
+    return readdirSync(partials).filter((file) => file.endsWith('.hbs'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function escapeUnit(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
