@@ -48,3 +48,22 @@ export function readLogLevel(env: Environment, problems: Problems): LogLevel {
   if (level === undefined) problems.add('LOG_LEVEL', `one of ${Object.keys(levels).join(', ')}`, value);
   return level ?? 'info';
 }
+
+/** The name of a namespace; undefined when unset. */
+export function namespaceOf(env: Environment, name: string, problems: Problems): string | undefined {
+  return matching(env, name, /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'a namespace name', problems);
+}
+
+/** A value of a given form; undefined when unset, a fault when it has another form. */
+export function matching(
+  env: Environment,
+  name: string,
+  pattern: RegExp,
+  expected: string,
+  problems: Problems,
+): string | undefined {
+  const value = text(env, name);
+  if (value !== undefined && (!pattern.test(value) || value.length > 253))
+    problems.add(name, expected, value);
+  return value;
+}

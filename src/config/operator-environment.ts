@@ -3,9 +3,10 @@ import type { Toleration } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import { isImageReference, isRegistryHost, withDomain } from '../image/domain.ts';
 import type { LogLevel } from '../observe/log.ts';
-import { type Environment, oneOf, readLogLevel, text } from './environment.ts';
+import { type Environment, matching, oneOf, readLogLevel, text } from './environment.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
 import { parseLiteral } from './literal.ts';
+import { readMapPart } from './map-environment.ts';
 import { Problems } from './problems.ts';
 
 /** Everything the operator's process is told from outside. */
@@ -26,7 +27,6 @@ export interface OperatorEnvironment {
 /** Used outside a cluster where nothing names our image. */
 export const fallbackImage = 'registry-mirror-operator:0.1.0';
 
-const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const labelKey = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
@@ -67,15 +67,14 @@ function readSettings(
   problems: Problems,
   notices: string[],
 ): OperatorSettings {
-  const namespace = named(env, 'NAMESPACE', dnsLabel, 'a namespace name', problems) ?? 'default';
-  const certificateSecret = named(
+  const certificateSecret = matching(
     env,
     'DOCKER_CERTIFICATE_SECRET',
     subdomain,
     'the name of a Secret',
     problems,
   );
-  const caCertificateBundle = named(
+  const caCertificateBundle = matching(
     env,
     'CA_CERTIFICATE_BUNDLE',
     subdomain,
@@ -83,13 +82,10 @@ function readSettings(
     problems,
   );
   return {
-    namespace,
+    ...readMapPart(env, problems),
     addressingScheme: oneOf(env, 'ADDRESSING_SCHEME', ['hostess', 'services'], 'hostess', problems),
     ...(certificateSecret === undefined ? {} : { certificateSecret }),
     ...(caCertificateBundle === undefined ? {} : { caCertificateBundle }),
-    imageswapNamespace:
-      named(env, 'IMAGESWAP_NAMESPACE', dnsLabel, 'a namespace name', problems) ?? namespace,
-    imageswapSeparator: oneOf(env, 'IMAGESWAP_MAP_SEPARATOR', [':', '::'], ':', problems),
     images: readImages(env, options, problems, notices),
     imagePullSecrets: readNames(env, 'IMAGE_PULL_SECRETS', problems),
     labels: readLabels(env, 'SS_DS_LABELS', problems),
@@ -164,19 +160,6 @@ function readHostessImage(env: Environment, problems: Problems, notices: string[
 function readImage(env: Environment, name: string, problems: Problems): string | undefined {
   const value = text(env, name);
   if (value !== undefined && !isImageReference(value)) problems.add(name, 'an image reference', value);
-  return value;
-}
-
-function named(
-  env: Environment,
-  name: string,
-  pattern: RegExp,
-  expected: string,
-  problems: Problems,
-): string | undefined {
-  const value = text(env, name);
-  if (value !== undefined && (!pattern.test(value) || value.length > 253))
-    problems.add(name, expected, value);
   return value;
 }
 

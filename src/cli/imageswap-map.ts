@@ -1,0 +1,39 @@
+/** `--map-update` and `--map-check`: the map of imageswap written once, or compared. Small, because the check is a liveness probe. */
+import { processEnvironment } from '../config/environment.ts';
+import { readKubernetesAccess } from '../config/kubernetes-access.ts';
+import { type MapSettings, readMapSettings } from '../config/map-environment.ts';
+import { createClient, type KubeClient } from '../kube/client.ts';
+import { loadConnection } from '../kube/connection.ts';
+import { currentMap, mapDifference, wantedMap, writeMap } from '../operator/imageswap-map/config-map.ts';
+
+/** Writes the map once. */
+export function updateMap(): Promise<void> {
+  return withClient(async (client, settings) => {
+    const { text } = await wantedMap(client, settings);
+    if ((await currentMap(client, settings)) !== text) await writeMap(client, settings, text);
+  });
+}
+
+/** Sets exit code 1 with one line saying what differs when the ConfigMap does not hold the map. */
+export function checkMap(): Promise<void> {
+  return withClient(async (client, settings) => {
+    const [wanted, current] = await Promise.all([wantedMap(client, settings), currentMap(client, settings)]);
+    const difference = mapDifference(wanted.text, current);
+    if (difference === undefined) return;
+    process.stderr.write(`ConfigMap ${settings.imageswapNamespace}/imageswap-maps differs: ${difference}\n`);
+    process.exitCode = 1;
+  });
+}
+
+async function withClient(use: (client: KubeClient, settings: MapSettings) => Promise<void>): Promise<void> {
+  const env = processEnvironment();
+  const settings = readMapSettings(env);
+  const client = createClient(await loadConnection(readKubernetesAccess(env)), {
+    userAgent: 'registry-mirror-operator/imageswap-map',
+  });
+  try {
+    await use(client, settings);
+  } finally {
+    await client.close();
+  }
+}

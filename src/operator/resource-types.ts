@@ -1,0 +1,42 @@
+/** The types of object the operator reads and writes. */
+import { group, kind, version } from '../api/registry-mirror.ts';
+import type { ResourceType } from '../kube/resource-type.ts';
+
+export const registryMirrors: ResourceType = {
+  group,
+  version,
+  plural: 'registrymirrors',
+  kind,
+  namespaced: false,
+};
+export const services = core('services', 'Service');
+export const secrets = core('secrets', 'Secret');
+export const configMaps = core('configmaps', 'ConfigMap');
+export const pods = core('pods', 'Pod');
+export const persistentVolumeClaims = core('persistentvolumeclaims', 'PersistentVolumeClaim');
+export const statefulSets = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const daemonSets = namespaced('apps', 'v1', 'daemonsets', 'DaemonSet');
+export const certificates = namespaced('cert-manager.io', 'v1', 'certificates', 'Certificate');
+export const issuers = namespaced('cert-manager.io', 'v1', 'issuers', 'Issuer');
+export const priorityClasses: ResourceType = {
+  group: 'scheduling.k8s.io',
+  version: 'v1',
+  plural: 'priorityclasses',
+  kind: 'PriorityClass',
+  namespaced: false,
+};
+export const storageClasses: ResourceType = {
+  group: 'storage.k8s.io',
+  version: 'v1',
+  plural: 'storageclasses',
+  kind: 'StorageClass',
+  namespaced: false,
+};
+
+function core(plural: string, kindName: string): ResourceType {
+  return namespaced('', 'v1', plural, kindName);
+}
+
+function namespaced(groupName: string, versionName: string, plural: string, kindName: string): ResourceType {
+  return { group: groupName, version: versionName, plural, kind: kindName, namespaced: true };
+}
