@@ -1,6 +1,9 @@
 /** Logging: one JSON line per event on standard error. Everything passes `redact` before it is written. */
 import pino from 'pino';
+import { errorMessage } from './error-message.ts';
 import { redact, redactValue } from './redact.ts';
+
+export { errorMessage } from './error-message.ts';
 
 /** What every part of the program is given to log with. */
 export type Logger = pino.Logger;
@@ -22,13 +25,6 @@ export function createLogger(
     },
     destination,
   );
-}
-
-/** Returns the message of anything thrown, with its causes, redacted. */
-export function errorMessage(error: unknown): string {
-  if (!(error instanceof Error)) return redact(String(error));
-  const cause = error.cause === undefined ? '' : `: ${errorMessage(error.cause)}`;
-  return redact(error.message) + cause;
 }
 
 function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
