@@ -43,8 +43,8 @@ export interface WatchOptions extends CallOptions, Selection {
   /** The server ends the watch after so long. */
   timeoutSeconds?: number;
   allowBookmarks?: boolean;
-  /** Milliseconds without a byte after which the stream is given up; 0 (default): never. */
-  silenceMs?: number;
+  /** Called when the server has accepted the watch, which may be long before its first event. */
+  onOpen?: () => void;
 }
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
@@ -267,7 +267,7 @@ class HttpKubeClient implements KubeClient {
   }
 
   watch<T extends KubeObject>(type: ResourceType, options: WatchOptions = {}): AsyncIterable<WatchEvent<T>> {
-    const { resourceVersion, timeoutSeconds, allowBookmarks, silenceMs = 0, signal } = options;
+    const { resourceVersion, timeoutSeconds, allowBookmarks, onOpen, signal } = options;
     const query = {
       ...selectors(options),
       watch: true,
@@ -276,7 +276,8 @@ class HttpKubeClient implements KubeClient {
       ...(allowBookmarks === true ? { allowWatchBookmarks: true } : {}),
     };
     const path = collectionPath(type, options);
-    return readWatch<T>(this.#transport, { method: 'GET', verb: 'watch', path, query, signal, silenceMs });
+    const request = { method: 'GET', verb: 'watch', path, query, signal, endless: true };
+    return readWatch<T>(this.#transport, request, onOpen);
   }
 
   request(method: string, path: string, options: RawOptions = {}): Promise<unknown> {

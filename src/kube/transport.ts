@@ -25,8 +25,8 @@ export interface TransportRequest {
   body?: string | undefined;
   contentType?: string | undefined;
   signal?: AbortSignal | undefined;
-  /** Milliseconds without a byte of the body after which the answer is given up. */
-  silenceMs?: number | undefined;
+  /** The body is a stream that may be silent for long: no timeout on it, the caller has a deadline of its own. */
+  endless?: boolean;
 }
 
 export interface TransportOptions {
@@ -37,7 +37,7 @@ export interface TransportOptions {
 
 const connectMs = 5_000;
 const headersMs = 30_000;
-/** A body that has begun comes at once, except a watch's, which names its own. */
+/** Between two pieces of a body; watches have none. */
 const bodyMs = 30_000;
 /** Below the API server's 90 s, so that we never send on a connection it is just closing. */
 const idleConnectionMs = 60_000;
@@ -128,7 +128,7 @@ export class Transport {
   }
 
   #dispatch(request: TransportRequest, authorization: string | undefined) {
-    const { method, body, signal, silenceMs, contentType = 'application/json' } = request;
+    const { method, body, signal, endless, contentType = 'application/json' } = request;
     return {
       origin: this.#origin,
       path: this.#basePath + request.path + queryString(request.query),
@@ -141,7 +141,7 @@ export class Transport {
       },
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
-      ...(silenceMs === undefined ? {} : { bodyTimeout: silenceMs }),
+      ...(endless === true ? { bodyTimeout: 0 } : {}),
     };
   }
 

@@ -17,8 +17,10 @@ const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']
 export async function* readWatch<T extends KubeObject>(
   transport: Transport,
   request: TransportRequest,
+  onOpen?: () => void,
 ): AsyncGenerator<WatchEvent<T>> {
   const { body } = await transport.send(request);
+  onOpen?.();
   try {
     for await (const line of lines(request, body)) yield parse<T>(request, line);
   } catch (error) {
