@@ -1,0 +1,30 @@
+/** Picks ports for servers that must keep theirs while they are down. */
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+// Below the kernel's range for outgoing connections (32768 and up), so that none of those takes the port of a stopped server.
+const lowest = 20_000;
+const highest = 32_000;
+
+/** Returns `count` different ports on which nothing listens at 127.0.0.1. */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(lowest, highest);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
