@@ -1,0 +1,80 @@
+/**
+ * Whether applying an object would change anything, decided without asking the API server: a desired leaf has another
+ * value, or our field manager owns something that is no longer desired. What others added is not looked at. Pure.
+ */
+import { counterpart, type Fields, isFields, listKind } from './list-items.ts';
+import { type FieldTree, ownedFields, unwantedPath } from './managed-fields.ts';
+import { sameValue } from './same-value.ts';
+
+/** Where our fields are looked up; `subresource` is `status` for a status. */
+export interface Ownership {
+  readonly manager: string;
+  readonly subresource?: string;
+}
+
+/** Maps that are one value to the API: a key somebody added is a change of ours. */
+const atomicMaps = new Set(['selector', 'matchLabels', 'nodeSelector']);
+
+/** Returns the first path (`spec.replicas`) at which `live` is not what `desired` wants, or undefined. */
+export function difference(desired: Fields, live: Fields | undefined, owner: Ownership): string | undefined {
+  if (live === undefined) return '(missing)';
+  const path = findUnequal(desired, live, []);
+  if (path !== undefined) return path.join('.');
+  const tree: FieldTree | undefined = ownedFields(live, owner);
+  return tree === undefined ? undefined : unwantedPath(tree, desired)?.join('.');
+}
+
+/** True when applying `desired` would change `live`. */
+export function differs(desired: Fields, live: Fields | undefined, owner: Ownership): boolean {
+  return difference(desired, live, owner) !== undefined;
+}
+
+type Path = readonly string[];
+
+function findUnequal(desired: unknown, live: unknown, path: Path): Path | undefined {
+  if (desired === undefined || desired === null) return undefined;
+  if (Array.isArray(desired)) return findUnequalItem(desired, live, path);
+  if (isFields(desired)) return findUnequalField(desired, live, path);
+  return sameValue(desired, live, path) ? undefined : path;
+}
+
+function findUnequalField(desired: Fields, live: unknown, path: Path): Path | undefined {
+  if (!isFields(live)) return path;
+  const names = Object.keys(desired);
+  if (atomicMaps.has(path.at(-1) ?? '') && isTextMap(desired)) {
+    const added = Object.keys(live).find((name) => !names.includes(name));
+    if (added !== undefined) return [...path, added];
+  }
+  return first(names, (name) => findUnequal(desired[name], live[name], [...path, name]));
+}
+
+function findUnequalItem(desired: readonly unknown[], live: unknown, path: Path): Path | undefined {
+  // The API leaves empty lists out.
+  if (desired.length === 0 && live === undefined) return undefined;
+  if (!Array.isArray(live)) return path;
+  const field = path.at(-1) ?? '';
+  switch (listKind(field, desired[0])) {
+    case 'set':
+      return desired.every((item) => live.includes(item)) ? undefined : path;
+    case 'map':
+      return first(desired, (item) => findUnequal(item, counterpart(field, item, live) ?? missing, path));
+    case 'atomic':
+      if (desired.length !== live.length) return path;
+      return first(desired, (item, at) => findUnequal(item, live[at], [...path, String(at)]));
+  }
+}
+
+/** Equal to nothing that can be desired. */
+const missing = Symbol('missing');
+
+function isTextMap(fields: Fields): boolean {
+  return Object.values(fields).every((value) => typeof value === 'string');
+}
+
+function first<T>(items: readonly T[], find: (item: T, at: number) => Path | undefined): Path | undefined {
+  for (const [at, item] of items.entries()) {
+    const found = find(item, at);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
