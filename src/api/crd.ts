@@ -81,6 +81,9 @@ function validations(at: Rule['at']): JsonSchema[] {
 
 /** Mends in place what Kubernetes' structural schemas do not take as zod writes it. */
 function structural(schema: JsonSchema): void {
+  const { pattern } = schema;
+  // JavaScript prints a slash escaped, which is noise in YAML and in the API server's messages.
+  if (typeof pattern === 'string') schema['pattern'] = pattern.replaceAll('\\/', '/');
   if (schema['x-kubernetes-int-or-string']) schema['anyOf'] = [{ type: 'integer' }, { type: 'string' }];
   if (schema['x-kubernetes-preserve-unknown-fields']) delete schema['additionalProperties'];
   if (schema['maximum'] === Number.MAX_SAFE_INTEGER) delete schema['maximum'];

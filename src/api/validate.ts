@@ -17,7 +17,7 @@ const nameShape = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])
 export function validateRegistryMirror(object: unknown): Validated {
   const faults = [...headFaults(object)];
   const parsed = registryMirrorSchema.safeParse(object, { reportInput: true });
-  if (!parsed.success) faults.push(...parsed.error.issues.map(schemaFault));
+  if (!parsed.success) faults.push(...onePerField(parsed.error.issues).map(schemaFault));
   faults.push(...unknownFields(object));
   if (faults.length > 0 || !parsed.success) return { faults };
   const subject = object as RuleSubject;
@@ -59,6 +59,14 @@ function invalid(path: readonly (string | number)[], got: unknown, why: string):
   return { path, message: `Invalid value: ${JSON.stringify(got) ?? 'null'}: ${why}` };
 }
 
+/** Like the API server: of a field that is too long and of the wrong form only the first is said. */
+function onePerField(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  return [...new Map([...issues].reverse().map((issue) => [issue.path.join('/'), issue])).values()].reverse();
+}
+
+/** zod's names of types where they differ from OpenAPI's; all our numbers are whole. */
+const openApiTypes: Record<string, string> = { int: 'integer', number: 'integer', record: 'object' };
+
 /** Puts a zod issue into the words of the API server's structural validation. */
 function schemaFault(issue: z.core.$ZodIssue): Fault {
   const path = issue.path as (string | number)[];
@@ -66,11 +74,9 @@ function schemaFault(issue: z.core.$ZodIssue): Fault {
   const got = issue.input;
   if (got === undefined) return { path, message: 'Required value' };
   if (issue.code === 'invalid_type') {
-    return invalid(
-      path,
-      typeName(got),
-      `${field} in body must be of type ${issue.expected === 'int' ? 'integer' : issue.expected === 'record' ? 'object' : issue.expected}: ${JSON.stringify(typeName(got))}`,
-    );
+    const type = JSON.stringify(typeName(got));
+    const wanted = openApiTypes[issue.expected] ?? issue.expected;
+    return invalid(path, typeName(got), `${field} in body must be of type ${wanted}: ${type}`);
   }
   if (issue.code === 'invalid_value') {
     return {

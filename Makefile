@@ -1,0 +1,40 @@
+# Every target sets up what it needs by itself; see scripts/setup.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+.PHONY: help demo test check fix generate build control-plane bench-reconcile setup setup-check clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+
+demo: ## the main job on this machine: a mirror in front of a real registry, cold, warm, and with the upstream stopped
+	@scripts/setup demo
+	@node scripts/demo.ts
+
+test: ## all tests
+	@scripts/setup test
+	@node scripts/test.ts
+
+check: ## format, lint, types, unit tests, architecture rules
+	@scripts/setup check
+	@npm run --silent check
+
+fix: ## format and mend what the linter can
+	@npm run --silent fix
+
+generate: ## write the generated files: the CRDs
+	@npm run --silent generate
+
+build: ## compile to dist/
+	@scripts/setup check
+	@npm run --silent build
+
+control-plane: ## build the control plane of the tests; its folder is the last line
+	@test/kubernetes/build
+
+bench-reconcile: ## seconds, requests and memory for 1, 50 and 200 mirrors on a real API server
+	@scripts/setup test
+	@node bench/reconcile/main.ts
+
+clean: ## remove what was built here
+	@rm -rf node_modules dist coverage

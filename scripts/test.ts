@@ -1,0 +1,43 @@
+/**
+ * `make test`: builds the control plane if there is none yet, runs every suite and ends with `N passed, N failed`.
+ * Arguments: patterns of test files instead of all of them.
+ */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { type Counts, countTap, emptyCounts } from './tap.ts';
+
+const suites =
+  process.argv.length > 2
+    ? [process.argv.slice(2)]
+    : [['test/unit/**/*.test.ts'], ['test/integration/**/*.test.ts']];
+const started = Date.now();
+
+await run('test/kubernetes/build', []);
+const counts = emptyCounts();
+for (const patterns of suites) await runSuite(patterns, counts);
+console.log(`Took ${Math.round((Date.now() - started) / 1000)} s`);
+const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+
+/** Runs ava on files and adds to `total`; a crash of ava itself counts as a failure. */
+async function runSuite(patterns: readonly string[], total: Counts): Promise<void> {
+  console.log(`Running ${patterns.join(' ')}`);
+  const child = spawn('ava', ['--tap', ...patterns], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const before = total.failed;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (countTap(line, total)) console.log(line);
+  }
+  const code = await ended;
+  if (code !== 0 && total.failed === before) {
+    console.log(`not ok - ava ended with code ${code}`);
+    total.failed += 1;
+  }
+}
+
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  if (code !== 0) throw new Error(`${command} ended with code ${code}`);
+}

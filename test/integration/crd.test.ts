@@ -1,0 +1,168 @@
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import fc from 'fast-check';
+import { fieldPath, validateRegistryMirror } from '../../src/api/validate.ts';
+import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
+
+let plane: ControlPlane;
+
+test.before(async () => {
+  plane = await startControlPlane();
+  await plane.applyCrd(
+    fileURLToPath(new URL('../../crds/registrymirrors.k8s.osp.tech.yaml', import.meta.url)),
+  );
+});
+
+test.after.always(() => plane?.stop());
+
+interface Candidate {
+  readonly spec: unknown;
+  readonly name?: string;
+}
+
+function mirror({ spec, name = 'docker' }: Candidate) {
+  return { apiVersion: 'k8s.osp.tech/v1', kind: 'RegistryMirror', metadata: { name }, spec };
+}
+
+/** What the API server says of a strict dry-run creation; undefined when it accepts the object. */
+async function refusal(candidate: Candidate): Promise<string | undefined> {
+  const path = '/apis/k8s.osp.tech/v1/registrymirrors?dryRun=All&fieldValidation=Strict';
+  try {
+    await plane.adminFetch(path, { method: 'POST', body: mirror(candidate) });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function faults(candidate: Candidate): { path: string; message: string }[] {
+  const result = validateRegistryMirror(mirror(candidate));
+  if (!('faults' in result)) return [];
+  return result.faults.map(({ path, message }) => ({ path: fieldPath(path), message }));
+}
+
+const accepted: Candidate[] = [
+  { spec: { upstreamUrl: 'hub.docker.io' } },
+  { spec: { upstreamUrl: 'https://harbor.example:8443/proxy/hub', masqueradeUrl: 'local.docker.io:5000' } },
+  { spec: { upstreamUrl: '[fd00::1]:5000', masqueradeUrl: 'six' } },
+  { spec: { upstreamUrl: 'gcr.io', replicas: 0, resources: { limits: { memory: '1Gi', cpu: 2 } } } },
+  {
+    spec: {
+      upstreamUrl: 'gcr.io',
+      volumeClaimTemplate: {
+        metadata: { labels: { a: 'b' } },
+        spec: { storageClassName: '', resources: { requests: { storage: '1Ti' } } },
+      },
+    },
+  },
+  {
+    spec: {
+      upstreamUrl: 'gcr.io',
+      nodes: { tolerations: [{ operator: 'Exists' }] },
+      affinity: { nodeAffinity: {} },
+    },
+  },
+  { spec: { upstreamUrl: 'gcr.io' }, name: 'x'.repeat(36) },
+];
+
+const refused: Candidate[] = [
+  { spec: {} },
+  { spec: { upstreamUrl: '' } },
+  { spec: { upstreamUrl: 'a b' } },
+  { spec: { upstreamUrl: 'a;return 200' } },
+  { spec: { upstreamUrl: `a.${'b'.repeat(600)}` } },
+  { spec: { upstreamUrl: 7 } },
+  { spec: { upstreamUrl: 'a', masqueradeUrl: 'b\n10.0.0.1 evil' } },
+  { spec: { upstreamUrl: 'a', masqueradeUrl: 'b/c' } },
+  { spec: { upstreamUrl: 'a', replicas: -1 } },
+  { spec: { upstreamUrl: 'a', replicas: 65 } },
+  { spec: { upstreamUrl: 'a', replicas: '2' } },
+  { spec: { upstreamUrl: 'a', credentialsSecret: 'Not A Name' } },
+  { spec: { upstreamUrl: 'a', priorityClass: '../x' } },
+  { spec: { upstreamUrl: 'a', cache: { tagPolicy: 'never' } } },
+  { spec: { upstreamUrl: 'a', cache: { tagTTL: '1 minute' } } },
+  { spec: { upstreamUrl: 'a', resources: { requests: { cpu: 'much' } } } },
+  { spec: { upstreamUrl: 'a', tolerations: [{ effect: 'No' }] } },
+  { spec: { upstreamUrl: 'a', volumeClaimTemplate: { spec: { accessModes: ['All'] } } } },
+  { spec: { upstreamUrl: 'a', volumeClaimTemplate: { spec: { volumeMode: 'Block' } } } },
+  { spec: { upstreamUrl: 'a', nonsense: true } },
+  { spec: { upstreamUrl: 'a', cache: { nonsense: true } } },
+  { spec: { upstreamUrl: 'http://a', credentialsSecret: 'b' } },
+  { spec: { upstreamUrl: '[fd00::1]' } },
+  { spec: { upstreamUrl: 'a' }, name: 'x'.repeat(37) },
+  { spec: { upstreamUrl: 'a' }, name: 'a.b' },
+];
+
+for (const candidate of accepted) {
+  test(`${JSON.stringify(candidate)} is accepted by the API server and by us`, async (t) => {
+    t.is(await refusal(candidate), undefined);
+    t.deepEqual(faults(candidate), []);
+  });
+}
+
+for (const candidate of refused) {
+  test(`${JSON.stringify(candidate).slice(0, 120)} is refused by the API server in the words we use offline`, async (t) => {
+    const said = await refusal(candidate);
+    const ours = faults(candidate);
+    t.not(said, undefined);
+    t.true(ours.length > 0);
+    for (const { path, message } of ours) {
+      t.true(said?.includes(message), `${said} does not say: ${path}: ${message}`);
+      t.true(said?.includes(path.replace(/^metadata\.name$/, '')), `${said} does not name ${path}`);
+    }
+  });
+}
+
+test('whatever strings are put into a mirror, the API server and we agree on accepting it', async (t) => {
+  const text = fc.oneof(
+    fc.string({ maxLength: 20 }),
+    fc.stringMatching(/^[a-z0-9.:[\]/_-]{1,24}$/),
+    fc.constantFrom('gcr.io', 'http://a', 'a:5000', '[::1]', 'a/b', '20Gi', '60s', '1', ''),
+  );
+  const spec = fc.record(
+    {
+      upstreamUrl: text,
+      masqueradeUrl: text,
+      credentialsSecret: text,
+      priorityClass: text,
+      cache: fc.record({ tagTTL: text }),
+      volumeClaimTemplate: fc.record({
+        spec: fc.record({
+          storageClassName: text,
+          resources: fc.record({ requests: fc.record({ storage: text }) }),
+        }),
+      }),
+    },
+    { requiredKeys: ['upstreamUrl'] },
+  );
+  const property = fc.asyncProperty(spec, async (sample) => {
+    const said = await refusal({ spec: sample });
+    t.is(faults({ spec: sample }).length === 0, said === undefined, `${JSON.stringify(sample)}: ${said}`);
+  });
+  await fc.assert(property, { numRuns: 300 });
+});
+
+test('a stored mirror has its columns, its short name and its scale', async (t) => {
+  await plane.adminFetch('/apis/k8s.osp.tech/v1/registrymirrors', {
+    method: 'POST',
+    body: mirror({ spec: { upstreamUrl: 'gcr.io' }, name: 'stored' }),
+  });
+  const table = await plane.adminFetch<{ columnDefinitions: { name: string }[] }>(
+    '/apis/k8s.osp.tech/v1/registrymirrors/stored',
+    {
+      headers: { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' },
+    },
+  );
+  t.deepEqual(
+    table.columnDefinitions.map(({ name }) => name),
+    ['Name', 'Upstream', 'Masquerade', 'Address', 'Cache', 'Nodes', 'Ready', 'Age'],
+  );
+  const { resources } = await plane.adminFetch<{ resources: { name: string; shortNames?: string[] }[] }>(
+    '/apis/k8s.osp.tech/v1',
+  );
+  t.deepEqual(resources.find(({ name }) => name === 'registrymirrors')?.shortNames, ['rm']);
+  const scale = await plane.adminFetch<{ spec: { replicas: number } }>(
+    '/apis/k8s.osp.tech/v1/registrymirrors/stored/scale',
+  );
+  t.is(scale.spec.replicas, 2);
+});

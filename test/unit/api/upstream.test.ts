@@ -1,0 +1,63 @@
+import test from 'ava';
+import {
+  defaultMasquerade,
+  masqueradeUrlPattern,
+  parseUpstream,
+  upstreamUrlPattern,
+} from '../../../src/api/upstream.ts';
+
+for (const name of [
+  'docker.io',
+  'index.docker.io',
+  'registry-1.docker.io',
+  'hub.docker.io',
+  'https://docker.io/',
+]) {
+  test(`${name} means Docker Hub's registry`, (t) => {
+    const upstream = parseUpstream(name);
+    t.is(upstream.host, 'registry-1.docker.io');
+    t.true(upstream.dockerHub);
+    t.deepEqual(upstream.names, ['docker.io', 'registry-1.docker.io', 'index.docker.io']);
+  });
+}
+
+test('a scheme, a port and a path prefix are understood', (t) => {
+  t.like(parseUpstream('http://harbor.example:8080/a/b'), {
+    scheme: 'http',
+    host: 'harbor.example:8080',
+    pathPrefix: 'a/b',
+  });
+  t.like(parseUpstream('gcr.io'), { scheme: 'https', host: 'gcr.io', pathPrefix: '', dockerHub: false });
+  t.deepEqual(parseUpstream('[fd00::1]:5000').names, ['[fd00::1]:5000']);
+});
+
+test('the default masquerade is the original operator’s', (t) => {
+  t.is(defaultMasquerade('hub.docker.io'), 'mirror-hub.docker.io');
+  t.is(defaultMasquerade('https://harbor.example:8443/proxy'), 'mirror-harbor.example:8443');
+});
+
+for (const hostile of [
+  'a b',
+  'a;b',
+  'a\nb',
+  'a{b',
+  '$host',
+  'a/../b',
+  'a//b',
+  'HOST',
+  '-a',
+  'a-',
+  'a:0',
+  'ftp://a',
+  "a'b",
+  'a"b',
+  'a\\b',
+  'user@a',
+  'a?x=1',
+  'a#b',
+]) {
+  test(`${JSON.stringify(hostile)} passes neither pattern`, (t) => {
+    t.notRegex(hostile, new RegExp(upstreamUrlPattern));
+    t.notRegex(hostile, new RegExp(masqueradeUrlPattern));
+  });
+}

@@ -1,0 +1,77 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { validateRegistryMirror } from '../../../src/api/validate.ts';
+
+function mirror(spec: unknown, name = 'docker') {
+  return { apiVersion: 'k8s.osp.tech/v1', kind: 'RegistryMirror', metadata: { name }, spec };
+}
+
+function messages(object: unknown): string[] {
+  const result = validateRegistryMirror(object);
+  return 'faults' in result ? result.faults.map(({ path, message }) => `${path.join('.')}: ${message}`) : [];
+}
+
+test('the original operator’s manifests pass and get the defaults', (t) => {
+  const result = validateRegistryMirror(
+    mirror({
+      upstreamUrl: 'hub.docker.io',
+      masqueradeUrl: 'local.docker.io',
+      credentialsSecret: 'internal-mirror',
+      volumeClaimTemplate: { spec: { resources: { requests: { storage: '20Gi' } } } },
+      priorityClass: 'user-standard',
+    }),
+  );
+  t.true('mirror' in result);
+  t.is('mirror' in result ? result.mirror.spec.replicas : undefined, 2);
+});
+
+test('every fault is listed, each with its field', (t) => {
+  const faults = messages(
+    mirror({ upstreamUrl: 'a b', replicas: 'two', tolerations: [{ effect: 'No' }], nonsense: 1 }),
+  );
+  t.is(faults.length, 4);
+  t.true(
+    faults.some((fault) =>
+      fault.startsWith('spec.upstreamUrl: Invalid value: "a b": spec.upstreamUrl in body should match'),
+    ),
+  );
+  t.true(
+    faults.some((fault) =>
+      fault.startsWith(
+        'spec.replicas: Invalid value: "string": spec.replicas in body must be of type integer',
+      ),
+    ),
+  );
+  t.true(
+    faults.some((fault) =>
+      fault.startsWith('spec.tolerations.0.effect: Unsupported value: "No": supported values: "NoSchedule"'),
+    ),
+  );
+  t.true(faults.some((fault) => fault.includes('unknown field "spec.nonsense"')));
+});
+
+test('a missing upstreamUrl is a required value', (t) => {
+  t.deepEqual(messages(mirror({})), ['spec.upstreamUrl: Required value']);
+});
+
+test('credentials over http are refused', (t) => {
+  t.regex(
+    messages(mirror({ upstreamUrl: 'http://a', credentialsSecret: 'b' }))[0] ?? '',
+    /never sent in the clear/,
+  );
+});
+
+test('names longer than 36 characters or with dots are refused', (t) => {
+  t.regex(messages(mirror({ upstreamUrl: 'a' }, 'x'.repeat(37)))[0] ?? '', /at most 36/);
+  t.regex(messages(mirror({ upstreamUrl: 'a' }, 'a.b'))[0] ?? '', /without dots/);
+});
+
+test('anything at all gets faults or a mirror, never an exception', (t) => {
+  fc.assert(
+    fc.property(fc.anything(), fc.anything(), (spec, whole) => {
+      validateRegistryMirror(mirror(spec));
+      validateRegistryMirror(whole);
+    }),
+  );
+  t.pass();
+});

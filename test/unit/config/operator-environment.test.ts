@@ -1,0 +1,106 @@
+import test from 'ava';
+import { readOperatorEnvironment } from '../../../src/config/operator-environment.ts';
+import { ConfigError } from '../../../src/config/problems.ts';
+
+const cluster = { KUBERNETES_SERVICE_HOST: '10.0.0.1', OPERATOR_IMAGE: 'ghcr.example/team/operator:1' };
+
+test('nothing but our own image is required, and the defaults are the documented ones', (t) => {
+  const { settings, secondsBetweenStreams, kubernetes } = readOperatorEnvironment(cluster);
+  t.deepEqual(settings, {
+    namespace: 'default',
+    imageswapNamespace: 'default',
+    imageswapSeparator: ':',
+    addressingScheme: 'hostess',
+    images: { operator: 'ghcr.example/team/operator:1', nginx: 'ghcr.example/team/operator:1' },
+    imagePullSecrets: [],
+    labels: {},
+    templateLabels: {},
+    tolerations: [],
+    nodeTolerations: [],
+    requireCredentialsLabel: false,
+  });
+  t.is(secondsBetweenStreams, 30);
+  t.is(kubernetes.apiServerUrl, 'https://10.0.0.1:443');
+});
+
+test('the original’s Python literals are understood, snake_case keys and None included', (t) => {
+  const { settings } = readOperatorEnvironment({
+    ...cluster,
+    SS_DS_LABELS: "{'team': 'infra'}",
+    SS_DS_TEMPLATE_LABELS: '{"a.b/c": "d"}',
+    SS_DS_TOLERATIONS: "[{'key': 'x', 'operator': 'Exists', 'value': None, 'toleration_seconds': 60}]",
+    IMAGE_PULL_SECRETS: 'one, two,',
+    SECONDS_BETWEEN_STREAMS: '5',
+  });
+  t.deepEqual(settings.labels, { team: 'infra' });
+  t.deepEqual(settings.templateLabels, { 'a.b/c': 'd' });
+  t.deepEqual(settings.tolerations, [{ key: 'x', operator: 'Exists', tolerationSeconds: 60 }]);
+  t.deepEqual(settings.imagePullSecrets, ['one', 'two']);
+});
+
+test('DOCKER_REGISTRY replaces the domain of every image', (t) => {
+  const { settings } = readOperatorEnvironment({
+    ...cluster,
+    DOCKER_REGISTRY: 'registry.local:5000',
+    NGINX_IMAGE: 'nginx:1.28',
+    HOSTESS_DOCKER_IMAGE: 'ocadotechnology/mirror-hostess',
+    HOSTESS_DOCKER_TAG: '1.1.0',
+    HOSTESS_DOCKER_REGISTRY: 'ignored.local',
+  });
+  t.deepEqual(settings.images, {
+    operator: 'registry.local:5000/team/operator:1',
+    nginx: 'registry.local:5000/library/nginx:1.28',
+    hostess: 'registry.local:5000/ocadotechnology/mirror-hostess:1.1.0',
+  });
+});
+
+test('HOSTESS_DOCKER_REGISTRY counts while DOCKER_REGISTRY is the default', (t) => {
+  const { settings, notices } = readOperatorEnvironment({
+    ...cluster,
+    DOCKER_REGISTRY: 'docker.io',
+    HOSTESS_DOCKER_REGISTRY: 'old.local',
+    HOSTESS_DOCKER_IMAGE: 'a/hostess',
+  });
+  t.is(settings.images.hostess, 'old.local/a/hostess');
+  t.is(settings.images.operator, 'ghcr.example/team/operator:1');
+  t.true(notices.some((notice) => notice.includes('deprecated')));
+});
+
+test('every wrong value is listed in one error that names variable, expectation and value', (t) => {
+  const error = t.throws(
+    () =>
+      readOperatorEnvironment({
+        KUBERNETES_SERVICE_HOST: '10.0.0.1',
+        ADDRESSING_SCHEME: 'magic',
+        NAMESPACE: 'Not_A_Namespace',
+        SECONDS_BETWEEN_STREAMS: 'soon',
+        SS_DS_LABELS: '{1: 2',
+        SS_DS_TOLERATIONS: '{}',
+        DOCKER_REGISTRY: 'a b',
+        DOCKER_CERTIFICATE_SECRET: 'UPPER',
+        LOG_LEVEL: 'loud',
+        HTTP_PORT: '-1',
+      }),
+    { instanceOf: ConfigError },
+  );
+  const named = error?.problems.map((problem) => problem.split(':')[0]).sort();
+  t.deepEqual(named, [
+    'ADDRESSING_SCHEME',
+    'DOCKER_CERTIFICATE_SECRET',
+    'DOCKER_REGISTRY',
+    'HTTP_PORT',
+    'LOG_LEVEL',
+    'NAMESPACE',
+    'OPERATOR_IMAGE',
+    'SECONDS_BETWEEN_STREAMS',
+    'SS_DS_LABELS',
+    'SS_DS_TOLERATIONS',
+  ]);
+  t.true(error?.message.includes('ADDRESSING_SCHEME: expected one of hostess, services, got "magic"'));
+});
+
+test('outside a cluster a missing OPERATOR_IMAGE is said, not refused', (t) => {
+  const { settings, notices } = readOperatorEnvironment({ KUBECONFIG: '/some/file' });
+  t.regex(settings.images.operator, /^registry-mirror-operator:/);
+  t.true(notices.some((notice) => notice.startsWith('OPERATOR_IMAGE is not set')));
+});
