@@ -1,0 +1,159 @@
+/** The DaemonSet of a mirror: the node agents, which wire their node or take that back. */
+import { componentLabel, components, nodeServiceAccount, objectNames, selectorLabels } from '../api/names.ts';
+import type { ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
+import { defaultMasquerade } from '../api/upstream.ts';
+import {
+  type KubernetesObject,
+  type MetadataView,
+  type MirrorInput,
+  metadataView,
+  objectFrom,
+} from './object.ts';
+
+/** What decides over the node agents beside the mirror and the settings. */
+export interface NodeOptions {
+  /** The Service's addresses. */
+  readonly clusterIPs: readonly string[];
+  /** `restore`: take everything back, on every node, as fast as can be. */
+  readonly mode: 'wire' | 'restore';
+  /** False while the mirror is deleted: the garbage collector must not take away what restores the nodes. */
+  readonly ownerReferences: boolean;
+  /** Names and addresses for which Docker on the nodes is to trust the mirror's CA. */
+  readonly certificateNames: readonly string[];
+}
+
+interface Variable {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What `daemon-set.yaml` prints; `null` where something is absent. */
+export interface DaemonSetView {
+  readonly metadata: MetadataView;
+  readonly selector: Readonly<Record<string, string>>;
+  readonly minReadySeconds: number;
+  readonly maxUnavailable: string;
+  readonly podLabels: Readonly<Record<string, string>>;
+  readonly serviceAccountName: string;
+  readonly priorityClass: string;
+  readonly imagePullSecrets: readonly { readonly name: string }[];
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly affinity: object | null;
+  readonly tolerations: readonly Toleration[];
+  readonly configSecret: string;
+  readonly agent: {
+    readonly name: string;
+    readonly image: string;
+    readonly env: readonly Variable[];
+    readonly resources: ResourceRequirements;
+  };
+  /** A foreign mirror-hostess that keeps the hosts file instead of our agent. */
+  readonly hostess: { readonly image: string; readonly env: readonly Variable[] } | null;
+}
+
+const defaultAgent: ResourceRequirements = {
+  requests: { cpu: '10m', memory: '96Mi' },
+  limits: { memory: '192Mi' },
+};
+
+/** The name users know from the original; our container has another one beside a foreign image's. */
+const hostessContainer = 'mirror-hostess';
+
+/** The DaemonSet; its selector matches the cache pods' labels too, so it must never be orphaned or adopt (see the design). */
+export function nodeDaemonSet(input: MirrorInput, options: NodeOptions): KubernetesObject {
+  return objectFrom('daemon-set.yaml', daemonSetView(input, options));
+}
+
+/** The view of the DaemonSet. */
+export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonSetView {
+  const { mirror, settings } = input;
+  const names = objectNames(mirror.metadata.name);
+  const selector = selectorLabels(mirror.metadata.name);
+  const metadata = metadataView(input, names.daemonSet, settings.labels);
+  const hostess = options.mode === 'wire' ? foreignHostess(input) : null;
+  return {
+    metadata: options.ownerReferences ? metadata : { ...metadata, ownerReferences: [] },
+    selector,
+    podLabels: { ...settings.templateLabels, ...selector, [componentLabel]: components.nodes },
+    serviceAccountName: nodeServiceAccount,
+    // An agent that waits for room leaves a node unwired, or wired to what is gone.
+    priorityClass: mirror.spec.priorityClass ?? 'system-node-critical',
+    imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
+    ...(options.mode === 'restore' ? everywhere : selectedNodes(input)),
+    configSecret: names.configSecret,
+    agent: {
+      name: hostess ? 'node-agent' : hostessContainer,
+      image: settings.images.operator,
+      env: agentEnv(input, options, hostess === null && settings.addressingScheme === 'hostess'),
+      resources: mirror.spec.nodes?.resources ?? defaultAgent,
+    },
+    hostess,
+  };
+}
+
+/** A rollout must not unwire many nodes at once, nor go on when the first ones fail. */
+function selectedNodes({ mirror, settings }: MirrorInput) {
+  const { nodes } = mirror.spec;
+  return {
+    minReadySeconds: 10,
+    maxUnavailable: '10%',
+    nodeSelector: { 'kubernetes.io/os': 'linux', ...nodes?.nodeSelector },
+    affinity: nodes?.affinity ?? null,
+    tolerations: [...settings.tolerations, ...settings.nodeTolerations, ...(nodes?.tolerations ?? [])],
+  };
+}
+
+/** Nodes may have left the selection since they were wired. */
+const everywhere = {
+  minReadySeconds: 0,
+  maxUnavailable: '100%',
+  nodeSelector: { 'kubernetes.io/os': 'linux' },
+  affinity: null,
+  tolerations: [{ operator: 'Exists' }],
+} as const;
+
+/** See `src/config/node-agent-environment.ts`. Paths are the host's own. */
+function agentEnv({ mirror, settings }: MirrorInput, options: NodeOptions, wireHosts: boolean): Variable[] {
+  const { name } = mirror.metadata;
+  return variables({
+    NODE_AGENT_MODE: options.mode,
+    HOST_ROOT: '/host',
+    MIRROR_NAME: name,
+    MIRROR_ADDRESSES: options.clusterIPs.join(','),
+    WIRE_HOSTS: String(wireHosts),
+    ...(wireHosts && { SHADOW_FQDN: masquerade(mirror.spec) }),
+    CERTIFICATE_NAMES: options.certificateNames.join(','),
+    CA_FILE: '/etc/registry-mirror/trust/ca.crt',
+    HOSTS_FILE: '/etc/hosts',
+    HOSTS_FILE_BACKUP: '/etc/hosts.backup/hosts',
+    LOCK_FILE: '/var/lock/mirror-hostess/mirror-hostess',
+    SERVICE_NAME: objectNames(name).service,
+    SERVICE_NAMESPACE: settings.namespace,
+  });
+}
+
+/** The container of an image named by `HOSTESS_DOCKER_IMAGE`, with the original's environment and mounts. */
+function foreignHostess({ mirror, settings }: MirrorInput): DaemonSetView['hostess'] {
+  const image = settings.images.hostess;
+  if (image === undefined || settings.addressingScheme !== 'hostess') return null;
+  const env = variables({
+    HOSTS_FILE: '/etc/hosts_from_host',
+    HOSTS_FILE_BACKUP: '/etc/hosts.backup/hosts',
+    LOCK_FILE: '/var/lock/hostess/mirror-hostess',
+    SERVICE_NAME: objectNames(mirror.metadata.name).service,
+    SERVICE_NAMESPACE: settings.namespace,
+    SHADOW_FQDN: masquerade(mirror.spec),
+  });
+  return { image, env };
+}
+
+function masquerade(spec: MirrorInput['mirror']['spec']): string {
+  return spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
+}
+
+/** Empty ones are left out, as the API server does: what is written must be what is read back. */
+function variables(values: Readonly<Record<string, string>>): Variable[] {
+  return Object.entries(values)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => ({ name, value }));
+}
