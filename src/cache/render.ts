@@ -15,7 +15,7 @@ const compiled = new Map<string, HandlebarsTemplateDelegate>();
 
 /**
  * Renders `templates/<name>.hbs`. Throws when the template uses a value the view does not give, or one that
- * its helper refuses: `json` prints JSON (which is YAML too), `nginx` one word of an nginx configuration.
+ * its helper refuses: `json` prints JSON (which is YAML too), `nginx` a word and `path` a quoted path of nginx.conf.
  */
 export function renderTemplate(name: string, view: object): string {
   const template = compiled.get(name) ?? compile(name);
@@ -35,17 +35,19 @@ export function jsonText(value: unknown): string {
   return text.replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, escapeUnit);
 }
 
-/** One word of an nginx configuration, quoted where needed. Throws on what no quoting makes safe. */
+/** One bare word of an nginx configuration, or a part of one. Throws on whatever would end or change it. */
 export function nginxWord(value: unknown): string {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
-  if (typeof value !== 'string' || value === '')
-    throw new TypeError('nginx: expected a text or whole number');
-  if (/^[A-Za-z0-9._:/@%+,=*|[\]-]+$/.test(value)) return value;
-  // Inside double quotes a dollar starts a variable and cannot be escaped; a backslash changes meaning.
-  if (/["'\\$\p{Cc}\u2028\u2029]/u.test(value)) {
-    throw new TypeError(`nginx: ${JSON.stringify(value)} holds a character that cannot be quoted`);
-  }
-  return `"${value}"`;
+  if (typeof value === 'string' && /^[A-Za-z0-9._:/@%+,=*|[\]-]+$/.test(value)) return value;
+  throw new TypeError(`nginx: expected a word, got ${JSON.stringify(value)}`);
+}
+
+/** A path as one quoted word of an nginx configuration. Inside quotes a dollar starts a variable and cannot be escaped. */
+export function nginxPath(value: unknown): string {
+  if (typeof value === 'string' && /^[^"'\\$\p{Cc}]+$/u.test(value)) return `"${value}"`;
+  throw new TypeError(
+    `nginx: expected a path without quotes, backslash and dollar, got ${JSON.stringify(value)}`,
+  );
 }
 
 function createHandlebars(): typeof Handlebars {
@@ -53,6 +55,7 @@ function createHandlebars(): typeof Handlebars {
   const { each, if: when, unless } = instance.helpers;
   instance.registerHelper('json', (value: unknown) => jsonText(value));
   instance.registerHelper('nginx', (value: unknown) => nginxWord(value));
+  instance.registerHelper('path', (value: unknown) => nginxPath(value));
   // Handlebars' own treat a misspelt name as an empty list and as false.
   instance.registerHelper('each', defined(each));
   instance.registerHelper('if', defined(when));
@@ -75,7 +78,7 @@ function compile(name: string): HandlebarsTemplateDelegate {
     strict: true,
     noEscape: true,
     knownHelpersOnly: true,
-    knownHelpers: { json: true, nginx: true },
+    knownHelpers: { json: true, nginx: true, path: true },
   });
 }
 

@@ -1,0 +1,168 @@
+/** What nginx's two templates are given, computed from a `CacheConfig`. Pure; templates only loop and print. */
+import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import { splitHostPort } from '../api/upstream.ts';
+import {
+  brokerSocket,
+  type CacheConfig,
+  type CacheMirror,
+  type Certificate,
+  nginxPidFile,
+} from './cache-config.ts';
+
+/** The view of `templates/nginx.conf.hbs`. */
+export interface NginxView {
+  readonly user: string | null;
+  readonly workerProcesses: number;
+  readonly pidFile: string;
+  readonly bodyTemp: string;
+  readonly proxyTemp: string;
+  readonly fastcgiTemp: string;
+  readonly uwsgiTemp: string;
+  readonly scgiTemp: string;
+  readonly include: string;
+}
+
+/** A text a client may send, and the mirror it means. */
+export interface Selector {
+  readonly text: string;
+  readonly mirror: string;
+}
+
+/** The view of `templates/default.conf.hbs`. */
+export interface DefaultView {
+  readonly accessLog: string;
+  readonly brokerSocket: string;
+  readonly slice: string;
+  /** Changes with the configuration; `/health-check` tells it, so that the end of a reload can be seen. */
+  readonly generation: string;
+  readonly mirrors: readonly {
+    readonly cacheDir: string;
+    readonly zone: string;
+    readonly keysZone: string;
+    readonly maxSize: string;
+    readonly minFree: string;
+  }[];
+  /** All masquerade names as one regular expression. */
+  readonly prefixPattern: string;
+  readonly prefixes: readonly Selector[];
+  readonly namespaces: readonly Selector[];
+  /** Names without a port, valid on any. */
+  readonly hosts: readonly Selector[];
+  /** Names with a port. */
+  readonly authorities: readonly Selector[];
+  /** The mirror any other Host means, if there is only one. */
+  readonly onlyMirror: string | null;
+  readonly servers: readonly {
+    readonly isDefault: boolean;
+    readonly listen: readonly { readonly socket: string; readonly ipv6: boolean }[];
+    readonly names: readonly string[];
+    readonly certFile: string;
+    readonly keyFile: string;
+  }[];
+}
+
+/** A name of several mirrors: Host or prefix must tell them apart. */
+const ambiguous = '*';
+
+/** Returns the view of nginx's main file. */
+export function nginxView({ paths, user, workerProcesses }: CacheConfig): NginxView {
+  return {
+    user: user ?? null,
+    workerProcesses,
+    pidFile: nginxPidFile(paths),
+    bodyTemp: `${paths.tempDir}/body`,
+    proxyTemp: `${paths.tempDir}/proxy`,
+    fastcgiTemp: `${paths.tempDir}/fastcgi`,
+    uwsgiTemp: `${paths.tempDir}/uwsgi`,
+    scgiTemp: `${paths.tempDir}/scgi`,
+    include: `${paths.confDir}/default.conf`,
+  };
+}
+
+/** Returns the view of the caches and servers. Throws when there is no certificate or no mirror. */
+export function defaultView(config: CacheConfig): DefaultView {
+  const { mirrors, certificates } = config;
+  if (certificates.length === 0 || mirrors.length === 0) {
+    throw new TypeError('a cache needs a certificate and a mirror');
+  }
+  const names = selectors(mirrors);
+  const known = names.filter(({ mirror }) => mirror !== ambiguous);
+  return {
+    accessLog: config.accessLog,
+    brokerSocket: `unix:${brokerSocket(config.paths)}`,
+    slice: `${config.sliceSizeKiB}k`,
+    generation: createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16),
+    mirrors: mirrors.map(cacheView),
+    prefixPattern: mirrors.map(({ masquerade }) => literal(masquerade)).join('|'),
+    prefixes: mirrors.map(({ name, masquerade }) => ({ text: masquerade, mirror: name })),
+    namespaces: names.flatMap(({ text, mirror }) =>
+      spellings(text).map((spelt) => ({ text: spelt, mirror })),
+    ),
+    hosts: known.filter(({ text }) => splitHostPort(text).port === undefined),
+    authorities: known.filter(({ text }) => splitHostPort(text).port !== undefined),
+    onlyMirror: mirrors.length === 1 ? (mirrors[0]?.name ?? null) : null,
+    servers: serverViews(config),
+  };
+}
+
+function cacheView({ name, cacheDir, maxSizeMiB }: CacheMirror): DefaultView['mirrors'][number] {
+  return {
+    cacheDir,
+    zone: `mirror-${name}`,
+    // A megabyte holds 8000 keys; an object has at least one, an 8 MiB slice has one. Half of that for small objects.
+    keysZone: `${8 + Math.ceil(maxSizeMiB / 8 / 4000)}m`,
+    maxSize: `${maxSizeMiB}m`,
+    minFree: `${Math.min(256, Math.ceil(maxSizeMiB / 16))}m`,
+  };
+}
+
+/** Every name once. A masquerade name is its mirror's own; another name that several mirrors have is ambiguous. */
+function selectors(mirrors: readonly CacheMirror[]): Selector[] {
+  const owners = new Map<string, string>();
+  for (const { name, names } of mirrors) {
+    for (const text of new Set(names.map(authority))) {
+      owners.set(text, owners.has(text) ? ambiguous : name);
+    }
+  }
+  for (const { name, masquerade } of mirrors) owners.set(masquerade, name);
+  return [...owners].map(([text, mirror]) => ({ text, mirror }));
+}
+
+/** The name as it stands in a Host header: an IPv6 address gets brackets. */
+function authority(name: string): string {
+  return isIPv6(name) ? `[${name}]` : name.toLowerCase();
+}
+
+/** `?ns=` is compared as it is sent, so each way to escape a port or an address is a name of its own (in any case). */
+function spellings(text: string): string[] {
+  const escaped = encodeURIComponent(text);
+  const keepsBrackets = text.replaceAll(':', '%3A');
+  return [...new Set([text, escaped, keepsBrackets])];
+}
+
+/** A masquerade name as a regular expression that matches just it, without a backslash. */
+function literal(text: string): string {
+  return text.replace(/[.[\]]/g, '[$&]');
+}
+
+function serverViews({ certificates, listen }: CacheConfig): DefaultView['servers'] {
+  const taken = new Set<string>();
+  return certificates.map((certificate, index) => ({
+    isDefault: index === 0,
+    listen: listen.map(({ address, port }) => ({
+      socket: isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`,
+      ipv6: isIPv6(address),
+    })),
+    names: freeNames(certificate, taken, index === 0),
+    certFile: certificate.certFile,
+    keyFile: certificate.keyFile,
+  }));
+}
+
+/** The first certificate with a name serves it. A server without names of its own is never chosen by name. */
+function freeNames(certificate: Certificate, taken: Set<string>, isDefault: boolean): string[] {
+  const names = [...new Set(certificate.names)].filter((name) => !taken.has(name) && !isIPv6(name));
+  for (const name of names) taken.add(name);
+  return names.length > 0 ? names : [isDefault ? '_' : '-'];
+}
