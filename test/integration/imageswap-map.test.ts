@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
+
+let plane: ControlPlane;
+
+test.before(async () => {
+  plane = await startControlPlane();
+  await plane.applyCrd(
+    fileURLToPath(new URL('../../crds/registrymirrors.k8s.osp.tech.yaml', import.meta.url)),
+  );
+});
+
+test.after.always(() => plane?.stop());
+
+interface Ended {
+  readonly code: number | null;
+  readonly stderr: string;
+}
+
+/** Runs our executable with the admin's kubeconfig. */
+function run(flag: string, env: Record<string, string> = {}): Promise<Ended> {
+  const program = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
+  const child = spawn(program, [flag], {
+    env: {
+      PATH: process.env['PATH'],
+      KUBECONFIG: plane.kubeconfigPath,
+      ADDRESSING_SCHEME: 'services',
+      ...env,
+    },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr })));
+}
+
+/** Makes a mirror and its Service in a namespace of the test's own; returns the cluster IP. */
+async function addMirror(name: string, namespace: string, masqueradeUrl: string): Promise<string> {
+  await plane.apply({
+    apiVersion: 'k8s.osp.tech/v1',
+    kind: 'RegistryMirror',
+    metadata: { name },
+    spec: { upstreamUrl: 'gcr.io', masqueradeUrl },
+  });
+  const service = await plane.apply<{ spec: { clusterIP: string } }>({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: `registry-mirror-${name}`,
+      namespace,
+      labels: { app: 'docker-registry', mirror: name },
+    },
+    spec: { ports: [{ port: 443 }] },
+  });
+  return service.spec.clusterIP;
+}
+
+function configMap(namespace: string) {
+  return plane.adminFetch<{ data: Record<string, string>; metadata: { labels?: Record<string, string> } }>(
+    `/api/v1/namespaces/${namespace}/configmaps/imageswap-maps`,
+  );
+}
+
+test.serial('the map is made when the ConfigMap is missing, and the check agrees with it', async (t) => {
+  const env = { NAMESPACE: 'default' };
+  t.regex((await run('--map-check', env)).stderr, /key maps is missing/);
+  t.is((await run('--map-update', env)).code, 0);
+  t.is((await configMap('default')).data['maps'], 'default:\n');
+  t.deepEqual(await run('--map-check', env), { code: 0, stderr: '' });
+});
+
+test.serial(
+  'a changed map fails the check, and the update mends it without touching anything else',
+  async (t) => {
+    const ip = await addMirror('one', 'default', 'mirror.example');
+    await plane.adminFetch('/api/v1/namespaces/default/configmaps/imageswap-maps', {
+      method: 'PATCH',
+      contentType: 'application/merge-patch+json',
+      body: {
+        metadata: { labels: { mine: 'yes' } },
+        data: { maps: 'default:\nevil:1.2.3.4/x\n', other: 'kept' },
+      },
+    });
+    const check = await run('--map-check');
+    t.is(check.code, 1);
+    t.is(
+      check.stderr,
+      `ConfigMap default/imageswap-maps differs: missing "mirror.example:${ip}/mirror.example", foreign "evil:1.2.3.4/x"\n`,
+    );
+    t.is((await run('--map-update')).code, 0);
+    const { data, metadata } = await configMap('default');
+    t.deepEqual(data, { maps: `default:\nmirror.example:${ip}/mirror.example\n`, other: 'kept' });
+    t.is(metadata.labels?.['mine'], 'yes');
+  },
+);
+
+test.serial('a label added to the ConfigMap does not fail the check', async (t) => {
+  await plane.adminFetch('/api/v1/namespaces/default/configmaps/imageswap-maps', {
+    method: 'PATCH',
+    contentType: 'application/merge-patch+json',
+    body: { metadata: { annotations: { touched: 'by hand' } } },
+  });
+  t.is((await run('--map-check')).code, 0);
+});
+
+test.serial('either flag with another scheme is an error', async (t) => {
+  for (const flag of ['--map-check', '--map-update']) {
+    const { code, stderr } = await run(flag, { ADDRESSING_SCHEME: 'hostess' });
+    t.is(code, 1);
+    t.regex(stderr, /^ADDRESSING_SCHEME: expected services/);
+  }
+});
+
+test.serial('an API server that cannot be reached is no reason to write or to pass', async (t) => {
+  await plane.kill('apiserver');
+  t.is((await run('--map-update')).code, 1);
+  t.is((await run('--map-check')).code, 1);
+  await plane.start();
+  t.is((await run('--map-check')).code, 0);
+});
