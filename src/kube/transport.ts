@@ -75,6 +75,10 @@ export class Transport {
 
   /** Resolves with the answer if it is a 2xx; its body must be read or destroyed. A 401 is tried once more with fresh credentials. */
   async send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+    return untilAborted(this.#send(request), request.signal);
+  }
+
+  async #send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
     const sent = await this.#authorization(request);
     const first = await this.#attempt(request, sent);
     if (first.statusCode !== 401) return this.#successful(request, first);
@@ -187,6 +191,25 @@ export function toConnectionError(request: TransportRequest, cause: unknown): un
   return new ConnectionError(describe(request), code + (cause instanceof Error ? cause.message : 'failed'), {
     cause,
   });
+}
+
+/**
+ * undici looks at the signal only once it has a connection, and an exec plugin never does: neither may hold up who gave
+ * up, least of all a leader whose lease runs out. What comes later is thrown away.
+ */
+async function untilAborted(
+  sending: Promise<Dispatcher.ResponseData>,
+  signal: AbortSignal | undefined,
+): Promise<Dispatcher.ResponseData> {
+  if (signal === undefined) return sending;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => {
+    reject(signal.reason);
+    sending.then(({ body }) => body.on('error', () => undefined).destroy()).catch(() => undefined);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return Promise.race([sending, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
 }
 
 /** Names a request in messages; queries are left out because continue tokens are long. */
