@@ -26,9 +26,6 @@ export const credentialsLabel = { key: `${group}/mirror-credentials`, value: 'tr
 export const componentLabel = 'component';
 export const components = { cache: 'registry', nodes: 'hostess-certificate' } as const;
 
-/** Annotation of the node agents' pods: `wire` or `restore`. */
-export const nodeModeAnnotation = `${group}/node-mode`;
-
 /** Names of the objects made for one mirror; unique per kind in `NAMESPACE`. */
 export interface ObjectNames {
   readonly service: string;

@@ -1,0 +1,30 @@
+import test from 'ava';
+import { labelSelector, objectNames, serviceDnsNames } from '../../../src/api/names.ts';
+import { maxNameLength } from '../../../src/api/registry-mirror.ts';
+
+test('names derived from the longest mirror name are DNS labels', (t) => {
+  const longest = 'a'.repeat(maxNameLength);
+  for (const name of Object.values(objectNames(longest)))
+    t.regex(name, /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
+  // A pod of the set carries `<set>-<ordinal>` as a label, a claim `image-store-<set>-<ordinal>` as a name.
+  t.true(`${objectNames(longest).statefulSet}-63`.length <= 63);
+});
+
+test('cert-manager and the operator never write the same Secret', (t) => {
+  const { certificateSecret, leafSecret, configSecret } = objectNames('hub');
+  t.is(new Set([certificateSecret, leafSecret, configSecret]).size, 3);
+});
+
+test('a label selector finds the objects of a mirror, or one component’s pods', (t) => {
+  t.is(labelSelector('hub'), 'app=docker-registry,mirror=hub');
+  t.is(labelSelector('hub', 'registry'), 'app=docker-registry,mirror=hub,component=registry');
+});
+
+test('a Service is known by four DNS names', (t) => {
+  t.deepEqual(serviceDnsNames('hub', 'ns'), [
+    'registry-mirror-hub',
+    'registry-mirror-hub.ns',
+    'registry-mirror-hub.ns.svc',
+    'registry-mirror-hub.ns.svc.cluster.local',
+  ]);
+});
