@@ -1,6 +1,7 @@
 /** Makes the CustomResourceDefinition of RegistryMirror from its schema. Pure; run by `npm run generate`. */
 import * as z from 'zod';
-import { group, kind, registryMirrorSchema, version } from './registry-mirror.ts';
+import { group, kind, version } from './kind.ts';
+import { registryMirrorSchema } from './registry-mirror.ts';
 import { type Rule, rules } from './rules.ts';
 
 type JsonSchema = Record<string, unknown>;

@@ -1,5 +1,5 @@
 /** Names, labels and marks of everything made for a mirror (contract/mirror-operator.md section 2). Pure; anybody may import it. */
-import { group } from './registry-mirror.ts';
+import { group } from './kind.ts';
 
 /** Owner of our fields in server-side apply. */
 export const fieldManager = 'registry-mirror-operator';

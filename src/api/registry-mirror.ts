@@ -3,6 +3,7 @@
  * Imports nothing of ours outside this folder; anybody may import it.
  */
 import * as z from 'zod';
+import type { apiVersion, kind } from './kind.ts';
 import {
   anyObject,
   duration,
@@ -14,14 +15,6 @@ import {
   tolerations,
 } from './schema-parts.ts';
 import { masqueradeUrlPattern, upstreamUrlPattern } from './upstream.ts';
-
-export const group = 'k8s.osp.tech';
-export const version = 'v1';
-export const apiVersion = `${group}/${version}`;
-export const kind = 'RegistryMirror';
-
-/** The longest `metadata.name` whose derived names are valid Services and pod labels. */
-export const maxNameLength = 36;
 
 const volumeClaimTemplate = z
   .looseObject({

@@ -1,5 +1,6 @@
 /** Rules over several fields of a RegistryMirror, once as CEL for the API server and once as a predicate for `render` and `standalone`. */
-import { maxNameLength, type RegistryMirrorSpecInput } from './registry-mirror.ts';
+import { maxNameLength } from './kind.ts';
+import type { RegistryMirrorSpecInput } from './registry-mirror.ts';
 
 /** What a rule may look at. */
 export interface RuleSubject {

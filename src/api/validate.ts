@@ -1,6 +1,7 @@
 /** Validates objects as the API server does with our CRD, with its messages, where there is no API server. Pure. */
 import type * as z from 'zod';
-import { apiVersion, kind, type RegistryMirror, registryMirrorSchema } from './registry-mirror.ts';
+import { apiVersion, kind } from './kind.ts';
+import { type RegistryMirror, registryMirrorSchema } from './registry-mirror.ts';
 import { type RuleSubject, rules } from './rules.ts';
 
 /** One fault: the field's path (`spec.upstreamUrl`, `spec.tolerations[0].effect`) and the API server's words for it. */

@@ -1,5 +1,5 @@
 /** The types of object the operator reads and writes. */
-import { group, kind, version } from '../api/registry-mirror.ts';
+import { group, kind, version } from '../api/kind.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 
 export const registryMirrors: ResourceType = {

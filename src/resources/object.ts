@@ -3,8 +3,9 @@
  * Imports `src/api`, and the one render function of `src/cache`.
  */
 import { load, type YAMLException } from 'js-yaml';
+import { apiVersion, kind } from '../api/kind.ts';
 import { selectorLabels } from '../api/names.ts';
-import { apiVersion, kind, type RegistryMirror } from '../api/registry-mirror.ts';
+import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import { renderTemplate } from '../cache/render.ts';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
+import { maxNameLength } from '../../../src/api/kind.ts';
 import { labelSelector, objectNames, serviceDnsNames } from '../../../src/api/names.ts';
-import { maxNameLength } from '../../../src/api/registry-mirror.ts';
 
 test('names derived from the longest mirror name are DNS labels', (t) => {
   const longest = 'a'.repeat(maxNameLength);
