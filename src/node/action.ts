@@ -1,0 +1,39 @@
+/** What a plan consists of. Paths are the host's. Data only: printed by a dry run, carried out by `applyActions`. */
+export type Action = WriteAction | DeleteAction | ForgetAction;
+
+interface Dependent {
+  /** Paths whose own actions must have succeeded; otherwise this one is left for the next pass. */
+  readonly after?: readonly string[];
+}
+
+/** Create or replace a file, after the journal holds what was there before. */
+export interface WriteAction extends Dependent {
+  readonly do: 'write';
+  readonly path: string;
+  readonly content: Buffer;
+  /** What was read when this was planned (undefined: no file). Anything else at the moment of writing: left for the next pass. */
+  readonly expected: Buffer | undefined;
+  /** What the journal notes the first time. */
+  readonly record: RecordNote;
+}
+
+/** Remove a file that was absent before us, and the folders we made for it. */
+export interface DeleteAction extends Dependent {
+  readonly do: 'delete';
+  readonly path: string;
+  readonly expected: Buffer;
+}
+
+/** The path is as it was before us: drop its record. */
+export interface ForgetAction extends Dependent {
+  readonly do: 'forget';
+  readonly path: string;
+}
+
+export interface RecordNote {
+  readonly kind: 'hosts' | 'docker-ca';
+  /** The mirror that made the file; none where several share it. */
+  readonly mirror?: string;
+  /** Where a copy of the first original is kept for people (`HOSTS_FILE_BACKUP`). */
+  readonly backup?: string;
+}

@@ -1,0 +1,142 @@
+/** Carries plans out on a host root, one action after the other. The only code that changes a node's files. Needs the lock. */
+import { dirname, join, relative } from 'node:path';
+import type { Action, DeleteAction, WriteAction } from './action.ts';
+import {
+  errorCode,
+  type FileCalls,
+  type FileState,
+  readOwnFile,
+  readState,
+  removeFile,
+  syncFolder,
+  unless,
+} from './files.ts';
+import { resolveInRoot } from './host-root.ts';
+import { type FileRecord, type Journal, originalOf } from './journal.ts';
+import { replaceFile } from './replace-file.ts';
+
+/** Where and with what actions are carried out. `redoFile` is a real path in the agents' state folder. */
+export interface Host {
+  readonly files: FileCalls;
+  readonly root: string;
+  readonly journal: Journal;
+  readonly redoFile: string;
+}
+
+export interface ActionResult {
+  readonly action: Action;
+  /** Undefined when the action is done. */
+  readonly error?: unknown;
+}
+
+/** Carries out `actions` in order; one that fails stops only those that name its path in `after`. */
+export function applyActions(actions: readonly Action[], host: Host): ActionResult[] {
+  const results: ActionResult[] = [];
+  const failed = new Set<string>();
+  for (const action of actions) {
+    try {
+      const missing = action.after?.find((path) => failed.has(path));
+      if (missing !== undefined) throw new Error(`Waits for ${missing}`);
+      carryOut(action, host);
+      results.push({ action });
+    } catch (error) {
+      failed.add(action.path);
+      results.push({ action, error });
+    }
+  }
+  return results;
+}
+
+/** Reads what lies at a path of the host. */
+export function readHostPath(host: Pick<Host, 'files' | 'root'>, path: string): FileState {
+  try {
+    return readState(host.files, resolveInRoot(host.files, host.root, path));
+  } catch (error) {
+    const why = errorCode(error);
+    if (why === undefined) throw error;
+    return { kind: 'unusable', why };
+  }
+}
+
+/** Removes the folders that we made and nobody uses, deepest first (their records hold resolved paths); once no file of ours is left, those in use are given up. */
+export function pruneFolders(host: Host): void {
+  const { records } = host.journal.read();
+  const last = records.every((record) => record.kind === 'folder');
+  const folders = records.filter((record) => record.kind === 'folder').map((record) => record.path);
+  for (const path of folders.sort((a, b) => b.length - a.length)) {
+    const gone = unless(['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOTDIR'], () =>
+      removeFolder(host.files, join(host.root, path)),
+    );
+    if (gone === true || last) host.journal.forget(path);
+  }
+}
+
+function carryOut(action: Action, host: Host): void {
+  if (action.do === 'write') write(action, host);
+  else if (action.do === 'delete') deleteFile(action, host);
+  else host.journal.forget(action.path);
+}
+
+function write(action: WriteAction, host: Host): void {
+  const real = resolveInRoot(host.files, host.root, action.path);
+  const current = readState(host.files, real);
+  requireUnchanged(current, action.expected);
+  const record = host.journal.find(action.path) ?? remember(action, current, host);
+  if (record.kind !== 'folder') keepBackup(record, host);
+  makeFolders(dirname(real), host);
+  replaceFile(host.files, real, action.content, attributesOf(current), host.redoFile);
+}
+
+function remember(action: WriteAction, current: FileState, host: Host): FileRecord {
+  const record = { ...action.record, path: action.path, original: originalOf(current) };
+  host.journal.add(record);
+  return record;
+}
+
+/** The copy for people, made once from the journal, never written over. */
+function keepBackup(record: FileRecord, host: Host): void {
+  if (record.backup === undefined || record.original.kind === 'absent') return;
+  const real = resolveInRoot(host.files, host.root, record.backup);
+  if (readOwnFile(host.files, real) !== undefined) return;
+  const { content, mode, uid, gid } = record.original;
+  makeFolders(dirname(real), host);
+  replaceFile(host.files, real, Buffer.from(content, 'base64'), { mode, owner: { uid, gid } }, host.redoFile);
+}
+
+function deleteFile(action: DeleteAction, host: Host): void {
+  const real = resolveInRoot(host.files, host.root, action.path);
+  requireUnchanged(readState(host.files, real), action.expected);
+  removeFile(host.files, real);
+}
+
+function requireUnchanged(current: FileState, expected: Buffer | undefined): void {
+  const same =
+    expected === undefined
+      ? current.kind === 'absent'
+      : current.kind === 'file' && current.content.equals(expected);
+  if (!same) throw new Error('Changed since it was read');
+}
+
+function attributesOf(current: FileState): { mode: number; owner?: { uid: number; gid: number } } {
+  if (current.kind !== 'file') return { mode: 0o644 };
+  return { mode: current.mode, owner: { uid: current.uid, gid: current.gid } };
+}
+
+/** Makes a missing real folder and those above it; each is recorded before it exists, so that no crash leaves one unknown. */
+function makeFolders(real: string, host: Host): void {
+  if (readState(host.files, real).kind !== 'absent') return;
+  makeFolders(dirname(real), host);
+  host.journal.add({ kind: 'folder', path: `/${relative(host.root, real)}` });
+  host.files.mkdirSync(real, 0o755);
+  // The umask may have taken bits from it.
+  host.files.chmodSync(real, 0o755);
+  syncFolder(host.files, dirname(real));
+}
+
+function removeFolder(files: FileCalls, path: string): true {
+  unless(['ENOENT'], () => {
+    files.rmdirSync(path);
+    syncFolder(files, dirname(path));
+  });
+  return true;
+}

@@ -1,0 +1,98 @@
+import type nodeFileSystem from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * The file-system calls of the agent, one function per system call, named as in `node:fs`, which is the real one.
+ * Synchronous on purpose: the files are few and small, nothing else runs in this process, and a test can end it after any call.
+ */
+export type FileCalls = Pick<
+  typeof nodeFileSystem,
+  | 'chmodSync'
+  | 'closeSync'
+  | 'fchmodSync'
+  | 'fchownSync'
+  | 'fsyncSync'
+  | 'ftruncateSync'
+  | 'mkdirSync'
+  | 'openSync'
+  | 'readFileSync'
+  | 'readdirSync'
+  | 'readlinkSync'
+  | 'renameSync'
+  | 'rmdirSync'
+  | 'lstatSync'
+  | 'unlinkSync'
+  | 'writeSync'
+>;
+
+/** What lies at a path. `unusable`: it cannot be read (`why` is an errno code) or is neither file nor folder. */
+export type FileState =
+  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'file';
+      readonly content: Buffer;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  | { readonly kind: 'folder' }
+  | { readonly kind: 'unusable'; readonly why: string };
+
+/** Returns the errno code of a failed call, or undefined for any other error. */
+export function errorCode(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** Runs `call`; returns undefined where it fails with one of `codes`, throws every other error. */
+export function unless<T>(codes: readonly string[], call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (codes.includes(errorCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/** Reads what lies at a real path (links are resolved before: see `resolveInRoot`). Does not throw for anything errno knows. */
+export function readState(files: FileCalls, path: string): FileState {
+  try {
+    const stat = files.lstatSync(path);
+    if (stat.isDirectory()) return { kind: 'folder' };
+    if (!stat.isFile()) return { kind: 'unusable', why: 'not a regular file' };
+    const { mode, uid, gid } = stat;
+    return { kind: 'file', content: files.readFileSync(path), mode: mode & 0o7777, uid, gid };
+  } catch (error) {
+    const code = errorCode(error);
+    // ENOTDIR: a file stands where a folder of the path should.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'absent' };
+    if (code === undefined) throw error;
+    return { kind: 'unusable', why: code };
+  }
+}
+
+/** Reads a file of our own: undefined where there is none; throws where it cannot be read, because "unreadable" is not "absent". */
+export function readOwnFile(files: FileCalls, path: string): Buffer | undefined {
+  const state = readState(files, path);
+  if (state.kind === 'absent') return undefined;
+  if (state.kind === 'file') return state.content;
+  throw new Error(`Cannot read ${path}: ${state.kind === 'folder' ? 'a folder' : state.why}`);
+}
+
+/** Flushes a folder's entries to disk, so that a rename, a new file or a removal in it survives a power cut. */
+export function syncFolder(files: FileCalls, folder: string): void {
+  const descriptor = files.openSync(folder, 'r');
+  try {
+    files.fsyncSync(descriptor);
+  } finally {
+    files.closeSync(descriptor);
+  }
+}
+
+/** Removes a file if it is there and makes the removal durable. */
+export function removeFile(files: FileCalls, path: string): void {
+  unless(['ENOENT'], () => {
+    files.unlinkSync(path);
+    syncFolder(files, dirname(path));
+  });
+}

@@ -1,0 +1,229 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { makePass, restoreMirrors } from '../../../src/node/pass.ts';
+import { certificateTwo } from './certificates.ts';
+import { faultyFiles, makeSandbox, type Sandbox } from './sandbox.ts';
+
+const certificate = 'etc/docker/certs.d/mirror-hub.example/ca.crt';
+const backup = 'etc/hosts.backup/hosts';
+
+function sandbox(t: { teardown: (remove: () => void) => void }, hosts = '127.0.0.1 localhost'): Sandbox {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  box.put('etc/hosts', hosts);
+  return box;
+}
+
+test('wiring writes trust, backup and hosts line; restoring gives the tree from before', async (t) => {
+  const box = sandbox(t);
+  fs.chmodSync(join(box.root, 'etc/hosts'), 0o640);
+  const before = box.tree();
+  const report = await box.pass(box.options());
+  t.true(report.complete);
+  t.regex(box.get('etc/hosts'), /^10\.96\.0\.10\tmirror-hub\.example\t/m);
+  t.regex(box.get(certificate), /BEGIN CERTIFICATE/);
+  t.is(box.get(backup), '127.0.0.1 localhost');
+  t.is(box.tree()['etc/hosts']?.slice(0, 8), 'file 640');
+  t.true((await box.pass(box.options({ mode: 'restore' }))).complete);
+  t.deepEqual(box.tree(), before);
+  t.deepEqual(fs.readdirSync(join(box.root, 'var/lib/registry-mirror-operator')), []);
+});
+
+test('a pass over a wired node reads only: no write, no lock', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  const writes = ['openSync', 'writeSync', 'renameSync', 'mkdirSync', 'unlinkSync', 'rmdirSync', 'chmodSync'];
+  const reading = new Proxy(fs, {
+    get: (real, name: keyof typeof fs) => {
+      t.false(writes.includes(name), name);
+      return real[name];
+    },
+  });
+  const lock = () => Promise.reject(new Error('locked'));
+  const report = await makePass(box.options(), { files: reading, lock });
+  t.deepEqual(report, { complete: true, findings: [], results: [] });
+});
+
+test('a changed address, CA and name reach the node', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  fs.writeFileSync(box.caFile, certificateTwo);
+  const entries = [{ address: 'fd00::1', name: 'new.example' }];
+  await box.pass(box.options({ entries, certificateNames: ['new.example'] }));
+  t.false(box.get('etc/hosts').includes('mirror-hub.example'));
+  t.regex(box.get('etc/hosts'), /^fd00::1\tnew\.example\t/m);
+  t.true(box.get('etc/docker/certs.d/new.example/ca.crt').endsWith(certificateTwo));
+  t.false(fs.existsSync(join(box.root, 'etc/docker/certs.d/mirror-hub.example')));
+});
+
+test('an absent hosts file is made and goes again; one that was empty stays empty', async (t) => {
+  const box = sandbox(t);
+  fs.unlinkSync(join(box.root, 'etc/hosts'));
+  const before = box.tree();
+  await box.pass(box.options());
+  await box.pass(box.options({ mode: 'restore' }));
+  t.deepEqual(box.tree(), before);
+  box.put('etc/hosts', '');
+  await box.pass(box.options());
+  await box.pass(box.options({ mode: 'restore' }));
+  t.is(box.get('etc/hosts'), '');
+});
+
+test('what others changed in the hosts file meanwhile survives the restore', async (t) => {
+  const box = sandbox(t, '127.0.0.1 localhost\n');
+  await box.pass(box.options());
+  fs.appendFileSync(join(box.root, 'etc/hosts'), '10.0.0.1 later');
+  await box.pass(box.options({ mode: 'restore' }));
+  t.is(box.get('etc/hosts'), '127.0.0.1 localhost\n10.0.0.1 later');
+});
+
+test('a backup that exists is never overwritten and stays after a restore', async (t) => {
+  const box = sandbox(t);
+  box.put(backup, 'from the original');
+  await box.pass(box.options());
+  await box.pass(box.options({ mode: 'restore' }));
+  t.is(box.get(backup), 'from the original');
+});
+
+test('a folder at the backup path gets the file hosts', async (t) => {
+  const box = sandbox(t);
+  fs.mkdirSync(join(box.root, 'etc/hosts.backup'));
+  await box.pass(box.options({ hostsBackup: '/etc/hosts.backup' }));
+  t.is(box.get(backup), '127.0.0.1 localhost');
+});
+
+test('mirrors share folders, hosts file and backup; the last one takes them away', async (t) => {
+  const box = sandbox(t);
+  const before = box.tree();
+  const other = { mirror: 'two', entries: [{ address: '10.0.0.2', name: 'two' }], certificateNames: ['two'] };
+  await box.pass(box.options());
+  const oneAlone = box.tree();
+  await box.pass(box.options(other));
+  await box.pass(box.options({ ...other, mode: 'restore' }));
+  t.deepEqual(box.tree(), oneAlone);
+  await box.pass(box.options(other));
+  await box.pass(box.options({ mode: 'restore' }));
+  t.regex(box.get('etc/hosts'), /two/);
+  t.is(box.get(backup), '127.0.0.1 localhost');
+  await box.pass(box.options({ ...other, mode: 'restore' }));
+  t.deepEqual(box.tree(), before);
+});
+
+test('restore of all mirrors needs nothing but the journal', async (t) => {
+  const box = sandbox(t);
+  const before = box.tree();
+  await box.pass(box.options());
+  await box.pass(box.options({ mirror: 'two', certificateNames: ['two'] }));
+  const tools = { files: fs, lock: async () => async () => undefined };
+  t.true((await restoreMirrors(box.options(), tools, () => true)).complete);
+  t.deepEqual(box.tree(), before);
+});
+
+test('with the journal lost a restore still takes back what is marked', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  fs.rmSync(join(box.root, 'var'), { recursive: true });
+  await box.pass(box.options({ mode: 'restore' }));
+  t.is(box.get('etc/hosts'), '127.0.0.1 localhost');
+  t.false(fs.existsSync(join(box.root, certificate)));
+});
+
+test('a damaged journal record is said and stops nothing', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  const journal = join(box.root, 'var/lib/registry-mirror-operator/journal');
+  for (const name of fs.readdirSync(journal)) fs.writeFileSync(join(journal, name), '{');
+  const report = await box.pass(box.options({ certificateNames: ['mirror-hub.example', 'other'] }));
+  t.true(report.findings.some((finding) => finding.reason === 'DamagedRecord'));
+  t.true(report.complete);
+});
+
+test('no hosts line is written before the name is trusted', async (t) => {
+  const box = sandbox(t);
+  fs.unlinkSync(box.caFile);
+  const report = await box.pass(box.options());
+  t.false(report.complete);
+  t.deepEqual(
+    report.findings.map((finding) => finding.reason),
+    ['NoCertificateAuthority', 'NotTrusted'],
+  );
+  t.is(box.get('etc/hosts'), '127.0.0.1 localhost');
+});
+
+test('a CA that turns to garbage changes nothing on a wired node', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  const wired = box.tree();
+  fs.writeFileSync(box.caFile, 'garbage');
+  t.false((await box.pass(box.options())).complete);
+  t.deepEqual(box.tree(), wired);
+});
+
+test('a folder in place of a file is left, said, and does not stop the others', async (t) => {
+  const box = sandbox(t);
+  fs.mkdirSync(join(box.root, certificate), { recursive: true });
+  const report = await box.pass(box.options({ certificateNames: ['mirror-hub.example', 'other'] }));
+  t.false(report.complete);
+  t.is(report.findings[0]?.reason, 'UnusablePath');
+  t.true(fs.existsSync(join(box.root, 'etc/docker/certs.d/other/ca.crt')));
+});
+
+test('services mode wires no hosts line and takes an older one away', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  await box.pass(box.options({ entries: [], certificateNames: ['10.96.0.10', 'fd00::1'] }));
+  t.is(box.get('etc/hosts'), '127.0.0.1 localhost');
+  t.deepEqual(fs.readdirSync(join(box.root, 'etc/docker/certs.d')).sort(), ['10.96.0.10', '[fd00::1]']);
+});
+
+test('a hosts file that is a link is written where it leads within the host', async (t) => {
+  const box = sandbox(t);
+  fs.renameSync(join(box.root, 'etc/hosts'), join(box.root, 'etc/hosts.real'));
+  fs.symlinkSync('/etc/hosts.real', join(box.root, 'etc/hosts'));
+  const before = box.tree();
+  await box.pass(box.options());
+  t.true(fs.lstatSync(join(box.root, 'etc/hosts')).isSymbolicLink());
+  t.regex(box.get('etc/hosts.real'), /mirror-hub/);
+  await box.pass(box.options({ mode: 'restore' }));
+  t.deepEqual(box.tree(), before);
+});
+
+test('a link that leads to nothing mounted is left and said', async (t) => {
+  const box = sandbox(t);
+  fs.unlinkSync(join(box.root, 'etc/hosts'));
+  fs.symlinkSync('/nix/store/hosts', join(box.root, 'etc/hosts'));
+  const report = await box.pass(box.options());
+  t.like(report.findings, [{ reason: 'UnusablePath', path: '/etc/hosts', blocks: true }]);
+  t.is(fs.readlinkSync(join(box.root, 'etc/hosts')), '/nix/store/hosts');
+  t.false(fs.existsSync(join(box.root, 'nix')));
+});
+
+test('a mount point that cannot be renamed over is overwritten in place', async (t) => {
+  const box = sandbox(t);
+  const before = box.tree();
+  const inode = fs.statSync(join(box.root, 'etc/hosts')).ino;
+  const files = () => faultyFiles('fail', 0, { busy: join(box.root, 'etc/hosts') });
+  t.true((await box.pass(box.options(), files())).complete);
+  t.regex(box.get('etc/hosts'), /mirror-hub/);
+  t.is(fs.statSync(join(box.root, 'etc/hosts')).ino, inode);
+  t.true((await box.pass(box.options({ mode: 'restore' }), files())).complete);
+  t.deepEqual(box.tree(), before);
+});
+
+test('a file that somebody changes between plan and write is left for the next pass', async (t) => {
+  const box = sandbox(t);
+  let raced = false;
+  const files = faultyFiles('fail', 0, {
+    seen: () => {
+      const wired = fs.existsSync(join(box.root, certificate));
+      if (!wired || raced) return;
+      raced = true;
+      fs.appendFileSync(join(box.root, 'etc/hosts'), '\n10.0.0.1 racer');
+    },
+  });
+  t.false((await box.pass(box.options(), files)).complete);
+  t.is(box.get('etc/hosts'), '127.0.0.1 localhost\n10.0.0.1 racer');
+  t.true((await box.pass(box.options())).complete);
+  t.regex(box.get('etc/hosts'), /mirror-hub.*racer$/s);
+});
