@@ -1,0 +1,134 @@
+/**
+ * The miss path: the only thing that talks to upstreams. nginx asks it over a unix socket for everything it does not
+ * have; the contract between the two is in docs/architecture.md. Started by `src/cli/broker.ts` and by tests.
+ *
+ * What comes later has its place here: peers before `mirror.blobs`, purge and scrub beside the routes, access modes
+ * before `answerFor`, an egress proxy in `registry/transport.ts`, metrics beside `/-/status`.
+ */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../../observe/error-message.ts';
+import type { Logger } from '../../observe/log.ts';
+import type { Timeouts } from '../../registry/transport.ts';
+import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
+import { type Mirror, openMirror } from './mirror.ts';
+import { handleRequest } from './requests.ts';
+import { closeServer, listenOnSocket } from './socket.ts';
+
+export interface BrokerOptions {
+  /** Path of `broker.json`. */
+  readonly configFile: string;
+  readonly log: Logger;
+  readonly timeouts?: Timeouts;
+  /** How often files are looked at, in milliseconds. */
+  readonly followMs?: number;
+  /** How long running requests may take to end when it is stopped, in milliseconds. */
+  readonly drainMs?: number;
+}
+
+const defaultFollowMs = 2_000;
+const defaultDrainMs = 20_000;
+
+/**
+ * Serves until `signal` aborts, then lets running requests finish and removes the socket. `onReady` is called when it
+ * answers. Rejects when the configuration is bad at the start or the socket is somebody else's; later a bad
+ * configuration leaves the old one in force.
+ */
+export async function runBroker(
+  options: BrokerOptions,
+  signal: AbortSignal,
+  onReady = () => {},
+): Promise<void> {
+  const { log } = options;
+  const text = await readFile(options.configFile, 'utf8');
+  const broker = new Broker(options);
+  await broker.apply(parseBrokerConfig(text));
+  const server = await listenOnSocket(broker.config.socket, (request, response) => {
+    handleRequest(broker, request, response).catch((error: unknown) =>
+      log.error({ error }, 'Request failed'),
+    );
+  });
+  log.info({ socket: broker.config.socket, mirrors: broker.config.mirrors.length }, 'Broker ready');
+  onReady();
+  await broker.follow(text, signal);
+  await closeServer(server, options.drainMs ?? defaultDrainMs);
+  await broker.destroy();
+  log.info('Broker stopped');
+}
+
+class Broker {
+  readonly log: Logger;
+  readonly #options: BrokerOptions;
+  #config: BrokerConfig = { socket: '', sliceBytes: 1, mirrors: [] };
+  #mirrors = new Map<string, Mirror>();
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    this.log = options.log;
+  }
+
+  get config(): BrokerConfig {
+    return this.#config;
+  }
+
+  mirror = (name: string): Mirror | undefined => this.#mirrors.get(name);
+  mirrors = (): Iterable<Mirror> => this.#mirrors.values();
+  sliceBytes = (): number => this.#config.sliceBytes;
+
+  /** Opens what is new and closes what is gone; a mirror that is configured as before keeps tokens and connections. */
+  async apply(config: BrokerConfig): Promise<void> {
+    const old = this.#mirrors;
+    const { log, timeouts } = this.#options;
+    const opened = config.mirrors.map(async (wanted): Promise<[string, Mirror]> => {
+      const same = old.get(wanted.name);
+      const isSame = same !== undefined && JSON.stringify(same.config) === JSON.stringify(wanted);
+      return [wanted.name, isSame ? same : await openMirror(wanted, { log, timeouts })];
+    });
+    this.#mirrors = new Map(await Promise.all(opened));
+    this.#config = config;
+    const kept = new Set(this.#mirrors.values());
+    for (const mirror of old.values()) {
+      if (!kept.has(mirror))
+        mirror.close().catch((error: unknown) => log.warn({ error }, 'Connections failed to close'));
+    }
+  }
+
+  /** Looks at the configuration and every mirror's files until `signal` aborts. */
+  async follow(text: string, signal: AbortSignal): Promise<void> {
+    let seen = text;
+    while (await pause(this.#options.followMs ?? defaultFollowMs, signal)) {
+      seen = await this.#reload(seen);
+      for (const mirror of this.#mirrors.values()) {
+        await mirror
+          .refresh()
+          .catch((error: unknown) => this.log.error({ error }, 'Files failed to be followed'));
+      }
+    }
+  }
+
+  /** Returns the text that was looked at, so that a bad one is complained of once. */
+  async #reload(seen: string): Promise<string> {
+    const text = await readFile(this.#options.configFile, 'utf8').catch(() => seen);
+    if (text === seen) return seen;
+    try {
+      const config = parseBrokerConfig(text);
+      if (config.socket !== this.#config.socket)
+        this.log.warn('Another socket takes effect at the next start');
+      await this.apply(config);
+      this.log.info({ mirrors: config.mirrors.length }, 'Configuration changed');
+    } catch (error) {
+      this.log.error({ detail: errorMessage(error) }, 'Bad configuration left the old one in force');
+    }
+    return text;
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all([...this.#mirrors.values()].map((mirror) => mirror.destroy()));
+  }
+}
+
+/** False when `signal` aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  await delay(ms, undefined, { signal }).catch(() => {});
+  return !signal.aborted;
+}

@@ -1,0 +1,73 @@
+/** The credentials of one mirror, read from a mounted Secret and followed while it changes. */
+import { readFile, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorMessage } from '../../observe/error-message.ts';
+import type { Logger } from '../../observe/log.ts';
+import {
+  type CredentialFile,
+  type CredentialFiles,
+  type CredentialSource,
+  type Credentials,
+  credentialFiles,
+  parseCredentials,
+} from '../../registry/credentials.ts';
+
+/** A Secret is at most 1 MiB; a folder that holds more is none. */
+const maxBytes = 1024 * 1024;
+
+export class CredentialFolder implements CredentialSource {
+  readonly #dir: string;
+  readonly #names: readonly string[];
+  readonly #log: Logger;
+  #seen: string | undefined;
+  #credentials: Credentials | undefined;
+
+  /** `names` are those of the upstream under which a docker configuration may list it. */
+  constructor(options: { dir: string; names: readonly string[]; log: Logger }) {
+    this.#dir = options.dir;
+    this.#names = options.names;
+    this.#log = options.log;
+  }
+
+  current(): Credentials | undefined {
+    return this.#credentials;
+  }
+
+  /** Credentials that disappear or break leave the last working ones in force; each such change is logged once. */
+  async reread(): Promise<boolean> {
+    const files = await readFiles(this.#dir);
+    const seen = JSON.stringify(files);
+    if (seen === this.#seen) return false;
+    this.#seen = seen;
+    try {
+      return this.#take(parseCredentials(files, this.#names));
+    } catch (error) {
+      this.#log.error(
+        { detail: errorMessage(error), kept: this.#credentials !== undefined },
+        'Credentials unusable',
+      );
+      return false;
+    }
+  }
+
+  #take(credentials: Credentials | undefined): boolean {
+    if (credentials === undefined) {
+      this.#log.warn({ kept: this.#credentials !== undefined }, 'Credentials missing');
+      return false;
+    }
+    const isOther = JSON.stringify(credentials) !== JSON.stringify(this.#credentials);
+    this.#credentials = credentials;
+    if (isOther) this.#log.info({ kind: credentials.kind }, 'Credentials read');
+    return isOther;
+  }
+}
+
+/** Reads behind `..data`, which the kubelet swaps as a whole: never one file of the old and one of the new Secret. */
+async function readFiles(dir: string): Promise<CredentialFiles> {
+  const root = await realpath(join(dir, '..data')).catch(() => dir);
+  const read = credentialFiles.map(async (name): Promise<[CredentialFile, string] | undefined> => {
+    const text = await readFile(join(root, name), 'utf8').catch(() => undefined);
+    return text === undefined || text.length > maxBytes ? undefined : [name, text];
+  });
+  return Object.fromEntries((await Promise.all(read)).filter((entry) => entry !== undefined));
+}

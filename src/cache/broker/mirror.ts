@@ -1,0 +1,115 @@
+/** One mirror in the broker: its upstream's client, and the files it follows. */
+import type { Logger } from '../../observe/log.ts';
+import { BlobReader } from '../../registry/blob.ts';
+import { createTransport, type Timeouts, type Transport } from '../../registry/transport.ts';
+import { UpstreamClient } from '../../registry/upstream-client.ts';
+import { readBundles, trustedAuthorities } from './authorities.ts';
+import type { BrokerMirror } from './broker-config.ts';
+import { CredentialFolder } from './credential-folder.ts';
+import { type MirrorReport, MirrorStatus } from './mirror-status.ts';
+import { TagReader } from './tag-reader.ts';
+
+export interface Mirror {
+  readonly config: BrokerMirror;
+  readonly client: UpstreamClient;
+  readonly blobs: BlobReader;
+  readonly tags: TagReader;
+  readonly status: MirrorStatus;
+  /** What the upstream calls a repository that clients call `repository`. */
+  upstreamRepository(repository: string): string;
+  /** Looks at its credentials and CA bundles again. */
+  refresh(): Promise<void>;
+  report(): MirrorReport;
+  /** Lets running requests finish, then closes its connections. */
+  close(): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+/** Opens a mirror: reads its files; connects to nothing yet. */
+export async function openMirror(
+  config: BrokerMirror,
+  options: { log: Logger; timeouts?: Timeouts | undefined },
+): Promise<Mirror> {
+  const log = options.log.child({ mirror: config.name });
+  const status = new MirrorStatus(log);
+  const origin = new URL(`${config.upstream.scheme}://${config.upstream.host}`);
+  const credentials = credentialsOf(config, log);
+  const connections = await openConnections(config, origin, log, options.timeouts);
+  const client = new UpstreamClient({
+    origin,
+    transport: connections.current,
+    credentials,
+    tokenHosts: config.tokenHosts,
+    counters: status.counters,
+    onWithheld: once((realm) =>
+      log.warn({ realm }, 'Credentials withheld from a token server of another domain'),
+    ),
+  });
+  await credentials.reread();
+  return {
+    config,
+    client,
+    blobs: new BlobReader(client),
+    tags: new TagReader(client),
+    status,
+    upstreamRepository: (repository) => upstreamRepository(config, repository),
+    refresh: async () => void (await Promise.all([credentials.reread(), connections.refresh()])),
+    report: () => status.report(config.name, credentials.current() !== undefined),
+    close: () => connections.current().close(),
+    destroy: () => connections.current().destroy(),
+  };
+}
+
+/** Docker Hub keeps its own images under `library/`; a path prefix comes before everything. */
+function upstreamRepository({ upstream }: BrokerMirror, repository: string): string {
+  if (upstream.pathPrefix !== '') return `${upstream.pathPrefix}/${repository}`;
+  return upstream.dockerHub && !repository.includes('/') ? `library/${repository}` : repository;
+}
+
+/** Over plain http no credentials are ever sent, so none are read. */
+function credentialsOf(config: BrokerMirror, log: Logger) {
+  const { upstream, credentialsDir } = config;
+  if (credentialsDir === undefined || upstream.scheme !== 'https') {
+    return { current: () => undefined, reread: async () => false };
+  }
+  const names = [`${upstream.host}/${upstream.pathPrefix}`, upstream.host, ...upstream.names];
+  return new CredentialFolder({ dir: credentialsDir, names, log });
+}
+
+interface Connections {
+  current(): Transport;
+  /** Other CA bundles: new connections trust them; running requests end on the old ones. */
+  refresh(): Promise<void>;
+}
+
+async function openConnections(
+  config: BrokerMirror,
+  origin: URL,
+  log: Logger,
+  timeouts: Timeouts | undefined,
+): Promise<Connections> {
+  let bundles = await readBundles(config.caFiles);
+  let transport = createTransport(origin, trustedAuthorities(bundles, log), timeouts);
+  return {
+    current: () => transport,
+    refresh: async () => {
+      const now = await readBundles(config.caFiles);
+      if (now === bundles) return;
+      bundles = now;
+      const old = transport;
+      transport = createTransport(origin, trustedAuthorities(bundles, log), timeouts);
+      log.info('CA bundle changed');
+      // Not awaited: a body may take as long as it likes to end.
+      old.close().catch((error: unknown) => log.warn({ error }, 'Connections failed to close'));
+    },
+  };
+}
+
+function once(report: (value: string) => void): (value: string) => void {
+  const seen = new Set<string>();
+  return (value) => {
+    if (seen.has(value)) return;
+    seen.add(value);
+    report(value);
+  };
+}

@@ -1,0 +1,106 @@
+/** One request of nginx from route to answer. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from '../../observe/log.ts';
+import { type Answer, errorAnswer, failureAnswer, jsonAnswer } from './answer.ts';
+import type { Mirror } from './mirror.ts';
+import type { MirrorReport } from './mirror-status.ts';
+import { parseRoute, type Route } from './routes.ts';
+import { serveBlob } from './serve-blob.ts';
+import { serveList } from './serve-list.ts';
+import { serveManifest } from './serve-manifest.ts';
+
+/** What requests are answered from; both change while the broker runs. */
+export interface RequestContext {
+  readonly mirror: (name: string) => Mirror | undefined;
+  readonly mirrors: () => Iterable<Mirror>;
+  readonly sliceBytes: () => number;
+  readonly log: Logger;
+}
+
+type MirrorRoute = Exclude<Route, { kind: 'health' | 'status' }>;
+
+const unknownCode: Readonly<Record<MirrorRoute['kind'], string>> = {
+  blob: 'BLOB_UNKNOWN',
+  manifest: 'MANIFEST_UNKNOWN',
+  list: 'NAME_UNKNOWN',
+};
+
+/** Answers one request; never rejects. */
+export async function handleRequest(
+  context: RequestContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  // A peer that goes away is no fault; without a listener its error would end the process.
+  response.on('error', () => {});
+  request.resume();
+  const { method } = request;
+  const route = parseRoute(request.url ?? '');
+  if (method !== 'GET' && method !== 'HEAD') {
+    send(response, errorAnswer(405, 'UNSUPPORTED', 'expected GET or HEAD'));
+  } else if (route === undefined) send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such object'));
+  else if (route.kind === 'health') send(response, jsonAnswer(200, {}));
+  else if (route.kind === 'status') send(response, jsonAnswer(200, report(context)));
+  else await handleMirror(context, route, request, response, gone.signal);
+}
+
+function report(context: RequestContext): { mirrors: MirrorReport[] } {
+  return { mirrors: [...context.mirrors()].map((mirror) => mirror.report()) };
+}
+
+async function handleMirror(
+  context: RequestContext,
+  route: MirrorRoute,
+  request: IncomingMessage,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const mirror = context.mirror(route.mirror);
+  if (mirror === undefined) return send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such mirror'));
+  // nginx turns a HEAD of a blob into a GET of its first slice, which it keeps.
+  if (route.kind === 'blob' && request.method === 'HEAD') {
+    return send(response, errorAnswer(405, 'UNSUPPORTED', 'expected GET'));
+  }
+  try {
+    const answer = await answerFor(context, mirror, route, request, response, signal);
+    mirror.status.note();
+    if (answer !== undefined) send(response, answer);
+  } catch (error) {
+    if (signal.aborted && !response.headersSent) return;
+    mirror.status.note(error);
+    context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
+    if (response.headersSent) response.destroy();
+    else send(response, failureAnswer(error, unknownCode[route.kind]));
+  }
+}
+
+/** Undefined: the answer was streamed. */
+async function answerFor(
+  context: RequestContext,
+  mirror: Mirror,
+  route: MirrorRoute,
+  request: IncomingMessage,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<Answer | undefined> {
+  const { headers } = request;
+  if (route.kind === 'list') return serveList(mirror, route, { headers, signal });
+  if (route.kind === 'manifest') {
+    return serveManifest(mirror, route, {
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      headers,
+      signal,
+    });
+  }
+  const question = { range: headers.range, sliceBytes: context.sliceBytes(), signal };
+  await serveBlob(mirror, route, question, response);
+  return undefined;
+}
+
+function send(response: ServerResponse, { status, headers, body }: Answer): void {
+  const length = status === 304 ? {} : { 'Content-Length': Buffer.byteLength(body) };
+  response.writeHead(status, { ...length, ...headers });
+  response.end(body);
+}

@@ -1,0 +1,71 @@
+/** Answers nginx's misses of blobs, one slice at a time, as a stream. */
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { Blob } from '../../registry/blob.ts';
+import type { BlobRange } from '../../registry/blob-range.ts';
+import { forever, keepFor } from './answer.ts';
+import type { Mirror } from './mirror.ts';
+import type { Route } from './routes.ts';
+
+export interface BlobQuestion {
+  readonly range: string | undefined;
+  readonly sliceBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Streams a blob or a part of it into `response`. Rejects before the first byte with what the upstream failed with;
+ * after it the connection is broken, so that nobody takes a part for the whole.
+ */
+export async function serveBlob(
+  mirror: Mirror,
+  route: Extract<Route, { kind: 'blob' }>,
+  question: BlobQuestion,
+  response: ServerResponse,
+): Promise<void> {
+  const range = parseRange(question.range);
+  const repository = mirror.upstreamRepository(route.repository);
+  const { digest } = route;
+  const blob = await mirror.blobs.open({ repository, digest, range, signal: question.signal });
+  // The first piece decides: until it is there, and for a blob of one piece until it is verified, nothing is promised.
+  const first = await blob.body.next();
+  writeHead(response, blob, digest.text, isPart(blob, range, question.sliceBytes));
+  try {
+    if (!first.done) await write(response, first.value, question.signal);
+    for await (const piece of blob.body) await write(response, piece, question.signal);
+    response.end();
+  } catch (error) {
+    response.destroy();
+    throw error;
+  }
+}
+
+/** A body that is whole although a part was asked for is still a part for nginx where it fits into one slice. */
+function isPart({ window }: Blob, range: BlobRange | undefined, sliceBytes: number): boolean {
+  if (range === undefined || window.total === undefined || window.total === 0) return false;
+  return window.start > 0 || window.end !== window.total - 1 || window.total <= sliceBytes;
+}
+
+function writeHead(response: ServerResponse, { window }: Blob, digest: string, asPart: boolean): void {
+  const { start, end, total } = window;
+  response.writeHead(asPart ? 206 : 200, {
+    'Content-Type': 'application/octet-stream',
+    'Docker-Content-Digest': digest,
+    ETag: `"${digest}"`,
+    ...(end === undefined ? {} : { 'Content-Length': String(end - start + 1) }),
+    ...(asPart ? { 'Content-Range': `bytes ${start}-${end}/${total}` } : { 'Accept-Ranges': 'bytes' }),
+    ...keepFor(forever),
+  });
+}
+
+async function write(response: ServerResponse, piece: Buffer, signal: AbortSignal): Promise<void> {
+  if (!response.write(piece)) await once(response, 'drain', { signal });
+}
+
+/** Only what nginx's slice module writes; any other range is answered with the whole, as RFC 9110 allows. */
+function parseRange(value: string | undefined): BlobRange | undefined {
+  const match = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(value ?? '');
+  if (match === null) return undefined;
+  const [start, end] = [Number(match[1]), Number(match[2])];
+  return start <= end ? { start, end } : undefined;
+}

@@ -1,0 +1,78 @@
+/** Passes tag lists and referrers through; they are kept by nobody. */
+import type { IncomingHttpHeaders } from 'node:http';
+import { bareType } from '../../registry/media-types.ts';
+import { discard, readBody } from '../../registry/read-body.ts';
+import { UpstreamError } from '../../registry/upstream-error.ts';
+import { type Answer, keepFor } from './answer.ts';
+import type { Mirror } from './mirror.ts';
+import type { Route } from './routes.ts';
+
+const maxBytes = 4 * 1024 * 1024;
+
+/** Returns the upstream's list with its `Link` to the next page leading through us; rejects with what it failed with. */
+export async function serveList(
+  mirror: Mirror,
+  route: Extract<Route, { kind: 'list' }>,
+  question: { headers: IncomingHttpHeaders; signal: AbortSignal },
+): Promise<Answer> {
+  const query = upstreamQuery(route.query);
+  const answer = await mirror.client.request({
+    method: 'GET',
+    repository: mirror.upstreamRepository(route.repository),
+    path: query === '' ? route.path : `${route.path}?${query}`,
+    headers: { accept: 'application/vnd.oci.image.index.v1+json, application/json' },
+    signal: question.signal,
+  });
+  if (answer.status !== 200) throw await mirror.client.refuse(answer);
+  const type = answer.headers['content-type'];
+  const mediaType = bareType(typeof type === 'string' ? type : undefined);
+  if (
+    !/^application\/(?:[a-z0-9.+_-]+\+)?json$/.test(mediaType) ||
+    isPacked(answer.headers['content-encoding'])
+  ) {
+    await discard(answer);
+    throw new UpstreamError('answer', `${answer.url.host}: expected JSON, got something else`);
+  }
+  const body = await readBody(answer.body, maxBytes, answer.url.host);
+  mirror.client.counters.bytes += body.length;
+  const link = nextLink(answer.headers['link'], route, question.headers['x-forwarded-prefix']);
+  const filters = answer.headers['oci-filters-applied'];
+  return {
+    status: 200,
+    headers: {
+      'Content-Type': mediaType,
+      ...keepFor(0),
+      ...(link === undefined ? {} : { Link: link }),
+      ...(typeof filters === 'string' ? { 'OCI-Filters-Applied': filters } : {}),
+    },
+    body,
+  };
+}
+
+/** Only what the distribution specification defines goes upstream; `ns` is between the client and us. */
+function upstreamQuery(query: URLSearchParams): string {
+  const passed = ['n', 'last', 'artifactType'].flatMap((name) => {
+    const value = query.get(name);
+    return value === null ? [] : [[name, value]];
+  });
+  return new URLSearchParams(passed).toString();
+}
+
+/** The upstream's next page under the path by which the client came: its own path has the upstream's names in it. */
+function nextLink(
+  value: string | string[] | undefined,
+  route: Extract<Route, { kind: 'list' }>,
+  prefix: string | string[] | undefined,
+): string | undefined {
+  const target = typeof value === 'string' ? /^<([^>]*)>\s*;.*\brel="?next"?/i.exec(value)?.[1] : undefined;
+  if (target === undefined || !URL.canParse(target, 'http://upstream/')) return undefined;
+  const query = new URLSearchParams(upstreamQuery(new URL(target, 'http://upstream/').searchParams));
+  const own = route.query.get('ns');
+  if (own !== null) query.set('ns', own);
+  const base = typeof prefix === 'string' && /^\/v2\/[a-z0-9.:[\]/-]+$/.test(prefix) ? prefix : '/v2';
+  return `<${base}/${route.repository}/${route.path}?${query}>; rel="next"`;
+}
+
+function isPacked(encoding: string | string[] | undefined): boolean {
+  return (encoding ?? 'identity') !== 'identity';
+}

@@ -1,0 +1,55 @@
+/** Tags and manifests of one mirror, each asked of the upstream once however many ask at the same time. */
+import { fetchManifest, headManifest, type Manifest, type ManifestHead } from '../../registry/manifest.ts';
+import type { UpstreamClient } from '../../registry/upstream-client.ts';
+import { SharedWork } from './shared-work.ts';
+
+export interface ReferenceRequest {
+  /** As the upstream knows it. */
+  readonly repository: string;
+  readonly reference: string;
+  readonly accept: string;
+  readonly signal: AbortSignal;
+}
+
+/** A cached tag waits this long at most to hear whether it still stands; after that it is served as it is. Milliseconds. */
+const checkMs = 1_000;
+/** For this long after such a failure nobody waits again. Milliseconds. */
+const failureMs = 2_000;
+/** A manifest of 4 MiB that drips in may take this long, a cold HEAD as well. Milliseconds. */
+const fetchMs = 60_000;
+
+export class TagReader {
+  readonly #client: UpstreamClient;
+  readonly #checks = new SharedWork<ManifestHead | undefined>({ limitMs: checkMs, failureMs });
+  readonly #heads = new SharedWork<ManifestHead | undefined>({ limitMs: fetchMs, failureMs: 0 });
+  readonly #manifests = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs: 0 });
+
+  constructor(client: UpstreamClient) {
+    this.#client = client;
+  }
+
+  /** What a tag is upstream now, within a second. Rejects as `headManifest` does, also at once after a failure. */
+  check(request: ReferenceRequest): Promise<ManifestHead | undefined> {
+    return this.#checks.run(keyOf(request), request.signal, (signal) =>
+      headManifest(this.#client, { ...request, signal }),
+    );
+  }
+
+  /** The same without the hurry, for a tag of which nothing is known yet. */
+  head(request: ReferenceRequest): Promise<ManifestHead | undefined> {
+    return this.#heads.run(keyOf(request), request.signal, (signal) =>
+      headManifest(this.#client, { ...request, signal }),
+    );
+  }
+
+  /** The manifest itself, verified. */
+  fetch(request: ReferenceRequest): Promise<Manifest> {
+    return this.#manifests.run(keyOf(request), request.signal, (signal) =>
+      fetchManifest(this.#client, { ...request, signal }),
+    );
+  }
+}
+
+function keyOf({ repository, reference, accept }: ReferenceRequest): string {
+  return `${repository} ${reference} ${accept}`;
+}

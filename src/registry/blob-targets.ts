@@ -1,0 +1,76 @@
+/** Remembers where an upstream redirects a blob to, for as long as that place serves it. */
+import type { BlobRange } from './blob-range.ts';
+import { BoundedMap } from './bounded-map.ts';
+import { discard } from './read-body.ts';
+import type { UpstreamAnswer, UpstreamClient, UpstreamRequest } from './upstream-client.ts';
+import { waitFor } from './wait-for.ts';
+
+/** `here`: the upstream serves it itself. `unknown`: the one who found out got nothing that stands for the others. */
+type Target = URL | 'here' | 'unknown' | { readonly error: unknown };
+
+export class BlobTargets {
+  readonly #client: UpstreamClient;
+  readonly #targets = new BoundedMap<string, Promise<Target>>(4096);
+
+  constructor(client: UpstreamClient) {
+    this.#client = client;
+  }
+
+  /**
+   * Asks for a range of a blob where it is known to lie. Those who ask while that is being found out wait for it, so
+   * that one redirect serves all slices. A place that no longer serves it (a signed URL that expired) is forgotten,
+   * and the upstream asked again, once.
+   */
+  async get(
+    repository: string,
+    digest: string,
+    range: BlobRange | undefined,
+    signal: AbortSignal,
+  ): Promise<UpstreamAnswer> {
+    const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` };
+    const request: UpstreamRequest = { method: 'GET', repository, path: `blobs/${digest}`, headers, signal };
+    const key = `${repository}@${digest}`;
+    for (let round = 0; round < 2; round++) {
+      const known = this.#targets.get(key);
+      if (known === undefined) break;
+      const target = await waitFor(known, signal);
+      if (target === 'here') return this.#client.request(request);
+      if (target instanceof URL) {
+        const answer = await this.#ask(target, request);
+        if (answer !== undefined) return answer;
+      } else if (target !== 'unknown') throw target.error;
+      if (this.#targets.get(key) === known) this.#targets.delete(key);
+    }
+    return this.#find(key, request);
+  }
+
+  /** Undefined when the target does not serve the blob (any more). */
+  async #ask(target: URL, request: UpstreamRequest): Promise<UpstreamAnswer | undefined> {
+    try {
+      const answer = await this.#client.requestAt(target, request);
+      if (answer.status === 200 || answer.status === 206 || answer.status === 416) return answer;
+      await discard(answer);
+    } catch (error) {
+      if (request.signal.aborted) throw error;
+    }
+    return undefined;
+  }
+
+  async #find(key: string, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const finding = this.#client.request(request);
+    const target = finding.then(
+      targetOf,
+      (error): Target => (request.signal.aborted ? 'unknown' : { error }),
+    );
+    this.#targets.set(key, target);
+    const found = await target;
+    const isLasting = found === 'here' || found instanceof URL;
+    if (!isLasting && this.#targets.get(key) === target) this.#targets.delete(key);
+    return finding;
+  }
+}
+
+function targetOf(answer: UpstreamAnswer): Target {
+  if (answer.status !== 200 && answer.status !== 206) return 'unknown';
+  return answer.foreign ? answer.url : 'here';
+}

@@ -1,0 +1,127 @@
+/** What a mirror shows to its own upstream, read from the files of a mounted Secret. Pure. */
+
+/**
+ * `basic`: user name and password, for Basic and for token realms. `identity`: a refresh token, for token realms
+ * only (OAuth2). `bearer`: a registry token, sent to the registry as it is.
+ */
+export type Credentials =
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  | { readonly kind: 'identity'; readonly token: string }
+  | { readonly kind: 'bearer'; readonly token: string };
+
+/** Where credentials come from while they may change at any time. */
+export interface CredentialSource {
+  current(): Credentials | undefined;
+  /** Looks again at once; true when there are other credentials now. */
+  reread(): Promise<boolean>;
+}
+
+/** The files of a Secret that mean something here, by name, with their text. */
+export type CredentialFiles = Readonly<Partial<Record<CredentialFile, string>>>;
+export type CredentialFile = (typeof credentialFiles)[number];
+export const credentialFiles = ['username', 'password', '.dockerconfigjson', 'token'] as const;
+
+/**
+ * Takes the files and the names of the upstream (host, host with path prefix), and returns its credentials, undefined
+ * when there are no files at all. Throws `TypeError` that says what is wrong without saying what is in them.
+ */
+export function parseCredentials(files: CredentialFiles, names: readonly string[]): Credentials | undefined {
+  const { username, password, token } = files;
+  const dockerConfig = files['.dockerconfigjson'];
+  if (username !== undefined && password !== undefined) {
+    return basic(withoutNewline(username), withoutNewline(password));
+  }
+  if (username !== undefined || password !== undefined) {
+    throw new TypeError(
+      `credentials: expected username and password, got ${username ? 'username' : 'password'} only`,
+    );
+  }
+  if (dockerConfig !== undefined) return fromDockerConfig(dockerConfig, names);
+  if (token === undefined) return undefined;
+  return { kind: 'bearer', token: tokenText(withoutNewline(token), 'token') };
+}
+
+interface AuthEntry {
+  readonly auth?: unknown;
+  readonly username?: unknown;
+  readonly password?: unknown;
+  readonly identitytoken?: unknown;
+  readonly registrytoken?: unknown;
+}
+
+function fromDockerConfig(text: string, names: readonly string[]): Credentials {
+  const auths = parseAuths(text);
+  const wanted = names.map(normalName);
+  const found = [...auths].find(([name]) => wanted.includes(normalName(name)));
+  if (found === undefined) {
+    throw new TypeError(`.dockerconfigjson: expected an entry for ${names.join(' or ')}, got none`);
+  }
+  return fromEntry(found[1]);
+}
+
+function fromEntry(entry: AuthEntry): Credentials {
+  const { auth, username, password, identitytoken, registrytoken } = entry;
+  if (isText(identitytoken)) return { kind: 'identity', token: tokenText(identitytoken, 'identitytoken') };
+  if (isText(registrytoken)) return { kind: 'bearer', token: tokenText(registrytoken, 'registrytoken') };
+  if (isText(username) && isText(password)) return basic(username, password);
+  if (!isText(auth)) throw new TypeError('.dockerconfigjson: expected auth, or username and password');
+  const [user, ...rest] = Buffer.from(auth, 'base64').toString('utf8').split(':');
+  // Some tools pad with NUL; docker trims them as well.
+  return basic(user ?? '', rest.join(':').replace(/\0+$/, ''));
+}
+
+function parseAuths(text: string): Map<string, AuthEntry> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // No cause: its message quotes the text.
+    throw new TypeError('.dockerconfigjson: expected JSON');
+  }
+  const auths = isRecord(value) ? value['auths'] : undefined;
+  if (!isRecord(auths)) throw new TypeError('.dockerconfigjson: expected an object "auths"');
+  return new Map(Object.entries(auths).filter((pair): pair is [string, AuthEntry] => isRecord(pair[1])));
+}
+
+/** `https://index.docker.io/v1/` and `index.docker.io` are one name; so are `host` and `host:443`. */
+function normalName(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/^https?:\/\//, '')
+    .replace(/\/+$/, '')
+    .replace(/\/v[12]$/, '')
+    .replace(/:443(?=\/|$)/, '');
+}
+
+function basic(username: string, password: string): Credentials {
+  // RFC 7617 section 2: no colon in the user-id; control characters are forbidden in both.
+  if (username === '' || username.includes(':') || hasControl(username)) {
+    throw new TypeError('username: expected text without colons and control characters');
+  }
+  if (password === '' || hasControl(password)) {
+    throw new TypeError('password: expected text without control characters');
+  }
+  return { kind: 'basic', username, password };
+}
+
+function tokenText(value: string, field: string): string {
+  if (!/^[\x21-\x7e]+$/.test(value)) throw new TypeError(`${field}: expected printable ASCII without spaces`);
+  return value;
+}
+
+function hasControl(value: string): boolean {
+  return /\p{Cc}/u.test(value);
+}
+
+/** A file written with an editor ends in a newline that is no part of the secret. */
+function withoutNewline(value: string): string {
+  return value.replace(/\r?\n$/, '');
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

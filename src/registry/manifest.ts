@@ -1,0 +1,92 @@
+/** Manifests: read whole, and checked before a byte is given on. */
+import { digestOf, parseDigest } from './digest.ts';
+import { bareType, isManifestType, manifestType } from './media-types.ts';
+import { discard, readBody } from './read-body.ts';
+import type { UpstreamAnswer, UpstreamClient, UpstreamRequest } from './upstream-client.ts';
+import { UpstreamError } from './upstream-error.ts';
+
+export interface ManifestRequest {
+  readonly repository: string;
+  /** A tag, or a digest as text. */
+  readonly reference: string;
+  readonly accept: string;
+  readonly signal: AbortSignal;
+}
+
+export interface Manifest {
+  readonly bytes: Buffer;
+  readonly mediaType: string;
+  readonly digest: string;
+}
+
+/** What registries accept as the largest manifest (OCI distribution specification, "Pushing Manifests"). Bytes. */
+const maxBytes = 4 * 1024 * 1024;
+
+/**
+ * Returns a manifest whose bytes are what its digest says: the digest asked for, else the one the upstream states,
+ * else its sha256. Rejects with `UpstreamStatusError` for any status but 200 and with `UpstreamError`.
+ */
+export async function fetchManifest(client: UpstreamClient, request: ManifestRequest): Promise<Manifest> {
+  const answer = await client.request(upstreamRequest('GET', request));
+  if (answer.status !== 200) throw await client.refuse(answer);
+  const host = answer.url.host;
+  if (isPacked(answer)) {
+    await discard(answer);
+    throw new UpstreamError('answer', `${host}: expected no Content-Encoding, got one`);
+  }
+  const bytes = await readBody(answer.body, maxBytes, host);
+  client.counters.bytes += bytes.length;
+  const mediaType = manifestType(header(answer, 'content-type'), bytes);
+  if (mediaType === undefined)
+    throw new UpstreamError('answer', `${host}: expected a manifest, got something else`);
+  return { bytes, mediaType, digest: checkedDigest(answer, request.reference, bytes) };
+}
+
+/** What HEAD says of a manifest; nothing of it is checked against bytes. */
+export interface ManifestHead {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly length: number;
+}
+
+/** Asks without fetching; undefined when the upstream does not say it all, or knows no HEAD. Rejects as `fetchManifest`. */
+export async function headManifest(
+  client: UpstreamClient,
+  request: ManifestRequest,
+): Promise<ManifestHead | undefined> {
+  const answer = await client.request(upstreamRequest('HEAD', request));
+  if (answer.status === 400 || answer.status === 405 || answer.status === 501) {
+    await discard(answer);
+    return undefined;
+  }
+  if (answer.status !== 200) throw await client.refuse(answer);
+  await discard(answer);
+  const digest = parseDigest(header(answer, 'docker-content-digest') ?? '')?.text;
+  const mediaType = bareType(header(answer, 'content-type'));
+  const length = header(answer, 'content-length') ?? '';
+  if (digest === undefined || !isManifestType(mediaType) || !/^\d{1,7}$/.test(length)) return undefined;
+  return { digest, mediaType, length: Number(length) };
+}
+
+function upstreamRequest(method: 'GET' | 'HEAD', request: ManifestRequest): UpstreamRequest {
+  const { repository, reference, accept, signal } = request;
+  return { method, repository, path: `manifests/${reference}`, headers: { accept }, signal };
+}
+
+function checkedDigest(answer: UpstreamAnswer, reference: string, bytes: Buffer): string {
+  const asked = parseDigest(reference);
+  const stated = parseDigest(header(answer, 'docker-content-digest') ?? '');
+  const expected = asked ?? stated;
+  const got = digestOf(bytes, expected?.algorithm);
+  if (expected === undefined || expected.text === got) return got;
+  throw new UpstreamError('digest', `${answer.url.host}: expected ${expected.text}, got ${got}`);
+}
+
+function isPacked(answer: UpstreamAnswer): boolean {
+  return (answer.headers['content-encoding'] ?? 'identity') !== 'identity';
+}
+
+function header(answer: UpstreamAnswer, name: string): string | undefined {
+  const value = answer.headers[name];
+  return typeof value === 'string' ? value : undefined;
+}

@@ -1,0 +1,168 @@
+/** Bearer tokens by the distribution token specification: one request in flight per scope, kept until they expire. */
+import { BoundedMap } from './bounded-map.ts';
+import type { Credentials } from './credentials.ts';
+import { readBody } from './read-body.ts';
+import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
+import { parseRetryAfter, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
+import { waitFor } from './wait-for.ts';
+
+/** Which token is wanted. `credentials` are shown to the realm, so the caller has checked that it may see them. */
+export interface TokenRequest {
+  readonly realm: URL;
+  readonly service: string | undefined;
+  readonly scope: string | undefined;
+  readonly credentials: Credentials | undefined;
+}
+
+interface Token {
+  readonly text: string;
+  /** From here on a new one is fetched beside its use. */
+  readonly refreshAt: number;
+  readonly expiresAt: number;
+}
+
+interface Entry {
+  token?: Token;
+  pending?: Promise<Token>;
+  failure?: { readonly error: unknown; readonly until: number };
+}
+
+/** A refused token is asked for again only after this, so that a herd costs one question. Milliseconds. */
+const failureMs = 2_000;
+const requestMs = 15_000;
+const maxAnswerBytes = 1024 * 1024;
+/** The specification's default for a missing `expires_in`; a day bounds what a wrong one can do. Seconds. */
+const defaultLife = 60;
+const longestLife = 86_400;
+
+export class TokenSource {
+  readonly #transport: () => Transport;
+  readonly #now: () => number;
+  readonly #onFetch: () => void;
+  readonly #entries = new BoundedMap<string, Entry>(4096);
+
+  /** `transport` returns the connections to use at the time; `onFetch` is called for every request to a realm. */
+  constructor(options: { transport: () => Transport; now?: () => number; onFetch?: () => void }) {
+    this.#transport = options.transport;
+    this.#now = options.now ?? Date.now;
+    this.#onFetch = options.onFetch ?? (() => {});
+  }
+
+  /**
+   * Returns a token, from memory where it lives long enough. `refused` is a token the registry would not take: it is
+   * not returned again. Rejects with `UpstreamStatusError` (401, 403, 429) or `UpstreamError`.
+   */
+  async get(request: TokenRequest, signal: AbortSignal, refused?: string): Promise<string> {
+    const entry = this.#entry(request);
+    const now = this.#now();
+    if (entry.token !== undefined && (entry.token.text === refused || entry.token.expiresAt <= now)) {
+      delete entry.token;
+    }
+    if (entry.token !== undefined) {
+      if (entry.token.refreshAt <= now) this.#fetchShared(entry, request).catch(() => {});
+      return entry.token.text;
+    }
+    if (entry.failure !== undefined && now < entry.failure.until) throw entry.failure.error;
+    // The request belongs to everybody who waits for it: one who goes away does not end it.
+    return (await waitFor(this.#fetchShared(entry, request), signal)).text;
+  }
+
+  #entry(request: TokenRequest): Entry {
+    const { realm, service, scope, credentials } = request;
+    const key = JSON.stringify([realm.href, service, scope, credentials]);
+    const entry = this.#entries.get(key) ?? {};
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #fetchShared(entry: Entry, request: TokenRequest): Promise<Token> {
+    entry.pending ??= this.#fetch(request)
+      .then((token) => {
+        delete entry.failure;
+        entry.token = token;
+        return token;
+      })
+      .catch((error: unknown) => {
+        entry.failure = { error, until: this.#now() + failureMs };
+        throw error;
+      })
+      .finally(() => delete entry.pending);
+    return entry.pending;
+  }
+
+  async #fetch(request: TokenRequest): Promise<Token> {
+    const started = this.#now();
+    this.#onFetch();
+    const answer = await this.#transport().send(...httpRequest(request, AbortSignal.timeout(requestMs)));
+    const bytes = await readBody(answer.body, maxAnswerBytes, request.realm.host);
+    if (answer.status !== 200) throw refusal(answer, request, this.#now());
+    return parseToken(bytes, request.realm.host, started);
+  }
+}
+
+/** GET with Basic or anonymous (token specification); POST with a refresh token (its OAuth2 variant). */
+function httpRequest(request: TokenRequest, signal: AbortSignal): [URL, HttpRequest] {
+  const { realm, service, scope, credentials } = request;
+  const fields = new URLSearchParams();
+  if (service !== undefined) fields.set('service', service);
+  if (scope !== undefined) fields.set('scope', scope);
+  if (credentials?.kind === 'identity') {
+    fields.set('grant_type', 'refresh_token');
+    fields.set('client_id', 'registry-mirror-operator');
+    fields.set('refresh_token', credentials.token);
+    const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' };
+    return [realm, { method: 'POST', headers, body: fields.toString(), signal }];
+  }
+  const url = new URL(realm);
+  for (const [name, value] of fields) url.searchParams.append(name, value);
+  const authorization = credentials?.kind === 'basic' ? { authorization: basicHeader(credentials) } : {};
+  return [url, { method: 'GET', headers: { accept: 'application/json', ...authorization }, signal }];
+}
+
+/** Returns the value of an `Authorization` header for Basic (RFC 7617, UTF-8). */
+export function basicHeader(credentials: Extract<Credentials, { kind: 'basic' }>): string {
+  return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`, 'utf8').toString('base64')}`;
+}
+
+function refusal(answer: HttpAnswer, request: TokenRequest, now: number): Error {
+  const host = request.realm.host;
+  const { status } = answer;
+  const retryAfterSeconds = parseRetryAfter(answer.headers['retry-after'], now);
+  if (status === 429)
+    return new UpstreamStatusError(429, `${host}: too many requests`, { retryAfterSeconds });
+  // The OAuth2 variant answers a refresh token it does not know with 400 (RFC 6749 section 5.2).
+  const refused =
+    status === 401 || status === 403 || (status === 400 && request.credentials?.kind === 'identity');
+  if (!refused) return new UpstreamError('token', `${host}: expected a token, got status ${status}`);
+  const credentialsRefused = request.credentials !== undefined;
+  return new UpstreamStatusError(status === 403 ? 403 : 401, `${host}: token refused`, {
+    credentialsRefused,
+  });
+}
+
+function parseToken(bytes: Buffer, host: string, started: number): Token {
+  const answer = parseAnswer(bytes, host);
+  const text = answer['token'] ?? answer['access_token'];
+  if (typeof text !== 'string' || !/^[\x21-\x7e]+$/.test(text)) {
+    throw new UpstreamError('token', `${host}: expected a field token, got none`);
+  }
+  const stated = Number(answer['expires_in'] ?? defaultLife);
+  const life = Number.isFinite(stated) && stated > 0 ? Math.min(stated, longestLife) : defaultLife;
+  // A fifth of its life, at most half a minute, covers the way of a request that carries it and a slow clock.
+  const margin = Math.min(30, life / 5);
+  return {
+    text,
+    refreshAt: started + (life - 2 * margin) * 1000,
+    expiresAt: started + (life - margin) * 1000,
+  };
+}
+
+function parseAnswer(bytes: Buffer, host: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    if (typeof value === 'object' && value !== null) return { ...value };
+  } catch {
+    // No cause: its message quotes the text.
+  }
+  throw new UpstreamError('token', `${host}: expected a JSON object from the token server`);
+}

@@ -1,0 +1,198 @@
+/**
+ * The OCI distribution client of one upstream: authorization and redirects of single requests. Used by the broker's
+ * miss path; imports nothing of mirrors. What it sends where: credentials and tokens to the upstream's own origin
+ * only, nothing to anybody else but what that place itself asked for anonymously.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Authorizer, type Destination } from './authorizer.ts';
+import { parseChallenges } from './challenge.ts';
+import type { CredentialSource } from './credentials.ts';
+import { discard } from './read-body.ts';
+import { TokenSource } from './token.ts';
+import type { HttpAnswer, Transport } from './transport.ts';
+import { parseRetryAfter, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
+
+/** What was asked of an upstream so far; only ever counted up. */
+export interface UpstreamCounters {
+  requests: number;
+  bytes: number;
+  tokens: number;
+  redirects: number;
+  retries: number;
+}
+
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'HEAD';
+  /** As the upstream knows it, path prefix and `library/` included. */
+  readonly repository: string;
+  /** Below the repository: `manifests/latest`, `blobs/sha256:...`, with a query if there is one. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+export interface UpstreamAnswer extends HttpAnswer {
+  /** Where the answer came from after redirects. */
+  readonly url: URL;
+  /** True when that is, or went through, another origin than the upstream's. */
+  readonly foreign: boolean;
+}
+
+export interface UpstreamClientOptions {
+  readonly origin: URL;
+  /** The connections to use at the time. */
+  readonly transport: () => Transport;
+  readonly credentials: CredentialSource;
+  readonly tokenHosts?: readonly string[] | undefined;
+  readonly counters: UpstreamCounters;
+  readonly onWithheld?: ((realmHost: string) => void) | undefined;
+  readonly now?: () => number;
+}
+
+const redirects = new Set([301, 302, 303, 307, 308]);
+const maxHops = 5;
+/** Pauses before a request is sent again whose connection broke before it was answered. Milliseconds. */
+const retryPauses = [50, 250];
+
+export class UpstreamClient {
+  readonly counters: UpstreamCounters;
+  readonly #options: UpstreamClientOptions;
+  readonly #authorizer: Authorizer;
+
+  constructor(options: UpstreamClientOptions) {
+    this.#options = options;
+    this.counters = options.counters;
+    const { transport, counters, credentials, origin } = options;
+    const now = options.now ?? Date.now;
+    const tokens = new TokenSource({ transport, now, onFetch: () => counters.tokens++ });
+    this.#authorizer = new Authorizer({
+      upstream: origin,
+      tokens,
+      credentials: () => credentials.current(),
+      tokenHosts: options.tokenHosts ?? [],
+      onWithheld: options.onWithheld ?? (() => {}),
+    });
+  }
+
+  get origin(): URL {
+    return this.#options.origin;
+  }
+
+  /** Asks the upstream and returns what it or the place it redirects to answers, of whatever status but a redirect. */
+  request(request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const url = new URL(`/v2/${request.repository}/${request.path}`, this.#options.origin);
+    return this.#follow({ url, repository: request.repository, foreign: false }, request);
+  }
+
+  /** Asks the target of an earlier redirect, without credentials. */
+  requestAt(target: URL, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    return this.#follow({ url: target, repository: request.repository, foreign: true }, request);
+  }
+
+  /** The error for an answer of a status nobody wants; ends its body. */
+  async refuse(answer: UpstreamAnswer): Promise<UpstreamStatusError> {
+    await discard(answer);
+    const retryAfterSeconds = parseRetryAfter(
+      answer.headers['retry-after'],
+      (this.#options.now ?? Date.now)(),
+    );
+    const message = `${answer.url.host}: answered ${answer.status}`;
+    const credentialsRefused = this.#wereCredentialsRefused(answer);
+    return new UpstreamStatusError(answer.status, message, { retryAfterSeconds, credentialsRefused });
+  }
+
+  async #follow(start: Destination, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    let destination = start;
+    for (let hop = 0; hop <= maxHops; hop++) {
+      const answer = await this.#authorized(destination, request);
+      if (!redirects.has(answer.status))
+        return { ...answer, url: destination.url, foreign: destination.foreign };
+      await discard(answer);
+      this.counters.redirects++;
+      destination = this.#next(destination, answer.headers['location']);
+    }
+    throw new UpstreamError('redirect', `${start.url.host}: expected at most ${maxHops} redirects, got more`);
+  }
+
+  #next(from: Destination, location: string | string[] | undefined): Destination {
+    const { origin } = this.#options;
+    if (typeof location !== 'string' || !URL.canParse(location, from.url)) {
+      throw new UpstreamError('redirect', `${from.url.host}: expected a Location, got none`);
+    }
+    const url = new URL(location, from.url);
+    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && origin.protocol === 'http:')) {
+      throw new UpstreamError(
+        'redirect',
+        `${from.url.host}: refused to follow to ${url.protocol}//${url.host}`,
+      );
+    }
+    url.username = '';
+    url.password = '';
+    url.hash = '';
+    return { ...from, url, foreign: from.foreign || url.origin !== origin.origin };
+  }
+
+  /** A 401 makes the credentials be read again at once; where they are others by then, it is all done once more. */
+  async #authorized(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
+    try {
+      const answer = await this.#attempt(destination, request);
+      if (answer.status !== 401 || !(await this.#haveChanged(destination))) return answer;
+      await discard(answer);
+    } catch (error) {
+      const refused = error instanceof UpstreamStatusError && error.credentialsRefused;
+      if (!refused || !(await this.#haveChanged(destination))) throw error;
+    }
+    return this.#attempt(destination, request);
+  }
+
+  async #haveChanged(destination: Destination): Promise<boolean> {
+    return !destination.foreign && this.#options.credentials.reread();
+  }
+
+  /** Sends with what this place asked for before, and once more with what a 401 asks for. */
+  async #attempt(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
+    const header = await this.#authorizer.header(destination, request.signal);
+    const answer = await this.#send(destination.url, request, header);
+    if (answer.status !== 401) return answer;
+    const challenges = parseChallenges(answer.headers['www-authenticate']);
+    const next = await this.#authorizer
+      .answer(challenges, destination, header, request.signal)
+      .catch(async (error) => {
+        await discard(answer);
+        throw error;
+      });
+    if (next === undefined) return answer;
+    await discard(answer);
+    return this.#send(destination.url, request, next);
+  }
+
+  /** Both methods are idempotent: a connection that broke before it answered (an idle one closed by the peer) is no answer. */
+  async #send(url: URL, request: UpstreamRequest, authorization: string | undefined): Promise<HttpAnswer> {
+    const headers = authorization === undefined ? request.headers : { ...request.headers, authorization };
+    const { method, signal } = request;
+    for (const pause of retryPauses) {
+      this.counters.requests++;
+      try {
+        return await this.#options.transport().send(url, { method, headers, signal });
+      } catch (error) {
+        if (!(error instanceof UpstreamError) || error.code !== 'broken' || signal.aborted) throw error;
+      }
+      this.counters.retries++;
+      await delay(pause, undefined, { signal });
+    }
+    this.counters.requests++;
+    return this.#options.transport().send(url, { method, headers, signal });
+  }
+
+  #wereCredentialsRefused(answer: UpstreamAnswer): boolean {
+    const { credentials, origin } = this.#options;
+    const kind = credentials.current()?.kind;
+    if (answer.status !== 401 || answer.foreign || origin.protocol !== 'https:' || kind === undefined)
+      return false;
+    // After a token it is the repository that is refused: Docker Hub says 401 for what does not exist.
+    const wantsToken = parseChallenges(answer.headers['www-authenticate']).some(
+      ({ scheme }) => scheme === 'bearer',
+    );
+    return kind === 'bearer' || !wantsToken;
+  }
+}

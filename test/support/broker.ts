@@ -1,0 +1,94 @@
+/** A broker in the test's own process, asked over its socket as nginx does. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { parseUpstream } from '../../src/api/upstream.ts';
+import { runBroker } from '../../src/cache/broker/broker.ts';
+import type { BrokerConfig, BrokerMirror } from '../../src/cache/broker/broker-config.ts';
+import { createLogger } from '../../src/observe/log.ts';
+import type { Timeouts } from '../../src/registry/transport.ts';
+
+export interface BrokerAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface TestBroker {
+  readonly dir: string;
+  readonly socket: string;
+  /** Every line it logged. */
+  readonly log: string[];
+  /** Rejects when the connection breaks before the body is whole. */
+  get(path: string, headers?: Record<string, string>, method?: string): Promise<BrokerAnswer>;
+  configure(config: BrokerConfig): void;
+  stop(): Promise<void>;
+}
+
+export const sliceBytes = 1024 * 1024;
+
+/** A mirror named `m` of `upstreamUrl`. */
+export function mirrorOf(upstreamUrl: string, more: Partial<BrokerMirror> = {}): BrokerMirror {
+  return { name: 'm', upstream: parseUpstream(upstreamUrl), tagTtlSeconds: 60, caFiles: [], ...more };
+}
+
+/** Starts a broker for the mirrors and stops it when the test ends. */
+export async function startBroker(
+  t: ExecutionContext,
+  mirrors: readonly BrokerMirror[],
+  timeouts: Timeouts = { connect: 1_000, headers: 2_000, bodyIdle: 2_000 },
+): Promise<TestBroker> {
+  const dir = mkdtempSync(join(tmpdir(), 'broker-'));
+  const [configFile, socket] = [join(dir, 'broker.json'), join(dir, 'broker.sock')];
+  const configure = (config: BrokerConfig) => writeFileSync(configFile, JSON.stringify(config));
+  configure({ socket, sliceBytes, mirrors });
+  const lines: string[] = [];
+  const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
+  const stop = new AbortController();
+  const ready = Promise.withResolvers<void>();
+  const done = runBroker(
+    { configFile, log, timeouts, followMs: 50, drainMs: 500 },
+    stop.signal,
+    ready.resolve,
+  );
+  done.catch(ready.reject);
+  const end = async () => {
+    stop.abort();
+    await done;
+  };
+  t.teardown(async () => {
+    await end().catch(() => {});
+    rmSync(dir, { recursive: true, force: true });
+  });
+  await ready.promise;
+  return {
+    dir,
+    socket,
+    log: lines,
+    configure,
+    stop: end,
+    get: (path, headers, method) => ask(socket, path, headers, method),
+  };
+}
+
+/** One request over a unix socket. */
+export function ask(
+  socketPath: string,
+  path: string,
+  headers: Record<string, string> = {},
+  method = 'GET',
+): Promise<BrokerAnswer> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, headers, method, agent: false }, (response) => {
+      const pieces: Buffer[] = [];
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(pieces) });
+      });
+    });
+    asked.on('error', reject).end();
+  });
+}

@@ -1,0 +1,275 @@
+/**
+ * An in-process registry that can be told to fail in ways a real one cannot, and counts what is asked of it. It has two
+ * origins: the registry itself and a `cdn` that redirects lead to. Its good behaviour is checked against
+ * docker-registry's by `test/integration/broker-registry.test.ts`.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Faults, sendBytes } from './scriptable-faults.ts';
+
+export interface SeenRequest {
+  readonly origin: 'registry' | 'cdn' | 'token';
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** How the registry wants to be asked. `bearer`: tokens of `/token`, for which `username` and `password` may be needed. */
+export interface AuthScript {
+  kind: 'none' | 'basic' | 'bearer';
+  username?: string;
+  password?: string;
+  /** Stated `expires_in`, in seconds. */
+  expiresIn?: number;
+  /** Instead of the registry's own `/token`. */
+  realm?: string;
+  /** Status of every answer of `/token`. */
+  tokenStatus?: number;
+}
+
+/** Where blobs and manifests are redirected to; `uses`: how often each signed URL works. */
+export interface RedirectScript {
+  blobs?: boolean | string;
+  manifests?: boolean | string;
+  status?: number;
+  uses?: number;
+}
+
+export interface ScriptableUpstream {
+  /** `host:port` of the registry and of the second origin. */
+  readonly host: string;
+  readonly cdnHost: string;
+  readonly scheme: 'http' | 'https';
+  auth: AuthScript;
+  redirect: RedirectScript;
+  faults: Faults;
+  cdnFaults: Faults;
+  /** Demands a token of its own on the second origin, for manifests redirected there. */
+  cdnAuth: AuthScript;
+  readonly seen: SeenRequest[];
+  readonly counters: { requests: number; bytes: number; tokens: number; redirects: number };
+  addBlob(bytes: Buffer): string;
+  /** Returns the digest; `tag` makes it reachable by name as well. */
+  addManifest(repository: string, tag: string | undefined, manifest: object, mediaType?: string): string;
+  close(): Promise<void>;
+}
+
+const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
+
+/** Starts it on free ports of `address` (default 127.0.0.1). */
+export async function startScriptableUpstream(
+  options: { tls?: { cert: string; key: string }; address?: string; cdnAddress?: string } = {},
+): Promise<ScriptableUpstream> {
+  const state = new State(options.tls === undefined ? 'http' : 'https');
+  const make = (origin: 'registry' | 'cdn') => {
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
+      response.on('error', () => {});
+      state.handle(origin, request, response).catch(() => response.destroy());
+    };
+    return options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
+  };
+  state.servers = [make('registry'), make('cdn')];
+  const address = options.address ?? '127.0.0.1';
+  [state.host, state.cdnHost] = await Promise.all([
+    listen(state.servers[0]!, address),
+    listen(state.servers[1]!, options.cdnAddress ?? address),
+  ]);
+  return state;
+}
+
+async function listen(server: Server, address: string): Promise<string> {
+  server.listen(0, address);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return `${address}:${port}`;
+}
+
+class State implements ScriptableUpstream {
+  readonly scheme: 'http' | 'https';
+  host = '';
+  cdnHost = '';
+  auth: AuthScript = { kind: 'none' };
+  cdnAuth: AuthScript = { kind: 'none' };
+  redirect: RedirectScript = {};
+  faults: Faults = {};
+  cdnFaults: Faults = {};
+  readonly seen: SeenRequest[] = [];
+  readonly counters = { requests: 0, bytes: 0, tokens: 0, redirects: 0 };
+  servers: Server[] = [];
+  readonly #blobs = new Map<string, Buffer>();
+  readonly #manifests = new Map<string, { bytes: Buffer; mediaType: string; digest: string }>();
+  readonly #tokens = new Map<string, number>();
+  readonly #signed = new Map<string, number>();
+
+  constructor(scheme: 'http' | 'https') {
+    this.scheme = scheme;
+  }
+
+  addBlob(bytes: Buffer): string {
+    const digest = sha256(bytes);
+    this.#blobs.set(digest, bytes);
+    return digest;
+  }
+
+  addManifest(
+    repository: string,
+    tag: string | undefined,
+    manifest: object,
+    mediaType = ociManifest,
+  ): string {
+    const bytes = Buffer.from(JSON.stringify(manifest));
+    const entry = { bytes, mediaType, digest: sha256(bytes) };
+    this.#manifests.set(`${repository} ${entry.digest}`, entry);
+    if (tag !== undefined) this.#manifests.set(`${repository} ${tag}`, entry);
+    return entry.digest;
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+    await Promise.all(
+      this.servers.filter((server) => server.listening).map((server) => once(server, 'close')),
+    );
+  }
+
+  async handle(
+    origin: 'registry' | 'cdn',
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const url = new URL(request.url ?? '/', `${this.scheme}://${request.headers.host}`);
+    const isToken = url.pathname.endsWith('token');
+    const { method = 'GET', headers } = request;
+    this.seen.push({ origin: isToken ? 'token' : origin, method, url: request.url ?? '', headers });
+    if (isToken) return this.#token(origin, url, request, response);
+    this.counters.requests++;
+    const faults = origin === 'cdn' ? this.cdnFaults : this.faults;
+    if (faults.delayMs !== undefined) await delay(faults.delayMs);
+    const script = origin === 'cdn' ? this.cdnAuth : this.auth;
+    if (!this.#admits(script, headers.authorization)) return this.#challenge(origin, script, response);
+    if (faults.status !== undefined) {
+      const retry = faults.retryAfter === undefined ? {} : { 'Retry-After': faults.retryAfter };
+      response.writeHead(faults.status, retry).end();
+      return;
+    }
+    if (faults.portal) {
+      response.writeHead(200, { 'Content-Type': 'text/html' }).end('<html>Please log in</html>');
+      return;
+    }
+    return this.#object(origin, url, request, response, faults);
+  }
+
+  async #object(
+    origin: 'registry' | 'cdn',
+    url: URL,
+    request: IncomingMessage,
+    response: ServerResponse,
+    faults: Faults,
+  ): Promise<void> {
+    const [, repository = '', kind = '', name = ''] =
+      /^\/v2\/(.+)\/(blobs|manifests|tags)\/([^/]+)$/.exec(url.pathname) ?? [];
+    const wanted = kind === 'blobs' ? this.redirect.blobs : this.redirect.manifests;
+    if (origin === 'registry' && wanted) return this.#redirectTo(wanted, url, response);
+    if (origin === 'cdn' && url.searchParams.has('sig') && !this.#isValid(url)) {
+      response.writeHead(403).end('expired');
+      return;
+    }
+    const count = (bytes: number) => (this.counters.bytes += bytes);
+    const blob = kind === 'blobs' ? this.#blobs.get(name) : undefined;
+    if (blob !== undefined) {
+      return sendBytes(request, response, blob, {
+        faults,
+        count,
+        headers: { 'Content-Type': 'application/octet-stream' },
+      });
+    }
+    const manifest = kind === 'manifests' ? this.#manifests.get(`${repository} ${name}`) : undefined;
+    if (manifest === undefined) {
+      const body = JSON.stringify({ errors: [{ code: 'UNKNOWN', message: 'not here' }] });
+      response.writeHead(404, { 'Content-Type': 'application/json' }).end(body);
+      return;
+    }
+    if (faults.noHead && request.method === 'HEAD') {
+      response.writeHead(405).end();
+      return;
+    }
+    const digest = faults.statedDigest ?? manifest.digest;
+    const stated = digest === 'none' ? {} : { 'Docker-Content-Digest': digest };
+    await sendBytes(request, response, manifest.bytes, {
+      faults,
+      count,
+      headers: { 'Content-Type': manifest.mediaType, ...stated },
+    });
+  }
+
+  #redirectTo(wanted: true | string, url: URL, response: ServerResponse): void {
+    this.counters.redirects++;
+    const signature = randomUUID();
+    this.#signed.set(signature, this.redirect.uses ?? Number.POSITIVE_INFINITY);
+    const location =
+      wanted === true ? `${this.scheme}://${this.cdnHost}${url.pathname}?sig=${signature}` : wanted;
+    response.writeHead(this.redirect.status ?? 307, { Location: location }).end();
+  }
+
+  #isValid(url: URL): boolean {
+    const signature = url.searchParams.get('sig') ?? '';
+    const left = this.#signed.get(signature) ?? 0;
+    this.#signed.set(signature, left - 1);
+    return left > 0;
+  }
+
+  #admits(script: AuthScript, authorization = ''): boolean {
+    if (script.kind === 'none') return true;
+    if (script.kind === 'basic') return authorization === basic(script);
+    return (this.#tokens.get(authorization.replace(/^Bearer /, '')) ?? 0) > Date.now();
+  }
+
+  #challenge(origin: 'registry' | 'cdn', script: AuthScript, response: ServerResponse): void {
+    const host = origin === 'cdn' ? this.cdnHost : this.host;
+    const realm = script.realm ?? `${this.scheme}://${host}/token`;
+    const header =
+      script.kind === 'basic' ? 'Basic realm="upstream"' : `Bearer realm="${realm}",service="scripted"`;
+    response
+      .writeHead(401, { 'WWW-Authenticate': header, 'Content-Type': 'application/json' })
+      .end('{"errors":[]}');
+  }
+
+  #token(origin: 'registry' | 'cdn', url: URL, request: IncomingMessage, response: ServerResponse): void {
+    this.counters.tokens++;
+    const script = origin === 'cdn' ? this.cdnAuth : this.auth;
+    const isAnonymous = script.username === undefined;
+    if (
+      script.tokenStatus !== undefined ||
+      (!isAnonymous && request.headers.authorization !== basic(script))
+    ) {
+      response.writeHead(script.tokenStatus ?? 401).end('{}');
+      return;
+    }
+    const token = `${url.searchParams.get('scope')}-${randomUUID()}`.replace(/[^\w.~-]/g, '.');
+    const life = script.expiresIn ?? 300;
+    this.#tokens.set(token, Date.now() + life * 1000);
+    response
+      .writeHead(200, { 'Content-Type': 'application/json' })
+      .end(JSON.stringify({ token, expires_in: life }));
+  }
+}
+
+function basic(script: AuthScript): string {
+  return `Basic ${Buffer.from(`${script.username}:${script.password}`).toString('base64')}`;
+}
+
+function sha256(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
