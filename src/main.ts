@@ -2,7 +2,6 @@
 import { Command } from 'commander';
 import { ConfigError } from './config/problems.ts';
 import { errorMessage } from './observe/error-message.ts';
-import { errorMessage } from './observe/log.ts';
 
 const commands: Record<string, { description: string; load: () => Promise<Command> }> = {
   broker: {
