@@ -1,13 +1,13 @@
 /** The operator's environment variables (contract/mirror-operator.md section 4) into typed settings, or one message listing every fault. */
-import type { Toleration } from '../api/registry-mirror.ts';
+import { hostname } from 'node:os';
 import type { OperatorSettings } from '../api/settings.ts';
-import { isImageReference, isRegistryHost, withDomain } from '../image/domain.ts';
 import type { LogLevel } from '../observe/log.ts';
 import { type Environment, matching, oneOf, readLogLevel, text } from './environment.ts';
+import { readImages } from './images.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
-import { parseLiteral } from './literal.ts';
 import { readMapPart } from './map-environment.ts';
 import { Problems } from './problems.ts';
+import { readLabels, readTolerations } from './structured.ts';
 
 /** Everything the operator's process is told from outside. */
 export interface OperatorEnvironment {
@@ -16,7 +16,7 @@ export interface OperatorEnvironment {
   /** Upper bound, in seconds, of the pause before a lost list or watch is tried again. */
   readonly secondsBetweenStreams: number;
   readonly logLevel: LogLevel;
-  /** Name of this replica in the Lease: the pod's name where there is one. */
+  /** Name of this replica in the Lease: the pod's name where there is one; unique. */
   readonly identity: string;
   /** Port of `/healthz`, `/readyz` and `/metrics`; 0: none. */
   readonly httpPort: number;
@@ -24,12 +24,7 @@ export interface OperatorEnvironment {
   readonly notices: readonly string[];
 }
 
-/** Used outside a cluster where nothing names our image. */
-export const fallbackImage = 'registry-mirror-operator:0.1.0';
-
 const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-const labelKey = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 
 /** Reads all variables; throws `ConfigError` listing every fault. */
 export function readOperatorEnvironment(env: Environment): OperatorEnvironment {
@@ -41,7 +36,7 @@ export function readOperatorEnvironment(env: Environment): OperatorEnvironment {
     kubernetes,
     secondsBetweenStreams: readSeconds(env, problems),
     logLevel: readLogLevel(env, problems),
-    identity: text(env, 'POD_NAME') ?? text(env, 'HOSTNAME') ?? `operator-${process.pid}`,
+    identity: readIdentity(env, kubernetes),
     httpPort: readPort(env, problems),
     notices,
   };
@@ -97,72 +92,6 @@ function readSettings(
   };
 }
 
-function readImages(
-  env: Environment,
-  options: { inCluster: boolean },
-  problems: Problems,
-  notices: string[],
-): OperatorSettings['images'] {
-  const registry = readRegistry(env, 'DOCKER_REGISTRY', problems);
-  const hostessRegistry = readRegistry(env, 'HOSTESS_DOCKER_REGISTRY', problems);
-  if (text(env, 'HOSTESS_DOCKER_REGISTRY'))
-    notices.push('HOSTESS_DOCKER_REGISTRY is deprecated, use DOCKER_REGISTRY');
-  const inRegistry = (image: string, name = registry) =>
-    name === undefined ? image : withDomain(image, name);
-  const operator = readOwnImage(env, options, problems, notices);
-  const nginx = readImage(env, 'NGINX_IMAGE', problems) ?? operator;
-  const hostess = readHostessImage(env, problems, notices);
-  const own = hostess === undefined || hostess === operator;
-  return {
-    operator: inRegistry(operator),
-    nginx: inRegistry(nginx),
-    ...(own ? {} : { hostess: inRegistry(hostess, registry ?? hostessRegistry) }),
-  };
-}
-
-/** A registry that replaces images' domains; undefined for the default `docker.io`, which replaces nothing. */
-function readRegistry(env: Environment, name: string, problems: Problems): string | undefined {
-  const value = text(env, name);
-  if (value === undefined || value === 'docker.io') return undefined;
-  if (!isRegistryHost(value.split('/')[0] ?? '') || !isImageReference(`${value}/image`)) {
-    problems.add(name, 'a registry as host[:port], optionally with a path', value);
-  }
-  return value;
-}
-
-function readOwnImage(
-  env: Environment,
-  options: { inCluster: boolean },
-  problems: Problems,
-  notices: string[],
-): string {
-  const image = readImage(env, 'OPERATOR_IMAGE', problems);
-  if (image !== undefined) return image;
-  if (options.inCluster)
-    problems.add('OPERATOR_IMAGE', 'the image of this operator, because its other pods run from it', null);
-  else notices.push(`OPERATOR_IMAGE is not set, pods will run from ${fallbackImage}`);
-  return fallbackImage;
-}
-
-function readHostessImage(env: Environment, problems: Problems, notices: string[]): string | undefined {
-  const image = text(env, 'HOSTESS_DOCKER_IMAGE');
-  const tag = text(env, 'HOSTESS_DOCKER_TAG');
-  if (image === undefined) {
-    if (tag !== undefined) notices.push('HOSTESS_DOCKER_TAG is ignored without HOSTESS_DOCKER_IMAGE');
-    return undefined;
-  }
-  const whole = tag === undefined ? image : `${image}:${tag}`;
-  if (!isImageReference(whole))
-    problems.add('HOSTESS_DOCKER_IMAGE, HOSTESS_DOCKER_TAG', 'an image name and a tag', whole);
-  return whole;
-}
-
-function readImage(env: Environment, name: string, problems: Problems): string | undefined {
-  const value = text(env, name);
-  if (value !== undefined && !isImageReference(value)) problems.add(name, 'an image reference', value);
-  return value;
-}
-
 function readNames(env: Environment, name: string, problems: Problems): string[] {
   const names = (text(env, name) ?? '')
     .split(',')
@@ -173,65 +102,10 @@ function readNames(env: Environment, name: string, problems: Problems): string[]
   return names;
 }
 
-function readLabels(env: Environment, name: string, problems: Problems): Record<string, string> {
-  const value = readLiteral(env, name, problems);
-  if (value === undefined || value === null) return {};
-  const fits =
-    typeof value === 'object' &&
-    !Array.isArray(value) &&
-    Object.entries(value).every(
-      ([key, inner]) => labelKey.test(key) && typeof inner === 'string' && labelValue.test(inner),
-    );
-  if (fits) return value as Record<string, string>;
-  problems.add(name, "labels as {'key': 'value'}", value);
-  return {};
-}
-
-const tolerationFields: Record<string, (value: unknown) => boolean> = {
-  key: (value) => typeof value === 'string',
-  operator: (value) => value === 'Exists' || value === 'Equal',
-  value: (value) => typeof value === 'string',
-  effect: (value) => value === 'NoSchedule' || value === 'PreferNoSchedule' || value === 'NoExecute',
-  tolerationSeconds: (value) => Number.isInteger(value),
-};
-
-/** A list of tolerations; the Python client's snake_case keys and explicit nulls are understood. */
-function readTolerations(env: Environment, name: string, problems: Problems): Toleration[] {
-  const value = readLiteral(env, name, problems);
-  if (value === undefined || value === null) return [];
-  const list = Array.isArray(value) ? value.map(inCamelCase) : [value];
-  const fits = list.every(
-    (item) =>
-      typeof item === 'object' &&
-      Object.entries(item ?? {}).every(([key, inner]) => tolerationFields[key]?.(inner) ?? false),
-  );
-  if (Array.isArray(value) && fits) return list as Toleration[];
-  problems.add(
-    name,
-    "a list of tolerations as [{'key': 'k', 'operator': 'Exists', 'effect': 'NoSchedule'}]",
-    value,
-  );
-  return [];
-}
-
-function inCamelCase(item: unknown): unknown {
-  if (item === null || typeof item !== 'object' || Array.isArray(item)) return [];
-  return Object.fromEntries(
-    Object.entries(item)
-      .filter(([, value]) => value !== null)
-      .map(([key, value]) => [key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), value]),
-  );
-}
-
-function readLiteral(env: Environment, name: string, problems: Problems): unknown {
-  const value = text(env, name);
-  if (value === undefined) return undefined;
-  try {
-    return parseLiteral(value);
-  } catch {
-    problems.add(name, 'JSON, YAML flow style or a Python literal', value);
-    return undefined;
-  }
+/** A pod's host name is its own; elsewhere two operators may run on one host. */
+function readIdentity(env: Environment, kubernetes: KubernetesAccess): string {
+  const pod = text(env, 'POD_NAME') ?? (kubernetes.inCluster ? text(env, 'HOSTNAME') : undefined);
+  return pod ?? `${hostname()}-${process.pid}`;
 }
 
 function readSeconds(env: Environment, problems: Problems): number {

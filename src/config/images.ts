@@ -1,0 +1,75 @@
+/** The images of the pods we make, from the environment. */
+import type { OperatorSettings } from '../api/settings.ts';
+import { isImageReference, isRegistryHost, withDomain } from '../image/domain.ts';
+import { type Environment, text } from './environment.ts';
+import type { Problems } from './problems.ts';
+
+/** Used outside a cluster where nothing names our image. */
+export const fallbackImage = 'registry-mirror-operator:0.1.0';
+
+/** Reads the images of all pods we make, `DOCKER_REGISTRY` applied. */
+export function readImages(
+  env: Environment,
+  options: { inCluster: boolean },
+  problems: Problems,
+  notices: string[],
+): OperatorSettings['images'] {
+  const registry = readRegistry(env, 'DOCKER_REGISTRY', problems);
+  const hostessRegistry = readRegistry(env, 'HOSTESS_DOCKER_REGISTRY', problems);
+  if (text(env, 'HOSTESS_DOCKER_REGISTRY'))
+    notices.push('HOSTESS_DOCKER_REGISTRY is deprecated, use DOCKER_REGISTRY');
+  const inRegistry = (image: string, name = registry) =>
+    name === undefined ? image : withDomain(image, name);
+  const operator = readOwnImage(env, options, problems, notices);
+  const nginx = readImage(env, 'NGINX_IMAGE', problems) ?? operator;
+  const hostess = readHostessImage(env, problems, notices);
+  const own = hostess === undefined || hostess === operator;
+  return {
+    operator: inRegistry(operator),
+    nginx: inRegistry(nginx),
+    ...(own ? {} : { hostess: inRegistry(hostess, registry ?? hostessRegistry) }),
+  };
+}
+
+/** A registry that replaces images' domains; undefined for the default `docker.io`, which replaces nothing. */
+function readRegistry(env: Environment, name: string, problems: Problems): string | undefined {
+  const value = text(env, name);
+  if (value === undefined || value === 'docker.io') return undefined;
+  if (!isRegistryHost(value.split('/')[0] ?? '') || !isImageReference(`${value}/image`)) {
+    problems.add(name, 'a registry as host[:port], optionally with a path', value);
+  }
+  return value;
+}
+
+function readOwnImage(
+  env: Environment,
+  options: { inCluster: boolean },
+  problems: Problems,
+  notices: string[],
+): string {
+  const image = readImage(env, 'OPERATOR_IMAGE', problems);
+  if (image !== undefined) return image;
+  if (options.inCluster)
+    problems.add('OPERATOR_IMAGE', 'the image of this operator, because its other pods run from it', null);
+  else notices.push(`OPERATOR_IMAGE is not set, pods will run from ${fallbackImage}`);
+  return fallbackImage;
+}
+
+function readHostessImage(env: Environment, problems: Problems, notices: string[]): string | undefined {
+  const image = text(env, 'HOSTESS_DOCKER_IMAGE');
+  const tag = text(env, 'HOSTESS_DOCKER_TAG');
+  if (image === undefined) {
+    if (tag !== undefined) notices.push('HOSTESS_DOCKER_TAG is ignored without HOSTESS_DOCKER_IMAGE');
+    return undefined;
+  }
+  const whole = tag === undefined ? image : `${image}:${tag}`;
+  if (!isImageReference(whole))
+    problems.add('HOSTESS_DOCKER_IMAGE, HOSTESS_DOCKER_TAG', 'an image name and a tag', whole);
+  return whole;
+}
+
+function readImage(env: Environment, name: string, problems: Problems): string | undefined {
+  const value = text(env, name);
+  if (value !== undefined && !isImageReference(value)) problems.add(name, 'an image reference', value);
+  return value;
+}
