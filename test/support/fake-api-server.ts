@@ -16,6 +16,8 @@ export interface FakeRequest {
   path: string;
   query: URLSearchParams;
   headers: IncomingMessage['headers'];
+  /** When it came (performance.now()). */
+  at: number;
 }
 
 /**
@@ -114,7 +116,7 @@ export class FakeApiServer {
 
   /** Ends all watches the way a server that shuts down gracefully does. */
   endWatches(): void {
-    for (const { response } of this.#watchers) response.end();
+    for (const watcher of this.#watchers) this.#end(watcher);
   }
 
   /** Cuts all watches in the middle of a line. */
@@ -123,6 +125,7 @@ export class FakeApiServer {
       response.write('{"type":"MODI');
       setImmediate(() => response.destroy());
     }
+    this.#watchers.clear();
   }
 
   /** Sends a line that is no JSON on all watches, which stay open. */
@@ -142,7 +145,7 @@ export class FakeApiServer {
   /** Deletes the objects, ends the watches and forgets the type, as the deletion of a CRD does. */
   removeType(type: ResourceType): void {
     this.state.removeType(type);
-    for (const watcher of this.#watchers) if (watcher.type.plural === type.plural) watcher.response.end();
+    for (const watcher of this.#watchers) if (watcher.type.plural === type.plural) this.#end(watcher);
   }
 
   /** Forgets the history; open watches go on, as they do on the real one. */
@@ -157,7 +160,7 @@ export class FakeApiServer {
     this.requests.push(request);
     const text = await bodyOf(incoming);
     const fault = this.script(request);
-    if (fault !== undefined && fail(response, fault)) return;
+    if (fault !== undefined) return fail(response, fault, request.verb);
     try {
       if (this.authorization !== undefined && incoming.headers.authorization !== this.authorization) {
         throw new StatusAnswer(401, 'Unauthorized', 'Unauthorized');
@@ -217,17 +220,22 @@ export class FakeApiServer {
     for (const entry of this.state.since(version, type)) tell(watcher, entry);
     this.#watchers.add(watcher);
     const seconds = Number(query.get('timeoutSeconds') ?? 0);
-    const timer = setTimeout(() => this.#endWatch(watcher), seconds * 1000 || 1_000_000);
+    const timer = setTimeout(() => this.#timeOut(watcher), seconds * 1000 || 1_000_000);
     response.on('close', () => {
       clearTimeout(timer);
       this.#watchers.delete(watcher);
     });
   }
 
-  #endWatch(watcher: Watcher): void {
+  #timeOut(watcher: Watcher): void {
     if (watcher.silent) return;
     const metadata = { resourceVersion: String(this.state.version) };
     watcher.response.write(line('BOOKMARK', { kind: watcher.type.kind, metadata }));
+    this.#end(watcher);
+  }
+
+  #end(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
     watcher.response.end();
   }
 
@@ -257,29 +265,39 @@ function describe(incoming: IncomingMessage, url: URL, name: string | undefined)
   const reading = url.searchParams.get('watch') === 'true' ? 'watch' : name === undefined ? 'list' : 'get';
   const verbs = { POST: 'create', PUT: 'update', DELETE: 'delete' } as const;
   const verb = verbs[incoming.method as keyof typeof verbs] ?? reading;
-  return { verb, path: url.pathname, query: url.searchParams, headers: incoming.headers };
+  return {
+    verb,
+    path: url.pathname,
+    query: url.searchParams,
+    headers: incoming.headers,
+    at: performance.now(),
+  };
 }
 
-/** Returns whether the fault is the whole answer. */
-function fail(response: ServerResponse, fault: Fault): boolean {
-  if (fault === 'hang') return true;
+function fail(response: ServerResponse, fault: Fault, verb: FakeRequest['verb']): void {
+  if (fault === 'hang') return;
   if (fault === 'reset') {
     response.destroy();
-    return true;
+    return;
   }
   if (typeof fault === 'object' && 'status' in fault) {
     if (fault.retryAfter !== undefined) response.setHeader('retry-after', fault.retryAfter);
     send(response, fault.status, fault.body ?? status(fault.status, 'Scripted', 'scripted failure'));
-    return true;
+    return;
   }
   response.writeHead(200, { 'content-type': 'application/json' });
   response.flushHeaders();
   if (fault === 'end') response.end();
-  else if (fault === 'broken') response.write('{"type":"ADDED","object":{\n');
+  else if (fault === 'broken') breakOff(response, verb);
   else if (fault === 'cut') response.end('{"type":"ADD');
   else if (typeof fault === 'object')
     response.end(line('ERROR', status(fault.error, 'Scripted', 'scripted')));
-  return true;
+}
+
+/** A watch stays open behind a broken line; any other answer ends there. */
+function breakOff(response: ServerResponse, verb: FakeRequest['verb']): void {
+  response.write('{"type":"ADDED","object":{\n');
+  if (verb !== 'watch') response.end();
 }
 
 function tell(watcher: Watcher, { type, resource, object }: HistoryEntry): void {
