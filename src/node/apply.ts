@@ -81,14 +81,17 @@ function write(action: WriteAction, host: Host): void {
   const real = resolveInRoot(host.files, host.root, action.path);
   const current = readState(host.files, real);
   requireUnchanged(current, action.expected);
-  const record = host.journal.find(action.path) ?? remember(action, current, host);
-  if (record.kind !== 'folder') keepBackup(record, host);
+  keepBackup(remember(action, current, host), host);
   makeFolders(dirname(real), host);
   replaceFile(host.files, real, action.content, attributesOf(current), host.redoFile);
 }
 
+/** The first original stays; a file that another mirror's agent recorded but did not come to write is this one's now. */
 function remember(action: WriteAction, current: FileState, host: Host): FileRecord {
-  const record = { ...action.record, path: action.path, original: originalOf(current) };
+  const known = host.journal.find(action.path);
+  if (known !== undefined && known.kind !== 'folder' && known.mirror === action.record.mirror) return known;
+  const original = known === undefined || known.kind === 'folder' ? originalOf(current) : known.original;
+  const record = { ...action.record, path: action.path, original };
   host.journal.add(record);
   return record;
 }

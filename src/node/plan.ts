@@ -61,7 +61,7 @@ export function planRestore(
   const paths = new Set([hostsFile, ...hostsPaths(view)]);
   const recorded = recordedCertificates(view, leaves);
   const unrecorded = known.filter(
-    ({ path }) => view.read(path).kind === 'file' && !recorded.some((each) => each.path === path),
+    ({ path }) => view.read(path).kind === 'file' && !view.records.some((each) => each.path === path),
   );
   const certificates: OwnedFile[] = [...recorded, ...unrecorded];
   return {

@@ -110,6 +110,30 @@ test('mirrors share folders, hosts file and backup; the last one takes them away
   t.deepEqual(box.tree(), before);
 });
 
+test('two mirrors with one name: the file stays while one of them wants it and goes with the last', async (t) => {
+  const box = sandbox(t);
+  const before = box.tree();
+  const other = { mirror: 'two', entries: [{ address: '10.0.0.2', name: 'two' }] };
+  await box.pass(box.options());
+  await box.pass(box.options({ ...other, mode: 'restore' }));
+  t.regex(box.get(certificate), /managed; hub;/);
+  fs.unlinkSync(join(box.root, certificate));
+  await box.pass(box.options(other));
+  t.regex(box.get(certificate), /managed; two;/);
+  await box.pass(box.options({ mode: 'restore' }));
+  await box.pass(box.options({ ...other, mode: 'restore', certificateNames: [] }));
+  t.deepEqual(box.tree(), before);
+});
+
+test('a backup that cannot be made stops the hosts line, not the trust', async (t) => {
+  const box = sandbox(t);
+  box.put('etc/file', '');
+  const report = await box.pass(box.options({ hostsBackup: '/etc/file/deep/hosts' }));
+  t.false(report.complete);
+  t.is(box.get('etc/hosts'), '127.0.0.1 localhost');
+  t.true(fs.existsSync(join(box.root, certificate)));
+});
+
 test('restore of all mirrors needs nothing but the journal', async (t) => {
   const box = sandbox(t);
   const before = box.tree();

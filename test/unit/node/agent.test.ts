@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { runAgent } from '../../../src/node/agent.ts';
+import type { AgentOptions } from '../../../src/node/options.ts';
+import { createLogger } from '../../../src/observe/log.ts';
+import { eventually } from '../../support/eventually.ts';
+import { certificateTwo } from './certificates.ts';
+import { makeSandbox, type Sandbox } from './sandbox.ts';
+
+const log = createLogger({ level: 'silent' });
+
+function start(
+  t: ExecutionContext,
+  changes: Partial<AgentOptions> = {},
+  box = makeSandbox(),
+  files = fs as never,
+) {
+  const end = new AbortController();
+  const running = runAgent(
+    box.options(changes),
+    { files, lock: async () => async () => undefined },
+    log,
+    end.signal,
+  );
+  t.teardown(async () => {
+    end.abort();
+    await running;
+    box.remove();
+  });
+  return { box, end, running };
+}
+
+function ready(box: Sandbox): { mode: string; complete: boolean } {
+  return JSON.parse(fs.readFileSync(box.options().readyFile, 'utf8'));
+}
+
+test('the agent wires, says so, follows the CA and repairs the hosts file without waiting for its timer', async (t) => {
+  const { box } = start(t);
+  await eventually(() => assert.partialDeepStrictEqual(ready(box), { mode: 'wire', complete: true }));
+  fs.writeFileSync(box.caFile, certificateTwo);
+  const certificate = 'etc/docker/certs.d/mirror-hub.example/ca.crt';
+  await eventually(() => assert.ok(box.get(certificate).endsWith(certificateTwo)));
+  box.put('etc/hosts', '127.0.0.1 localhost\n');
+  await eventually(() => assert.match(box.get('etc/hosts'), /mirror-hub/));
+  t.pass();
+});
+
+test('the timer alone is enough', async (t) => {
+  const { box } = start(t, { interval: 100 });
+  await eventually(() => assert.ok(ready(box).complete));
+  fs.rmSync(join(box.root, 'etc/docker'), { recursive: true });
+  await eventually(() =>
+    assert.ok(fs.existsSync(join(box.root, 'etc/docker/certs.d/mirror-hub.example/ca.crt'))),
+  );
+  t.pass();
+});
+
+test('the end of an agent changes nothing on the node', async (t) => {
+  const { box, end, running } = start(t);
+  await eventually(() => assert.ok(ready(box).complete));
+  const wired = box.tree();
+  end.abort();
+  await running;
+  t.deepEqual(box.tree(), wired);
+});
+
+test('a node that cannot be wired is ready in mode wire', async (t) => {
+  const { box } = start(t, { caFile: '/nowhere/ca.crt' });
+  await eventually(() => assert.partialDeepStrictEqual(ready(box), { mode: 'wire', complete: false }));
+  t.pass();
+});
+
+test('in mode restore the agent is ready only once the node is restored', async (t) => {
+  const box = makeSandbox();
+  await box.pass(box.options());
+  fs.writeFileSync(box.options().readyFile, 'stale');
+  const writable = join(box.root, 'writable');
+  const stuck = new Proxy(fs, {
+    get: (real, name: keyof typeof fs) => {
+      if (!['openSync', 'unlinkSync'].includes(name) || fs.existsSync(writable)) return real[name];
+      return (path: string, flags: string) => {
+        if (path.startsWith(box.root)) throw Object.assign(new Error('read-only'), { code: 'EROFS' });
+        return (real[name] as (path: string, flags: string) => unknown)(path, flags);
+      };
+    },
+  });
+  start(t, { mode: 'restore', interval: 50 }, box, stuck as never);
+  await eventually(() => assert.ok(!fs.existsSync(box.options().readyFile)));
+  t.regex(box.get('etc/hosts'), /mirror-hub/);
+  box.put('writable', '');
+  await eventually(() => assert.partialDeepStrictEqual(ready(box), { mode: 'restore', complete: true }));
+  t.false(fs.existsSync(join(box.root, 'etc/hosts')));
+});
