@@ -1,0 +1,83 @@
+/** nginx as a child process: how it is started, tested, reloaded and known to serve. Used by standalone and by the cache pod's reloader. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Makes the kernel end a child when we are killed; without it children are found at the next start only. */
+const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
+
+/**
+ * Starts a program that must not outlive us, as leader of a process group of its own: a killed nginx master leaves workers, and
+ * they are found by their group. Its output goes to our standard error.
+ */
+export function spawnOwned(command: string, args: readonly string[]): ChildProcess {
+  const [program, ...rest] =
+    setpriv === undefined ? [command, ...args] : [setpriv, '--pdeathsig', 'TERM', '--', command, ...args];
+  return spawn(program ?? command, rest, { stdio: ['ignore', 2, 2], detached: true });
+}
+
+/** Starts nginx with `confFile` (`daemon off` is in it). */
+export function startNginx(confFile: string): ChildProcess {
+  // Until the configuration is read nginx logs to a compiled-in place; -e names ours.
+  return spawnOwned('nginx', ['-e', 'stderr', '-c', confFile]);
+}
+
+/** Resolves when nginx accepts `confFile`; rejects with what it says otherwise. */
+export async function testNginx(confFile: string): Promise<void> {
+  const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {
+    execFile('nginx', ['-t', '-q', '-e', 'stderr', '-c', confFile], (error, stdout, stderr) => {
+      resolve({ code: error?.code ?? 0, output: `${stdout}${stderr}`.trim() });
+    });
+  });
+  if (code !== 0) throw new Error(`nginx refused ${confFile}: ${output || String(code)}`);
+}
+
+/** The process id in `pidFile`, or undefined while there is none. */
+export async function readPid(pidFile: string): Promise<number | undefined> {
+  const text = await readFile(pidFile, 'utf8').catch(() => '');
+  return /^[1-9][0-9]*\n?$/.test(text) ? Number(text) : undefined;
+}
+
+/** Asks the nginx of `pidFile` to take on its configuration anew; connections and downloads go on. Throws if there is none. */
+export async function reloadNginx(pidFile: string): Promise<void> {
+  const pid = await readPid(pidFile);
+  if (pid === undefined) throw new Error(`no process id in ${pidFile}`);
+  process.kill(pid, 'SIGHUP');
+}
+
+/** Resolves when `/health-check` at `address` answers, with `generation` if one is given; retries until `signal` aborts. */
+export async function waitUntilServing(
+  address: { readonly address: string; readonly port: number },
+  options: { generation?: string; signal: AbortSignal },
+): Promise<void> {
+  for (;;) {
+    options.signal.throwIfAborted();
+    const answer = await healthCheck(address).catch(() => undefined);
+    if (answer !== undefined && (options.generation ?? answer) === answer) return;
+    await delay(50, undefined, { signal: options.signal });
+  }
+}
+
+/** The generation nginx tells. Only that it answers counts here: the certificate may be for other names. */
+function healthCheck({ address, port }: { address: string; port: number }): Promise<string> {
+  const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
+  return new Promise((resolve, reject) => {
+    const options = {
+      host,
+      port,
+      path: '/health-check',
+      rejectUnauthorized: false,
+      agent: false,
+      timeout: 2000,
+    };
+    const asked = request(options, (response) => {
+      response.resume();
+      if (response.statusCode === 200) resolve(String(response.headers['x-config-generation']));
+      else reject(new Error(`health-check answered ${response.statusCode}`));
+    });
+    asked.on('timeout', () => asked.destroy(new Error('health-check timed out')));
+    asked.on('error', reject).end();
+  });
+}

@@ -1,0 +1,70 @@
+/** Follows files that processes read only when told to: configuration and certificates of nginx. Polls, because kubelet swaps symlinks. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../observe/log.ts';
+import { reloadNginx, testNginx } from './nginx-process.ts';
+
+/** Content of all `files` as one short text; a missing file counts as empty. */
+export async function fingerprint(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of files) {
+    const content = await readFile(file).catch(() => Buffer.alloc(0));
+    hash.update(`${content.length} `).update(content);
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * Calls `onChange`, which must not throw, whenever the content of `files` is another than at the call before and has stayed the same
+ * for one interval, so that a file that is being written is not read half. Ends with `signal`.
+ */
+export async function followFiles(options: {
+  files: readonly string[];
+  onChange: () => Promise<void>;
+  intervalMs: number;
+  signal: AbortSignal;
+}): Promise<void> {
+  const { files, onChange, intervalMs, signal } = options;
+  let handled = await fingerprint(files);
+  let seen = handled;
+  while (await pause(intervalMs, signal)) {
+    const now = await fingerprint(files);
+    if (now !== handled && now === seen) {
+      handled = now;
+      await onChange();
+    }
+    seen = now;
+  }
+}
+
+/**
+ * Reloads nginx whenever its configuration or its certificates change. Configuration that `nginx -t` refuses is logged, and what is
+ * in force stays. Runs until `signal` aborts.
+ */
+export async function reloadOnChange(options: {
+  confFile: string;
+  pidFile: string;
+  files: readonly string[];
+  log: Logger;
+  signal: AbortSignal;
+  intervalMs?: number;
+}): Promise<void> {
+  const { confFile, pidFile, files, log, signal } = options;
+  const onChange = async () => {
+    try {
+      await testNginx(confFile);
+      await reloadNginx(pidFile);
+      log.info({ confFile }, 'Reloaded nginx');
+    } catch (error) {
+      log.error({ confFile, error }, 'Kept the nginx configuration in force');
+    }
+  };
+  await followFiles({ files, onChange, intervalMs: options.intervalMs ?? 2000, signal });
+}
+
+/** False when `signal` ended the pause. */
+async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
+  return !signal.aborted;
+}

@@ -1,0 +1,44 @@
+/** `standalone`: composition root of the cache on one machine. */
+import { isIP } from 'node:net';
+import { Command, InvalidArgumentError } from 'commander';
+import { ConfigError } from '../config/problems.ts';
+import { createLogger } from '../observe/log.ts';
+import type { StandaloneOptions } from '../standalone/configuration.ts';
+import { runStandalone } from '../standalone/standalone.ts';
+
+/** Returns the command; it runs until SIGTERM or SIGINT. */
+export function standaloneCommand(): Command {
+  return new Command('standalone')
+    .description('Runs nginx and broker for the RegistryMirrors of one YAML file on this machine.')
+    .requiredOption('-f, --file <file>', 'YAML file with RegistryMirrors and the Secrets they name; followed')
+    .requiredOption('--data <dir>', 'folder for cache, certificates and logs')
+    .option('--listen <address>', 'address to listen on', parseAddress, '127.0.0.1')
+    .option('--port <port>', 'port to listen on; 0 picks one', parsePort, 5000)
+    .option('--upstream-ca <file>', 'PEM bundle trusted towards upstreams beside the system’s')
+    .option('--tls-cert <file>', 'certificate to serve instead of one of our own authority')
+    .option('--tls-key <file>', 'its key')
+    .action(run);
+}
+
+async function run(options: StandaloneOptions): Promise<void> {
+  if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
+    throw new ConfigError(['--tls-cert, --tls-key: expected both or none']);
+  }
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => stop.abort());
+  const mainFile = process.argv[1];
+  if (mainFile === undefined) throw new Error('The program does not know its own path');
+  const print = (line: string) => process.stdout.write(`${line}\n`);
+  await runStandalone(options, { log: createLogger(), print, mainFile }, stop.signal);
+}
+
+function parseAddress(value: string): string {
+  if (isIP(value) === 0) throw new InvalidArgumentError('expected an IP address.');
+  return value;
+}
+
+function parsePort(value: string): number {
+  const port = Number(value);
+  if (!/^[0-9]{1,5}$/.test(value) || port > 65535) throw new InvalidArgumentError('expected 0 to 65535.');
+  return port;
+}

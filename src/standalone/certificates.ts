@@ -1,0 +1,100 @@
+/** The certificate a standalone serves: the user's own, or a leaf of our authority that is made anew before it is needed. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Certificate } from '../cache/cache-config.ts';
+import { createAuthority, issueLeaf, type KeyPair } from '../cache/tls/authority.ts';
+import { covers, inspectCertificate, signedBy } from '../cache/tls/certificate.ts';
+import type { Logger } from '../observe/log.ts';
+import { type Folders, writeWhole } from './folders.ts';
+
+const authorityDays = 3650;
+const leafDays = 90;
+const dayMs = 86_400_000;
+/** A leaf gets a successor when a third of its life is left; an authority when it could not sign a whole leaf any more. */
+const leafMarginMs = (leafDays / 3) * dayMs;
+const authorityMarginMs = leafDays * dayMs;
+
+/** Makes sure that our own leaf covers `names` and is good for a month; returns where it lies. */
+export async function ownCertificate(
+  folders: Folders,
+  names: readonly string[],
+  log: Logger,
+  now = new Date(),
+): Promise<Certificate> {
+  const authority = await ownAuthority(folders, log, now);
+  const [certFile, keyFile] = [join(folders.tlsDir, 'tls.crt'), join(folders.tlsDir, 'tls.key')];
+  const current = await readPair(certFile, keyFile);
+  if (current === undefined || !isGood(current, authority, names, now)) {
+    const leaf = await issueLeaf(authority, { names, days: leafDays, now });
+    await writeWhole(keyFile, leaf.keyPem);
+    await writeWhole(certFile, leaf.certificatePem);
+    log.info({ names, notAfter: inspectCertificate(leaf.certificatePem).notAfter.toISOString() }, 'Issued a certificate');
+  }
+  return { certFile, keyFile, names: [] };
+}
+
+/** Takes the user's files; throws what is wrong with them. Names they do not cover are logged: clients of those will refuse it. */
+export async function givenCertificate(
+  certFile: string,
+  keyFile: string,
+  names: readonly string[],
+  log: Logger,
+): Promise<Certificate> {
+  const pair = { certificatePem: await readFile(certFile, 'utf8'), keyPem: await readFile(keyFile, 'utf8') };
+  if (!belongTogether(pair)) throw new TypeError(`${keyFile}: expected the key of ${certFile}`);
+  const missing = names.filter((name) => !covers(pair.certificatePem, name));
+  if (missing.length > 0) log.warn({ certFile, missing }, 'The certificate does not cover all names');
+  const { notAfter } = inspectCertificate(pair.certificatePem);
+  if (notAfter.getTime() < Date.now()) log.warn({ certFile, notAfter: notAfter.toISOString() }, 'The certificate has expired');
+  return { certFile, keyFile, names: [] };
+}
+
+async function ownAuthority(folders: Folders, log: Logger, now: Date): Promise<KeyPair> {
+  const { caFile, caKeyFile } = folders;
+  const current = await readPair(caFile, caKeyFile);
+  if (current !== undefined && leftMs(current, now) > authorityMarginMs) return current;
+  const authority = await createAuthority({
+    commonName: 'registry-mirror standalone',
+    days: authorityDays,
+    now,
+  });
+  await writeWhole(caKeyFile, authority.keyPem);
+  await writeWhole(caFile, authority.certificatePem, 0o644);
+  log.info({ caFile }, 'Made a certificate authority that clients must trust');
+  return authority;
+}
+
+function isGood(leaf: KeyPair, authority: KeyPair, names: readonly string[], now: Date): boolean {
+  return (
+    signedBy(leaf.certificatePem, authority.certificatePem) &&
+    leftMs(leaf, now) > leafMarginMs &&
+    names.every((name) => covers(leaf.certificatePem, name))
+  );
+}
+
+function leftMs({ certificatePem }: KeyPair, now: Date): number {
+  return inspectCertificate(certificatePem).notAfter.getTime() - now.getTime();
+}
+
+/** A pair that was written whole; a crash between its two files leaves one that does not fit. */
+async function readPair(certFile: string, keyFile: string): Promise<KeyPair | undefined> {
+  try {
+    const pair = {
+      certificatePem: await readFile(certFile, 'utf8'),
+      keyPem: await readFile(keyFile, 'utf8'),
+    };
+    return belongTogether(pair) ? pair : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function belongTogether({ certificatePem, keyPem }: KeyPair): boolean {
+  try {
+    return new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem));
+  } catch {
+    return false;
+  }
+}

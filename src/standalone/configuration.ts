@@ -1,0 +1,98 @@
+/** From the mirrors of the file to the configuration of one machine's cache. */
+import { hostname, networkInterfaces, userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { splitHostPort } from '../api/upstream.ts';
+import {
+  type CacheConfig,
+  type CacheMirror,
+  type Certificate,
+  defaultSliceSizeKiB,
+  type ListenAddress,
+} from '../cache/cache-config.ts';
+import { cacheMirrorOf } from '../cache/cache-mirror.ts';
+import type { Logger } from '../observe/log.ts';
+import { givenCertificate, ownCertificate } from './certificates.ts';
+import { placeCredentials } from './credentials.ts';
+import type { Folders } from './folders.ts';
+import type { MirrorsFile } from './mirrors-file.ts';
+
+/** The command line. */
+export interface StandaloneOptions {
+  readonly file: string;
+  readonly data: string;
+  readonly listen: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly upstreamCa?: string;
+  /** Both or none. */
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+}
+
+/** More workers help no machine whose disk and network are shared by all of them. */
+const workers = 2;
+
+/** Puts credentials and certificate in place and returns the cache's configuration. Changes nothing that is in use. */
+export async function configure(
+  { mirrors, credentials }: MirrorsFile,
+  options: StandaloneOptions,
+  folders: Folders,
+  listen: ListenAddress,
+  log: Logger,
+): Promise<CacheConfig> {
+  const caches: CacheMirror[] = [];
+  for (const mirror of mirrors) {
+    const files = credentials.get(mirror.metadata.name);
+    const place = {
+      cacheDir: join(folders.cacheDir, mirror.metadata.name),
+      extraNames: [],
+      caFiles: options.upstreamCa === undefined ? [] : [resolve(options.upstreamCa)],
+      ...(files && {
+        credentialsDir: await placeCredentials(folders.credentialsDir, mirror.metadata.name, files),
+      }),
+    };
+    caches.push(cacheMirrorOf(mirror, place));
+  }
+  return {
+    mirrors: caches,
+    listen: [listen],
+    certificates: [await certificateFor(caches, options, folders, log)],
+    paths: folders,
+    accessLog: join(folders.logDir, 'access.log'),
+    workerProcesses: workers,
+    sliceSizeKiB: defaultSliceSizeKiB,
+    // Workers of another user could not open the cache's files after a start as somebody else.
+    ...(process.getuid?.() === 0 && { user: userInfo().username }),
+  };
+}
+
+function certificateFor(
+  mirrors: readonly CacheMirror[],
+  { tlsCert, tlsKey, listen }: StandaloneOptions,
+  folders: Folders,
+  log: Logger,
+): Promise<Certificate> {
+  const mirrorNames = mirrors.flatMap(({ masquerade, names }) => [masquerade, ...names]).map(hostOf);
+  if (tlsCert !== undefined && tlsKey !== undefined) {
+    const masquerades = mirrors.map(({ masquerade }) => hostOf(masquerade));
+    return givenCertificate(resolve(tlsCert), resolve(tlsKey), masquerades, log);
+  }
+  return ownCertificate(folders, [...new Set([...mirrorNames, ...ownNames(listen)])], log);
+}
+
+function hostOf(name: string): string {
+  return splitHostPort(name).host.replace(/^\[|\]$/g, '');
+}
+
+/** The names of this machine by which clients may come. */
+function ownNames(listen: string): string[] {
+  const machine = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(hostname()) ? [hostname().toLowerCase()] : [];
+  const everywhere = listen === '0.0.0.0' || listen === '::';
+  return [...machine, 'localhost', '127.0.0.1', '::1', ...(everywhere ? ownAddresses() : [listen])];
+}
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses = []) =>
+    addresses.filter(({ scopeid }) => !scopeid).map(({ address }) => address),
+  );
+}

@@ -1,0 +1,46 @@
+/** Puts each mirror's credentials into a folder of its own, whole or not at all, for the broker to read. */
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeWhole } from './folders.ts';
+
+/** One mirror's credentials by file name. */
+export type CredentialFiles = Readonly<Record<string, string>>;
+
+/**
+ * Returns the folder below `root` that holds exactly `files` for `mirror`. Other credentials go into a new folder, `<mirror>@<n>`: the
+ * broker learns the folder and so both parts of a credential at once. `dropOldCredentials` takes away the former ones afterwards.
+ */
+export async function placeCredentials(
+  root: string,
+  mirror: string,
+  files: CredentialFiles,
+): Promise<string> {
+  const versions = await versionsOf(root, mirror);
+  const newest = versions.at(-1) ?? 0;
+  const current = join(root, `${mirror}@${newest}`);
+  if (newest > 0 && (await holds(current, files))) return current;
+  const next = join(root, `${mirror}@${newest + 1}`);
+  await mkdir(next, { mode: 0o700 });
+  for (const [name, content] of Object.entries(files)) await writeWhole(join(next, name), content);
+  return next;
+}
+
+/** Removes every folder below `root` that is not in `used`. */
+export async function dropOldCredentials(root: string, used: readonly string[]): Promise<void> {
+  for (const name of await readdir(root)) {
+    const dir = join(root, name);
+    if (!used.includes(dir)) await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function versionsOf(root: string, mirror: string): Promise<number[]> {
+  const names = (await readdir(root)).filter((name) => name.startsWith(`${mirror}@`));
+  return names.map((name) => Number(name.slice(mirror.length + 1))).sort((a, b) => a - b);
+}
+
+async function holds(dir: string, files: CredentialFiles): Promise<boolean> {
+  const names = await readdir(dir);
+  if (names.sort().join('\n') !== Object.keys(files).sort().join('\n')) return false;
+  const same = names.map(async (name) => (await readFile(join(dir, name), 'utf8')) === files[name]);
+  return (await Promise.all(same)).every(Boolean);
+}

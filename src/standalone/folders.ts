@@ -1,0 +1,79 @@
+/** Where everything of one `standalone` lies below its data folder, and how files get there whole. */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { CachePaths } from '../cache/cache-config.ts';
+import { ConfigError } from '../config/problems.ts';
+
+/** Absolute paths; everything but `caFile` is for the owner's eyes only. */
+export interface Folders extends CachePaths {
+  readonly root: string;
+  /** Shown to clients: what they must trust. */
+  readonly caFile: string;
+  readonly caKeyFile: string;
+  readonly tlsDir: string;
+  readonly credentialsDir: string;
+  readonly cacheDir: string;
+  readonly logDir: string;
+  /** Held by the process that runs here. */
+  readonly lockFile: string;
+}
+
+/** sun_path of a unix socket holds 108 bytes with its final zero. */
+const longestSocket = 107;
+
+/** Returns the folders below `data`; throws a `ConfigError` when the broker's socket could not be made there. */
+export function foldersOf(data: string): Folders {
+  const root = resolve(data);
+  const runDir = join(root, 'run');
+  if (Buffer.byteLength(join(runDir, 'broker.sock')) > longestSocket) {
+    throw new ConfigError([
+      `--data: expected a path of at most ${longestSocket - '/run/broker.sock'.length} bytes`,
+    ]);
+  }
+  if (/["'\\$\p{Cc}]/u.test(root)) {
+    throw new ConfigError(['--data: expected a path without quotes, backslash and dollar']);
+  }
+  return {
+    root,
+    runDir,
+    caFile: join(root, 'ca.crt'),
+    caKeyFile: join(root, 'tls', 'ca.key'),
+    tlsDir: join(root, 'tls'),
+    confDir: join(root, 'conf'),
+    tempDir: join(root, 'tmp'),
+    brokerDir: join(root, 'broker'),
+    credentialsDir: join(root, 'credentials'),
+    cacheDir: join(root, 'cache'),
+    logDir: join(root, 'log'),
+    lockFile: join(root, 'run', 'standalone.lock'),
+  };
+}
+
+/** Makes all folders, readable by the owner only (but the root, for `ca.crt`). */
+export async function makeFolders(folders: Folders): Promise<void> {
+  await mkdir(folders.root, { recursive: true });
+  const { runDir, tlsDir, confDir, tempDir, brokerDir, credentialsDir, cacheDir, logDir } = folders;
+  for (const dir of [runDir, tlsDir, confDir, tempDir, brokerDir, credentialsDir, cacheDir, logDir]) {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await chmod(dir, 0o700);
+  }
+}
+
+/** Replaces `file` so that readers and a crash see the old or the new content. Does nothing when it holds `content` already. */
+export async function writeWhole(file: string, content: string, mode = 0o600): Promise<void> {
+  if ((await readFile(file, 'utf8').catch(() => undefined)) === content) return;
+  const temporary = join(dirname(file), `.${randomBytes(6).toString('hex')}.tmp`);
+  const handle = await open(temporary, 'wx', mode);
+  try {
+    await handle.chmod(mode);
+    await handle.writeFile(content);
+    await handle.sync();
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}

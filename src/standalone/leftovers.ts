@@ -1,0 +1,86 @@
+/** What a killed standalone may leave: its lock, and nginx workers that hold the port. Linux only (`/proc`). */
+import { open, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { nginxPidFile } from '../cache/cache-config.ts';
+import { readPid } from '../cache/nginx-process.ts';
+import { ConfigError } from '../config/problems.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Folders } from './folders.ts';
+
+const termWaitMs = 1000;
+
+/** Takes the data folder for this process; throws a `ConfigError` that names the process that has it. */
+export async function lockFolder({ lockFile, root }: Folders): Promise<void> {
+  const self = `${process.pid} ${await startTime(process.pid)}\n`;
+  for (;;) {
+    try {
+      const handle = await open(lockFile, 'wx', 0o600);
+      await handle.writeFile(self);
+      await handle.close();
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const [pid = '', since] = (await readFile(lockFile, 'utf8')).trim().split(' ');
+    // A process id alone may be anybody's after a reboot.
+    if (since !== undefined && (await startTime(Number(pid))) === since) {
+      throw new ConfigError([`--data: expected a folder of its own, got ${root}, which process ${pid} uses`]);
+    }
+    await rm(lockFile, { force: true });
+  }
+}
+
+/** Gives the data folder back. */
+export async function unlockFolder({ lockFile }: Folders): Promise<void> {
+  await rm(lockFile, { force: true });
+}
+
+/** Ends what is left of the nginx that last ran in these folders. Only processes of its group with files open in here are touched. */
+export async function endLeftovers(folders: Folders, log: Logger): Promise<void> {
+  const pidFile = nginxPidFile(folders);
+  const group = await readPid(pidFile);
+  if (group === undefined) return;
+  const left = await processesOf(group, folders.root);
+  if (left.length > 0) log.warn({ processes: left }, 'Ended nginx processes that an earlier run left');
+  signalAll(left, 'SIGTERM');
+  const deadline = Date.now() + termWaitMs;
+  while (Date.now() < deadline && (await processesOf(group, folders.root)).length > 0) await delay(50);
+  signalAll(await processesOf(group, folders.root), 'SIGKILL');
+  await rm(pidFile, { force: true });
+}
+
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
+async function processesOf(group: number, root: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^[0-9]+$/.test(name)).map(Number);
+  const found: number[] = [];
+  for (const pid of pids) {
+    // proc(5): the fields after the name are state, parent, process group.
+    if (Number((await statFields(pid))[2]) === group && (await hasOpen(pid, root))) found.push(pid);
+  }
+  return found;
+}
+
+async function hasOpen(pid: number, root: string): Promise<boolean> {
+  const names = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const links = names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => ''));
+  return (await Promise.all(links)).some((link) => link.startsWith(`${root}/`));
+}
+
+/** Clock ticks since boot at which `pid` started; undefined when there is no such process. */
+async function startTime(pid: number): Promise<string | undefined> {
+  return (await statFields(pid))[19];
+}
+
+async function statFields(pid: number): Promise<string[]> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
+}

@@ -1,0 +1,244 @@
+/**
+ * The same nginx and broker without a cluster: both are children, kept running, and follow one YAML file.
+ * The main file of this folder; used by `src/cli/standalone.ts` only.
+ */
+import { readFile } from 'node:fs/promises';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { brokerSocket, type CacheConfig, type ListenAddress, nginxPidFile } from '../cache/cache-config.ts';
+import { cacheFiles } from '../cache/cache-files.ts';
+import { reloadNginx, spawnOwned, startNginx, testNginx, waitUntilServing } from '../cache/nginx-process.ts';
+import { defaultView } from '../cache/nginx-view.ts';
+import { followFiles } from '../cache/reload.ts';
+import { ConfigError } from '../config/problems.ts';
+import { errorMessage, type Logger } from '../observe/log.ts';
+import { keepAccessLogSmall } from './access-log.ts';
+import { type ChildPlan, keepRunning } from './child.ts';
+import { configure, type StandaloneOptions } from './configuration.ts';
+import { dropOldCredentials } from './credentials.ts';
+import { type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
+import { endLeftovers, lockFolder, unlockFolder } from './leftovers.ts';
+import { parseMirrorsFile } from './mirrors-file.ts';
+
+/** What the command hands in beside its options. */
+export interface StandaloneSurroundings {
+  readonly log: Logger;
+  /** Writes one line to standard output. */
+  readonly print: (line: string) => void;
+  /** The program of this executable: `src/main.ts` or `dist/main.js`. */
+  readonly mainFile: string;
+}
+
+const readyWithinMs = 30_000;
+const followMs = 500;
+const dayMs = 86_400_000;
+
+/**
+ * Runs until `signal` aborts, then ends both children within 5 s. Throws a `ConfigError` with every fault of the file or the options
+ * before anything is started; afterwards a bad file is logged and what is in force stays.
+ */
+export async function runStandalone(
+  options: StandaloneOptions,
+  surroundings: StandaloneSurroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  const text = await readGiven('-f', options.file);
+  parseMirrorsFile(text, options.file);
+  for (const [flag, file] of Object.entries(givenFiles(options))) await readGiven(flag, file);
+  const folders = foldersOf(options.data);
+  await makeFolders(folders);
+  await lockFolder(folders);
+  try {
+    await endLeftovers(folders, surroundings.log);
+    const listen = await pickPort(options);
+    await new Standalone(options, surroundings, folders, listen).run(text, signal);
+  } finally {
+    await unlockFolder(folders);
+  }
+}
+
+class Standalone {
+  readonly #options: StandaloneOptions;
+  readonly #log: Logger;
+  readonly #print: (line: string) => void;
+  readonly #mainFile: string;
+  readonly #folders: Folders;
+  readonly #listen: ListenAddress;
+  /** What was announced, by mirror. */
+  #announced = new Map<string, string>();
+  /** The file's text that is in force. */
+  #text = '';
+
+  constructor(
+    options: StandaloneOptions,
+    { log, print, mainFile }: StandaloneSurroundings,
+    folders: Folders,
+    listen: ListenAddress,
+  ) {
+    this.#options = options;
+    this.#log = log;
+    this.#print = print;
+    this.#mainFile = mainFile;
+    this.#folders = folders;
+    this.#listen = listen;
+  }
+
+  /** The broker is stopped last: what nginx still serves may need it. */
+  async run(text: string, signal: AbortSignal): Promise<void> {
+    const config = await this.#prepare(text);
+    const stopNginx = new AbortController();
+    const stopBroker = new AbortController();
+    const broker = keepRunning(this.#broker(), stopBroker.signal);
+    const nginx = keepRunning(this.#nginx(), stopNginx.signal);
+    try {
+      await this.#announce(config, signal);
+      await Promise.all([this.#follow(signal), this.#renew(signal), this.#rotate(signal)]);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      stopNginx.abort();
+      await nginx;
+      stopBroker.abort();
+      await broker;
+    }
+  }
+
+  /** Writes everything the children read, after nginx has accepted it. */
+  async #prepare(text: string): Promise<CacheConfig> {
+    const mirrors = parseMirrorsFile(text, this.#options.file);
+    const config = await configure(mirrors, this.#options, this.#folders, this.#listen, this.#log);
+    const trial = join(this.#folders.tempDir, 'trial');
+    await makeFolders({ ...this.#folders, confDir: trial });
+    await writeFiles(trial, cacheFiles({ ...config, paths: { ...config.paths, confDir: trial } }));
+    await testNginx(join(trial, 'nginx.conf'));
+    await writeFiles(this.#folders.confDir, cacheFiles(config));
+    this.#text = text;
+    return config;
+  }
+
+  /** Prints a line for each mirror that is new or has another name, as soon as nginx and the broker know it. */
+  async #announce(config: CacheConfig, signal: AbortSignal): Promise<void> {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(readyWithinMs)]);
+    const { generation } = defaultView(config);
+    await waitUntilServing(this.#listen, { generation, signal: limit });
+    await waitForBroker(config, limit);
+    const { address, port } = this.#listen;
+    const url = `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
+    const before = this.#announced;
+    this.#announced = new Map(config.mirrors.map(({ name, masquerade }) => [name, masquerade]));
+    for (const [name, masquerade] of this.#announced) {
+      if (before.get(name) !== masquerade) this.#print(`ready ${name} ${url} ${masquerade}`);
+    }
+    const used = config.mirrors.flatMap(({ credentialsDir }) => credentialsDir ?? []);
+    await dropOldCredentials(this.#folders.credentialsDir, used);
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const files = [this.#options.file, ...Object.values(givenFiles(this.#options))];
+    const onChange = () => this.#reload(signal);
+    await followFiles({ files, onChange, intervalMs: followMs, signal });
+  }
+
+  /** Our own leaf is looked at once a day. */
+  async #renew(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await delay(dayMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.#reload(signal);
+    }
+  }
+
+  async #rotate(signal: AbortSignal): Promise<void> {
+    await keepAccessLogSmall(join(this.#folders.logDir, 'access.log'), nginxPidFile(this.#folders), signal);
+  }
+
+  /** A file that vanished is a fault like any other. */
+  async #reload(signal: AbortSignal): Promise<void> {
+    try {
+      const text = await readGiven('-f', this.#options.file);
+      const changed = text !== this.#text;
+      const config = await this.#prepare(text);
+      await reloadNginx(nginxPidFile(this.#folders));
+      await this.#announce(config, signal);
+      if (changed) this.#log.info({ file: this.#options.file }, 'Configuration changed');
+    } catch (error) {
+      if (signal.aborted) return;
+      const lines = error instanceof ConfigError ? error.problems : [errorMessage(error)];
+      for (const detail of lines) this.#log.error({ detail }, 'Kept the configuration in force');
+    }
+  }
+
+  #nginx(): ChildPlan {
+    const confFile = join(this.#folders.confDir, 'nginx.conf');
+    // QUIT lets downloads end.
+    const stop = [
+      { signal: 'SIGQUIT', waitMs: 2000 },
+      { signal: 'SIGTERM', waitMs: 500 },
+    ] as const;
+    return { name: 'nginx', start: () => startNginx(confFile), stop, log: this.#log };
+  }
+
+  #broker(): ChildPlan {
+    const args = [this.#mainFile, 'broker', '--config', join(this.#folders.confDir, 'broker.json')];
+    const start = () => spawnOwned(process.execPath, [...args, '--drain-seconds', '1']);
+    return { name: 'broker', start, stop: [{ signal: 'SIGTERM', waitMs: 1500 }], log: this.#log };
+  }
+}
+
+async function writeFiles(dir: string, files: Record<string, string>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) await writeWhole(join(dir, name), content);
+}
+
+/** The options that name files, by flag. */
+function givenFiles({ upstreamCa, tlsCert, tlsKey }: StandaloneOptions): Record<string, string> {
+  return {
+    ...(upstreamCa !== undefined && { '--upstream-ca': upstreamCa }),
+    ...(tlsCert !== undefined && { '--tls-cert': tlsCert }),
+    ...(tlsKey !== undefined && { '--tls-key': tlsKey }),
+  };
+}
+
+async function readGiven(flag: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError([`${flag}: expected a file that can be read, got ${errorMessage(error)}`]);
+  }
+}
+
+/** Finds out before anything starts that the address cannot be listened on; returns the port that was asked for or a free one. */
+async function pickPort({ listen, port }: StandaloneOptions): Promise<ListenAddress> {
+  const server = createServer();
+  try {
+    const picked = await new Promise<number>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, listen, () => resolve((server.address() as { port: number }).port));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    return { address: listen, port: picked };
+  } catch (error) {
+    throw new ConfigError([`--listen, --port: expected an address to listen on, got ${errorMessage(error)}`]);
+  }
+}
+
+/** Resolves when the broker knows every mirror of `config`. */
+async function waitForBroker(config: CacheConfig, signal: AbortSignal): Promise<void> {
+  const wanted = config.mirrors.map(({ name }) => name);
+  for (;;) {
+    signal.throwIfAborted();
+    const known = await brokerMirrors(brokerSocket(config.paths)).catch((): string[] => []);
+    if (wanted.every((name) => known.includes(name))) return;
+    await delay(50, undefined, { signal });
+  }
+}
+
+function brokerMirrors(socketPath: string): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    get({ socketPath, path: '/-/status', agent: false, timeout: 2000 }, async (response) => {
+      const body = Buffer.concat(await response.toArray()).toString();
+      const { mirrors } = JSON.parse(body) as { mirrors: { name: string }[] };
+      resolve(mirrors.map(({ name }) => name));
+    }).on('error', reject);
+  });
+}

@@ -1,0 +1,100 @@
+/** Images made on the spot: real tar and gzip layers of pseudo-random bytes, the same at each run, so that digests are known. */
+import { createCipheriv, createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+
+/** A blob with its digest (`sha256:` and hex). */
+export interface Blob {
+  readonly digest: string;
+  readonly content: Buffer;
+}
+
+export interface Manifest extends Blob {
+  readonly mediaType: string;
+  readonly tags: readonly string[];
+}
+
+/** Everything that makes an image, in the order in which it must be pushed. */
+export interface Image {
+  readonly blobs: readonly Blob[];
+  readonly manifests: readonly Manifest[];
+}
+
+const types = {
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  config: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar+gzip',
+};
+
+/** `size` bytes that no compression makes smaller, the same for the same `seed`. */
+export function randomBytes(seed: string, size: number): Buffer {
+  const key = createHash('sha256').update(seed).digest();
+  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
+}
+
+/** A blob of `size` pseudo-random bytes. */
+export function randomBlob(seed: string, size: number): Blob {
+  return blobOf(randomBytes(seed, size));
+}
+
+/** An OCI image for linux with one layer of each size (in bytes, of the file in it). */
+export function makeImage(options: { tag: string; seed: string; layerSizes: readonly number[] }): Image {
+  const tars = options.layerSizes.map((size, index) =>
+    tarOf(`layer-${index}.bin`, randomBytes(`${options.seed} ${index}`, size)),
+  );
+  const layers = tars.map((tar) => blobOf(gzipSync(tar, { level: 1 })));
+  const config = blobOf(
+    jsonOf({
+      architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+      os: 'linux',
+      config: {},
+      rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
+      history: tars.map(() => ({ created: '1970-01-01T00:00:00Z' })),
+    }),
+  );
+  const manifest = jsonOf({
+    schemaVersion: 2,
+    mediaType: types.manifest,
+    config: descriptor(types.config, config),
+    layers: layers.map((layer) => descriptor(types.layer, layer)),
+  });
+  return {
+    blobs: [config, ...layers],
+    manifests: [{ ...blobOf(manifest), mediaType: types.manifest, tags: [options.tag] }],
+  };
+}
+
+/** Makes a blob of some content. */
+export function blobOf(content: Buffer): Blob {
+  return { digest: digestOf(content), content };
+}
+
+/** `sha256:` and the hex digest of `content`. */
+export function digestOf(content: Buffer): string {
+  return `sha256:${createHash('sha256').update(content).digest('hex')}`;
+}
+
+function descriptor(mediaType: string, { digest, content }: Blob): object {
+  return { mediaType, digest, size: content.length };
+}
+
+function jsonOf(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+/** A tar archive (ustar) with one file: a header block, the content in whole blocks, two empty blocks. */
+function tarOf(name: string, content: Buffer): Buffer {
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write('0000644\0', 100);
+  header.write('0000000\0', 108);
+  header.write('0000000\0', 116);
+  header.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124);
+  header.write('00000000000\0', 136);
+  header.write('        ', 148);
+  header.write('0', 156);
+  header.write('ustar\x0000', 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  const padding = Buffer.alloc((512 - (content.length % 512)) % 512);
+  return Buffer.concat([header, content, padding, Buffer.alloc(1024)]);
+}

@@ -1,0 +1,44 @@
+import test from 'ava';
+import { type RegistryMirror, registryMirrorSchema } from '../../../src/api/registry-mirror.ts';
+import { cacheMirrorOf } from '../../../src/cache/cache-mirror.ts';
+
+const place = { cacheDir: '/cache', extraNames: ['10.0.0.1'], caFiles: [] };
+
+test('a mirror with nothing but its upstream gets the defaults of the contract', (t) => {
+  t.deepEqual(cacheMirrorOf(mirror({ upstreamUrl: 'gcr.io' }), place), {
+    name: 'a',
+    upstream: { scheme: 'https', host: 'gcr.io', pathPrefix: '', dockerHub: false, names: ['gcr.io'] },
+    masquerade: 'mirror-gcr.io',
+    names: ['gcr.io', '10.0.0.1'],
+    tagTtlSeconds: 60,
+    maxSizeMiB: 16384,
+    cacheDir: '/cache',
+    caFiles: [],
+  });
+});
+
+test('size, masquerade name and tag lifetime come from the spec', (t) => {
+  const cache = cacheMirrorOf(
+    mirror({
+      upstreamUrl: 'gcr.io',
+      masqueradeUrl: 'images.example:5000',
+      cache: { tagTTL: '5m' },
+      volumeClaimTemplate: { spec: { resources: { requests: { storage: '1Gi' } } } },
+    }),
+    { ...place, credentialsDir: '/credentials' },
+  );
+  t.is(cache.masquerade, 'images.example:5000');
+  t.is(cache.tagTtlSeconds, 300);
+  t.is(cache.maxSizeMiB, 819);
+  t.is(cache.credentialsDir, '/credentials');
+});
+
+function mirror(spec: object): RegistryMirror {
+  const parsed = registryMirrorSchema.parse({ spec });
+  return {
+    apiVersion: 'k8s.osp.tech/v1',
+    kind: 'RegistryMirror',
+    metadata: { name: 'a' },
+    spec: parsed.spec,
+  };
+}
