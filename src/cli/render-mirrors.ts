@@ -1,0 +1,142 @@
+/** What the operator would make of mirrors, as text, without a cluster. Pure and deterministic. */
+import { imageswapConfigMap, objectNames } from '../api/names.ts';
+import type { RegistryMirror } from '../api/registry-mirror.ts';
+import type { OperatorSettings } from '../api/settings.ts';
+import { imageswapMap } from '../operator/imageswap-map/map.ts';
+import { type CompositionInputs, desiredObjects, dockerNames } from '../operator/registry-mirror/desired.ts';
+import {
+  masqueradeConflict,
+  masqueradeHost,
+  masqueradeOf,
+  masqueradePort,
+} from '../operator/registry-mirror/obstacles.ts';
+import type { KubernetesObject } from '../resources/object.ts';
+import { type PrintedObject, printObjects } from '../resources/print.ts';
+
+/** YAML documents, and what a person should know of them, one line each. */
+export interface Rendered {
+  readonly text: string;
+  readonly notes: readonly string[];
+}
+
+/** Addresses that were given for the Services: of one mirror by its name, and of every other. */
+export interface GivenAddresses {
+  readonly byMirror: ReadonlyMap<string, readonly string[]>;
+  readonly others: readonly string[];
+}
+
+/** Renders all mirrors, ordered by name; in services mode also the ConfigMap that they share. */
+export function renderMirrors(
+  given: readonly RegistryMirror[],
+  settings: OperatorSettings,
+  addresses: GivenAddresses,
+): Rendered {
+  const placed = [...given].sort(byName).map((mirror) => {
+    return {
+      mirror,
+      clusterIPs: addressesOf(mirror, addresses),
+      obstacle: obstacleTo(mirror, given, settings),
+    };
+  });
+  const parts = placed.map(({ mirror, clusterIPs, obstacle }) =>
+    obstacle === undefined
+      ? renderMirror({ mirror, settings, clusterIPs })
+      : { text: '', notes: [`${mirror.metadata.name}: nothing is made: ${obstacle}`] },
+  );
+  const inForce = placed.filter(({ obstacle }) => obstacle === undefined);
+  const all = settings.addressingScheme === 'services' ? [...parts, renderMap(inForce, settings)] : parts;
+  return { text: all.map(({ text }) => text).join(''), notes: all.flatMap(({ notes }) => notes) };
+}
+
+/** By code unit: the same everywhere. */
+function byName(one: RegistryMirror, other: RegistryMirror): number {
+  return one.metadata.name < other.metadata.name ? -1 : 1;
+}
+
+/** What the API server takes and the operator cannot put into force. */
+function obstacleTo(
+  mirror: RegistryMirror,
+  all: readonly RegistryMirror[],
+  settings: OperatorSettings,
+): string | undefined {
+  const rivals = all.filter((other) => masqueradeHost(other) === masqueradeHost(mirror));
+  return (masqueradeConflict(mirror, rivals) ?? masqueradePort(mirror, settings))?.message;
+}
+
+interface PlacedMirror {
+  readonly mirror: RegistryMirror;
+  readonly clusterIPs: readonly string[];
+}
+
+const nothing: Rendered = { text: '', notes: [] };
+
+/** Those in the status are what the Service has: the file was read from a cluster. */
+function addressesOf(mirror: RegistryMirror, { byMirror, others }: GivenAddresses): readonly string[] {
+  const named = byMirror.get(mirror.metadata.name);
+  return named ?? (others.length > 0 ? others : (mirror.status?.clusterIPs ?? []));
+}
+
+function renderMirror(place: PlacedMirror & { readonly settings: OperatorSettings }): Rendered {
+  const inputs = compositionOf(place);
+  const objects = desiredObjects(inputs).flatMap((phase) => phase.objects);
+  const notes = notesOn(inputs).map((note) => `${place.mirror.metadata.name}: ${note}`);
+  return { text: printObjects(objects.map(withComment)), notes };
+}
+
+/** Keys and certificates are made in the cluster; here they are empty. */
+function compositionOf(place: PlacedMirror & { readonly settings: OperatorSettings }): CompositionInputs {
+  const { mirror, settings, clusterIPs } = place;
+  const base = { ...place, leaf: { certificate: '', key: '', ca: '' }, trustBundle: '' };
+  const issuer = settings.addressingScheme === 'services';
+  const names = objectNames(mirror.metadata.name);
+  const secret = issuer && clusterIPs.length > 0 ? names.certificateSecret : settings.certificateSecret;
+  const inputs = { ...base, issuer };
+  return secret === undefined ? inputs : { ...inputs, given: { secret, names: dockerNames(inputs) } };
+}
+
+const comments: Readonly<Record<string, string>> = {
+  'kubernetes.io/tls': 'tls.crt, tls.key and ca.crt are made by the operator.',
+  Opaque: 'ca.crt is filled in by the operator.',
+};
+
+function withComment(object: KubernetesObject): PrintedObject {
+  const comment = comments[String(object['type'])];
+  return comment === undefined ? { object } : { object, comment };
+}
+
+function notesOn(inputs: CompositionInputs): string[] {
+  const { mirror, settings, clusterIPs, given } = inputs;
+  const services = settings.addressingScheme === 'services';
+  const left = services ? 'Certificate, DaemonSet and line of imageswap-maps' : 'DaemonSet';
+  return [
+    ...(clusterIPs.length === 0
+      ? [`left out without the Service's address (--cluster-ip): ${left}, and the address in default.conf`]
+      : []),
+    ...(given ? [`Secret ${given.secret} is taken to cover ${given.names.join(', ')}`] : []),
+    ...(services && clusterIPs.length > 0 ? ['the Certificate is made only where its Issuer exists'] : []),
+    `no fallback: ${services ? 'a rewritten image' : `what is pulled as ${masqueradeOf(mirror)}`} comes from the mirror or not at all`,
+  ];
+}
+
+/** One ConfigMap for all; other keys in it are left alone. */
+function renderMap(placed: readonly PlacedMirror[], settings: OperatorSettings): Rendered {
+  const known = placed.filter(({ clusterIPs }) => clusterIPs.length > 0);
+  if (known.length === 0) return nothing;
+  const lines = known.map(({ mirror, clusterIPs }) => ({
+    name: mirror.metadata.name,
+    upstreamUrl: mirror.spec.upstreamUrl,
+    masquerade: masqueradeOf(mirror),
+    clusterIPs,
+  }));
+  const { text, leftOut } = imageswapMap(lines, settings.imageswapSeparator);
+  const object = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: imageswapConfigMap.name, namespace: settings.imageswapNamespace },
+    data: { [imageswapConfigMap.key]: text },
+  };
+  return {
+    text: printObjects([{ object }]),
+    notes: [...leftOut].map(([name, why]) => `${name}: no line in imageswap-maps: ${why}`),
+  };
+}
