@@ -1,5 +1,6 @@
 /** Mirrors and settings of the resources' tests, and all objects made from them. */
-import { apiVersion, kind, type RegistryMirror } from '../../../src/api/registry-mirror.ts';
+import { apiVersion, kind } from '../../../src/api/kind.ts';
+import type { RegistryMirror } from '../../../src/api/registry-mirror.ts';
 import type { OperatorSettings } from '../../../src/api/settings.ts';
 import { fieldPath, validateRegistryMirror } from '../../../src/api/validate.ts';
 import { readOperatorSettings } from '../../../src/config/operator-environment.ts';
