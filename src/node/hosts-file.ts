@@ -40,84 +40,107 @@ export function planHostsFile(
   desired: readonly HostsEntry[],
   policy: { readonly mirror: string; readonly foreignLines: ForeignLines; readonly path: string },
 ): HostsPlan {
-  const lines = splitLines(current ?? new Uint8Array());
-  const others = lines.filter((line) => ownerOf(line) !== policy.mirror);
+  const text = textOf(current ?? new Uint8Array());
   const wanted = new Set(desired.map((entry) => entry.name.toLowerCase()));
-  const claims = others.filter((line) => namesIn(line).some((name) => wanted.has(name)));
-  const findings = claims.map((line) => foreignLine(line, wanted, policy.path));
-  const foreign = claims.filter((line) => ownerOf(line) === undefined);
+  const lines = linesWith(text, [tag, ...wanted]);
+  const owned = lines.filter((line) => line.owner === policy.mirror);
+  const claims = lines.filter(
+    (line) => line.owner !== policy.mirror && namesIn(line).some((name) => wanted.has(name)),
+  );
+  const foreign = claims.filter((line) => line.owner === undefined);
   const taken = new Set(policy.foreignLines === 'respect' ? foreign.flatMap(namesIn) : []);
   const block = blockOf(
     policy.mirror,
     desired.filter((entry) => !taken.has(entry.name.toLowerCase())),
   );
-  if (isInPlace(lines, block, policy.mirror, foreign)) return { findings };
-  return { content: Buffer.from(block.join('') + others.join(''), 'latin1'), findings };
+  const findings = claims.map((line) => foreignLine(line, wanted, policy.path));
+  if (isInPlace(owned, block, foreign)) return { findings };
+  return { content: Buffer.from(block + without(text, owned), 'latin1'), findings };
 }
 
 /** Returns the file's bytes without the lines of the mirrors for which `leaves` is true. */
 export function withoutMirrors(current: Uint8Array, leaves: (mirror: string) => boolean): Buffer {
-  const kept = splitLines(current).filter((line) => {
-    const owner = ownerOf(line);
-    return owner === undefined || !leaves(owner);
-  });
-  return Buffer.from(kept.join(''), 'latin1');
+  const text = textOf(current);
+  const owned = linesWith(text, [tag]).filter((line) => line.owner !== undefined && leaves(line.owner));
+  return Buffer.from(without(text, owned), 'latin1');
 }
 
 /** Returns the mirrors that have a line in the file. */
 export function mirrorsIn(current: Uint8Array): string[] {
-  const owners = splitLines(current).map(ownerOf);
+  const owners = linesWith(textOf(current), [tag]).map((line) => line.owner);
   return [...new Set(owners.filter((owner) => owner !== undefined))];
 }
 
-/** In place: our lines are exactly the block, together, and no foreign line for the same name stands above them. */
-function isInPlace(
-  lines: readonly string[],
-  block: readonly string[],
-  mirror: string,
-  foreign: readonly string[],
-): boolean {
-  const first = lines.findIndex((line) => ownerOf(line) === mirror);
-  const owned = lines.filter((line) => ownerOf(line) === mirror);
-  if (owned.length !== block.length) return false;
-  if (first === -1) return true;
-  const together = block.every((line, index) => lines[first + index] === line);
-  return together && !lines.slice(0, first).some((line) => foreign.includes(line));
+/** A line with its line end, where it stands, and the mirror it belongs to. */
+interface Line {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+  readonly owner: string | undefined;
 }
 
-function blockOf(mirror: string, entries: readonly HostsEntry[]): string[] {
-  if (entries.length === 0) return [];
+/** The lines that hold one of `needles`, in any case. The others are never taken apart: a hosts file of an ad blocker has megabytes. */
+function linesWith(text: string, needles: readonly string[]): Line[] {
+  const pattern = new RegExp(needles.map((needle) => needle.replace(/[^a-z0-9]/gi, '\\$&')).join('|'), 'gi');
+  const lines: Line[] = [];
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    const start = text.lastIndexOf('\n', match.index) + 1;
+    const next = text.indexOf('\n', match.index);
+    const end = next === -1 ? text.length : next + 1;
+    const line = text.slice(start, end);
+    lines.push({ text: line, start, end, owner: ownerOf(line) });
+    pattern.lastIndex = end;
+  }
+  return lines;
+}
+
+/** In place: our lines are exactly the block, together, and no foreign line for the same name stands above them. */
+function isInPlace(owned: readonly Line[], block: string, foreign: readonly Line[]): boolean {
+  if (owned.map((line) => line.text).join('') !== block) return false;
+  const [first] = owned;
+  if (first === undefined) return true;
+  const together = owned.at(-1)?.end === first.start + block.length;
+  return together && !foreign.some((line) => line.start < first.start);
+}
+
+function without(text: string, lines: readonly Line[]): string {
+  const starts = [0, ...lines.map((line) => line.end)];
+  const ends = [...lines.map((line) => line.start), text.length];
+  return starts.map((start, index) => text.slice(start, ends[index])).join('');
+}
+
+function blockOf(mirror: string, entries: readonly HostsEntry[]): string {
+  if (entries.length === 0) return '';
   return [
     `${tag} begin ${mirror} (managed, do not edit)\n`,
     ...entries.map(({ address, name }) => `${address}\t${name}\t${tag} ${mirror}\n`),
     `${tag} end ${mirror}\n`,
-  ];
+  ].join('');
 }
 
 function ownerOf(line: string): string | undefined {
-  if (!line.includes(tag)) return undefined;
   return (markerLine.exec(line) ?? entryLine.exec(line))?.[1];
 }
 
-/** The names of a line in lower case; none for comments and empty lines. */
-function namesIn(line: string): string[] {
-  const [, ...names] = (line.split('#', 1)[0] ?? '').trim().split(/\s+/);
+/** The names of a line in lower case; none for a comment. */
+function namesIn(line: Line): string[] {
+  const [, ...names] = (line.text.split('#', 1)[0] ?? '').trim().split(/\s+/);
   return names.map((name) => name.toLowerCase());
 }
 
-function foreignLine(line: string, wanted: ReadonlySet<string>, path: string): Finding {
+function foreignLine(line: Line, wanted: ReadonlySet<string>, path: string): Finding {
   const names = namesIn(line).filter((name) => wanted.has(name));
-  const owner = ownerOf(line);
-  return owner === undefined
+  return line.owner === undefined
     ? { reason: 'ForeignHostsLine', path, message: `A foreign line also names ${names}`, blocks: false }
-    : { reason: 'NameOfOtherMirror', path, message: `Mirror ${owner} also names ${names}`, blocks: false };
+    : {
+        reason: 'NameOfOtherMirror',
+        path,
+        message: `Mirror ${line.owner} also names ${names}`,
+        blocks: false,
+      };
 }
 
-/** Lines with their line ends; Latin-1 maps every byte to one character and back. */
-function splitLines(bytes: Uint8Array): string[] {
-  return (
-    Buffer.from(bytes)
-      .toString('latin1')
-      .match(/[^\n]*\n|[^\n]+$/g) ?? []
-  );
+/** Latin-1 maps every byte to one character and back. */
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { type ActionResult, applyActions, type Host, pruneFolders, readHostPath } from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
 import { certificatePath } from './docker-ca.ts';
-import { type FileCalls, readState, removeFile } from './files.ts';
+import { type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
 import { Journal } from './journal.ts';
@@ -87,8 +87,17 @@ function openHost(places: NodePlaces, files: FileCalls): Host {
   return { files, root: places.hostRoot, journal, redoFile: `${state}/overwrite.redo` };
 }
 
+/** A snapshot: each path is read once, so that a plan cannot see two states of one file. */
 function viewOf(host: Host): HostView {
-  return { read: (path) => readHostPath(host, path), records: host.journal.read().records };
+  const read = new Map<string, FileState>();
+  return {
+    records: host.journal.read().records,
+    read: (path) => {
+      const state = read.get(path) ?? readHostPath(host, path);
+      read.set(path, state);
+      return state;
+    },
+  };
 }
 
 /** True where a crash left something, or another agent is at work (then it is gone once the lock is ours). */
@@ -99,10 +108,9 @@ function hasLeftovers(host: Host, targets: readonly string[]): boolean {
 /** The real paths of temporary files beside the targets, beside every recorded path and in the journal. */
 function temporaries(host: Host, targets: readonly string[]): string[] {
   const recorded = host.journal.read().records.map((record) => record.path);
-  const real = [...new Set([...targets, ...recorded])].flatMap((path) => {
-    const state = readHostPath(host, path);
-    return state.kind === 'unusable' ? [] : [resolveInRoot(host.files, host.root, path)];
-  });
+  const real = [...new Set([...targets, ...recorded])].flatMap(
+    (path) => unless(['ELOOP', 'ENOLINK'], () => resolveInRoot(host.files, host.root, path)) ?? [],
+  );
   const possible = [...real, host.redoFile].map(temporaryPath);
   const present = possible.filter((path) => readState(host.files, path).kind === 'file');
   return [...present, ...host.journal.leftovers()];
