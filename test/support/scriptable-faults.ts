@@ -1,4 +1,5 @@
 /** What a scriptable upstream can be told to do wrong, and how it sends a body while doing so. */
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -12,6 +13,8 @@ export interface Faults {
   /** Break the connection after so many body bytes, as many times as `breaks` says (default: always). */
   breakAfter?: number;
   breaks?: number;
+  /** Break by falling silent instead of by closing. */
+  silent?: boolean;
   /** Send at most so many bytes each 10 ms. */
   drip?: number;
   /** Ignore Range. */
@@ -75,13 +78,22 @@ async function sendBody(
     const piece = whole.subarray(at, at + step);
     if (response.destroyed) return;
     count(piece.length);
-    if (!response.write(piece))
-      await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+    if (!response.write(piece)) await drained(response);
     if (faults.drip !== undefined) await delay(10);
   }
   if (!breaks) response.end();
   // What was written reaches the client before the end does.
-  else response.socket?.end(() => response.destroy());
+  else if (!faults.silent) response.socket?.end(() => response.destroy());
+}
+
+/** Resolves when more can be written, or nobody reads any more. */
+async function drained(response: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]).catch(
+    () => {},
+  );
+  over.abort();
 }
 
 function corrupted(bytes: Buffer): Buffer {

@@ -156,7 +156,7 @@ class State implements ScriptableUpstream {
     if (isToken) return this.#token(origin, url, request, response);
     this.counters.requests++;
     const faults = origin === 'cdn' ? this.cdnFaults : this.faults;
-    if (faults.delayMs !== undefined) await delay(faults.delayMs);
+    if (faults.delayMs !== undefined) await delay(faults.delayMs, undefined, { ref: false });
     const script = origin === 'cdn' ? this.cdnAuth : this.auth;
     if (!this.#admits(script, headers.authorization)) return this.#challenge(origin, script, response);
     if (faults.status !== undefined) {

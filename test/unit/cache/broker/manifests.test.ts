@@ -1,0 +1,221 @@
+import test, { type ExecutionContext } from 'ava';
+import { mirrorOf, startBroker } from '../../../support/broker.ts';
+import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
+
+const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
+const manifest = { schemaVersion: 2, mediaType: ociManifest, layers: [] };
+
+async function setUp(t: ExecutionContext, content: object = manifest, mediaType = ociManifest) {
+  const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
+  const digest = upstream.addManifest('a/b', 'v1', content, mediaType);
+  const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}`)]);
+  const tag = (headers: Record<string, string> = {}, method = 'GET') =>
+    broker.get('/m/v2/a/b/manifests/v1', { 'x-registry-accept': 'any', ...headers }, method);
+  const byDigest = (name = digest) => broker.get(`/m/v2/a/b/manifests/${name}`);
+  const methods = () => upstream.seen.map(({ method }) => method);
+  return { upstream, broker, digest, tag, byDigest, methods };
+}
+
+test('a tag is answered with type, digest and the time it may be kept', async (t) => {
+  const { tag, digest } = await setUp(t);
+  const answer = await tag();
+  t.is(answer.status, 200);
+  t.deepEqual(JSON.parse(answer.body.toString()), manifest);
+  t.is(answer.headers['content-type'], ociManifest);
+  t.is(answer.headers['docker-content-digest'], digest);
+  t.is(answer.headers.etag, `"${digest}"`);
+  t.is(answer.headers['x-accel-expires'], '60');
+  t.is(answer.headers.vary, undefined);
+});
+
+test('a manifest by digest is kept for ever', async (t) => {
+  const { byDigest } = await setUp(t);
+  const answer = await byDigest();
+  t.is(answer.status, 200);
+  t.is(answer.headers['x-accel-expires'], '31536000');
+});
+
+test('a tag that nginx has is asked about by one HEAD and answered 304', async (t) => {
+  const { tag, digest, methods } = await setUp(t);
+  const answer = await tag({ 'if-none-match': `"${digest}"` });
+  t.is(answer.status, 304);
+  t.is(answer.headers['x-accel-expires'], '60');
+  t.deepEqual(methods(), ['HEAD']);
+});
+
+test('a tag that moved is fetched anew', async (t) => {
+  const { upstream, tag, digest, methods } = await setUp(t);
+  const moved = upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+  const answer = await tag({ 'if-none-match': `"${digest}"` });
+  t.is(answer.status, 200);
+  t.is(answer.headers['docker-content-digest'], moved);
+  t.deepEqual(methods(), ['HEAD', 'GET']);
+});
+
+test('a tag of an upstream that is late to a HEAD is 504 after a second, and at once for those who come next', async (t) => {
+  const { upstream, tag, digest } = await setUp(t);
+  upstream.faults = { delayMs: 5_000 };
+  const start = performance.now();
+  t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 504);
+  const first = performance.now() - start;
+  t.true(first >= 900 && first < 1_500, `first answer after ${first} ms`);
+  t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 504);
+  t.true(performance.now() - start - first < 500);
+  t.is(upstream.counters.requests, 1);
+});
+
+test('those who revalidate a tag at the same time share one HEAD and, when it moved, one GET', async (t) => {
+  const { upstream, tag, digest, methods } = await setUp(t);
+  upstream.faults = { delayMs: 100 };
+  await Promise.all(Array.from({ length: 10 }, () => tag({ 'if-none-match': `"${digest}"` })));
+  t.deepEqual(methods(), ['HEAD']);
+  upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+  await Promise.all(Array.from({ length: 10 }, () => tag({ 'if-none-match': `"${digest}"` })));
+  t.deepEqual(methods(), ['HEAD', 'HEAD', 'GET']);
+});
+
+test('a HEAD of a cold tag costs a HEAD and no GET', async (t) => {
+  const { tag, digest, methods } = await setUp(t);
+  const answer = await tag({}, 'HEAD');
+  t.is(answer.status, 200);
+  t.is(answer.headers['docker-content-digest'], digest);
+  t.is(answer.headers['content-length'], String(JSON.stringify(manifest).length));
+  t.deepEqual(methods(), ['HEAD']);
+});
+
+test('an upstream without HEAD is asked by GET, and an unchanged tag is still 304', async (t) => {
+  const { upstream, tag, digest, methods } = await setUp(t);
+  upstream.faults = { noHead: true };
+  t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 304);
+  t.is((await tag({}, 'HEAD')).headers['docker-content-digest'], digest);
+  t.deepEqual(methods(), ['HEAD', 'GET', 'HEAD', 'GET']);
+});
+
+test('an upstream that states no digest gets the sha256 of what it sent', async (t) => {
+  const { upstream, tag, digest } = await setUp(t);
+  upstream.faults = { statedDigest: 'none' };
+  t.is((await tag()).headers['docker-content-digest'], digest);
+});
+
+test('a tag that is gone upstream is 404 for five seconds', async (t) => {
+  const { upstream, tag, digest } = await setUp(t);
+  upstream.faults = { status: 404 };
+  const answer = await tag({ 'if-none-match': `"${digest}"` });
+  t.is(answer.status, 404);
+  t.is(answer.headers['x-accel-expires'], '5');
+});
+
+for (const [upstreamStatus, status] of [
+  [500, 502],
+  [502, 502],
+  [503, 503],
+  [504, 504],
+  [429, 503],
+  [401, 401],
+  [403, 403],
+  [418, 418],
+] as const) {
+  test(`status ${upstreamStatus} of the upstream is ${status}, without a challenge, cold and revalidating`, async (t) => {
+    const { upstream, tag, digest } = await setUp(t);
+    upstream.faults = { status: upstreamStatus };
+    for (const answer of [await tag(), await tag({ 'if-none-match': `"${digest}"` })]) {
+      t.is(answer.status, status);
+      t.is(answer.headers['www-authenticate'], undefined);
+      t.is(typeof JSON.parse(answer.body.toString()).errors[0].code, 'string');
+      t.is(answer.headers['x-accel-expires'], upstreamStatus >= 500 || upstreamStatus === 429 ? '2' : '0');
+    }
+  });
+}
+
+for (const [what, faults] of Object.entries({
+  'wrong bytes': { corrupt: true },
+  'another stated digest': { statedDigest: `sha256:${'1'.repeat(64)}` },
+  'a captive portal': { portal: true },
+  'a content encoding': { contentEncoding: 'gzip' },
+  'a body that ends early': { breakAfter: 10 },
+})) {
+  test(`${what} instead of a manifest is 502 and nothing of it is passed on`, async (t) => {
+    const { upstream, tag, byDigest } = await setUp(t);
+    upstream.faults = faults;
+    const answer = await tag();
+    t.is(answer.status, 502);
+    t.is(answer.headers['docker-content-digest'], undefined);
+    if (what !== 'another stated digest') t.is((await byDigest()).status, 502);
+  });
+}
+
+test('a manifest whose bytes are not the digest asked for is 502 whatever the upstream states', async (t) => {
+  const { upstream, byDigest, digest } = await setUp(t);
+  upstream.faults = { corrupt: true, statedDigest: digest };
+  t.is((await byDigest()).status, 502);
+});
+
+test('a manifest larger than 4 MiB is 502', async (t) => {
+  const { tag } = await setUp(t, { ...manifest, padding: 'x'.repeat(4 * 1024 * 1024) });
+  t.is((await tag()).status, 502);
+});
+
+for (const [mediaType, content, expected] of [
+  ['application/json', manifest, ociManifest],
+  [
+    'application/octet-stream',
+    { schemaVersion: 2, manifests: [] },
+    'application/vnd.oci.image.index.v1+json',
+  ],
+  ['application/vnd.example.new.v1+json; charset=utf-8', manifest, 'application/vnd.example.new.v1+json'],
+  ['application/vnd.docker.distribution.manifest.v1+prettyjws', manifest, undefined],
+  ['text/plain', { some: 'json' }, undefined],
+] as const) {
+  test(`a manifest that is sent as ${mediaType} is answered as ${expected ?? '502'}`, async (t) => {
+    const { tag } = await setUp(t, content, mediaType);
+    const answer = await tag();
+    if (expected === undefined) t.is(answer.status, 502);
+    else t.is(answer.headers['content-type'], expected);
+  });
+}
+
+test('the class of Accept decides what the upstream is asked for; exact passes the client’s own and varies', async (t) => {
+  const { upstream, broker, tag } = await setUp(t);
+  await tag({ 'x-registry-accept': 'docker-image' });
+  t.is(upstream.seen.at(-1)?.headers.accept, 'application/vnd.docker.distribution.manifest.v2+json');
+  const exact = await tag({ 'x-registry-accept': 'exact', accept: 'application/x-own' });
+  t.is(upstream.seen.at(-1)?.headers.accept, 'application/x-own');
+  t.is(exact.headers.vary, 'Accept');
+  t.is((await broker.get('/m/v2/a/b/manifests/v1')).headers.vary, 'Accept');
+});
+
+test('tag lists are passed with their query and a link that leads through us', async (t) => {
+  const { broker, upstream } = await setUp(t);
+  const answer = await broker.get('/m/v2/a/b/tags/list?n=1&last=x&ns=docker.io&evil=1');
+  t.is(answer.status, 404);
+  t.is(upstream.seen.at(-1)?.url, '/v2/a/b/tags/list?n=1&last=x');
+});
+
+for (const path of [
+  '/m/v2/A/manifests/v1',
+  '/m/v2/a//b/manifests/v1',
+  '/m/v2/../manifests/v1',
+  '/m/v2/a%2fb/manifests/v1',
+  '/m/v2/a/b/manifests/v1%00',
+  '/m/v2/a/b/manifests/sha256:00',
+  '/m/v2/a/b/blobs/latest',
+  '/m/v2/_catalog',
+  '/m/v2/',
+  '/other/v2/a/b/manifests/v1',
+  'http://elsewhere/m/v2/a/b/manifests/v1',
+]) {
+  test(`${path} is 404 and asks the upstream nothing`, async (t) => {
+    const { broker, upstream } = await setUp(t);
+    t.is((await broker.get(path)).status, 404);
+    t.is(upstream.seen.length, 0);
+  });
+}
+
+test('methods that change something are 405', async (t) => {
+  const { broker, upstream } = await setUp(t);
+  for (const method of ['PUT', 'POST', 'DELETE', 'PATCH']) {
+    t.is((await broker.get('/m/v2/a/b/manifests/v1', {}, method)).status, 405);
+  }
+  t.is(upstream.seen.length, 0);
+});
