@@ -94,13 +94,15 @@ class Reader {
   /** One line for each name and address. A port is no part of a hosts line; a name that is an address needs none. */
   #entries(): HostsEntry[] {
     if (this.#choice('WIRE_HOSTS', ['true', 'false']) === 'false') return [];
-    const names = this.#names().map((name) => splitHostPort(name).host);
+    const names = this.#names()
+      .map((name) => splitHostPort(name).host)
+      .filter((host) => isIP(host.replace(/^\[(.*)\]$/, '$1')) === 0);
     const addresses = this.#list('MIRROR_ADDRESSES');
     if (addresses.length === 0) this.problems.add('MIRROR_ADDRESSES', 'at least one address', '');
     for (const address of addresses.filter((each) => isIP(each) === 0)) {
       this.problems.add('MIRROR_ADDRESSES', 'IPv4 or IPv6 addresses', address);
     }
-    for (const name of names.filter((each) => !hostName.test(each) || isIP(each) !== 0)) {
+    for (const name of names.filter((each) => !hostName.test(each))) {
       this.problems.add('SHADOW_FQDN', 'host names', name);
     }
     return names.flatMap((name) => addresses.map((address) => ({ address, name })));

@@ -45,6 +45,12 @@ test('each address gives a line; a port is no part of it', (t) => {
   ]);
 });
 
+test('a name that is an address needs no line', (t) => {
+  for (const name of ['10.0.0.1:5000', '[fd00::1]']) {
+    t.deepEqual(readNodeAgentEnvironment({ ...whole, SHADOW_FQDN: name }).agent.entries, []);
+  }
+});
+
 test('services mode needs no hosts name and trusts addresses', (t) => {
   const { agent } = readNodeAgentEnvironment({
     MIRROR_NAME: 'hub',
@@ -68,7 +74,7 @@ test('an empty value counts as unset', (t) => {
 test('every fault is listed at once with what was expected', (t) => {
   const problems = problemsOf({
     MIRROR_NAME: 'Not_A_Name',
-    SHADOW_FQDN: 'a b,10.0.0.1',
+    SHADOW_FQDN: 'a b',
     MIRROR_ADDRESSES: 'None',
     CERTIFICATE_NAMES: '../../etc,ok:99999',
     HOSTS_FILE: '../hosts',
