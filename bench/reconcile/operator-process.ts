@@ -43,18 +43,16 @@ export class OperatorProcess {
     return this.#child.pid;
   }
 
-  /** Throws, with its last words, when it has ended by itself. */
-  async assertRunning(): Promise<void> {
+  /** Throws when it has ended by itself. */
+  assertRunning(): void {
     const { exitCode, signalCode } = this.#child;
     if (exitCode === null && signalCode === null) return;
-    throw new Error(
-      `The operator ended with ${exitCode ?? signalCode}; it wrote:\n${await this.lastWords()}`,
-    );
+    throw new Error(`The operator ended with ${exitCode ?? signalCode}`);
   }
 
   /** Sends SIGTERM and waits for the end; throws if it had to be killed, for then it gave nothing back. */
   async end(): Promise<void> {
-    await this.assertRunning();
+    this.assertRunning();
     this.#child.kill('SIGTERM');
     const killer = setTimeout(() => this.#child.kill('SIGKILL'), gracePeriod);
     await this.#exited;
@@ -69,6 +67,7 @@ export class OperatorProcess {
     await this.#exited;
   }
 
+  /** The end of what it wrote; for the error of a run that failed. */
   async lastWords(): Promise<string> {
     return (await readFile(this.#logFile, 'utf8')).slice(-3000);
   }
