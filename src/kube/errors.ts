@@ -40,6 +40,7 @@ export class ApiError extends Error {
     if (pause !== undefined) this.retryAfterMs = pause;
   }
 
+  /** The server will refuse the same request again: a bad field (422) or a request it cannot read (400). */
   get invalid(): boolean {
     return this.status === 422 || this.status === 400;
   }

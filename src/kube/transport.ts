@@ -75,6 +75,8 @@ export class Transport {
 
   /** Resolves with the answer if it is a 2xx; its body must be read or destroyed. A 401 is tried once more with fresh credentials. */
   async send(request: TransportRequest): Promise<Dispatcher.ResponseData> {
+    // A leader that has lost its lease must not write once more.
+    request.signal?.throwIfAborted();
     return untilAborted(this.#send(request), request.signal);
   }
 
@@ -207,8 +209,7 @@ async function untilAborted(
     reject(signal.reason);
     sending.then(({ body }) => body.on('error', () => undefined).destroy()).catch(() => undefined);
   };
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
+  signal.addEventListener('abort', onAbort, { once: true });
   return Promise.race([sending, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
 }
 

@@ -157,6 +157,22 @@ test('an abort is heeded at once, also while the TLS handshake hangs', async (t)
   t.true(performance.now() - started < 1_000);
 });
 
+test('nothing is sent once the signal is aborted, also when that happens while credentials are fetched', async (t) => {
+  const stop = new AbortController();
+  const { client, fake } = await setUp(t, async () => {
+    stop.abort(new Error('stopped'));
+    return undefined;
+  });
+  const created = client.create(secrets, secret('a'), { signal: stop.signal });
+  await t.throwsAsync(created, { message: 'stopped' });
+  await t.throwsAsync(client.create(secrets, secret('a'), { signal: stop.signal }), { message: 'stopped' });
+  await client.list(secrets);
+  t.deepEqual(
+    fake.requests.map(({ verb }) => verb),
+    ['list'],
+  );
+});
+
 test('every request is counted with its verb, status and path, failed ones too', async (t) => {
   const records: RequestRecord[] = [];
   const { client, fake } = await setUp(t, undefined, { onRequest: (record) => records.push(record) });

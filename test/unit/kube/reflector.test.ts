@@ -181,11 +181,11 @@ test('one 404 does not empty the store, two do', async (t) => {
   await eventually(() => assert.equal(count('list'), 2));
   await watched();
   t.deepEqual(replica.log, ['ADDED a']);
-  fake.removeType(things);
+  fake.script = () => ({ status: 404 });
+  fake.endWatches();
   await eventually(() => assert.equal(states.at(-1), 'missing'));
   t.deepEqual(replica.log, ['ADDED a', 'DELETED a']);
-  fake.addType(things);
-  fake.state.create(things, thing('a'));
+  fake.script = () => undefined;
   await matches();
 });
 
