@@ -26,8 +26,7 @@ function start(
   );
   t.teardown(async () => {
     end.abort();
-    await running;
-    box.remove();
+    await running.finally(box.remove);
   });
   return { box, end, running };
 }
