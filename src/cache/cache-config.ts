@@ -75,6 +75,6 @@ export function brokerSocket(paths: CachePaths): string {
 }
 
 /** The file that holds the process id of nginx's master. */
-export function nginxPidFile(paths: CachePaths): string {
+export function nginxPidFile(paths: Pick<CachePaths, 'runDir'>): string {
   return `${paths.runDir}/nginx.pid`;
 }

@@ -1,11 +1,18 @@
-/** `broker`: composition root of the miss path. */
+/** `broker`: composition root of the miss path and, in a pod, of what reloads the nginx beside it. */
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { runBroker } from '../cache/broker/broker.ts';
-import { createLogger } from '../observe/log.ts';
+import { parseBrokerConfig } from '../cache/broker/broker-config.ts';
+import { nginxPidFile } from '../cache/cache-config.ts';
+import { reloadOnChange } from '../cache/reload.ts';
+import { createLogger, type Logger } from '../observe/log.ts';
 
 interface BrokerFlags {
   readonly config: string;
   readonly drainSeconds: number;
+  readonly reloadNginx?: string;
+  readonly certificates: readonly string[];
 }
 
 /** Returns the command; it runs until SIGTERM or SIGINT and then ends by itself. */
@@ -14,6 +21,8 @@ export function brokerCommand(): Command {
     .description('Answers what nginx does not have, over a unix socket. Follows its files without a restart.')
     .requiredOption('--config <file>', 'broker.json')
     .option('--drain-seconds <n>', 'how long running requests may take to end', parseSeconds, 20)
+    .option('--reload-nginx <file>', 'nginx.conf of the nginx to reload when its configuration changes')
+    .option('--certificates <folder...>', 'folders of tls.crt and tls.key that it is reloaded for too', [])
     .action(run);
 }
 
@@ -21,7 +30,25 @@ async function run(flags: BrokerFlags): Promise<void> {
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const log = createLogger();
-  await runBroker({ configFile: flags.config, log, drainMs: flags.drainSeconds * 1000 }, stop.signal);
+  const broker = { configFile: flags.config, log, drainMs: flags.drainSeconds * 1000 };
+  const parts = [runBroker(broker, stop.signal), reload(flags, log, stop.signal)];
+  // Neither is of use alone: a container that ends is started again.
+  const endBoth = (error: unknown) => {
+    stop.abort();
+    throw error;
+  };
+  await Promise.all(parts.map((part) => part.catch(endBoth)));
+}
+
+/** nginx's process id lies beside the socket on which it asks. */
+async function reload(flags: BrokerFlags, log: Logger, signal: AbortSignal): Promise<void> {
+  const confFile = flags.reloadNginx;
+  if (confFile === undefined) return;
+  const { socket } = parseBrokerConfig(await readFile(flags.config, 'utf8'));
+  const pidFile = nginxPidFile({ runDir: dirname(socket) });
+  const pairs = flags.certificates.flatMap((folder) => [join(folder, 'tls.crt'), join(folder, 'tls.key')]);
+  const files = [confFile, join(dirname(confFile), 'default.conf'), ...pairs];
+  await reloadOnChange({ confFile, pidFile, files, log, signal });
 }
 
 function parseSeconds(value: string): number {
