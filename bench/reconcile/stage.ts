@@ -103,14 +103,13 @@ export class Stage {
     }
   }
 
-  /** Says what does not exist yet. Mirrors are looked at first: their status comes last, so most looks are one list. */
+  /** Says what does not exist yet. The status of a mirror comes last, so that most looks are one list. */
   async #missing(names: readonly string[]): Promise<string | undefined> {
     this.#operator?.assertRunning();
     const present = await this.#mirrorsWithStatus();
-    if (present.size === names.length) {
-      for (const [resource, path] of Object.entries(collections)) {
-        for (const { metadata } of await this.#list(path)) present.add(`${resource}/${metadata.name}`);
-      }
+    if (present.size < names.length) return `${names.length - present.size} mirrors without a status`;
+    for (const [resource, path] of Object.entries(collections)) {
+      for (const { metadata } of await this.#list(path)) present.add(`${resource}/${metadata.name}`);
     }
     const missing = expectedObjects(names).filter((object) => !present.has(object));
     return missing.length === 0 ? undefined : `${missing.length} missing, such as ${missing.slice(0, 8)}`;
@@ -146,7 +145,8 @@ export class Stage {
   async #untilQuiet(quiet: number, since: number): Promise<void> {
     const busy = async () => {
       const requests = requestsOf(await this.#events(), operatorUser).filter((event) => !isLease(event));
-      const last = Math.max(since, ...requests.map((event) => Date.parse(event.stageTimestamp)));
+      const times = requests.map((event) => Date.parse(event.stageTimestamp));
+      const last = times.reduce((latest, time) => Math.max(latest, time), since);
       return Date.now() - last >= quiet ? undefined : `${requests.length} requests and still more`;
     };
     await this.#waitFor('The operator is quiet', busy, 60 + this.#options.mirrors);
