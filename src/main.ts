@@ -1,4 +1,5 @@
 /** Argv to command. A command's code is loaded only when it runs, so that probes and the node agent stay small. */
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ConfigError } from './config/problems.ts';
 import { errorMessage } from './observe/error-message.ts';
@@ -42,6 +43,7 @@ async function main(argv: readonly string[]): Promise<void> {
 function overview(): Command {
   const program = new Command('registry-mirror-operator')
     .description('Runs the operator. It is configured by environment variables; see the README.')
+    .version(packageVersion())
     .option('--map-update', 'write the imageswap-maps ConfigMap once and exit')
     .option('--map-check', 'exit 0 if the imageswap-maps ConfigMap is as it should be, else 1')
     .allowExcessArguments(false)
@@ -50,6 +52,12 @@ function overview(): Command {
     ([name, { description }]) => `  ${name.padEnd(12)}${description}`,
   );
   return program.addHelpText('after', `\nCommands (each with --help):\n${list.join('\n')}`);
+}
+
+/** The version in package.json, which lies beside src/ and dist/ alike. */
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 async function runOperator(flags: OperatorFlags): Promise<void> {
