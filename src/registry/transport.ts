@@ -1,5 +1,6 @@
 /** Connections to one upstream and to where it sends us. The only file of this folder that opens a socket. */
-import { isIP, type LookupFunction, type Socket } from 'node:net';
+import type { LookupAddress } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { type AddressKind, addressKind, mayLeadTo } from './address.ts';
@@ -47,21 +48,32 @@ export interface Transport {
 
 const userAgent = 'registry-mirror-operator';
 
+/** What of the network can be another one in tests. */
+export interface Network {
+  readonly timeouts?: Timeouts;
+  readonly resolve?: (hostname: string) => Promise<LookupAddress[]>;
+}
+
 /** Takes the upstream's origin and the PEM certificates to trust (and nothing beside them). */
 export function createTransport(
   origin: URL,
   authorities: readonly string[],
-  timeouts: Timeouts = defaultTimeouts,
+  network: Network = {},
 ): Transport {
+  const { timeouts = defaultTimeouts, resolve = lookupOnce } = network;
   const secureContext = createSecureContext({ ca: [...authorities], minVersion: 'TLSv1.2' });
+  const options = { secureContext, timeouts, resolve };
   let ownKind: AddressKind | undefined;
   const own = createAgent(
     timeouts,
-    ownConnector(secureContext, timeouts, (kind) => (ownKind = kind)),
+    connector(options, {
+      permitted: () => true,
+      learn: (kind) => (ownKind = kind),
+    }),
   );
   const foreign = createAgent(
     timeouts,
-    checkedConnector(secureContext, timeouts, (kind) => mayLeadTo(kind, ownKind)),
+    connector(options, { permitted: (kind) => mayLeadTo(kind, ownKind) }),
   );
   return {
     origin,
@@ -100,71 +112,56 @@ function createAgent(timeouts: Timeouts, connect: buildConnector.connector): Age
   });
 }
 
-function ownConnector(
-  secureContext: SecureContext,
-  timeouts: Timeouts,
-  learn: (kind: AddressKind) => void,
-): buildConnector.connector {
-  const connect = buildConnector(
-    connectOptions(
-      secureContext,
-      timeouts,
-      checkedLookup(() => true),
-    ),
-  );
-  return (options, callback) => {
-    connect(options, (...[error, socket]) => {
-      if (error !== null) return callback(error, null);
-      learn(remoteKind(socket));
-      callback(null, socket);
-    });
-  };
+/** Which addresses may be dialled, and who is told of what kind the one was that answered. */
+interface AddressRule {
+  readonly permitted: (kind: AddressKind) => boolean;
+  readonly learn?: (kind: AddressKind) => void;
+}
+
+interface ConnectorOptions extends Required<Network> {
+  readonly secureContext: SecureContext;
 }
 
 /** Checks addresses between resolving and dialling, so that no second resolution can give another answer. */
-function checkedConnector(
-  secureContext: SecureContext,
-  timeouts: Timeouts,
-  permitted: (kind: AddressKind) => boolean,
-): buildConnector.connector {
-  const connect = buildConnector(connectOptions(secureContext, timeouts, checkedLookup(permitted)));
-  return (options, callback) => {
+function connector(options: ConnectorOptions, rule: AddressRule): buildConnector.connector {
+  const connect = buildConnector(connectOptions(options, checkedLookup(options.resolve, rule)));
+  return (target, callback) => {
     // A literal address is dialled without a lookup.
-    const literal = options.hostname.replace(/^\[(.*)\]$/, '$1');
-    if (isIP(literal) !== 0 && !permitted(addressKind(literal))) {
-      return queueMicrotask(() => callback(refusal(options.hostname, addressKind(literal)), null));
+    const literal = target.hostname.replace(/^\[(.*)\]$/, '$1');
+    if (isIP(literal) !== 0 && !rule.permitted(addressKind(literal))) {
+      return queueMicrotask(() => callback(refusal(target.hostname, addressKind(literal)), null));
     }
-    connect(options, (...[error, socket]) => {
+    connect(target, (...[error, socket]) => {
       if (error !== null) return callback(error, null);
-      const kind = remoteKind(socket);
-      if (permitted(kind)) return callback(null, socket);
+      const kind = addressKind(socket.remoteAddress ?? '');
+      rule.learn?.(kind);
+      if (rule.permitted(kind)) return callback(null, socket);
       socket.destroy();
-      callback(refusal(options.hostname, kind), null);
+      callback(refusal(target.hostname, kind), null);
     });
   };
 }
 
 function connectOptions(
-  secureContext: SecureContext,
-  timeouts: Timeouts,
-  resolve: LookupFunction,
+  { secureContext, timeouts }: ConnectorOptions,
+  lookup: LookupFunction,
 ): buildConnector.BuildOptions {
   return {
     timeout: timeouts.connect,
     allowH2: false,
     secureContext,
-    lookup: resolve,
+    lookup,
     autoSelectFamily: true,
     // Node's 250 ms would give up on a distant address of the first family.
     autoSelectFamilyAttemptTimeout: 1_000,
   };
 }
 
-function checkedLookup(permitted: (kind: AddressKind) => boolean): LookupFunction {
+function checkedLookup(resolve: Required<Network>['resolve'], rule: AddressRule): LookupFunction {
   return (hostname, options, callback) => {
-    lookupOnce(hostname).then(
+    resolve(hostname).then(
       (found) => {
-        const usable = found.filter(({ address }) => permitted(addressKind(address)));
+        const usable = found.filter(({ address }) => rule.permitted(addressKind(address)));
         const [first] = usable;
         if (first === undefined) callback(refusal(hostname, addressKind(found[0]?.address ?? '')), []);
         else if (options.all) callback(null, usable);
@@ -177,8 +174,4 @@ function checkedLookup(permitted: (kind: AddressKind) => boolean): LookupFunctio
 
 function refusal(host: string, kind: AddressKind): UpstreamError {
   return new UpstreamError('redirect', `${host}: refused to follow to a ${kind} address`);
-}
-
-function remoteKind(socket: Socket): AddressKind {
-  return addressKind(socket.remoteAddress ?? '');
 }

@@ -8,7 +8,7 @@ import { parseUpstream } from '../../src/api/upstream.ts';
 import { runBroker } from '../../src/cache/broker/broker.ts';
 import type { BrokerConfig, BrokerMirror } from '../../src/cache/broker/broker-config.ts';
 import { createLogger } from '../../src/observe/log.ts';
-import type { Timeouts } from '../../src/registry/transport.ts';
+import type { Network } from '../../src/registry/transport.ts';
 
 export interface BrokerAnswer {
   readonly status: number;
@@ -27,6 +27,8 @@ export interface TestBroker {
   stop(): Promise<void>;
 }
 
+const timeouts = { connect: 1_000, headers: 2_000, bodyIdle: 2_000 };
+
 export const sliceBytes = 1024 * 1024;
 
 /** A mirror named `m` of `upstreamUrl`. */
@@ -38,7 +40,7 @@ export function mirrorOf(upstreamUrl: string, more: Partial<BrokerMirror> = {}):
 export async function startBroker(
   t: ExecutionContext,
   mirrors: readonly BrokerMirror[],
-  timeouts: Timeouts = { connect: 1_000, headers: 2_000, bodyIdle: 2_000 },
+  network: Network = {},
 ): Promise<TestBroker> {
   const dir = mkdtempSync(join(tmpdir(), 'broker-'));
   const [configFile, socket] = [join(dir, 'broker.json'), join(dir, 'broker.sock')];
@@ -49,7 +51,7 @@ export async function startBroker(
   const stop = new AbortController();
   const ready = Promise.withResolvers<void>();
   const done = runBroker(
-    { configFile, log, timeouts, followMs: 50, drainMs: 500 },
+    { configFile, log, network: { timeouts, ...network }, followMs: 50, drainMs: 500 },
     stop.signal,
     ready.resolve,
   );

@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
-import type { Timeouts } from '../../registry/transport.ts';
+import type { Network } from '../../registry/transport.ts';
 import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
 import { type Mirror, openMirror } from './mirror.ts';
 import { handleRequest } from './requests.ts';
@@ -19,7 +19,8 @@ export interface BrokerOptions {
   /** Path of `broker.json`. */
   readonly configFile: string;
   readonly log: Logger;
-  readonly timeouts?: Timeouts;
+  /** Timeouts and name resolution; the defaults are for production. */
+  readonly network?: Network;
   /** How often files are looked at, in milliseconds. */
   readonly followMs?: number;
   /** How long running requests may take to end when it is stopped, in milliseconds. */
@@ -78,11 +79,11 @@ class Broker {
   /** Opens what is new and closes what is gone; a mirror that is configured as before keeps tokens and connections. */
   async apply(config: BrokerConfig): Promise<void> {
     const old = this.#mirrors;
-    const { log, timeouts } = this.#options;
+    const { log, network } = this.#options;
     const opened = config.mirrors.map(async (wanted): Promise<[string, Mirror]> => {
       const same = old.get(wanted.name);
       const isSame = same !== undefined && JSON.stringify(same.config) === JSON.stringify(wanted);
-      return [wanted.name, isSame ? same : await openMirror(wanted, { log, timeouts })];
+      return [wanted.name, isSame ? same : await openMirror(wanted, { log, network })];
     });
     this.#mirrors = new Map(await Promise.all(opened));
     this.#config = config;

@@ -1,7 +1,7 @@
 /** One mirror in the broker: its upstream's client, and the files it follows. */
 import type { Logger } from '../../observe/log.ts';
 import { BlobReader } from '../../registry/blob.ts';
-import { createTransport, type Timeouts, type Transport } from '../../registry/transport.ts';
+import { createTransport, type Network, type Transport } from '../../registry/transport.ts';
 import { UpstreamClient } from '../../registry/upstream-client.ts';
 import { readBundles, trustedAuthorities } from './authorities.ts';
 import type { BrokerMirror } from './broker-config.ts';
@@ -28,13 +28,13 @@ export interface Mirror {
 /** Opens a mirror: reads its files; connects to nothing yet. */
 export async function openMirror(
   config: BrokerMirror,
-  options: { log: Logger; timeouts?: Timeouts | undefined },
+  options: { log: Logger; network?: Network | undefined },
 ): Promise<Mirror> {
   const log = options.log.child({ mirror: config.name });
   const status = new MirrorStatus(log);
   const origin = new URL(`${config.upstream.scheme}://${config.upstream.host}`);
   const credentials = credentialsOf(config, log);
-  const connections = await openConnections(config, origin, log, options.timeouts);
+  const connections = await openConnections(config, origin, log, options.network);
   const client = new UpstreamClient({
     origin,
     transport: connections.current,
@@ -86,10 +86,10 @@ async function openConnections(
   config: BrokerMirror,
   origin: URL,
   log: Logger,
-  timeouts: Timeouts | undefined,
+  network: Network | undefined,
 ): Promise<Connections> {
   let bundles = await readBundles(config.caFiles);
-  let transport = createTransport(origin, trustedAuthorities(bundles, log), timeouts);
+  let transport = createTransport(origin, trustedAuthorities(bundles, log), network);
   return {
     current: () => transport,
     refresh: async () => {
@@ -97,7 +97,7 @@ async function openConnections(
       if (now === bundles) return;
       bundles = now;
       const old = transport;
-      transport = createTransport(origin, trustedAuthorities(bundles, log), timeouts);
+      transport = createTransport(origin, trustedAuthorities(bundles, log), network);
       log.info('CA bundle changed');
       // Not awaited: a body may take as long as it likes to end.
       old.close().catch((error: unknown) => log.warn({ error }, 'Connections failed to close'));

@@ -67,7 +67,7 @@ test('a tag of an upstream that is late to a HEAD is 504 after a second, and at 
 
 test('those who revalidate a tag at the same time share one HEAD and, when it moved, one GET', async (t) => {
   const { upstream, tag, digest, methods } = await setUp(t);
-  upstream.faults = { delayMs: 100 };
+  upstream.faults = { delayMs: 500 };
   await Promise.all(Array.from({ length: 10 }, () => tag({ 'if-none-match': `"${digest}"` })));
   t.deepEqual(methods(), ['HEAD']);
   upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });

@@ -1,0 +1,80 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { parseCredentials } from '../../../src/registry/credentials.ts';
+
+const names = ['registry.example', 'registry-1.docker.io', 'docker.io', 'index.docker.io'];
+const basic = { kind: 'basic', username: 'user', password: 'pa:ss' };
+const auth = Buffer.from('user:pa:ss').toString('base64');
+
+function dockerConfig(auths: object): { '.dockerconfigjson': string } {
+  return { '.dockerconfigjson': JSON.stringify({ auths }) };
+}
+
+test('username and password lose one newline at their end and nothing else', (t) => {
+  t.deepEqual(parseCredentials({ username: 'user\n', password: ' p w \r\n' }, names), {
+    kind: 'basic',
+    username: 'user',
+    password: ' p w ',
+  });
+});
+
+for (const [what, auths] of Object.entries({
+  auth: { 'registry.example': { auth } },
+  'username and password': { 'registry.example': { username: 'user', password: 'pa:ss' } },
+  'a URL as key': { 'https://registry.example/v2/': { auth } },
+  'Docker Hub’s traditional key': { 'https://index.docker.io/v1/': { auth } },
+  'the default port': { 'registry.example:443': { auth } },
+  'another entry before it': { 'other.example': { auth: 'eDp5' }, 'registry.example': { auth } },
+})) {
+  test(`a docker configuration with ${what} is read`, (t) => {
+    t.deepEqual(parseCredentials(dockerConfig(auths), names), basic as never);
+  });
+}
+
+test('an identity token is a refresh token, a registry token and a token alone are sent as they are', (t) => {
+  const of = (entry: object) => parseCredentials(dockerConfig({ 'registry.example': entry }), names);
+  t.deepEqual(of({ auth, identitytoken: 'abc' }), { kind: 'identity', token: 'abc' });
+  t.deepEqual(of({ registrytoken: 'abc' }), { kind: 'bearer', token: 'abc' });
+  t.deepEqual(parseCredentials({ token: 'abc\n' }, names), { kind: 'bearer', token: 'abc' });
+});
+
+test('no files are no credentials', (t) => {
+  t.is(parseCredentials({}, names), undefined);
+});
+
+for (const [what, files] of Object.entries({
+  'only a username': { username: 'hunter2' },
+  'only a password': { password: 'hunter2' },
+  'an empty password': { username: 'u', password: '\n' },
+  'a colon in the username': { username: 'hunter2:x', password: 'hunter2' },
+  'a line break in the password': { username: 'u', password: 'hunter2\nx' },
+  'a token with spaces': { token: 'hunter2 hunter2' },
+  'no JSON': { '.dockerconfigjson': '{"hunter2' },
+  'no entry for the upstream': dockerConfig({ 'other.example': { auth: 'hunter2' } }),
+  'an entry that says nothing': dockerConfig({ 'registry.example': { email: 'hunter2' } }),
+  'auth without a colon': dockerConfig({ 'registry.example': { auth: 'hunter2=' } }),
+})) {
+  test(`${what} is refused without being shown`, (t) => {
+    const error = t.throws(() => parseCredentials(files, names), { instanceOf: TypeError });
+    t.false(error.message.includes('hunter2'));
+    t.is(error.cause, undefined);
+  });
+}
+
+test('no content of files leads to anything but credentials or a TypeError that does not quote it', (t) => {
+  const secret = fc.string({ minLength: 12, maxLength: 40 });
+  fc.assert(
+    fc.property(
+      secret,
+      fc.constantFrom('username', 'password', 'token', '.dockerconfigjson'),
+      (text, file) => {
+        try {
+          parseCredentials({ username: 'u', [file]: text }, names);
+        } catch (error) {
+          t.true(error instanceof TypeError);
+          t.false((error as Error).message.includes(text));
+        }
+      },
+    ),
+  );
+});
