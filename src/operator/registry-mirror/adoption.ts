@@ -5,7 +5,7 @@
  */
 import { fieldManager } from '../../api/names.ts';
 import { type Fields, isFields } from './list-items.ts';
-import { type FieldTree, type ManagedEntry, managedEntries } from './managed-fields.ts';
+import { type FieldTree, type ManagedEntry, managedEntries, wasAppliedByUs } from './managed-fields.ts';
 
 /** One operation of a JSON patch (RFC 6902). */
 export interface JsonPatchOperation {
@@ -26,7 +26,7 @@ const essential = ['f:spec', 'f:data', 'f:type'];
  */
 export function adoptionPatch(live: Fields): readonly JsonPatchOperation[] | undefined {
   const entries = managedEntries(live);
-  if (entries.some(isOurs)) return undefined;
+  if (wasAppliedByUs(live)) return undefined;
   const adopted = entries.filter(isEarlierWriter).map((entry) => ({ entry, part: partToTake(entry) }));
   const taken = adopted.filter(({ part }) => Object.keys(part).length > 0);
   if (taken.length === 0) return undefined;
@@ -47,10 +47,6 @@ export function adoptionPatch(live: Fields): readonly JsonPatchOperation[] | und
     { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
     { op: 'replace', path: '/metadata/managedFields', value: [...rest, ours] },
   ];
-}
-
-function isOurs(entry: ManagedEntry): boolean {
-  return entry.manager === fieldManager && entry.operation === 'Apply' && !entry.subresource;
 }
 
 /** Kubernetes' own controllers write through subresources, or annotations that are none of ours. */

@@ -32,7 +32,9 @@ export function differs(desired: Fields, live: Fields | undefined, owner: Owners
 type Path = readonly string[];
 
 function findUnequal(desired: unknown, live: unknown, path: Path): Path | undefined {
-  if (desired === undefined || desired === null) return undefined;
+  if (desired === undefined || desired === null || (live === undefined && isDropped(desired, path))) {
+    return undefined;
+  }
   if (Array.isArray(desired)) return findUnequalItem(desired, live, path);
   if (isFields(desired)) return findUnequalField(desired, live, path);
   return sameValue(desired, live, path) ? undefined : path;
@@ -49,8 +51,6 @@ function findUnequalField(desired: Fields, live: unknown, path: Path): Path | un
 }
 
 function findUnequalItem(desired: readonly unknown[], live: unknown, path: Path): Path | undefined {
-  // The API leaves empty lists out.
-  if (desired.length === 0 && live === undefined) return undefined;
   if (!Array.isArray(live)) return path;
   const field = path.at(-1) ?? '';
   switch (listKind(field, desired[0])) {
@@ -66,6 +66,13 @@ function findUnequalItem(desired: readonly unknown[], live: unknown, path: Path)
 
 /** Equal to nothing that can be desired. */
 const missing = Symbol('missing');
+
+/** The API leaves empty texts, lists and structures out; only an empty `emptyDir` says which kind of volume it is. */
+function isDropped(desired: unknown, path: Path): boolean {
+  if (desired === '') return true;
+  const empty = typeof desired === 'object' && desired !== null && Object.keys(desired).length === 0;
+  return empty && path.at(-1) !== 'emptyDir';
+}
 
 function isTextMap(fields: Fields): boolean {
   return Object.values(fields).every((value) => typeof value === 'string');

@@ -1,4 +1,5 @@
 /** Reads `metadata.managedFields`: which fields a manager owns, and which of those an object does not want. Pure. */
+import { fieldManager } from '../../api/names.ts';
 import { type Fields, isFields, itemWithKey } from './list-items.ts';
 
 /** The API server's tree: `f:name` a field, `k:{...}` an item by key, `v:...` a value of a set, `i:n` by position, `.` itself. */
@@ -36,6 +37,11 @@ export function ownedFields(
       (candidate.subresource || undefined) === subresource,
   );
   return entry?.fieldsV1;
+}
+
+/** True when this operator has applied the object before; false for what an earlier operator or a person made. */
+export function wasAppliedByUs(object: Fields): boolean {
+  return ownedFields(object, { manager: fieldManager }) !== undefined;
 }
 
 /** Returns the first path in `tree` that `desired` does not have, or undefined. */

@@ -1,0 +1,95 @@
+/**
+ * A store with our own last writes on top. A watch is always a little behind: without this, a pass that follows a write
+ * would not see it and write again.
+ */
+import { type KubeObject, keyOf } from '../kube/object.ts';
+import type { Store, StoreChange } from '../kube/store.ts';
+
+/** A write that the watch has not shown for so long is doubted: the store is believed again. */
+const trustedMs = 10_000;
+
+interface Written {
+  readonly object: KubeObject;
+  readonly until: number;
+}
+
+export class LiveView {
+  readonly #store: Store;
+  readonly #written = new Map<string, Written>();
+  readonly #listeners = new Set<(change: StoreChange) => void>();
+  readonly #now: () => number;
+
+  constructor(store: Store, now: () => number = () => performance.now()) {
+    this.#store = store;
+    this.#now = now;
+    store.subscribe((change) => this.#seen(change));
+  }
+
+  /** The newest state known: the store's, or what our own later write answered. */
+  get(key: string): KubeObject | undefined {
+    const written = this.#written.get(key);
+    if (written === undefined) return this.#store.get(key);
+    if (written.until > this.#now()) return written.object;
+    this.#written.delete(key);
+    return this.#store.get(key);
+  }
+
+  /** All objects of the store; our own writes that the watch has not shown yet are left out. */
+  list(): KubeObject[] {
+    return this.#store.list();
+  }
+
+  byIndex(name: string, value: string): KubeObject[] {
+    return this.#store.byIndex(name, value);
+  }
+
+  /** Calls `listener` with every change, the echo of our own writes included; returns what ends that. */
+  subscribeToAll(listener: (change: StoreChange) => void): () => void {
+    return this.#store.subscribe(listener);
+  }
+
+  /** Calls `listener` with every change but the echo of our own writes; returns what ends that. */
+  subscribe(listener: (change: StoreChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Remembers what the API server answered to a write, unless the watch was faster. */
+  written(object: KubeObject): void {
+    const key = keyOf(object);
+    const stored = this.#store.get(key);
+    if (stored !== undefined && !isOlder(stored, object)) return;
+    this.#written.set(key, { object, until: this.#now() + trustedMs });
+  }
+
+  #seen(change: StoreChange): void {
+    const { type, object } = change;
+    const key = keyOf(object);
+    const written = this.#written.get(key)?.object;
+    if (written !== undefined && this.#isConfirmed(change, written)) this.#written.delete(key);
+    const echo = type !== 'DELETED' && written !== undefined && isEchoOf(object, written);
+    if (!echo) for (const listener of this.#listeners) listener(change);
+  }
+
+  /** Of an object made anew, only its own deletion counts, not its predecessor's. */
+  #isConfirmed({ type, object }: StoreChange, written: KubeObject): boolean {
+    if (type === 'DELETED') return object.metadata.uid === written.metadata.uid;
+    return !isOlder(object, written);
+  }
+}
+
+/** The write itself, or a state before it: what follows is still to come, and what was wanted is written. */
+function isEchoOf(object: KubeObject, written: KubeObject): boolean {
+  return object.metadata.uid === written.metadata.uid && version(object) <= version(written);
+}
+
+/** Versions of one object can be compared as numbers (promised since Kubernetes 1.35, true long before). */
+function isOlder(one: KubeObject, other: KubeObject): boolean {
+  if (one.metadata.uid !== other.metadata.uid) return true;
+  return version(one) < version(other);
+}
+
+function version({ metadata }: KubeObject): bigint {
+  const text = metadata.resourceVersion ?? '0';
+  return /^[0-9]+$/.test(text) ? BigInt(text) : 0n;
+}

@@ -1,0 +1,50 @@
+/** Which mirrors have to be looked at when an object changes. Pure. */
+
+import { kind } from '../api/kind.ts';
+import { caSecretName, issuerName } from '../api/names.ts';
+import type { OperatorSettings } from '../api/settings.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { type MasqueradeClaim, masqueradeHost } from './registry-mirror/obstacles.ts';
+
+/** What is meant by a change: named mirrors, or all of them. */
+export type Affected = readonly string[] | 'all';
+
+const derivedName = /^registry-mirror-(.+?)(-headless|-utils|-secret|-tls|-leaf)?$/;
+
+/** The mirrors an object belongs to: by owner, by label, or, where both were taken away, by its name. */
+export function mirrorsOf({ metadata }: KubeObject): readonly string[] {
+  const owner = metadata.ownerReferences?.find((reference) => reference.kind === kind)?.name;
+  const named = owner ?? metadata.labels?.['mirror'];
+  if (named !== undefined) return [named];
+  const match = derivedName.exec(metadata.name);
+  // `registry-mirror-a-secret` is the configuration of mirror `a`, or the Service of mirror `a-secret`.
+  return match?.[1] === undefined ? [] : [match[1], `${match[1]}${match[2] ?? ''}`];
+}
+
+/** Some Secrets concern every mirror; a user's Secret those that name it. */
+export function mirrorsOfSecret(
+  secret: KubeObject,
+  settings: OperatorSettings,
+  withCredentials: (secret: string) => readonly string[],
+): Affected {
+  const { name } = secret.metadata;
+  if (name === caSecretName || name === settings.certificateSecret) return 'all';
+  return [...mirrorsOf(secret), ...withCredentials(name)];
+}
+
+/** cert-manager's Issuer concerns every mirror, another one none. */
+export function mirrorsOfIssuer({ metadata }: KubeObject): Affected {
+  return metadata.name === issuerName ? 'all' : [];
+}
+
+/** Index of mirrors by the host of their masquerade name. */
+export function masqueradeHosts(mirror: KubeObject): string[] {
+  const host = masqueradeHost(mirror as MasqueradeClaim);
+  return host === undefined ? [] : [host];
+}
+
+/** Index of mirrors by the Secret with their credentials. */
+export function credentialsSecrets(mirror: KubeObject): string[] {
+  const secret = (mirror['spec'] as { credentialsSecret?: unknown } | undefined)?.credentialsSecret;
+  return typeof secret === 'string' ? [secret] : [];
+}

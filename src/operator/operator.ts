@@ -1,0 +1,140 @@
+/**
+ * The operator: watches, elects, and reconciles while it leads. The main file of this folder; used by `src/cli` only.
+ * One folder per reconciled kind; what they share (views, certificates, keys) lies beside this file.
+ */
+import { randomUUID } from 'node:crypto';
+import { imageswapConfigMap } from '../api/names.ts';
+import type { OperatorSettings } from '../api/settings.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { EventRecorder } from '../kube/events.ts';
+import { LeaderElector } from '../kube/leader-election.ts';
+import { WorkQueue } from '../kube/work-queue.ts';
+import type { Logger } from '../observe/log.ts';
+import { enqueueChanges } from './enqueue.ts';
+import { reconcileMap } from './imageswap-map/reconcile.ts';
+import { outcomeOf } from './outcome.ts';
+import { MirrorReconciler } from './registry-mirror/reconcile.ts';
+import { Watches } from './watches.ts';
+
+export interface OperatorOptions {
+  readonly client: KubeClient;
+  readonly settings: OperatorSettings;
+  /** Name of this replica in the Lease; made unique here. */
+  readonly identity: string;
+  /** Upper bound of the pause before a lost list or watch is tried again. */
+  readonly secondsBetweenStreams: number;
+  readonly logger: Logger;
+}
+
+const component = 'registry-mirror-operator';
+const workers = 4;
+/** Longest pause after failures: an API server that was away for an hour is met within a minute. */
+const maxBackoffMs = 60_000;
+/** Key of the imageswap map in the queue; no mirror's name has a slash. */
+export const mapKey = `configmap/${imageswapConfigMap.name}`;
+
+/** One replica; start it with `run`. */
+export class Operator {
+  readonly #options: OperatorOptions;
+  readonly #watches: Watches;
+  readonly #elector: LeaderElector;
+  readonly #identity: string;
+
+  constructor(options: OperatorOptions) {
+    const { client, settings, identity, secondsBetweenStreams, logger } = options;
+    this.#options = options;
+    this.#identity = `${identity}_${randomUUID().slice(0, 8)}`;
+    this.#watches = new Watches({ client, settings, logger, maxPauseMs: secondsBetweenStreams * 1000 });
+    this.#elector = new LeaderElector({
+      client,
+      namespace: settings.namespace,
+      name: component,
+      identity: this.#identity,
+      logger,
+      onStartedLeading: (signal) => this.#lead(signal),
+      onForbidden: (error) =>
+        logger.warn({ error }, 'Not allowed to use Leases; working without, as the only replica'),
+    });
+  }
+
+  /** True once every watched type was read. */
+  get ready(): boolean {
+    return this.#watches.synced;
+  }
+
+  /** True while this replica acts. */
+  get leading(): boolean {
+    return this.#elector.leading;
+  }
+
+  /** Runs until `signal` is aborted, then gives the lease back. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#watches.run(signal), this.#elector.run(signal)]);
+  }
+
+  async #lead(signal: AbortSignal): Promise<void> {
+    const { client, settings, logger } = this.#options;
+    await this.#watches.whenSynced(signal).catch(() => undefined);
+    if (signal.aborted) return;
+    const { views } = this.#watches;
+    const events = new EventRecorder({ client, component, instance: this.#identity, logger });
+    const reconciler = new MirrorReconciler({ client, settings, views, events, logger });
+    const queue = new WorkQueue({ logger, maxMs: maxBackoffMs });
+    const unsubscribe = enqueueChanges(views, settings, queue, mapKey);
+    const handle = (key: string, stop: AbortSignal) =>
+      key === mapKey ? this.#reconcileMap(stop) : reconciler.reconcile(key, stop);
+    try {
+      await queue.run((key, stop) => this.#handle(queue, key, handle, stop), signal, { workers });
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  async #handle(
+    queue: WorkQueue,
+    key: string,
+    handle: (key: string, signal: AbortSignal) => Promise<number | undefined>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const afterMs = await handle(key, signal);
+      queue.forget(key);
+      if (afterMs !== undefined) queue.addAfter(key, afterMs);
+    } catch (error) {
+      if (!signal.aborted) this.#failed(queue, key, error);
+    }
+  }
+
+  #failed(queue: WorkQueue, key: string, error: unknown): void {
+    const { logger } = this.#options;
+    const outcome = outcomeOf(error);
+    switch (outcome.kind) {
+      case 'waiting':
+        logger.info({ key, reason: outcome.reason, message: outcome.message }, 'Waiting');
+        queue.forget(key);
+        queue.addAfter(key, outcome.afterMs);
+        return;
+      case 'stalled':
+        logger.error({ key, error }, 'Stalled until a person acts');
+        queue.forget(key);
+        return;
+      case 'backoff':
+        logger.warn(
+          { key, error, retryMs: Math.round(queue.retry(key)) },
+          'Could not reconcile; trying again',
+        );
+    }
+  }
+
+  /** Skipped while the API server does not know our kind: the map must not shrink for that. */
+  async #reconcileMap(signal: AbortSignal): Promise<undefined> {
+    const { client, settings, logger } = this.#options;
+    const { mirrors, services, configMaps } = this.#watches.views;
+    if (!this.#watches.mirrorsKnown) return;
+    const configMap = configMaps?.get(`${settings.imageswapNamespace}/${imageswapConfigMap.name}`);
+    await reconcileMap(
+      { mirrors: mirrors.list(), services: services.list(), configMap },
+      { client, settings, logger, signal },
+    );
+  }
+}

@@ -1,0 +1,76 @@
+/** The one place that writes a mirror's objects: by server-side apply, and only where the live object differs. */
+import { fieldManager } from '../../api/names.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { type KubeObject, keyOf, parseKey } from '../../kube/object.ts';
+import type { Logger } from '../../observe/log.ts';
+import { homeOf, type Views } from '../views.ts';
+import { adoptionPatch } from './adoption.ts';
+import { difference } from './differs.ts';
+
+export interface ApplierOptions {
+  readonly client: KubeClient;
+  readonly views: Views;
+  readonly logger: Logger;
+}
+
+/** Brings single objects to what they should be. */
+export class Applier {
+  readonly #options: ApplierOptions;
+
+  constructor(options: ApplierOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the object as it is afterwards; makes no request where it is as desired. Throws what the server says. */
+  async apply(desired: KubeObject, signal: AbortSignal): Promise<KubeObject> {
+    const { client, views, logger } = this.#options;
+    const { type, view } = homeOf(desired, views);
+    const key = keyOf(desired);
+    const seen = view?.get(key);
+    // What is being deleted does not come back by writing to it; its end is an event.
+    if (seen?.metadata.deletionTimestamp !== undefined && desired.kind !== 'RegistryMirror') return seen;
+    const live = seen === undefined ? undefined : await this.#adopt(seen, desired, signal);
+    const path = difference(desired, live, { manager: fieldManager });
+    if (live !== undefined && path === undefined) return live;
+    const applied = await client.apply(type, desired, { fieldManager, force: true, signal });
+    view?.written(applied);
+    logger.info({ kind: desired.kind, object: key, difference: path }, 'Applied an object');
+    return applied;
+  }
+
+  /** Applies the status subresource. */
+  async applyStatus(desired: KubeObject, signal: AbortSignal): Promise<void> {
+    const { client, views } = this.#options;
+    const { type, view } = homeOf(desired, views);
+    const live = view?.get(keyOf(desired));
+    const owner = { manager: fieldManager, subresource: 'status' };
+    if (live !== undefined && difference(desired, live, owner) === undefined) return;
+    const options = { fieldManager, force: true, subresource: 'status', signal };
+    view?.written(await client.apply(type, desired, options));
+  }
+
+  /** Deletes the object that is live now, not one that took its name meanwhile. */
+  async delete(live: KubeObject, signal: AbortSignal): Promise<void> {
+    const { client, views, logger } = this.#options;
+    const { type } = homeOf(live, views);
+    const { uid } = live.metadata;
+    const preconditions = uid === undefined ? {} : { preconditions: { uid } };
+    const key = keyOf(live);
+    await client.delete(type, parseKey(key), { propagationPolicy: 'Background', ...preconditions, signal });
+    logger.info({ kind: live.kind, object: key }, 'Deleted an object');
+  }
+
+  async #adopt(live: KubeObject, desired: KubeObject, signal: AbortSignal): Promise<KubeObject> {
+    if (desired.kind === 'RegistryMirror') return live;
+    const patch = adoptionPatch(live);
+    if (patch === undefined) return live;
+    const { client, views, logger } = this.#options;
+    const { type, view } = homeOf(live, views);
+    const key = keyOf(live);
+    const options = { contentType: 'json', fieldManager, signal } as const;
+    const adopted = await client.patch(type, parseKey(key), patch, options);
+    view?.written(adopted);
+    logger.info({ kind: live.kind, object: key }, 'Took over an object of an earlier operator');
+    return adopted;
+  }
+}

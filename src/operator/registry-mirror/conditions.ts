@@ -1,0 +1,152 @@
+/** The conditions of a mirror: each found by one pure function from what exists. */
+import type { KubeObject } from '../../kube/object.ts';
+import { day, type GivenCertificate } from '../certificates/given.ts';
+import type { Finding, Obstacle } from './finding.ts';
+import type { LiveClaim, LiveObjects } from './live-objects.ts';
+
+/** Whether cache pods serve. */
+export function cacheAvailable(live: LiveObjects): Finding {
+  const { statefulSet } = live;
+  if (statefulSet === undefined) return cache('Unknown', 'NotCreated', 'The StatefulSet does not exist yet');
+  const wanted = statefulSet.spec?.replicas ?? 0;
+  const ready = statefulSet.status?.readyReplicas ?? 0;
+  if (wanted === 0) return cache('False', 'ScaledToZero', 'spec.replicas is 0');
+  const count = `${ready} of ${wanted} replicas are ready`;
+  if (ready >= wanted) return cache('True', 'Available', count);
+  const pending = pendingClaim(live.claims);
+  if (pending !== undefined) return { ...pending, status: ready > 0 ? 'True' : 'False' };
+  return ready > 0 ? cache('True', 'Degraded', count) : cache('False', 'NoReplicaReady', count);
+}
+
+/** Whether the nodes' agents have made their pass. */
+export function nodesWired({ daemonSet }: LiveObjects): Finding {
+  if (daemonSet === undefined) return nodes('Unknown', 'NotCreated', 'The DaemonSet does not exist yet');
+  const { status, metadata } = daemonSet;
+  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 1)) {
+    return nodes('Unknown', 'RolloutPending', 'The DaemonSet was not looked at by its controller yet');
+  }
+  const wanted = status?.desiredNumberScheduled ?? 0;
+  const ready = status?.numberReady ?? 0;
+  const updated = status?.updatedNumberScheduled ?? 0;
+  if (wanted === 0) return nodes('True', 'NoNodeSelected', 'No node is selected');
+  const count = `${ready} of ${wanted} nodes are wired`;
+  if (updated < wanted) return nodes('False', 'RollingOut', `${count}, ${updated} by the newest agent`);
+  return ready < wanted ? nodes('False', 'NodesNotReady', count) : nodes('True', 'Wired', count);
+}
+
+/** What is known of a mirror's certificates. */
+export interface CertificateFacts {
+  /** All that are not ours. */
+  readonly given: readonly GivenCertificate[];
+  /** The names the mirror needs. */
+  readonly names: readonly string[];
+  /** True: an earlier configuration stays in force because a given certificate cannot be used. */
+  readonly kept: boolean;
+  /** The Secret cert-manager writes, where it is asked to. */
+  readonly issued?: string | undefined;
+  readonly now: Date;
+}
+
+/** Whether what is served covers all names; our own leaf covers what a given certificate does not. */
+export function certificateValid(facts: CertificateFacts): Finding {
+  const { given, names, now } = facts;
+  const faulty = given.find(({ state }) => state !== 'usable');
+  if (faulty !== undefined && faulty.state !== 'usable') return unusableGiven(faulty, facts);
+  const soon = given.find((one) => one.state === 'usable' && daysLeft(one.notAfter, now) < warnDays);
+  if (soon?.state === 'usable') {
+    const message = `The certificate in Secret ${soon.secret} is valid for ${daysLeft(soon.notAfter, now)} days only, until ${day(soon.notAfter)}`;
+    return { ...certificate('True', 'ExpiresSoon', message), warn: true };
+  }
+  const messages = given.flatMap((one) => (one.state === 'usable' ? [coverage(one, names)] : []));
+  if (messages.length > 0) return certificate('True', 'Given', messages.join('; '));
+  return certificate('True', 'OwnAuthority', 'The operator’s own authority covers all names');
+}
+
+/** Whether a person has to change something. */
+export function stalled(obstacles: readonly Obstacle[]): Finding {
+  const [first] = obstacles;
+  if (first === undefined) {
+    return { type: 'Stalled', status: 'False', reason: 'Working', message: 'Nothing waits for a person' };
+  }
+  const message = obstacles.map((obstacle) => obstacle.message).join('; ');
+  return { type: 'Stalled', status: 'True', reason: first.reason, message, warn: true };
+}
+
+/** The sum: the mirror serves what was asked for. Wired nodes do not count: one odd node is no broken mirror. */
+export function ready(findings: readonly Finding[]): Finding {
+  const blocking = findings.find(
+    ({ type, status }) =>
+      (type === 'Stalled' && status === 'True') ||
+      ((type === 'CacheAvailable' || type === 'CredentialsValid') && status !== 'True'),
+  );
+  if (blocking === undefined) {
+    return { type: 'Ready', status: 'True', reason: 'Serving', message: 'The mirror serves' };
+  }
+  const { reason, message } = blocking;
+  return { type: 'Ready', status: blocking.status === 'Unknown' ? 'Unknown' : 'False', reason, message };
+}
+
+const warnDays = 30;
+
+/** A claim without a class waits for ever where the cluster has no default one; others wait for their provisioner. */
+function pendingClaim(claims: readonly LiveClaim[]): Finding | undefined {
+  const pending = claims.filter((claim) => claim.status?.phase === 'Pending');
+  const classless = pending.find((claim) => !claim.spec?.storageClassName);
+  if (classless !== undefined) {
+    const message = `Claim ${nameOf(classless)} is pending and has no storage class: the cluster has no default StorageClass; mark one as default, or set spec.volumeClaimTemplate.spec.storageClassName and delete StatefulSet and claims of the mirror`;
+    return { ...cache('False', 'NoDefaultStorageClass', message), warn: true };
+  }
+  const [first] = pending;
+  if (first === undefined) return undefined;
+  const message = `Claim ${nameOf(first)} of storage class ${first.spec?.storageClassName} is pending`;
+  return cache('False', 'ClaimPending', message);
+}
+
+function unusableGiven(
+  { state, secret, why }: Exclude<GivenCertificate, { state: 'usable' }>,
+  { kept, issued }: CertificateFacts,
+): Finding {
+  const effect = kept
+    ? 'the last working configuration stays in force'
+    : 'a certificate of the operator’s own authority is served';
+  if (state === 'missing' && secret === issued && !kept) {
+    return certificate(
+      'False',
+      'CertificatePending',
+      `cert-manager has not written Secret ${secret} yet; ${effect}`,
+    );
+  }
+  const reason = state === 'missing' ? 'SecretNotFound' : 'CertificateUnusable';
+  return {
+    ...certificate('False', reason, `Certificate in Secret ${secret}: ${why}; ${effect}`),
+    warn: true,
+  };
+}
+
+function coverage(given: Extract<GivenCertificate, { state: 'usable' }>, names: readonly string[]): string {
+  const missing = names.filter((name) => !name.startsWith('*') && !given.names.includes(name));
+  const until = `Secret ${given.secret} is valid until ${day(given.notAfter)}`;
+  return missing.length === 0
+    ? `${until} and covers all names`
+    : `${until} and does not cover ${missing.join(', ')}: there a certificate of the operator’s own authority is served`;
+}
+
+function daysLeft(until: Date, now: Date): number {
+  return Math.floor((until.getTime() - now.getTime()) / 86_400_000);
+}
+
+function nameOf({ metadata }: KubeObject): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+function cache(status: Finding['status'], reason: string, message: string): Finding {
+  return { type: 'CacheAvailable', status, reason, message };
+}
+
+function nodes(status: Finding['status'], reason: string, message: string): Finding {
+  return { type: 'NodesWired', status, reason, message };
+}
+
+function certificate(status: Finding['status'], reason: string, message: string): Finding {
+  return { type: 'CertificateValid', status, reason, message };
+}

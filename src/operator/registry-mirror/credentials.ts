@@ -1,0 +1,95 @@
+/** Which credentials Secret the cache pods mount, and what is wrong with the one that is asked for. Pure. */
+import { credentialsLabel } from '../../api/names.ts';
+import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import type { Finding } from './finding.ts';
+import type { LiveStatefulSet } from './live-objects.ts';
+import { wasAppliedByUs } from './managed-fields.ts';
+
+/** The decision, and condition `CredentialsValid`. */
+export interface CredentialsDecision {
+  /** The Secret to mount; undefined: none. */
+  readonly mount?: string;
+  readonly finding: Finding;
+}
+
+export interface CredentialsInputs {
+  readonly mirror: RegistryMirror;
+  readonly settings: OperatorSettings;
+  readonly statefulSet?: LiveStatefulSet;
+  /** The Secret named by the mirror; values are not looked at, only whether there are any. */
+  readonly secret?: KubeObject;
+}
+
+/**
+ * A Secret that cannot be used never replaces one that can: what the pods mount stays. Where nothing is mounted yet, a
+ * missing Secret is mounted all the same (optional), so that its arrival restarts nothing, unless it must carry a label.
+ */
+export function decideCredentials(inputs: CredentialsInputs): CredentialsDecision {
+  const wanted = inputs.mirror.spec.credentialsSecret;
+  if (wanted === undefined) {
+    return { finding: finding('True', 'Anonymous', 'The upstream is asked without credentials') };
+  }
+  const mounted = mountedSecret(inputs.statefulSet);
+  const fault = faultOf(inputs, wanted, mounted);
+  if (fault === undefined) {
+    return { mount: wanted, finding: finding('True', 'Valid', `Secret ${wanted} has credentials`) };
+  }
+  const mount = mounted ?? (inputs.settings.requireCredentialsLabel ? undefined : wanted);
+  const [reason, message] = fault;
+  return {
+    ...(mount !== undefined && { mount }),
+    finding: { ...finding('False', reason, `${message}${consequence(mounted)}`), warn: true },
+  };
+}
+
+/** The kinds of Secret the broker reads. */
+export function hasCredentials(secret: KubeObject): boolean {
+  const data = (secret['data'] ?? {}) as Record<string, string>;
+  const has = (key: string) => (data[key] ?? '') !== '';
+  return (has('username') && has('password')) || has('.dockerconfigjson') || has('token');
+}
+
+function faultOf(
+  { settings, secret, statefulSet }: CredentialsInputs,
+  wanted: string,
+  mounted: string | undefined,
+): readonly [reason: string, message: string] | undefined {
+  const where = `${settings.namespace}/${wanted}`;
+  if (secret === undefined) return ['SecretNotFound', `Secret ${where} does not exist`];
+  if (!hasCredentials(secret)) {
+    return [
+      'SecretWithoutCredentials',
+      `Secret ${where} has neither username and password, nor .dockerconfigjson, nor token`,
+    ];
+  }
+  if (!settings.requireCredentialsLabel || isLabelled(secret)) return undefined;
+  // Taken over from an installation without this rule: whoever made that mirror had the right to.
+  const grandfathered = mounted === wanted || (statefulSet !== undefined && !wasAppliedByUs(statefulSet));
+  if (grandfathered) return undefined;
+  const label = `${credentialsLabel.key}: "${credentialsLabel.value}"`;
+  return [
+    'SecretNotLabelled',
+    `Secret ${where} lacks the label ${label}, which REQUIRE_CREDENTIALS_LABEL demands`,
+  ];
+}
+
+function isLabelled({ metadata }: KubeObject): boolean {
+  return metadata.labels?.[credentialsLabel.key] === credentialsLabel.value;
+}
+
+function mountedSecret(set: LiveStatefulSet | undefined): string | undefined {
+  const volumes = set?.spec?.template?.spec?.volumes ?? [];
+  return volumes.find(({ name }) => name === 'credentials')?.secret?.secretName;
+}
+
+function consequence(mounted: string | undefined): string {
+  return mounted === undefined
+    ? '; until then the upstream is asked without credentials'
+    : '; the last working configuration stays in force';
+}
+
+function finding(status: Finding['status'], reason: string, message: string): Finding {
+  return { type: 'CredentialsValid', status, reason, message };
+}

@@ -1,0 +1,100 @@
+/**
+ * Which objects a mirror becomes, phase by phase: the one composition used by the reconciler and by `render`. Pure; the
+ * same inputs give the same objects.
+ */
+import { cacheFiles } from '../../cache/cache-files.ts';
+import { certificate } from '../../resources/certificate.ts';
+import { nodeDaemonSet } from '../../resources/daemon-set.ts';
+import type { KubernetesObject, MirrorInput } from '../../resources/object.ts';
+import { configSecret, type Leaf, leafSecret } from '../../resources/secret.ts';
+import { clusterService, headlessService } from '../../resources/service.ts';
+import { cacheStatefulSet } from '../../resources/stateful-set.ts';
+import { podCacheConfig } from './cache-view.ts';
+import { masqueradeOf } from './obstacles.ts';
+
+/** Everything the objects are made from; a frozen snapshot. */
+export interface CompositionInputs extends MirrorInput {
+  /** The Service's addresses; empty: not known yet, what needs them is left out. */
+  readonly clusterIPs: readonly string[];
+  /** Certificate of our own authority, always served for what a given one does not cover. */
+  readonly leaf: Leaf;
+  /** PEM certificates that nodes trust. */
+  readonly trustBundle: string;
+  /** A certificate that is not ours: its Secret is mounted; it serves `names`, none while it cannot be used. */
+  readonly given?: { readonly secret: string; readonly names: readonly string[] };
+  /** Services mode: cert-manager's Issuer exists. */
+  readonly issuer: boolean;
+  /** Addresses to ask for because the Service was lost. */
+  readonly askForClusterIPs?: readonly string[];
+  /** Templates of the live StatefulSet, which cannot change. */
+  readonly volumeClaimTemplates?: readonly unknown[];
+  /** The configuration in force, kept because a given certificate cannot be used for the moment. */
+  readonly keptFiles?: Readonly<Record<string, string>>;
+}
+
+export type PhaseName = 'services' | 'certificates' | 'configuration' | 'cache' | 'nodes';
+
+interface Phase {
+  readonly name: PhaseName;
+  readonly objects: (inputs: CompositionInputs) => readonly KubernetesObject[];
+}
+
+/** In the order in which they are applied: each needs what the ones before it made. */
+export const phases: readonly Phase[] = [
+  { name: 'services', objects: serviceObjects },
+  { name: 'certificates', objects: certificateObjects },
+  { name: 'configuration', objects: configurationObjects },
+  { name: 'cache', objects: cacheObjects },
+  { name: 'nodes', objects: nodeObjects },
+];
+
+/** Returns the objects of every phase. */
+export function desiredObjects(
+  inputs: CompositionInputs,
+): readonly { readonly phase: PhaseName; readonly objects: readonly KubernetesObject[] }[] {
+  return phases.map(({ name, objects }) => ({ phase: name, objects: objects(inputs) }));
+}
+
+/** The Services; all that can be made before their addresses are known. */
+export function serviceObjects(
+  input: MirrorInput & Pick<CompositionInputs, 'askForClusterIPs'>,
+): readonly KubernetesObject[] {
+  const { askForClusterIPs } = input;
+  return [
+    clusterService(input, askForClusterIPs === undefined ? {} : { clusterIPs: askForClusterIPs }),
+    headlessService(input),
+  ];
+}
+
+/** The leaf comes before the pods that mount it. */
+function certificateObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
+  const { clusterIPs, issuer } = inputs;
+  const leaf = leafSecret(inputs, inputs.leaf);
+  return issuer && clusterIPs.length > 0 ? [leaf, certificate(inputs, { clusterIPs })] : [leaf];
+}
+
+function configurationObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
+  const files = inputs.keptFiles ?? cacheFiles(podCacheConfig(inputs, inputs));
+  return [configSecret(inputs, { files: { ...files, 'ca.crt': inputs.trustBundle } })];
+}
+
+function cacheObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
+  const { given, volumeClaimTemplates } = inputs;
+  const options = {
+    ...(given && { givenCertificate: given.secret }),
+    ...(volumeClaimTemplates && { volumeClaimTemplates }),
+  };
+  return [cacheStatefulSet(inputs, options)];
+}
+
+function nodeObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
+  const { clusterIPs } = inputs;
+  if (clusterIPs.length === 0) return [];
+  const certificateNames = dockerNames(inputs);
+  return [nodeDaemonSet(inputs, { clusterIPs, mode: 'wire', ownerReferences: true, certificateNames })];
+}
+
+/** What Docker calls the registry, `host` or `host:port`: folders of certs.d (contract/mirror-operator.md section 2). */
+export function dockerNames({ mirror, settings, clusterIPs }: CompositionInputs): readonly string[] {
+  return settings.addressingScheme === 'services' ? clusterIPs : [masqueradeOf(mirror)];
+}

@@ -1,0 +1,167 @@
+/**
+ * Ends a mirror: restores its nodes, deletes what it owns, lets it go. Each step looks at what exists, so that it can be
+ * begun again at any point, and works whichever way the mirror is deleted: the garbage collector may take owned objects
+ * away while our finalizer waits (foreground), afterwards (background), or never (orphan).
+ */
+
+import { group } from '../../api/kind.ts';
+import { finalizer } from '../../api/names.ts';
+import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { ApiError } from '../../kube/errors.ts';
+import type { EventRecorder } from '../../kube/events.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import type { Logger } from '../../observe/log.ts';
+import { registryMirrors } from '../resource-types.ts';
+import type { Views } from '../views.ts';
+import type { Applier } from './apply.ts';
+import { gatherLive } from './gather.ts';
+import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
+import type { Reporter } from './report.ts';
+import { isRestored, restorationFinding, unrestoredNodes } from './restoration.ts';
+import type { StoredMirror } from './status.ts';
+import { readStored } from './stored-mirror.ts';
+import { restoringDaemonSet } from './unwire.ts';
+
+export interface FinalizerOptions {
+  readonly client: KubeClient;
+  readonly settings: OperatorSettings;
+  readonly views: Views;
+  readonly events: EventRecorder;
+  readonly logger: Logger;
+  readonly applier: Applier;
+  readonly reporter: Reporter;
+  readonly now: () => Date;
+}
+
+/** When the restoring DaemonSet was made; kept on it, so that a restart of the operator does not begin anew. */
+const sinceAnnotation = `${group}/restoring-since`;
+/** Nodes that were not reached by then are named, and the mirror goes: a dead node must not hold it for ever. */
+export const restoreLimitMs = 300_000;
+const lookAgainMs = 5_000;
+
+export class Finalizer {
+  readonly #options: FinalizerOptions;
+
+  constructor(options: FinalizerOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the next steps; returns after how many milliseconds to go on, undefined when the mirror is let go. */
+  async finalize(stored: StoredMirror, signal: AbortSignal): Promise<number | undefined> {
+    if (!stored.metadata.finalizers?.includes(finalizer)) return undefined;
+    const { views, settings } = this.#options;
+    const live = gatherLive(views, settings.namespace, stored.metadata.name);
+    if (live.daemonSet !== undefined || mayBeWired(stored)) {
+      const waitMs = await this.#restore(stored, live, signal);
+      if (waitMs !== undefined) return waitMs;
+    }
+    await this.#deleteOwned(stored, signal);
+    await this.#letGo(stored, signal);
+    return undefined;
+  }
+
+  /** Undefined: done, as far as it could be. */
+  async #restore(stored: StoredMirror, live: LiveObjects, signal: AbortSignal): Promise<number | undefined> {
+    // The garbage collector was faster; one without an owner is made when this one is gone.
+    if (live.daemonSet?.metadata.deletionTimestamp !== undefined) return lookAgainMs;
+    const daemonSet = await this.#restoring(stored, live, signal);
+    if (daemonSet === undefined || isRestored(daemonSet)) return undefined;
+    const finding = restorationFinding(daemonSet);
+    const status = { clusterIPs: stored.status?.clusterIPs ?? [], ...known(stored) };
+    await this.#options.reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
+    const leftMs = restoreLimitMs - (this.#options.now().getTime() - startOf(daemonSet));
+    if (leftMs > 0) return Math.min(leftMs, 60_000);
+    await this.#nameUnrestored(stored, signal);
+    return undefined;
+  }
+
+  /** Applies the DaemonSet that restores; undefined when it cannot be made any more. */
+  async #restoring(
+    stored: StoredMirror,
+    live: LiveObjects,
+    signal: AbortSignal,
+  ): Promise<LiveDaemonSet | undefined> {
+    const { settings, applier, now } = this.#options;
+    const desired = restoringDaemonSet({ mirror: mirrorOf(stored), settings }, false);
+    const since = live.daemonSet?.metadata.annotations?.[sinceAnnotation] ?? now().toISOString();
+    const metadata = { ...desired.metadata, annotations: { [sinceAnnotation]: since } };
+    try {
+      return await applier.apply({ ...desired, metadata }, signal);
+    } catch (error) {
+      if (!(error instanceof ApiError) || !this.#isHopeless(error, stored)) throw error;
+      const message = `Nodes could not be restored: ${error.message}; run restore on each node`;
+      await this.#options.events.warning(stored, 'NodesNotRestored', message);
+      return undefined;
+    }
+  }
+
+  /** A namespace that is gone takes no DaemonSet; anything else that is refused may be mended for a while. */
+  #isHopeless(error: ApiError, { metadata }: StoredMirror): boolean {
+    if (error.notFound || error.causes.some(({ reason }) => reason === 'NamespaceTerminating')) return true;
+    const deletedAt = Date.parse(metadata.deletionTimestamp ?? '');
+    return (error.forbidden || error.invalid) && this.#options.now().getTime() - deletedAt > restoreLimitMs;
+  }
+
+  async #nameUnrestored(stored: StoredMirror, signal: AbortSignal): Promise<void> {
+    const { client, settings, events } = this.#options;
+    const names = await unrestoredNodes(client, settings.namespace, stored.metadata.name, signal);
+    const message = `Nodes not restored within ${restoreLimitMs / 1000} s: ${names}; run restore on them`;
+    await events.warning(stored, 'NodesNotRestored', message);
+  }
+
+  /** Also what the garbage collector would delete: with orphan propagation it does not. */
+  async #deleteOwned(stored: StoredMirror, signal: AbortSignal): Promise<void> {
+    const { views, settings, applier } = this.#options;
+    const live = gatherLive(views, settings.namespace, stored.metadata.name);
+    const { claims: _kept, daemonSet, statefulSet, ...others } = live;
+    for (const object of [daemonSet, statefulSet, ...Object.values(others)] as (KubeObject | undefined)[]) {
+      if (object !== undefined && object.metadata.deletionTimestamp === undefined) {
+        await applier.delete(object, signal);
+      }
+    }
+  }
+
+  async #letGo(stored: StoredMirror, signal: AbortSignal): Promise<void> {
+    const { client, views, logger } = this.#options;
+    const { name, uid } = stored.metadata;
+    const current = (views.mirrors.get(name) ?? stored).metadata.finalizers ?? [];
+    const path = `/metadata/finalizers/${current.indexOf(finalizer)}`;
+    const patch = [
+      { op: 'test', path: '/metadata/uid', value: uid },
+      { op: 'test', path, value: finalizer },
+      { op: 'remove', path },
+    ];
+    try {
+      views.mirrors.written(
+        await client.patch(registryMirrors, { name }, patch, { contentType: 'json', signal }),
+      );
+    } catch (error) {
+      if (!(error instanceof ApiError && error.notFound)) throw error;
+    }
+    logger.info({ mirror: name }, 'Let a deleted mirror go');
+  }
+}
+
+/** The status names nodes once a DaemonSet was seen; without any status an earlier pass may have ended in between. */
+function mayBeWired({ status }: StoredMirror): boolean {
+  return status?.observedGeneration === undefined || status.nodes !== undefined;
+}
+
+/** Restoring needs the name alone: also a mirror that cannot be read any more is taken back from its nodes. */
+function mirrorOf(stored: StoredMirror): RegistryMirror {
+  const read = readStored(stored);
+  if ('mirror' in read) return read.mirror;
+  const { name, uid } = stored.metadata;
+  const spec = { upstreamUrl: 'unreadable.invalid', replicas: 0 };
+  return { ...(stored as unknown as RegistryMirror), metadata: { name, ...(uid && { uid }) }, spec };
+}
+
+function known({ status }: StoredMirror) {
+  return { ...(status?.masquerade !== undefined && { masquerade: status.masquerade }) };
+}
+
+function startOf({ metadata }: LiveDaemonSet): number {
+  return Date.parse(metadata.annotations?.[sinceAnnotation] ?? metadata.creationTimestamp ?? '');
+}

@@ -1,0 +1,14 @@
+/** What a check of a mirror finds: a condition, and whether people should be told by an event. Types only. */
+import type { ConditionFinding } from '../../api/conditions.ts';
+
+/** A condition; `warn`: a Warning event is recorded when it first shows. */
+export interface Finding extends ConditionFinding {
+  readonly warn?: boolean;
+}
+
+/** Something only a person can change; all of them together are condition `Stalled`. */
+export interface Obstacle {
+  /** CamelCase, stable. */
+  readonly reason: string;
+  readonly message: string;
+}

@@ -1,0 +1,37 @@
+/** Applies objects one after the other; one that the server refuses does not keep the others from being made. */
+import { ApiError } from '../../kube/errors.ts';
+import { type KubeObject, keyOf } from '../../kube/object.ts';
+import type { Applier } from './apply.ts';
+import type { Obstacle } from './finding.ts';
+
+export class ObjectsPass {
+  readonly #applier: Applier;
+  readonly #obstacles: Obstacle[] = [];
+  #failure: unknown;
+
+  constructor(applier: Applier) {
+    this.#applier = applier;
+  }
+
+  /** What was refused for good: a person must change the mirror, a quota or the operator's rights. */
+  get obstacles(): readonly Obstacle[] {
+    return this.#obstacles;
+  }
+
+  /** Set when something was forbidden: quotas and rights change without an event. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Throws what says nothing about this object: no connection, a busy server, a conflict. */
+  async apply(object: KubeObject, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#applier.apply(object, signal);
+    } catch (error) {
+      if (!(error instanceof ApiError && (error.invalid || error.forbidden))) throw error;
+      const reason = error.forbidden ? 'ObjectForbidden' : 'ObjectRefused';
+      this.#obstacles.push({ reason, message: `${object.kind} ${keyOf(object)}: ${error.message}` });
+      if (error.forbidden) this.#failure = error;
+    }
+  }
+}

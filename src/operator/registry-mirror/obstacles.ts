@@ -1,0 +1,53 @@
+/** What keeps a mirror from being put into force until a person changes something. Pure. */
+import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
+import { defaultMasquerade, splitHostPort } from '../../api/upstream.ts';
+import type { Obstacle } from './finding.ts';
+
+/** What of a mirror decides over its name; objects in the store may predate the schema. */
+export interface MasqueradeClaim {
+  readonly metadata: { readonly name: string; readonly creationTimestamp?: string };
+  readonly spec?: { readonly upstreamUrl?: unknown; readonly masqueradeUrl?: unknown };
+}
+
+/** `spec.masqueradeUrl` or its default. */
+export function masqueradeOf({ spec }: RegistryMirror): string {
+  return spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
+}
+
+/**
+ * The host under which a mirror is to be reached, undefined where there is none to be had. Without the port: a line of a
+ * hosts file has none, so two mirrors on two ports of one name would fight over it.
+ */
+export function masqueradeHost({ spec }: MasqueradeClaim): string | undefined {
+  const { upstreamUrl, masqueradeUrl } = spec ?? {};
+  if (typeof masqueradeUrl === 'string') return splitHostPort(masqueradeUrl).host;
+  return typeof upstreamUrl === 'string' ? splitHostPort(defaultMasquerade(upstreamUrl)).host : undefined;
+}
+
+/** Two mirrors with one name: the older is in force; of the same age the first by name. */
+export function masqueradeConflict(
+  mirror: RegistryMirror,
+  rivals: readonly MasqueradeClaim[],
+): Obstacle | undefined {
+  const winner = rivals.find((rival) => comesBefore(rival, mirror));
+  if (winner === undefined) return undefined;
+  const message = `masqueradeUrl ${masqueradeOf(mirror)} belongs to RegistryMirror ${winner.metadata.name}, which is older; change or delete one of them`;
+  return { reason: 'MasqueradeConflict', message };
+}
+
+/** Services mode writes the masquerade name into image paths, where a port is invalid. */
+export function masqueradePort(mirror: RegistryMirror, settings: OperatorSettings): Obstacle | undefined {
+  const { port } = splitHostPort(masqueradeOf(mirror));
+  if (settings.addressingScheme !== 'services' || port === undefined) return undefined;
+  const message = `masqueradeUrl ${masqueradeOf(mirror)} has a port, which makes an invalid image path in scheme services: remove the port`;
+  return { reason: 'MasqueradePort', message };
+}
+
+function comesBefore(one: MasqueradeClaim, other: MasqueradeClaim): boolean {
+  if (one.metadata.name === other.metadata.name) return false;
+  const [left, right] = [one, other].map(
+    ({ metadata }) => `${metadata.creationTimestamp ?? '9'} ${metadata.name}`,
+  );
+  return (left ?? '') < (right ?? '');
+}

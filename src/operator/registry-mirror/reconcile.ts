@@ -1,0 +1,236 @@
+/**
+ * Brings one RegistryMirror about: reads the whole state from the views, writes the whole desired state where it differs,
+ * says in the status what it found. Gets a name, never an event. Used by `src/operator/operator.ts` only.
+ */
+import { apiVersion, kind } from '../../api/kind.ts';
+import { finalizer } from '../../api/names.ts';
+import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import type { EventRecorder } from '../../kube/events.ts';
+import type { Logger } from '../../observe/log.ts';
+import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
+import { outcomeOf } from '../outcome.ts';
+import { masqueradeIndex, type Views } from '../views.ts';
+import { Applier } from './apply.ts';
+import { ClaimGrowth } from './claim-growth.ts';
+import { planClaims, withStorage } from './claims.ts';
+import { type CredentialsDecision, decideCredentials } from './credentials.ts';
+import { type CompositionInputs, phases } from './desired.ts';
+import { Finalizer } from './finalize.ts';
+import type { Obstacle } from './finding.ts';
+import { gatherLive } from './gather.ts';
+import { applyServices } from './mirror-services.ts';
+import { ObjectsPass } from './objects-pass.ts';
+import {
+  type MasqueradeClaim,
+  masqueradeConflict,
+  masqueradeHost,
+  masqueradeOf,
+  masqueradePort,
+} from './obstacles.ts';
+import { PriorityClasses } from './priority-classes.ts';
+import { type Report, Reporter } from './report.ts';
+import type { StoredMirror } from './status.ts';
+import { readStored } from './stored-mirror.ts';
+import { tlsInputs } from './tls-inputs.ts';
+import { unwire } from './unwire.ts';
+
+export interface ReconcilerOptions {
+  readonly client: KubeClient;
+  readonly settings: OperatorSettings;
+  readonly views: Views;
+  readonly events: EventRecorder;
+  readonly logger: Logger;
+  readonly now?: () => Date;
+}
+
+/** What a pass found, beside what it did. */
+interface Result extends Report {
+  /** When to look again, in milliseconds since the epoch. */
+  readonly checkAt?: number;
+  /** Something failed that may not fail again: back off once the status is written. */
+  readonly failure?: unknown;
+}
+
+/** Days pass without an event: certificates are looked at at least so often. */
+const dailyMs = 86_400_000;
+/** Priority classes are not watched. */
+const priorityClassMs = 30_000;
+
+/** The reconciler of RegistryMirrors. */
+export class MirrorReconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #applier: Applier;
+  readonly #authorities: AuthorityKeeper;
+  readonly #claims: ClaimGrowth;
+  readonly #classes: PriorityClasses;
+  readonly #reporter: Reporter;
+  readonly #finalizer: Finalizer;
+
+  constructor(options: ReconcilerOptions) {
+    const { client, settings, views, logger } = options;
+    this.#options = options;
+    this.#applier = new Applier(options);
+    this.#authorities = new AuthorityKeeper({
+      client,
+      namespace: settings.namespace,
+      secrets: views.secrets,
+      logger,
+    });
+    this.#claims = new ClaimGrowth(client, logger);
+    this.#classes = new PriorityClasses(client);
+    const shared = { ...options, applier: this.#applier, now: () => this.#now() };
+    this.#reporter = new Reporter(shared);
+    this.#finalizer = new Finalizer({ ...shared, reporter: this.#reporter });
+  }
+
+  /** Handles the mirror `name`; returns after how many milliseconds it wants to be called again. Throws for a backoff. */
+  async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const stored = this.#options.views.mirrors.get(name) as StoredMirror | undefined;
+    if (stored === undefined) return undefined;
+    if (stored.metadata.deletionTimestamp !== undefined) return this.#finalizer.finalize(stored, signal);
+    const read = readStored(stored);
+    if ('faults' in read) {
+      const obstacle = { reason: 'InvalidSpec', message: read.faults };
+      await this.#reporter.report(
+        stored,
+        { status: { clusterIPs: [] }, findings: [], obstacles: [obstacle] },
+        signal,
+      );
+      return undefined;
+    }
+    const result = await this.#attempt(stored, read.mirror, signal);
+    await this.#reporter.report(stored, result, signal);
+    if (result.failure !== undefined) throw result.failure;
+    const now = this.#now().getTime();
+    return Math.max(1_000, Math.min(dailyMs, (result.checkAt ?? Number.POSITIVE_INFINITY) - now));
+  }
+
+  /** What only a person can mend is a result; everything else that is thrown is the loop's. */
+  async #attempt(stored: StoredMirror, mirror: RegistryMirror, signal: AbortSignal): Promise<Result> {
+    try {
+      await this.#applier.apply(identity(stored), signal);
+      const obstacles = this.#obstacles(mirror);
+      if (obstacles.length > 0) return await this.#holdBack(stored, mirror, obstacles, signal);
+      return await this.#bringAbout(stored, mirror, signal);
+    } catch (error) {
+      const outcome = outcomeOf(error);
+      if (outcome.kind !== 'stalled') throw error;
+      this.#options.logger.error({ error, mirror: mirror.metadata.name }, 'Could not bring a mirror about');
+      return { ...this.#standing(stored, mirror), obstacles: [outcome] };
+    }
+  }
+
+  #obstacles(mirror: RegistryMirror): Obstacle[] {
+    const { views, settings } = this.#options;
+    const rivals = views.mirrors.byIndex(masqueradeIndex, masqueradeHost(mirror) ?? '');
+    return [
+      masqueradeConflict(mirror, rivals as readonly MasqueradeClaim[]),
+      masqueradePort(mirror, settings),
+    ].filter((obstacle) => obstacle !== undefined);
+  }
+
+  /** Its nodes are given back, since another mirror may wire them now; the rest stays as it is. */
+  async #holdBack(
+    stored: StoredMirror,
+    mirror: RegistryMirror,
+    obstacles: readonly Obstacle[],
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { views, settings } = this.#options;
+    await unwire({ mirror, settings }, gatherLive(views, settings.namespace, mirror.metadata.name), {
+      applier: this.#applier,
+      signal,
+    });
+    return { ...this.#standing(stored, mirror), obstacles };
+  }
+
+  async #bringAbout(stored: StoredMirror, mirror: RegistryMirror, signal: AbortSignal): Promise<Result> {
+    const { settings, views, logger } = this.#options;
+    const now = this.#now();
+    const live = gatherLive(views, settings.namespace, mirror.metadata.name);
+    const { events } = this.#options;
+    const dependencies = { applier: this.#applier, events, logger };
+    const clusterIPs = await applyServices({ mirror, settings }, stored, live, dependencies, signal);
+    const authority = await this.#authorities.get(now, signal);
+    const tls = await tlsInputs({ mirror, settings, clusterIPs, live, views, authority, now, logger });
+    const credentials = this.#credentials(mirror, live);
+    const claims = planClaims(mirror, live);
+    const inputs: CompositionInputs = {
+      mirror: effective(withStorage(mirror, claims.storage), credentials),
+      settings,
+      clusterIPs,
+      ...tls.composition,
+      ...(claims.templates && { volumeClaimTemplates: claims.templates }),
+    };
+    const classMissing = await this.#missingClass(mirror, signal);
+    const pass = new ObjectsPass(this.#applier);
+    for (const { name, objects } of phases) {
+      if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
+      for (const object of objects(inputs)) await pass.apply(object, signal);
+    }
+    const notGrown = await this.#claims.grow(claims.growths, signal);
+    return {
+      status: statusFields(mirror, clusterIPs),
+      findings: [credentials.finding, tls.finding],
+      obstacles: [
+        ...pass.obstacles,
+        ...(classMissing ? [classMissing] : []),
+        ...claims.obstacles,
+        ...notGrown,
+      ],
+      checkAt: classMissing ? now.getTime() + priorityClassMs : tls.checkAt,
+      failure: pass.failure,
+    };
+  }
+
+  #credentials(mirror: RegistryMirror, live: ReturnType<typeof gatherLive>): CredentialsDecision {
+    const { settings, views } = this.#options;
+    const secret = views.secrets.get(`${settings.namespace}/${mirror.spec.credentialsSecret}`);
+    const { statefulSet } = live;
+    return decideCredentials({
+      mirror,
+      settings,
+      ...(statefulSet && { statefulSet }),
+      ...(secret && { secret }),
+    });
+  }
+
+  async #missingClass(mirror: RegistryMirror, signal: AbortSignal): Promise<Obstacle | undefined> {
+    const { priorityClass } = mirror.spec;
+    if (priorityClass === undefined || (await this.#classes.exists(priorityClass, signal))) return undefined;
+    const message = `PriorityClass ${priorityClass} does not exist, so every pod would be refused: StatefulSet and DaemonSet stay as they are; create it or change spec.priorityClass`;
+    return { reason: 'PriorityClassNotFound', message };
+  }
+
+  /** A mirror that is not in force: what is known without writing anything. */
+  #standing(stored: StoredMirror, mirror: RegistryMirror): Pick<Result, 'status' | 'findings'> {
+    return { status: statusFields(mirror, stored.status?.clusterIPs ?? []), findings: [] };
+  }
+
+  #now(): Date {
+    return this.#options.now?.() ?? new Date();
+  }
+}
+
+/** The mark by which `kubectl get -l mirror=<name>` finds the mirror itself, and what keeps it until nodes are undone. */
+function identity({ metadata }: StoredMirror) {
+  const { name, uid } = metadata;
+  return {
+    apiVersion,
+    kind,
+    // With the uid: a mirror that was deleted meanwhile is not made again.
+    metadata: { name, ...(uid !== undefined && { uid }), labels: { mirror: name }, finalizers: [finalizer] },
+  };
+}
+
+/** The mirror as the pods are to see it: with credentials that can be mounted. */
+function effective(mirror: RegistryMirror, { mount }: CredentialsDecision): RegistryMirror {
+  const { credentialsSecret: _wanted, ...spec } = mirror.spec;
+  return { ...mirror, spec: { ...spec, ...(mount !== undefined && { credentialsSecret: mount }) } };
+}
+
+function statusFields(mirror: RegistryMirror, clusterIPs: readonly string[]): Result['status'] {
+  return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), clusterIPs };
+}

@@ -1,0 +1,58 @@
+/** Says what was found: Warning events once per cause, and the status where it changes. */
+import type { OperatorSettings } from '../../api/settings.ts';
+import type { EventRecorder } from '../../kube/events.ts';
+import type { Views } from '../views.ts';
+import type { Applier } from './apply.ts';
+import { cacheAvailable, nodesWired, stalled } from './conditions.ts';
+import type { Finding, Obstacle } from './finding.ts';
+import { gatherLive } from './gather.ts';
+import { newWarnings, type StatusInputs, type StoredMirror, statusObject } from './status.ts';
+
+export interface ReporterOptions {
+  readonly settings: OperatorSettings;
+  readonly views: Views;
+  readonly events: EventRecorder;
+  readonly applier: Applier;
+  readonly now: () => Date;
+}
+
+/** What a pass found beside what the live objects show. */
+export interface Report {
+  readonly status: Pick<StatusInputs, 'upstreamUrl' | 'masquerade' | 'clusterIPs'>;
+  /** A finding about a type that the live objects show too takes its place. */
+  readonly findings: readonly Finding[];
+  readonly obstacles: readonly Obstacle[];
+}
+
+export class Reporter {
+  readonly #options: ReporterOptions;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Events come first: they are named by their cause, so a crash in between repeats nothing. */
+  async report(
+    stored: StoredMirror,
+    { status, findings, obstacles }: Report,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { views, settings, events, applier, now } = this.#options;
+    const { name } = stored.metadata;
+    const live = gatherLive(views, settings.namespace, name);
+    const shown = [stalled(obstacles), cacheAvailable(live), nodesWired(live)];
+    const all = [...shown.filter(({ type }) => !findings.some((found) => found.type === type)), ...findings];
+    for (const { reason, message } of newWarnings(stored, all)) {
+      await events.warning(stored, reason, message);
+    }
+    const inputs = {
+      ...status,
+      mirror: (views.mirrors.get(name) ?? stored) as StoredMirror,
+      findings: all,
+      now: now(),
+      ...(live.statefulSet && { statefulSet: live.statefulSet }),
+      ...(live.daemonSet && { daemonSet: live.daemonSet }),
+    };
+    await applier.applyStatus(statusObject(inputs), signal);
+  }
+}

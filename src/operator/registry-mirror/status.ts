@@ -1,0 +1,103 @@
+/** The status of a mirror from what was found. Pure; nothing in it changes by itself, so that idle means no write. */
+import { mergeConditions } from '../../api/conditions.ts';
+import { apiVersion, kind } from '../../api/kind.ts';
+import { labelSelector } from '../../api/names.ts';
+import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
+import { parseUpstream } from '../../api/upstream.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { redact } from '../../observe/redact.ts';
+import { ready } from './conditions.ts';
+import type { Finding } from './finding.ts';
+import type { LiveDaemonSet, LiveStatefulSet } from './live-objects.ts';
+
+/** The mirror as it is stored; its spec may not be valid. */
+export interface StoredMirror extends KubeObject {
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly status?: RegistryMirrorStatus;
+}
+
+/** What is reported. */
+export interface StatusInputs {
+  readonly mirror: StoredMirror;
+  /** Absent where the spec cannot be read. */
+  readonly upstreamUrl?: string;
+  readonly masquerade?: string;
+  readonly clusterIPs: readonly string[];
+  readonly statefulSet?: LiveStatefulSet;
+  readonly daemonSet?: LiveDaemonSet;
+  /** All but `Ready`, which is their sum. */
+  readonly findings: readonly Finding[];
+  readonly now: Date;
+}
+
+/** Returns the whole object to apply to the status subresource. */
+export function statusObject(inputs: StatusInputs): KubeObject {
+  const { mirror } = inputs;
+  const { name, uid } = mirror.metadata;
+  return {
+    apiVersion,
+    kind,
+    // With the uid: a mirror that was deleted meanwhile is not made again.
+    metadata: { name, ...(uid !== undefined && { uid }) },
+    status: statusOf(inputs),
+  };
+}
+
+/** Returns the conditions that are new trouble, or trouble of a new kind, compared with the stored status. */
+export function newWarnings(mirror: StoredMirror, findings: readonly Finding[]): readonly Finding[] {
+  const before = mirror.status?.conditions ?? [];
+  return findings.filter(
+    (found) =>
+      found.warn === true &&
+      !before.some(({ type, reason, message }) => {
+        return type === found.type && reason === found.reason && message === redact(found.message);
+      }),
+  );
+}
+
+function statusOf(inputs: StatusInputs): RegistryMirrorStatus {
+  const { mirror, upstreamUrl, masquerade, clusterIPs } = inputs;
+  const { name, generation } = mirror.metadata;
+  const [address] = clusterIPs;
+  const upstream = upstreamUrl === undefined ? undefined : parseUpstream(upstreamUrl);
+  return {
+    ...(generation !== undefined && { observedGeneration: generation }),
+    ...(upstream && { upstream: [upstream.host, upstream.pathPrefix].filter(Boolean).join('/') }),
+    ...(masquerade !== undefined && { masquerade }),
+    ...(address !== undefined && { address, clusterIPs: [...clusterIPs] }),
+    selector: labelSelector(name, 'registry'),
+    ...cacheNumbers(inputs.statefulSet),
+    ...nodeNumbers(inputs.daemonSet),
+    conditions: conditions(inputs),
+  };
+}
+
+function conditions({ mirror, findings, now }: StatusInputs) {
+  const all = [...findings, ready(findings)].map(({ type, status, reason, message }) => ({
+    type,
+    status,
+    reason,
+    message: redact(message),
+  }));
+  const { generation } = mirror.metadata;
+  return mergeConditions(mirror.status?.conditions, all, {
+    now: now.toISOString().replace(/\.\d+Z$/, 'Z'),
+    ...(generation !== undefined && { generation }),
+  });
+}
+
+function cacheNumbers(set: LiveStatefulSet | undefined): RegistryMirrorStatus {
+  if (set === undefined) return {};
+  const readyReplicas = set.status?.readyReplicas ?? 0;
+  return {
+    replicas: set.status?.replicas ?? 0,
+    readyReplicas,
+    cache: `${readyReplicas}/${set.spec?.replicas ?? 0}`,
+  };
+}
+
+function nodeNumbers(set: LiveDaemonSet | undefined): RegistryMirrorStatus {
+  if (set === undefined) return {};
+  const { numberReady = 0, desiredNumberScheduled = 0 } = set.status ?? {};
+  return { nodes: `${numberReady}/${desiredNumberScheduled}` };
+}

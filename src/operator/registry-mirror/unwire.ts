@@ -1,0 +1,26 @@
+/** Gives nodes back: the DaemonSet in mode `restore`, on every node it may ever have been on. */
+
+import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
+import { nodeDaemonSet } from '../../resources/daemon-set.ts';
+import type { KubernetesObject } from '../../resources/object.ts';
+import type { Applier } from './apply.ts';
+import type { LiveObjects } from './live-objects.ts';
+
+/** The DaemonSet that restores; without owner references while the mirror is being deleted. */
+export function restoringDaemonSet(
+  input: { mirror: RegistryMirror; settings: OperatorSettings },
+  ownerReferences: boolean,
+): KubernetesObject {
+  return nodeDaemonSet(input, { mode: 'restore', ownerReferences, clusterIPs: [], certificateNames: [] });
+}
+
+/** Turns a live DaemonSet into one that restores; a mirror that wired nothing gets none. */
+export async function unwire(
+  input: { mirror: RegistryMirror; settings: OperatorSettings },
+  live: LiveObjects,
+  { applier, signal }: { applier: Applier; signal: AbortSignal },
+): Promise<void> {
+  if (live.daemonSet === undefined) return;
+  await applier.apply(restoringDaemonSet(input, true), signal);
+}

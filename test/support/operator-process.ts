@@ -1,0 +1,61 @@
+/** `bin/registry-mirror-operator` as a child process against a kubeconfig. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const executable = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
+
+export interface OperatorProcess {
+  readonly pid: number;
+  /** Everything it has written so far. */
+  log(): string;
+  /** True until it has ended. */
+  running(): boolean;
+  /** Resolves with exit code or signal. */
+  readonly ended: Promise<number | string>;
+  kill(): Promise<void>;
+  /** SIGTERM; resolves when it has ended. */
+  stop(): Promise<number | string>;
+}
+
+/** Starts an operator; `environment` is added to what every one gets. */
+export function startOperator(
+  kubeconfigPath: string,
+  environment: Record<string, string> = {},
+): OperatorProcess {
+  const child = spawn(executable, [], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: '/nonexistent',
+      KUBECONFIG: kubeconfigPath,
+      OPERATOR_IMAGE: 'registry.example/operator:1',
+      HTTP_PORT: '0',
+      LOG_LEVEL: 'debug',
+      SECONDS_BETWEEN_STREAMS: '1',
+      ...environment,
+    },
+  });
+  const output: string[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()));
+  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return ended;
+  };
+  process.once('exit', () => child.kill('SIGKILL'));
+  return {
+    pid: pidOf(child),
+    log: () => output.join(''),
+    running: () => child.exitCode === null && child.signalCode === null,
+    ended,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+  };
+}
+
+function pidOf(child: ChildProcess): number {
+  if (child.pid === undefined) throw new Error(`${executable} could not be started`);
+  return child.pid;
+}
