@@ -1,8 +1,10 @@
 /** nginx as a child process: how it is started, tested, reloaded and known to serve. Used by standalone and by the cache pod's reloader. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Makes the kernel end a child when we are killed; without it children are found at the next start only. */
@@ -24,20 +26,21 @@ export function startNginx(confFile: string): ChildProcess {
   return spawnOwned('nginx', ['-e', 'stderr', '-c', confFile]);
 }
 
-/** Resolves when nginx accepts `confFile`; rejects with what it says otherwise. */
+/**
+ * Resolves when nginx accepts `confFile`; rejects with what it says otherwise. Its standard output is no pipe of ours: those are
+ * sockets, and nginx, which opens its logs to test them, cannot open `/dev/stdout` where that is one.
+ */
 export async function testNginx(confFile: string): Promise<void> {
-  const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {
-    execFile('nginx', ['-t', '-q', '-e', 'stderr', '-c', confFile], (error, stdout, stderr) => {
-      resolve({ code: error?.code ?? 0, output: `${stdout}${stderr}`.trim() });
-    });
-  });
-  if (code !== 0) throw new Error(`nginx refused ${confFile}: ${output || String(code)}`);
+  const args = ['-t', '-q', '-e', 'stderr', '-c', confFile];
+  const child = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const [output, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  if (code !== 0) throw new Error(`nginx refused ${confFile}: ${output.trim() || String(code)}`);
 }
 
 /** The process id in `pidFile`, or undefined while there is none. */
 export async function readPid(pidFile: string): Promise<number | undefined> {
-  const text = await readFile(pidFile, 'utf8').catch(() => '');
-  return /^[1-9][0-9]*\n?$/.test(text) ? Number(text) : undefined;
+  const pid = await readFile(pidFile, 'utf8').catch(() => '');
+  return /^[1-9][0-9]*\n?$/.test(pid) ? Number(pid) : undefined;
 }
 
 /** Asks the nginx of `pidFile` to take on its configuration anew; connections and downloads go on. Throws if there is none. */
