@@ -1,0 +1,161 @@
+import { Readable } from 'node:stream';
+import test from 'ava';
+import { TokenSource } from '../../../src/registry/token.ts';
+import type { HttpRequest, Transport } from '../../../src/registry/transport.ts';
+
+interface Reply {
+  status?: number;
+  headers?: Record<string, string>;
+  json?: unknown;
+  text?: string;
+}
+
+/** A token server that answers from a list (the last one again and again) and remembers what it was asked. */
+function setUp(...replies: Reply[]) {
+  const asked: { url: URL; request: HttpRequest }[] = [];
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  const state = { now: 1_000_000, gated: false };
+  const send = async (url: URL, request: HttpRequest) => {
+    const reply = replies[Math.min(asked.length, replies.length - 1)] ?? {};
+    asked.push({ url, request });
+    if (state.gated) await gate;
+    const body = Readable.from([Buffer.from(reply.text ?? JSON.stringify(reply.json ?? {}))]);
+    return { status: reply.status ?? 200, headers: reply.headers ?? {}, body };
+  };
+  const transport = { send } as unknown as Transport;
+  const source = new TokenSource({ transport: () => transport, now: () => state.now });
+  return { source, asked, state, release: () => release() };
+}
+
+const signal = new AbortController().signal;
+const request = {
+  realm: new URL('https://auth.example/token?own=1'),
+  service: 'registry.example',
+  scope: 'repository:a/b:pull',
+  credentials: undefined,
+};
+
+test('an anonymous token is asked for by GET with service and scope added to the realm’s own query', async (t) => {
+  const { source, asked } = setUp({ json: { token: 'abc' } });
+  t.is(await source.get(request, signal), 'abc');
+  const { url, request: sent } = asked[0]!;
+  t.is(url.href, 'https://auth.example/token?own=1&service=registry.example&scope=repository%3Aa%2Fb%3Apull');
+  t.is(sent.method, 'GET');
+  t.is(sent.headers['authorization'], undefined);
+});
+
+test('user name and password are shown as Basic in UTF-8', async (t) => {
+  const { source, asked } = setUp({ json: { access_token: 'abc' } });
+  await source.get({ ...request, credentials: { kind: 'basic', username: 'ü', password: 'p:w' } }, signal);
+  const value = asked[0]?.request.headers['authorization'] ?? '';
+  t.is(Buffer.from(value.replace('Basic ', ''), 'base64').toString('utf8'), 'ü:p:w');
+});
+
+test('an identity token is posted as a refresh token and stands in no URL', async (t) => {
+  const { source, asked } = setUp({ json: { access_token: 'abc' } });
+  await source.get({ ...request, credentials: { kind: 'identity', token: 'refresh-me' } }, signal);
+  const { url, request: sent } = asked[0]!;
+  t.is(sent.method, 'POST');
+  t.false(url.href.includes('refresh-me'));
+  t.is(new URLSearchParams(sent.body).get('refresh_token'), 'refresh-me');
+  t.is(new URLSearchParams(sent.body).get('scope'), 'repository:a/b:pull');
+});
+
+test('those who ask at the same time share one request, and one who leaves does not end it', async (t) => {
+  const { source, asked, state, release } = setUp({ json: { token: 'abc' } });
+  state.gated = true;
+  const leaver = new AbortController();
+  const left = source.get(request, leaver.signal);
+  const stayed = Array.from({ length: 20 }, () => source.get(request, signal));
+  leaver.abort();
+  await t.throwsAsync(left, { name: 'AbortError' });
+  release();
+  t.deepEqual(new Set(await Promise.all(stayed)), new Set(['abc']));
+  t.is(asked.length, 1);
+});
+
+test('a token is used until shortly before it expires and replaced beside its last uses', async (t) => {
+  const { source, asked, state } = setUp(
+    { json: { token: 'one', expires_in: 100 } },
+    { json: { token: 'two' } },
+  );
+  await source.get(request, signal);
+  state.now += 59_000;
+  t.is(await source.get(request, signal), 'one');
+  t.is(asked.length, 1);
+  // 100 s less twice the margin of 20 s: now a new one is fetched, but nobody waits for it.
+  state.now += 2_000;
+  t.is(await source.get(request, signal), 'one');
+  t.is(asked.length, 2);
+  await new Promise((resolve) => setImmediate(resolve));
+  t.is(await source.get(request, signal), 'two');
+});
+
+for (const [expiresIn, life] of [
+  [undefined, 60],
+  [0, 60],
+  [-5, 60],
+  ['120', 120],
+  ['soon', 60],
+  [1e12, 86_400],
+] as const) {
+  test(`expires_in ${expiresIn} means ${life} seconds`, async (t) => {
+    const { source, asked, state } = setUp({ json: { token: 'one', expires_in: expiresIn } });
+    await source.get(request, signal);
+    const margin = Math.min(30, life / 5);
+    state.now += (life - 2 * margin) * 1000 - 1;
+    await source.get(request, signal);
+    t.is(asked.length, 1);
+    state.now += 2 * margin * 1000;
+    await source.get(request, signal);
+    t.is(asked.length, 2);
+  });
+}
+
+test('a token that the registry refused is not given again', async (t) => {
+  const { source } = setUp({ json: { token: 'one' } }, { json: { token: 'two' } });
+  await source.get(request, signal);
+  t.is(await source.get(request, signal, 'one'), 'two');
+  t.is(await source.get(request, signal, 'one'), 'two');
+});
+
+test('other credentials get another token', async (t) => {
+  const { source } = setUp({ json: { token: 'one' } }, { json: { token: 'two' } });
+  const as = (password: string) => ({
+    ...request,
+    credentials: { kind: 'basic' as const, username: 'u', password },
+  });
+  t.is(await source.get(as('a'), signal), 'one');
+  t.is(await source.get(as('b'), signal), 'two');
+  t.is(await source.get(as('a'), signal), 'one');
+});
+
+test('a refusal stands for two seconds', async (t) => {
+  const { source, asked, state } = setUp({ status: 401 }, { json: { token: 'abc' } });
+  await t.throwsAsync(source.get(request, signal), { name: 'UpstreamStatusError' });
+  await t.throwsAsync(source.get(request, signal), { name: 'UpstreamStatusError' });
+  t.is(asked.length, 1);
+  state.now += 2_001;
+  t.is(await source.get(request, signal), 'abc');
+});
+
+for (const [what, reply, expected] of [
+  ['401', { status: 401 }, { status: 401 }],
+  ['403', { status: 403 }, { status: 403 }],
+  ['429', { status: 429, headers: { 'retry-after': '7' } }, { status: 429, retryAfterSeconds: 7 }],
+  ['500', { status: 500 }, { code: 'token' }],
+  ['a redirect', { status: 302 }, { code: 'token' }],
+  ['no JSON', { text: 'secret-text' }, { code: 'token' }],
+  ['an array', { text: '[]' }, { code: 'token' }],
+  ['no token', { json: {} }, { code: 'token' }],
+  ['a token with a line break', { json: { token: 'secret-text\r\nX: y' } }, { code: 'token' }],
+  ['too much', { text: `"${'x'.repeat(1024 * 1024)}"` }, { code: 'answer' }],
+] as const) {
+  test(`a token server that answers ${what} is no token`, async (t) => {
+    const { source } = setUp(reply);
+    const error = await t.throwsAsync(source.get(request, signal));
+    t.like(error, expected);
+    t.false(error.message.includes('secret-text'));
+  });
+}
