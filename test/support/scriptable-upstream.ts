@@ -61,6 +61,8 @@ export interface ScriptableUpstream {
   addBlob(bytes: Buffer): string;
   /** Returns the digest; `tag` makes it reachable by name as well. */
   addManifest(repository: string, tag: string | undefined, manifest: object, mediaType?: string): string;
+  /** No token given out so far is taken any more. */
+  revokeTokens(): void;
   close(): Promise<void>;
 }
 
@@ -132,6 +134,10 @@ class State implements ScriptableUpstream {
     this.#manifests.set(`${repository} ${entry.digest}`, entry);
     if (tag !== undefined) this.#manifests.set(`${repository} ${tag}`, entry);
     return entry.digest;
+  }
+
+  revokeTokens(): void {
+    this.#tokens.clear();
   }
 
   async close(): Promise<void> {
