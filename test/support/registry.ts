@@ -29,10 +29,10 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** Starts a registry below `dir`; with `credentials` it asks for them (htpasswd). */
+/** Starts a registry below `dir`; with `credentials` it asks for them (htpasswd), with `auth` as that says. */
 export async function startRegistry(
   dir: string,
-  options: { credentials?: Credentials; authority?: TestAuthority } = {},
+  options: { credentials?: Credentials; authority?: TestAuthority; auth?: object } = {},
 ): Promise<TestRegistry> {
   mkdirSync(dir, { recursive: true });
   const authority = options.authority ?? (await makeAuthority(join(dir, 'tls'), 'upstream authority'));
@@ -41,7 +41,7 @@ export async function startRegistry(
   const configFile = join(dir, 'config.yml');
   const logFile = join(dir, 'registry.log');
   // JSON is YAML.
-  writeFileSync(configFile, JSON.stringify(configuration(dir, port, leaf, options.credentials)));
+  writeFileSync(configFile, JSON.stringify(configuration(dir, port, leaf, options)));
   let child: ChildProcess | undefined;
   const start = async () => {
     const log = openSync(logFile, 'a');
@@ -87,7 +87,7 @@ function configuration(
   dir: string,
   port: number,
   leaf: { certFile: string; keyFile: string },
-  credentials: Credentials | undefined,
+  { credentials, auth }: { credentials?: Credentials; auth?: object },
 ): object {
   const path = join(dir, 'htpasswd');
   if (credentials !== undefined) {
@@ -104,6 +104,7 @@ function configuration(
       tls: { certificate: leaf.certFile, key: leaf.keyFile },
     },
     ...(credentials && { auth: { htpasswd: { realm: 'test', path } } }),
+    ...(auth && { auth }),
   };
 }
 

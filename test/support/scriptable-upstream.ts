@@ -192,6 +192,7 @@ class State implements ScriptableUpstream {
       response.writeHead(403).end('expired');
       return;
     }
+    if (kind === 'tags') return this.#tags(repository, url, response);
     const count = (bytes: number) => (this.counters.bytes += bytes);
     const blob = kind === 'blobs' ? this.#blobs.get(name) : undefined;
     if (blob !== undefined) {
@@ -218,6 +219,24 @@ class State implements ScriptableUpstream {
       count,
       headers: { 'Content-Type': manifest.mediaType, ...stated },
     });
+  }
+
+  /** All tags in the order in which they were added, in pages of `n`. */
+  #tags(repository: string, url: URL, response: ServerResponse): void {
+    const names = [...this.#manifests.keys()].map((key) => key.split(' '));
+    const all = names.flatMap(([own, name = '']) =>
+      own === repository && !name.includes(':') ? [name] : [],
+    );
+    if (all.length === 0) {
+      response.writeHead(404, { 'Content-Type': 'application/json' }).end('{"errors":[]}');
+      return;
+    }
+    const start = all.indexOf(url.searchParams.get('last') ?? '') + 1;
+    const tags = all.slice(start, start + Number(url.searchParams.get('n') ?? all.length));
+    const rest = `<${url.pathname}?last=${tags.at(-1)}&n=${url.searchParams.get('n')}>; rel="next"`;
+    const link = start + tags.length < all.length ? { Link: rest } : {};
+    response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', ...link });
+    response.end(JSON.stringify({ name: repository, tags }));
   }
 
   #redirectTo(wanted: true | string, url: URL, response: ServerResponse): void {

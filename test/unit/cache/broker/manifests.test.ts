@@ -185,11 +185,33 @@ test('the class of Accept decides what the upstream is asked for; exact passes t
   t.is((await broker.get('/m/v2/a/b/manifests/v1')).headers.vary, 'Accept');
 });
 
-test('tag lists are passed with their query and a link that leads through us', async (t) => {
+test('a tag list is passed with the parts of its query that the specification knows, and not kept', async (t) => {
   const { broker, upstream } = await setUp(t);
   const answer = await broker.get('/m/v2/a/b/tags/list?n=1&last=x&ns=docker.io&evil=1');
-  t.is(answer.status, 404);
+  t.deepEqual(JSON.parse(answer.body.toString()), { name: 'a/b', tags: ['v1'] });
+  t.is(answer.headers['x-accel-expires'], '0');
   t.is(upstream.seen.at(-1)?.url, '/v2/a/b/tags/list?n=1&last=x');
+});
+
+test('the next page of a tag list leads through us, by the way the client came', async (t) => {
+  const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
+  for (const tag of ['v1', 'v2']) upstream.addManifest('proxy/app', tag, manifest);
+  const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}/proxy`)]);
+  const get = (query: string, headers = {}) => broker.get(`/m/v2/app/tags/list?${query}`, headers);
+  t.is((await get('n=1')).headers.link, '</v2/app/tags/list?n=1&last=v1>; rel="next"');
+  const prefixed = await get('n=1&ns=docker.io', { 'x-forwarded-prefix': '/v2/mirror.example' });
+  t.is(prefixed.headers.link, '</v2/mirror.example/app/tags/list?n=1&last=v1&ns=docker.io>; rel="next"');
+  const last = await get('n=1&last=v1');
+  t.deepEqual(JSON.parse(last.body.toString()).tags, ['v2']);
+  t.is(last.headers.link, undefined);
+});
+
+test('a list that does not exist is 404, a web page instead of it 502', async (t) => {
+  const { broker, upstream } = await setUp(t);
+  t.is((await broker.get('/m/v2/a/none/tags/list')).status, 404);
+  upstream.faults = { portal: true };
+  t.is((await broker.get('/m/v2/a/b/tags/list')).status, 502);
 });
 
 for (const path of [

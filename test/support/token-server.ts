@@ -1,0 +1,110 @@
+/** A token server by the distribution token specification that signs real JWTs, as docker-registry's `auth.token` wants them. */
+import { createPrivateKey, randomUUID, sign, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { TestAuthority } from './certificates.ts';
+import { makeLeaf } from './certificates.ts';
+
+export interface TokenServer {
+  readonly realm: string;
+  /** The `auth` section of a registry that trusts this server. */
+  readonly registryAuth: object;
+  /** The URLs it was asked, with the user who asked ('' for nobody). */
+  readonly asked: { url: string; user: string }[];
+  /** The tokens it gave out. */
+  readonly issued: string[];
+  close(): Promise<void>;
+}
+
+export interface TokenServerOptions {
+  readonly authority: TestAuthority;
+  readonly username: string;
+  readonly password: string;
+  /** Repositories that anybody may pull, by their first segment. */
+  readonly publicPrefix: string;
+}
+
+const service = 'test-registry';
+const issuer = 'test-token-server';
+const lifeSeconds = 300;
+
+/** Starts it over TLS on a free port of 127.0.0.1. */
+export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
+  const { certificatePem, keyPem } = await makeLeaf(options.authority, ['127.0.0.1'], 'token-server');
+  const asked: { url: string; user: string }[] = [];
+  const issued: string[] = [];
+  const server = createServer({ cert: certificatePem, key: keyPem }, (request, response) => {
+    answer(request, response);
+  });
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
+    const url = new URL(request.url ?? '/', 'https://token');
+    const [user = '', password] = basicOf(request);
+    asked.push({ url: request.url ?? '', user });
+    const isKnown = user === options.username && password === options.password;
+    if (user !== '' && !isKnown) {
+      response.writeHead(401).end('{}');
+      return;
+    }
+    const access = grants(url.searchParams.getAll('scope'), isKnown ? '' : `${options.publicPrefix}/`);
+    const token = signToken({ access, sub: user, certificatePem, keyPem });
+    issued.push(token);
+    response.setHeader('Content-Type', 'application/json');
+    response.end(JSON.stringify({ token, expires_in: lifeSeconds }));
+  };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const realm = `https://127.0.0.1:${(server.address() as AddressInfo).port}/auth`;
+  return {
+    realm,
+    asked,
+    issued,
+    registryAuth: { token: { realm, service, issuer, rootcertbundle: options.authority.file } },
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
+
+function basicOf(request: IncomingMessage): string[] {
+  const value = /^Basic (.*)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+  return Buffer.from(value, 'base64').toString('utf8').split(':');
+}
+
+/** Pull only, and only below `prefix`. */
+function grants(scopes: readonly string[], prefix: string): object[] {
+  return scopes.flatMap((scope) => {
+    const [type = '', name = '', actions = ''] = scope.split(':');
+    const allowed = actions.split(',').includes('pull') && name.startsWith(prefix);
+    return allowed ? [{ type, name, actions: ['pull'] }] : [];
+  });
+}
+
+function signToken(options: {
+  access: object[];
+  sub: string;
+  certificatePem: string;
+  keyPem: string;
+}): string {
+  const now = Math.floor(Date.now() / 1000);
+  const chain = new X509Certificate(options.certificatePem).raw.toString('base64');
+  const header = { typ: 'JWT', alg: 'ES256', x5c: [chain] };
+  const times = { iat: now - 10, nbf: now - 10, exp: now + lifeSeconds };
+  const claims = {
+    iss: issuer,
+    sub: options.sub,
+    aud: service,
+    ...times,
+    jti: randomUUID(),
+    access: options.access,
+  };
+  const content = [header, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
+  const key = createPrivateKey(options.keyPem);
+  const signature = sign('sha256', Buffer.from(content), { key, dsaEncoding: 'ieee-p1363' });
+  return `${content}.${signature.toString('base64url')}`;
+}
