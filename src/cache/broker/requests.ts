@@ -71,8 +71,8 @@ async function handleMirror(
     if (signal.aborted && !response.headersSent) return;
     mirror.status.note(error);
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
-    if (response.headersSent) response.destroy();
-    else send(response, failureAnswer(error, unknownCode[route.kind]));
+    // A body that has begun was broken off by whoever sent it.
+    if (!response.headersSent) send(response, failureAnswer(error, unknownCode[route.kind]));
   }
 }
 

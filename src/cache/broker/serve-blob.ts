@@ -29,15 +29,25 @@ export async function serveBlob(
   const blob = await mirror.blobs.open({ repository, digest, range, signal: question.signal });
   // The first piece decides: until it is there, and for a blob of one piece until it is verified, nothing is promised.
   const first = await blob.body.next();
-  writeHead(response, blob, digest.text, isPart(blob, range, question.sliceBytes));
+  const asPart = isPart(blob, range, question.sliceBytes);
+  writeHead(response, blob, digest.text, asPart);
   try {
     if (!first.done) await write(response, first.value, question.signal);
     for await (const piece of blob.body) await write(response, piece, question.signal);
     response.end();
   } catch (error) {
-    response.destroy();
+    breakOff(response, asPart);
     throw error;
   }
+}
+
+/**
+ * Ends a body that will not be whole. nginx takes the mere end of a slice's body for the end of the slice, goes on with the next one and so
+ * sends the client bytes that are out of place; what is no chunk makes it drop the client at once. A whole body is nobody's slice.
+ */
+function breakOff(response: ServerResponse, asPart: boolean): void {
+  if (asPart && response.socket?.writable) response.socket.end('!\r\n');
+  else response.destroy();
 }
 
 /** A body that is whole although a part was asked for is still a part for nginx where it fits into one slice. */
@@ -52,7 +62,8 @@ function writeHead(response: ServerResponse, { window }: Blob, digest: string, a
     'Content-Type': 'application/octet-stream',
     'Docker-Content-Digest': digest,
     ETag: `"${digest}"`,
-    ...(end === undefined ? {} : { 'Content-Length': String(end - start + 1) }),
+    // A part has no Content-Length: only a body in chunks can be broken off so that nginx notices.
+    ...(asPart || end === undefined ? {} : { 'Content-Length': String(end - start + 1) }),
     ...(asPart ? { 'Content-Range': `bytes ${start}-${end}/${total}` } : { 'Accept-Ranges': 'bytes' }),
     ...keepFor(forever),
   });

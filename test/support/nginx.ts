@@ -1,0 +1,195 @@
+/** A real nginx in front of a broker in the test's own process: the whole cache but its supervisor. */
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { runBroker } from '../../src/cache/broker/broker.ts';
+import type { CacheConfig, CacheMirror } from '../../src/cache/cache-config.ts';
+import { type CacheFileName, cacheFiles } from '../../src/cache/cache-files.ts';
+import { reloadNginx, startNginx, waitUntilServing } from '../../src/cache/nginx-process.ts';
+import { defaultView } from '../../src/cache/nginx-view.ts';
+import { createLogger } from '../../src/observe/log.ts';
+import { cacheConfig, cacheMirror } from './cache-config.ts';
+import { makeAuthority, makeLeaf, type TestAuthority } from './certificates.ts';
+import { freePort } from './registry.ts';
+
+export interface Asked {
+  readonly method?: string;
+  readonly headers?: Record<string, string | string[]>;
+  /** Take this many bytes of the body, then break off. */
+  readonly breakAfter?: number;
+}
+
+export interface Received {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** False when the connection broke before the end. */
+  readonly complete: boolean;
+  /** Milliseconds until the first byte of the body. */
+  readonly firstByteMs: number;
+  readonly totalMs: number;
+}
+
+export interface TestCache {
+  readonly port: number;
+  readonly config: CacheConfig;
+  readonly authority: TestAuthority;
+  /** Asks over TLS on a connection of its own; rejects when there is no answer at all. */
+  get(path: string, asked?: Asked): Promise<Received>;
+  /** Removes cached files of a mirror; `share` of them, at random. Returns how many. */
+  evict(share?: number): number;
+  stopBroker(): Promise<void>;
+  startBroker(): Promise<void>;
+  /** Takes on another configuration of mirrors as a pod does: new files, then HUP. */
+  reload(mirrors: readonly CacheMirror[]): Promise<void>;
+}
+
+/** Starts a cache for `mirrors` (their `cacheDir` is put below the test's own folder) and stops it when the test ends. */
+export async function startCache(
+  t: ExecutionContext,
+  mirrors: readonly CacheMirror[],
+  changes: Partial<CacheConfig> = {},
+): Promise<TestCache> {
+  const root = mkdtempSync(join(tmpdir(), 'cache-'));
+  t.teardown(() => rmSync(root, { recursive: true, force: true }));
+  const authority = await makeAuthority(join(root, 'tls'));
+  const port = await freePort();
+  const below = (wanted: readonly CacheMirror[]) =>
+    wanted.map((mirror) => ({ ...mirror, cacheDir: join(root, 'data', mirror.name) }));
+  const base: Partial<CacheConfig> = {
+    listen: [{ address: '127.0.0.1', port }],
+    certificates: [{ ...(await makeLeaf(authority, ['127.0.0.1'])), names: [] }],
+    accessLog: join(root, 'access.log'),
+    workerProcesses: 2,
+    ...(process.getuid?.() === 0 && { user: 'root' }),
+  };
+  let config = cacheConfig(below(mirrors), { ...base, ...changes }, root);
+  for (const dir of ['run', 'tmp', 'config', 'data', 'data/broker'])
+    mkdirSync(join(root, dir), { recursive: true });
+  const confFile = write(config, 'nginx.conf');
+  write(config, 'default.conf');
+  const broker = new BrokerInProcess(write(config, 'broker.json'));
+  await broker.start();
+  const nginx = startNginx(confFile);
+  t.teardown(async () => {
+    if (nginx.exitCode === null && nginx.signalCode === null) {
+      nginx.kill('SIGTERM');
+      await once(nginx, 'exit');
+    }
+    await broker.stop();
+  });
+  const serving = () =>
+    waitUntilServing(config.listen[0]!, {
+      generation: defaultView(config).generation,
+      signal: AbortSignal.timeout(10_000),
+    });
+  await serving();
+  return {
+    port,
+    authority,
+    get config() {
+      return config;
+    },
+    get: (path, asked) => ask({ port, authority, path }, asked),
+    evict: (share = 1) => evict(join(root, 'data'), share),
+    stopBroker: () => broker.stop(),
+    startBroker: () => broker.start(),
+    async reload(wanted) {
+      config = { ...config, mirrors: below(wanted) };
+      for (const name of ['broker.json', 'nginx.conf', 'default.conf'] as const) write(config, name);
+      await reloadNginx(join(config.paths.runDir, 'nginx.pid'));
+      await serving();
+    },
+  };
+}
+
+/** A mirror named `m` of an upstream that a test runs. */
+export function mirrorOf(
+  upstream: { scheme?: 'http' | 'https'; host: string },
+  changes: Partial<CacheMirror> = {},
+): CacheMirror {
+  const url = `${upstream.scheme ?? 'https'}://${upstream.host}`;
+  return cacheMirror('m', url, { masquerade: 'mirror.test', caFiles: [], ...changes });
+}
+
+class BrokerInProcess {
+  readonly #configFile: string;
+  #stop = new AbortController();
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(configFile: string) {
+    this.#configFile = configFile;
+  }
+
+  async start(): Promise<void> {
+    this.#stop = new AbortController();
+    const ready = Promise.withResolvers<void>();
+    const log = createLogger({ level: 'silent' });
+    const timeouts = { connect: 1_000, headers: 3_000, bodyIdle: 3_000 };
+    const options = { configFile: this.#configFile, log, timeouts, followMs: 50, drainMs: 200 };
+    this.#done = runBroker(options, this.#stop.signal, ready.resolve);
+    this.#done.catch(ready.reject);
+    await ready.promise;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+}
+
+function write(config: CacheConfig, name: CacheFileName): string {
+  const path = join(config.paths.confDir, name);
+  writeFileSync(path, cacheFiles(config)[name]);
+  return path;
+}
+
+function ask(
+  { port, authority, path }: { port: number; authority: TestAuthority; path: string },
+  { method = 'GET', headers = {}, breakAfter }: Asked = {},
+): Promise<Received> {
+  const startedAt = performance.now();
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path, method, headers, ca: authority.certificatePem };
+    const asked = request({ ...options, agent: false }, (response) => {
+      const pieces: Buffer[] = [];
+      let length = 0;
+      let firstByteMs = 0;
+      const done = (complete: boolean) => {
+        const body = Buffer.concat(pieces);
+        const totalMs = performance.now() - startedAt;
+        const { statusCode: status = 0, headers } = response;
+        resolve({ status, headers, body, complete, firstByteMs, totalMs });
+      };
+      response.on('data', (piece: Buffer) => {
+        if (length === 0) firstByteMs = performance.now() - startedAt;
+        pieces.push(piece);
+        length += piece.length;
+        if (breakAfter === undefined || length < breakAfter) return;
+        done(false);
+        asked.destroy();
+      });
+      response.on('end', () => done(true));
+      response.on('error', () => done(false));
+    });
+    asked.on('error', reject).end();
+  });
+}
+
+function evict(dir: string, share: number): number {
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /^[0-9a-f]{32}$/.test(entry.name))
+    .filter(() => Math.random() < share);
+  for (const file of files) {
+    try {
+      unlinkSync(join(file.parentPath, file.name));
+    } catch {
+      // nginx was quicker.
+    }
+  }
+  return files.length;
+}
