@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../observe/log.ts';
-import { reloadNginx, testNginx } from './nginx-process.ts';
+import { readPid, reloadNginx, testNginx } from './nginx-process.ts';
 
 /** Content of all `files` as one short text; a missing file counts as empty. */
 export async function fingerprint(files: readonly string[]): Promise<string> {
@@ -38,9 +38,12 @@ export async function followFiles(options: {
   }
 }
 
+/** Milliseconds after which what nginx refused is tried again: memory or a disk may have been short. */
+const retryMs = 30_000;
+
 /**
- * Reloads nginx whenever its configuration or its certificates change. Configuration that `nginx -t` refuses is logged, and what is
- * in force stays. Runs until `signal` aborts.
+ * Reloads nginx until what it runs from is what lies in `files`: at the start too, because nobody knows what changed before. What
+ * `nginx -t` refuses is logged, and what is in force stays. Runs until `signal` aborts.
  */
 export async function reloadOnChange(options: {
   confFile: string;
@@ -50,17 +53,33 @@ export async function reloadOnChange(options: {
   signal: AbortSignal;
   intervalMs?: number;
 }): Promise<void> {
-  const { confFile, pidFile, files, log, signal } = options;
-  const onChange = async () => {
-    try {
-      await testNginx(confFile);
-      await reloadNginx(pidFile);
-      log.info({ confFile }, 'Reloaded nginx');
-    } catch (error) {
-      log.error({ confFile, error }, 'Kept the nginx configuration in force');
-    }
-  };
-  await followFiles({ files, onChange, intervalMs: options.intervalMs ?? 2000, signal });
+  const { confFile, pidFile, files, log, signal, intervalMs = 2000 } = options;
+  let inForce: string | undefined;
+  let seen: string | undefined;
+  let tried = { content: '', at: 0 };
+  while (await pause(intervalMs, signal)) {
+    const content = await fingerprint(files);
+    const settled = content === seen;
+    seen = content;
+    const isDue = content !== tried.content || performance.now() - tried.at >= retryMs;
+    if (!settled || content === inForce || !isDue) continue;
+    // An nginx that is still to start reads the files itself, but perhaps just before they changed: wait for it.
+    if ((await readPid(pidFile)) === undefined) continue;
+    tried = { content, at: performance.now() };
+    if (await reload(confFile, pidFile, log)) inForce = content;
+  }
+}
+
+async function reload(confFile: string, pidFile: string, log: Logger): Promise<boolean> {
+  try {
+    await testNginx(confFile);
+    await reloadNginx(pidFile);
+    log.info({ confFile }, 'Reloaded nginx');
+    return true;
+  } catch (error) {
+    log.error({ confFile, error }, 'Kept the nginx configuration in force');
+    return false;
+  }
 }
 
 /** False when `signal` ended the pause. */

@@ -76,7 +76,8 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     selector,
     podLabels: { ...settings.templateLabels, ...selector, [componentLabel]: components.nodes },
     serviceAccountName: nodeServiceAccount,
-    // An agent that waits for room leaves a node unwired, or wired to what is gone.
+    // An agent that waits for room leaves a node unwired, or wired to what is gone. Where a ResourceQuota keeps this
+    // class for kube-system (GKE does), `spec.priorityClass` names another.
     priorityClass: mirror.spec.priorityClass ?? 'system-node-critical',
     imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
     ...(options.mode === 'restore' ? everywhere : selectedNodes(input)),

@@ -1,0 +1,140 @@
+/** A rendered cache pod run as a kubelet would: its containers' own commands, its files, its preStop hooks. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, openSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { loadAll } from 'js-yaml';
+import { waitUntilServing } from '../../src/cache/nginx-process.ts';
+import { renderMirrors } from '../../src/cli/render-mirrors.ts';
+import type { KubernetesObject } from '../../src/resources/object.ts';
+import { makeAuthority, makeLeaf } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/registry.ts';
+import { mirrorOf, settingsOf } from '../unit/resources/fixtures.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+test('the pod serves, takes on a new configuration, keeps the last good one, and ends nginx before the broker', async (t) => {
+  const pod = await startPod(t);
+  await pod.serving(generationIn(pod.files('60s')));
+
+  await pod.write(pod.files('2h'));
+  await pod.serving(generationIn(pod.files('2h')));
+
+  await pod.write({ ...pod.files('3h'), 'default.conf': 'nonsense;' });
+  await eventually(async () => assert.match(await pod.brokerLog(), /Kept the nginx configuration in force/));
+  await pod.serving(generationIn(pod.files('2h')));
+
+  await pod.write(pod.files('3h'));
+  await pod.serving(generationIn(pod.files('3h')));
+
+  await Promise.all(pod.preStops().map((command) => ended(start(command, '/dev/null'))));
+  t.false(existsSync(pod.pidFile));
+  await eventually(() => assert.equal(pod.nginx.exitCode, 0));
+  t.is(pod.broker.exitCode, null, 'the broker outlives nginx');
+});
+
+interface Container {
+  readonly command: string[];
+  readonly lifecycle: { readonly preStop: { readonly exec: { readonly command: string[] } } };
+}
+
+type Files = Readonly<Record<string, string>>;
+
+async function startPod(t: ExecutionContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'pod-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const port = await freePort();
+  const moved = (value: string) => moveBelow(folder, value).replaceAll(':5000', `:${port}`);
+  await makeFolders(folder);
+  const files = (tagTTL: string): Files => mapValues(rendered(tagTTL).files, moved);
+  const write = (next: Files) => writeFiles(join(folder, 'etc/registry-mirror/config'), next);
+  await write(files('60s'));
+  const containers = rendered('60s').containers as [Container, Container];
+  const [nginx, broker] = containers.map(({ command }, index) => {
+    const child = start(command.map(moved), join(folder, `${index}.log`));
+    t.teardown(() => stop(child));
+    return child;
+  });
+  return {
+    files,
+    write,
+    nginx: nginx!,
+    broker: broker!,
+    pidFile: join(folder, 'run/registry-mirror/nginx.pid'),
+    brokerLog: () => readFile(join(folder, '1.log'), 'utf8'),
+    serving: (generation: string) =>
+      waitUntilServing({ address: '127.0.0.1', port }, { generation, signal: AbortSignal.timeout(30_000) }),
+    // The seconds for endpoints to spread are of no use here.
+    preStops: () =>
+      containers.map(({ lifecycle }) =>
+        lifecycle.preStop.exec.command.map((word) => moved(word).replace('sleep 5;', '')),
+      ),
+  };
+}
+
+/** The containers of the cache pod, and the files of its configuration. */
+function rendered(tagTTL: string): { containers: Container[]; files: Files } {
+  const mirror = mirrorOf({ upstreamUrl: 'registry.invalid', cache: { tagTTL } });
+  const { text } = renderMirrors([mirror], settingsOf(), { others: ['10.96.0.10'], byMirror: new Map() });
+  const objects = loadAll(text) as KubernetesObject[];
+  const set = objects.find(({ kind }) => kind === 'StatefulSet') as unknown as {
+    spec: { template: { spec: { containers: Container[] } } };
+  };
+  const secret = objects.find(({ metadata }) => metadata.name.endsWith('-secret'));
+  const data = secret?.['data'] as Record<string, string>;
+  return {
+    containers: set.spec.template.spec.containers,
+    files: mapValues(data, (value) => Buffer.from(value, 'base64').toString()),
+  };
+}
+
+function moveBelow(folder: string, value: string): string {
+  const paths = /\/(etc\/registry-mirror|var\/lib\/registry|run\/registry-mirror|tmp)(?=\/)/g;
+  return value.replace(paths, `${folder}/$1`);
+}
+
+async function makeFolders(folder: string): Promise<void> {
+  for (const path of ['etc/registry-mirror/config', 'var/lib/registry', 'run/registry-mirror', 'tmp']) {
+    await mkdir(join(folder, path), { recursive: true });
+  }
+  const authority = await makeAuthority(join(folder, 'etc/registry-mirror/tls'));
+  await makeLeaf(authority, ['localhost'], 'tls');
+}
+
+/** As kubelet does: whole files, each replaced at once. */
+async function writeFiles(folder: string, files: Files): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(join(folder, `${name}.new`), text);
+    await rename(join(folder, `${name}.new`), join(folder, name));
+  }
+}
+
+/** A container's output is a file or a pipe, which nginx opens by name; what Node calls a pipe is a socket. */
+function start([program, ...args]: readonly string[], logFile: string): ChildProcess {
+  const output = logFile === '/dev/null' ? 'ignore' : openSync(logFile, 'a');
+  const own = program === 'registry-mirror-operator' ? join(root, 'bin', program) : (program ?? '');
+  return spawn(own, args, { stdio: ['ignore', output, output] });
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  await once(child, 'close');
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  await ended(child);
+}
+
+function generationIn(files: Files): string {
+  return /X-Config-Generation "?([0-9a-f]{16})/.exec(files['default.conf'] ?? '')?.[1] ?? 'none';
+}
+
+function mapValues(values: Files, change: (value: string) => string): Files {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, change(value)]));
+}
