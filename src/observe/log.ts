@@ -21,7 +21,6 @@ export function createLogger(
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: redactFields },
-      serializers: { err: describeError, error: describeError },
     },
     destination,
   );

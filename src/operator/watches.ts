@@ -39,6 +39,9 @@ interface Watch {
   readonly optional: boolean;
 }
 
+/** How soon a type that most clusters never get (cert-manager's) is looked for again. */
+const optionalPauseMs = 60_000;
+
 export class Watches {
   readonly views: Views;
   readonly #options: WatchOptions;
@@ -116,7 +119,8 @@ export class Watches {
   ): Watch {
     const { client, maxPauseMs, logger } = this.#options;
     const store = new Store({ ...storeOptions, logger });
-    const reflector = new Reflector({ client, type, store, selection, maxPauseMs, logger });
+    const timing = optional ? { missingPauseMs: optionalPauseMs } : {};
+    const reflector = new Reflector({ client, type, store, selection, maxPauseMs, logger, timing });
     const watch = { reflector, view: new LiveView(store), optional };
     this.#watches.push(watch);
     return watch;

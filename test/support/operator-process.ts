@@ -32,7 +32,6 @@ export function startOperator(
       OPERATOR_IMAGE: 'registry.example/operator:1',
       HTTP_PORT: '0',
       LOG_LEVEL: 'debug',
-      SECONDS_BETWEEN_STREAMS: '1',
       ...environment,
     },
   });
