@@ -1,12 +1,12 @@
 /** What a template uses is exactly what its view holds: no forgotten value, no misspelt one. */
 import test from 'ava';
-import Handlebars from 'handlebars';
 import { templateSource } from '../../../src/cache/render.ts';
 import { certificateView } from '../../../src/resources/certificate.ts';
 import { daemonSetView } from '../../../src/resources/daemon-set.ts';
 import { secretView } from '../../../src/resources/secret.ts';
 import { serviceView } from '../../../src/resources/service.ts';
 import { statefulSetView } from '../../../src/resources/stateful-set.ts';
+import { templatePaths } from '../../support/template-paths.ts';
 import { everyField, everyVariable, mirrorOf, settingsOf } from './fixtures.ts';
 
 const uid = '11111111-2222-3333-4444-555555555555';
@@ -32,43 +32,23 @@ const views: Record<string, object[]> = {
 
 for (const [name, examples] of Object.entries(views)) {
   test(`${name}.hbs uses every value of its view and no other`, (t) => {
-    const { printed, asked } = pathsOf(Handlebars.parse(templateSource(name)).body);
+    const used = templatePaths(name).map((path) => path.replace(/\.0$/, '[]'));
     const known = new Set(examples.flatMap((view) => [...pathsIn(view)]));
-    const unknown = [...printed, ...asked].filter((path) => !known.has(path));
-    t.deepEqual(unknown, [], 'the view has no such value');
     t.deepEqual(
-      examples.flatMap((view) => unprinted(view, printed)),
+      used.filter((path) => !known.has(path)),
       [],
-      'the template does not print it',
+      'the view has no such value',
+    );
+    t.deepEqual(
+      examples.flatMap((view) => unused(view, used)),
+      [],
+      'the template does not use it',
     );
   });
 
   test(`${name}.hbs prints through helpers only`, (t) => {
     t.notRegex(templateSource(name), /\{\{(?!json |#if |\/if\}\}|#each |\/each\}\})/);
   });
-}
-
-interface Paths {
-  readonly printed: Set<string>;
-  readonly asked: Set<string>;
-}
-
-/** Walks a template; within `#each list` names belong to `list[]`. */
-function pathsOf(
-  body: readonly hbs.AST.Statement[],
-  prefix = '',
-  found: Paths = { printed: new Set(), asked: new Set() },
-): Paths {
-  for (const statement of body as readonly (hbs.AST.MustacheStatement | hbs.AST.BlockStatement)[]) {
-    if (statement.type !== 'MustacheStatement' && statement.type !== 'BlockStatement') continue;
-    const [parameter] = statement.params as hbs.AST.PathExpression[];
-    const path = prefix + (parameter?.parts ?? []).filter((part) => part !== '0').join('.');
-    found[statement.type === 'MustacheStatement' ? 'printed' : 'asked'].add(path);
-    if (!('program' in statement)) continue;
-    const isLoop = (statement.path as hbs.AST.PathExpression).original === 'each';
-    pathsOf(statement.program.body, isLoop ? `${path}[].` : prefix, found);
-  }
-  return found;
 }
 
 /** Every path there is in a view. */
@@ -81,12 +61,13 @@ function* pathsIn(value: unknown, path = ''): Generator<string> {
   for (const [below, item] of entries) yield* pathsIn(item, below);
 }
 
-/** The paths of a view that neither a template prints, nor it prints something above them. */
-function unprinted(value: unknown, printed: ReadonlySet<string>, path = ''): string[] {
-  if (printed.has(path) || value === null) return [];
+/** The paths of a view that a template does not use. A value is used as a whole where nothing in it is used by itself. */
+function unused(value: unknown, used: readonly string[], path = ''): string[] {
+  const isWhole = !used.some((other) => other.startsWith(`${path}.`) || other.startsWith(`${path}[`));
+  if (value === null || (used.includes(path) && isWhole)) return [];
   if (typeof value !== 'object') return [path];
-  if (Array.isArray(value)) return value.flatMap((item) => unprinted(item, printed, `${path}[]`));
+  if (Array.isArray(value)) return value.flatMap((item) => unused(item, used, `${path}[]`));
   return Object.entries(value).flatMap(([key, item]) =>
-    unprinted(item, printed, path === '' ? key : `${path}.${key}`),
+    unused(item, used, path === '' ? key : `${path}.${key}`),
   );
 }
