@@ -1,4 +1,5 @@
 /** Must hold: whatever of a blob is cached, clients get its exact bytes. Real nginx, real slices, tokens and a redirect to another origin. */
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -108,7 +109,7 @@ test('an upstream that dies inside a slice: the client gets the bytes before it 
     // What failed is remembered for 2 s, so that those who wait fail together; then the resumed rest fits.
     const rest = await eventually(async () => {
       const answer = await cache.get(blob.path, { headers: { Range: `bytes=${body.length}-` } });
-      t.is(answer.status, 206);
+      assert.equal(answer.status, 206);
       return answer.body;
     });
     t.true(Buffer.concat([body, rest]).equals(blob.bytes));

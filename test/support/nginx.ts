@@ -154,7 +154,10 @@ function ask(
 ): Promise<Received> {
   const startedAt = performance.now();
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, headers, ca: authority.certificatePem };
+    // Tests say any Host; node would look for that name in the certificate.
+    const checkServerIdentity = () => undefined;
+    const tls = { ca: authority.certificatePem, checkServerIdentity };
+    const options = { host: '127.0.0.1', port, path, method, headers, ...tls };
     const asked = request({ ...options, agent: false }, (response) => {
       const pieces: Buffer[] = [];
       let length = 0;
