@@ -13,8 +13,8 @@ import {
   type VerbCounts,
   withoutMirror,
 } from './audit.ts';
-import type { Memory } from './memory.ts';
 import { expectedObjects, mirrorNames } from './mirrors.ts';
+import type { Memory } from './process-usage.ts';
 
 /** The user the operator is known as to the API server; nobody else has that name. */
 export const operatorUser = 'registry-mirror-operator';
@@ -24,6 +24,8 @@ export interface Observation {
   mirrors: number;
   /** From the first mirror's creation until the operator made no more requests. */
   creation: Period;
+  /** Processor time the operator used during the creation. */
+  cpuSeconds: number;
   idle: Period;
   restart: Restart;
   memory: Memory;
@@ -50,6 +52,8 @@ export interface Figures {
   secondsUntilAllExist: number;
   /** Until the last mirror itself was created: the part of it that is not the operator's. */
   secondsOfCreation: number;
+  /** Processor time of the operator from the first creation until it was quiet; hardly depends on others' load. */
+  cpuSeconds: number;
   newMirrors: {
     /** All requests but those for the Lease. */
     requests: VerbCounts;
@@ -72,6 +76,7 @@ export function figuresOf(events: readonly RequestEvent[], observation: Observat
   return {
     mirrors,
     ...times(events, observation),
+    cpuSeconds: rounded(observation.cpuSeconds),
     newMirrors: newMirrors(requestsOf(events, operatorUser, creation), mirrors),
     idle: {
       seconds: rounded((idle.to - idle.from) / 1000),

@@ -4,9 +4,9 @@ import type { Guardian } from '../../test/kubernetes/guardian.ts';
 import type { ControlPlane } from '../../test/support/control-plane.ts';
 import { isLease, type Period, type RequestEvent, requestsOf, takesLease } from './audit.ts';
 import { type Figures, figuresOf, operatorUser, type Restart } from './figures.ts';
-import { memoryOf } from './memory.ts';
 import { collections, expectedObjects, mirror, mirrorNames, mirrorsPath } from './mirrors.ts';
 import { type OperatorCommand, OperatorProcess, scriptOf } from './operator-process.ts';
+import { cpuSecondsOf, memoryOf } from './process-usage.ts';
 import { waitFor } from './wait-for.ts';
 
 /** What a run needs to know beside its API server and its operator. */
@@ -60,7 +60,9 @@ export class Stage {
     const operator = await this.#start(quietMs);
     const script = await scriptOf(operator.pid);
     progress('The operator leads');
+    const cpuBefore = await cpuSecondsOf(operator.pid);
     const creation = await this.#create();
+    const cpuSeconds = (await cpuSecondsOf(operator.pid)) - cpuBefore;
     progress(`All objects exist; counting for ${idleSeconds} idle seconds`);
     const idle = await this.#idle();
     operator.assertRunning();
@@ -68,7 +70,7 @@ export class Stage {
     const restart = await this.#restart(operator);
     progress('Restarted');
     const events = await this.#events();
-    return { script, ...figuresOf(events, { mirrors, creation, idle, restart, memory }) };
+    return { script, ...figuresOf(events, { mirrors, creation, cpuSeconds, idle, restart, memory }) };
   }
 
   /** Starts the operator; returns when it leads and has been quiet for `quiet` ms. */

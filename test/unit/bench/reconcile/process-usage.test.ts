@@ -1,5 +1,5 @@
 import test from 'ava';
-import { memoryOf, parseStatus } from '../../../../bench/reconcile/memory.ts';
+import { cpuSecondsOf, memoryOf, parseStat, parseStatus } from '../../../../bench/reconcile/process-usage.ts';
 
 test('kibibytes of the kernel are read as MiB', (t) => {
   const text = 'Name:\tnode\nVmHWM:\t  102400 kB\nVmRSS:\t   81920 kB\nRssAnon:\t   51251 kB\n';
@@ -13,4 +13,13 @@ test('a process that has ended has no memory to tell of', (t) => {
 test('the running process has resident memory, some of it anonymous', async (t) => {
   const { peak, now, anonymous } = await memoryOf(process.pid);
   t.true(peak >= now && now > anonymous && anonymous > 1);
+});
+
+test('processor time is user and system time, whatever the process is called', (t) => {
+  t.is(parseStat('12 (a) b) S 1 12 12 0 -1 4194304 5000 0 10 0 250 50 7 8 20 0'), 3);
+  t.throws(() => parseStat(''), { message: /Not a line/ });
+});
+
+test('the running process has used processor time', async (t) => {
+  t.true((await cpuSecondsOf(process.pid)) > 0);
 });
