@@ -63,7 +63,7 @@ export class World {
     try {
       return await this.get(path);
     } catch (error) {
-      if ((error as { status?: number }).status === 404) return undefined;
+      if ((error as { code?: number }).code === 404) return undefined;
       throw error;
     }
   }

@@ -52,14 +52,14 @@ export function certificateValid(facts: CertificateFacts): Finding {
   const { given, names, now } = facts;
   const faulty = given.find(({ state }) => state !== 'usable');
   if (faulty !== undefined && faulty.state !== 'usable') return unusableGiven(faulty, facts);
-  const soon = given.find((one) => one.state === 'usable' && daysLeft(one.notAfter, now) < warnDays);
-  if (soon?.state === 'usable') {
-    const message = `The certificate in Secret ${soon.secret} is valid for ${daysLeft(soon.notAfter, now)} days only, until ${day(soon.notAfter)}`;
-    return { ...certificate('True', 'ExpiresSoon', message), warn: true };
+  const usable = given.flatMap((one) => (one.state === 'usable' ? [one] : []));
+  if (usable.length === 0) {
+    return certificate('True', 'OwnAuthority', 'The operator’s own authority covers all names');
   }
-  const messages = given.flatMap((one) => (one.state === 'usable' ? [coverage(one, names)] : []));
-  if (messages.length > 0) return certificate('True', 'Given', messages.join('; '));
-  return certificate('True', 'OwnAuthority', 'The operator’s own authority covers all names');
+  const message = usable.map((one) => coverage(one, names)).join('; ');
+  const days = Math.min(...usable.map(({ notAfter }) => daysLeft(notAfter, now)));
+  if (days >= warnDays) return certificate('True', 'Given', message);
+  return { ...certificate('True', 'ExpiresSoon', `${days} days are left: ${message}`), warn: true };
 }
 
 /** Whether a person has to change something. */
@@ -72,13 +72,16 @@ export function stalled(obstacles: readonly Obstacle[]): Finding {
   return { type: 'Stalled', status: 'True', reason: first.reason, message, warn: true };
 }
 
+/** What keeps a mirror from being ready; what a person can mend is named first. */
+const blocks: readonly ((finding: Finding) => boolean)[] = [
+  ({ type, status }) => type === 'Stalled' && status === 'True',
+  ({ type, status }) => type === 'CredentialsValid' && status === 'False',
+  ({ type, status }) => type === 'CacheAvailable' && status !== 'True',
+];
+
 /** The sum: the mirror serves what was asked for. Wired nodes do not count: one odd node is no broken mirror. */
 export function ready(findings: readonly Finding[]): Finding {
-  const blocking = findings.find(
-    ({ type, status }) =>
-      (type === 'Stalled' && status === 'True') ||
-      ((type === 'CacheAvailable' || type === 'CredentialsValid') && status !== 'True'),
-  );
+  const blocking = blocks.flatMap((block) => findings.filter(block))[0];
   if (blocking === undefined) {
     return { type: 'Ready', status: 'True', reason: 'Serving', message: 'The mirror serves' };
   }

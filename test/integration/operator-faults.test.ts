@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import test from 'ava';
+import { load } from 'js-yaml';
+import { makeAuthority, makeLeaf } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { crdFile, type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
+
+let world: World;
+test.before(async () => {
+  world = await startWorld();
+});
+test.afterEach.always(() => world.stopOperators());
+test.after.always(() => world?.end());
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+function secret(name: string, data: Record<string, string>, labels: Record<string, string> = {}) {
+  return world.plane.apply({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace: 'default', labels },
+    data: Object.fromEntries(Object.entries(data).map(([key, text]) => [key, base64(text)])),
+  } as Live);
+}
+
+const secretPath = (name: string) => `/api/v1/namespaces/default/secrets/${name}`;
+
+async function mountedCredentials(name: string): Promise<string | undefined> {
+  const { volumes } = (await world.get(pathsOf(name).statefulSet)).spec.template.spec;
+  return volumes.find((volume: Live) => volume.name === 'credentials')?.secret.secretName;
+}
+
+test.serial('A stored mirror that is older than the schema is stalled and harms no other', async (t) => {
+  const crd = load(await readFile(crdFile, 'utf8')) as Live;
+  const loose = structuredClone(crd);
+  loose.spec.versions[0].schema.openAPIV3Schema = {
+    type: 'object',
+    'x-kubernetes-preserve-unknown-fields': true,
+  };
+  await world.plane.apply(loose);
+  await eventually(() => world.mirror('bad', { upstreamUrl: 'a b; }', unknown: true }));
+  await world.plane.apply(crd);
+  world.start();
+  await world.mirror('good', { upstreamUrl: 'good.example' });
+  await world.settled('good');
+
+  const { message } = await world.condition('bad', 'Stalled', 'InvalidSpec');
+  t.regex(message, /spec\.upstreamUrl/);
+  t.is((await world.condition('bad', 'Ready', 'InvalidSpec')).status, 'False');
+  t.is(await world.find(pathsOf('bad').service), undefined);
+  t.true((await world.warnings('bad')).some(({ reason }) => reason === 'InvalidSpec'));
+  await world.delete(pathsOf('bad').mirror);
+});
+
+test.serial(
+  'Credentials that are missing or unusable are said, and never replace those that work',
+  async (t) => {
+    const operator = world.start();
+    await world.mirror('cred', { upstreamUrl: 'cred.example', credentialsSecret: 'cred-one' });
+    const missing = await world.condition('cred', 'CredentialsValid', 'SecretNotFound');
+    t.regex(missing.message, /default\/cred-one does not exist/);
+    t.is((await world.condition('cred', 'Ready', 'SecretNotFound')).status, 'False');
+    t.is(await mountedCredentials('cred'), 'cred-one');
+    const { uid, generation } = (await world.get(pathsOf('cred').statefulSet)).metadata;
+
+    await secret('cred-one', { username: 'user', password: 'hunter2-secret-value' });
+    await world.condition('cred', 'CredentialsValid', 'Valid');
+    await world.delete(secretPath('cred-one'));
+    const lost = await world.condition('cred', 'CredentialsValid', 'SecretNotFound');
+    t.regex(lost.message, /last working configuration/);
+    await secret('cred-one', { username: 'user', password: 'hunter2-secret-value' });
+    await world.condition('cred', 'CredentialsValid', 'Valid');
+    t.like(
+      (await world.get(pathsOf('cred').statefulSet)).metadata,
+      { uid, generation },
+      'pods are left alone',
+    );
+
+    await secret('cred-two', { user: 'x' });
+    await world.patch(pathsOf('cred').mirror, { spec: { credentialsSecret: 'cred-two' } });
+    await world.condition('cred', 'CredentialsValid', 'SecretWithoutCredentials');
+    t.is(await mountedCredentials('cred'), 'cred-one');
+    await secret('cred-two', { token: 'hunter2-secret-value' });
+    await world.condition('cred', 'CredentialsValid', 'Valid');
+    await eventually(async () => assert.equal(await mountedCredentials('cred'), 'cred-two'));
+
+    const told = JSON.stringify([await world.get(pathsOf('cred').mirror), await world.warnings('cred')]);
+    for (const text of [operator.log(), told]) {
+      t.false(text.includes('hunter2-secret-value'));
+      t.false(text.includes(base64('hunter2-secret-value')));
+    }
+    const config = await world.get(pathsOf('cred').configSecret);
+    t.false(Buffer.from(JSON.stringify(config.data), 'base64').toString().includes('hunter2'));
+  },
+);
+
+test.serial('With REQUIRE_CREDENTIALS_LABEL a Secret without the label is not mounted', async (t) => {
+  await secret('unlabelled', { username: 'u', password: 'p' });
+  world.start({ REQUIRE_CREDENTIALS_LABEL: 'true' });
+  await world.mirror('label', { upstreamUrl: 'label.example', credentialsSecret: 'unlabelled' });
+  await world.condition('label', 'CredentialsValid', 'SecretNotLabelled');
+  t.is(await mountedCredentials('label'), undefined);
+  await secret('unlabelled', { username: 'u', password: 'p' }, { 'k8s.osp.tech/mirror-credentials': 'true' });
+  await world.condition('label', 'CredentialsValid', 'Valid');
+  await eventually(async () => assert.equal(await mountedCredentials('label'), 'unlabelled'));
+});
+
+test.serial(
+  'A priority class that does not exist keeps workloads as they are, other objects are made',
+  async (t) => {
+    world.start();
+    await world.mirror('prio', { upstreamUrl: 'prio.example', priorityClass: 'absent' });
+    const { message } = await world.condition('prio', 'Stalled', 'PriorityClassNotFound');
+    t.regex(message, /PriorityClass absent does not exist/);
+    t.truthy(await world.find(pathsOf('prio').configSecret));
+    t.is(await world.find(pathsOf('prio').statefulSet), undefined);
+    await world.patch(pathsOf('prio').mirror, { spec: { priorityClass: 'system-cluster-critical' } });
+    await world.condition('prio', 'Stalled', 'Working');
+    t.is(
+      (await world.get(pathsOf('prio').statefulSet)).spec.template.spec.priorityClassName,
+      'system-cluster-critical',
+    );
+  },
+);
+
+test.serial('Of two mirrors with one name the older is in force until it goes', async (t) => {
+  world.start();
+  await world.mirror('elder', { upstreamUrl: 'one.example', masqueradeUrl: 'same.example' });
+  await world.settled('elder');
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await world.mirror('alpha', { upstreamUrl: 'two.example', masqueradeUrl: 'same.example:5000' });
+  const { message } = await world.condition('alpha', 'Stalled', 'MasqueradeConflict');
+  t.regex(message, /RegistryMirror elder/);
+  t.is(await world.find(pathsOf('alpha').service), undefined);
+  t.is((await world.condition('elder', 'Stalled', 'Working')).status, 'False');
+
+  await world.patch(pathsOf('elder').mirror, { spec: { masqueradeUrl: 'other.example' } });
+  await world.condition('alpha', 'Stalled', 'Working');
+  t.truthy(await world.find(pathsOf('alpha').service));
+
+  await world.patch(pathsOf('elder').mirror, { spec: { masqueradeUrl: 'same.example' } });
+  await world.condition('alpha', 'Stalled', 'MasqueradeConflict');
+  const { env } = (await world.get(pathsOf('alpha').daemonSet)).spec.template.spec.containers[0];
+  t.is(env.find(({ name }: Live) => name === 'NODE_AGENT_MODE').value, 'restore', 'its nodes are given back');
+});
+
+test.serial('Scheme services refuses a masquerade name with a port', async (t) => {
+  world.start({ ADDRESSING_SCHEME: 'services' });
+  await world.mirror('port', { upstreamUrl: 'port.example', masqueradeUrl: 'port.example:5000' });
+  t.is((await world.condition('port', 'Stalled', 'MasqueradePort')).status, 'True');
+  t.is(await world.find(pathsOf('port').service), undefined);
+});
+
+function claim(mirror: string, extra: Live = {}) {
+  return world.plane.apply({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      name: `image-store-registry-mirror-${mirror}-0`,
+      namespace: 'default',
+      labels: { app: 'docker-registry', mirror },
+    },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '20Gi' } }, ...extra },
+  } as Live);
+}
+
+test.serial('A claim that waits for a default StorageClass is named with its remedy', async (t) => {
+  world.start();
+  await world.mirror('pvc', { upstreamUrl: 'pvc.example' });
+  await world.settled('pvc');
+  await claim('pvc');
+  const { message } = await world.condition('pvc', 'CacheAvailable', 'NoDefaultStorageClass');
+  t.regex(message, /default StorageClass/);
+  t.true((await world.warnings('pvc')).some(({ reason }) => reason === 'NoDefaultStorageClass'));
+});
+
+test.serial(
+  'Claims grow where their class allows it; shrinking and other templates are refused',
+  async (t) => {
+    for (const [name, allowVolumeExpansion] of [
+      ['elastic', true],
+      ['rigid', false],
+    ] as const) {
+      await world.plane.apply({
+        apiVersion: 'storage.k8s.io/v1',
+        kind: 'StorageClass',
+        metadata: { name },
+        provisioner: 'test.example/none',
+        allowVolumeExpansion,
+      } as Live);
+    }
+    world.start();
+    const spec = (storage: string, storageClassName: string) => ({
+      upstreamUrl: 'grow.example',
+      volumeClaimTemplate: { spec: { storageClassName, resources: { requests: { storage } } } },
+    });
+    for (const [name, storageClassName] of [
+      ['grow', 'elastic'],
+      ['stiff', 'rigid'],
+    ] as const) {
+      await world.mirror(name, { ...spec('20Gi', storageClassName), upstreamUrl: `${name}.example` });
+      await world.settled(name);
+      const made = await claim(name, { storageClassName });
+      await bind(made);
+      await world.patch(pathsOf(name).mirror, {
+        spec: spec('30Gi', storageClassName).volumeClaimTemplate && {
+          volumeClaimTemplate: spec('30Gi', storageClassName).volumeClaimTemplate,
+        },
+      });
+    }
+    const path = '/api/v1/namespaces/default/persistentvolumeclaims/image-store-registry-mirror-grow-0';
+    await eventually(async () =>
+      assert.equal((await world.get(path)).spec.resources.requests.storage, '30Gi'),
+    );
+    const refused = await world.condition('stiff', 'Stalled', 'StorageCannotGrow');
+    t.regex(refused.message, /image-store-registry-mirror-stiff-0/);
+    const set = await world.get(pathsOf('grow').statefulSet);
+    t.is(set.spec.volumeClaimTemplates[0].spec.resources.requests.storage, '20Gi', 'the template stays');
+
+    await world.patch(pathsOf('grow').mirror, {
+      spec: { volumeClaimTemplate: spec('10Gi', 'rigid').volumeClaimTemplate },
+    });
+    const stalled = await world.condition('grow', 'Stalled', 'StorageCannotShrink');
+    t.regex(stalled.message, /storageClassName/);
+  },
+);
+
+/** Only bound claims can be expanded. */
+async function bind(claimed: Live): Promise<void> {
+  const { name } = claimed.metadata;
+  const volume = `volume-${name}`;
+  await world.plane.apply({
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: volume },
+    spec: {
+      capacity: { storage: '20Gi' },
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: claimed.spec.storageClassName,
+      hostPath: { path: '/nonexistent' },
+      claimRef: {
+        namespace: 'default',
+        name,
+        uid: claimed.metadata.uid,
+        kind: 'PersistentVolumeClaim',
+        apiVersion: 'v1',
+      },
+    },
+  } as Live);
+  const path = `/api/v1/namespaces/default/persistentvolumeclaims/${name}`;
+  await world.patch(path, { spec: { volumeName: volume } });
+  await world.patch(`${path}/status`, {
+    status: { phase: 'Bound', accessModes: ['ReadWriteOnce'], capacity: { storage: '20Gi' } },
+  });
+}
+
+test.serial(
+  'A given certificate serves its names; when its Secret vanishes the configuration stays',
+  async (t) => {
+    const folder = await import('node:fs/promises').then((fs) => fs.mkdtemp('/tmp/operator-given-'));
+    t.teardown(() => import('node:fs/promises').then((fs) => fs.rm(folder, { recursive: true })));
+    const authority = await makeAuthority(folder);
+    const leaf = await makeLeaf(authority, ['given.example']);
+    const [certificate, key] = await Promise.all([
+      readFile(leaf.certFile, 'utf8'),
+      readFile(leaf.keyFile, 'utf8'),
+    ]);
+    await secret('given-tls', { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': authority.certificatePem });
+    world.start({ DOCKER_CERTIFICATE_SECRET: 'given-tls' });
+    await world.mirror('given', { upstreamUrl: 'up.example', masqueradeUrl: 'given.example' });
+    const { message } = await world.condition('given', 'CertificateValid', 'ExpiresSoon');
+    t.regex(message, /does not cover up\.example/);
+    const before = await world.get(pathsOf('given').configSecret);
+    const conf = Buffer.from(before.data['default.conf'], 'base64').toString();
+    t.regex(conf, /tls-given\/tls\.crt/);
+    t.true(Buffer.from(before.data['ca.crt'], 'base64').toString().includes(authority.certificatePem.trim()));
+
+    await world.delete(secretPath('given-tls'));
+    const gone = await world.condition('given', 'CertificateValid', 'SecretNotFound');
+    t.regex(gone.message, /last working configuration/);
+    await world.quiet();
+    t.deepEqual((await world.get(pathsOf('given').configSecret)).data, before.data);
+    t.true((await world.warnings('given')).some(({ reason }) => reason === 'SecretNotFound'));
+
+    await secret('given-tls', { 'tls.crt': certificate, 'tls.key': 'nonsense' });
+    const unusable = await world.condition('given', 'CertificateValid', 'CertificateUnusable');
+    t.regex(unusable.message, /tls\.key is not the key/);
+  },
+);
+
+test.serial('An authority Secret of another kind is not overwritten', async (t) => {
+  const path = secretPath('registry-mirror-ca');
+  const original = await world.get(path);
+  await world.delete(path);
+  await secret('registry-mirror-ca', { 'tls.crt': 'not a certificate' });
+  world.start();
+  await world.mirror('ca', { upstreamUrl: 'ca.example' });
+  const { message } = await world.condition('ca', 'Stalled', 'AuthorityUnreadable');
+  t.regex(message, /not overwritten/);
+  t.is((await world.get(path)).data['tls.crt'], base64('not a certificate'));
+  await world.delete(path);
+  await world.condition('ca', 'Stalled', 'Working');
+  const made = await world.get(path);
+  t.not(made.data['tls.crt'], original.data['tls.crt']);
+  const leaves = Buffer.from(made.data['previous.crt'], 'base64').toString();
+  t.true(
+    leaves.includes(Buffer.from(original.data['tls.crt'], 'base64').toString().trim()),
+    'old leaves stay trusted',
+  );
+});
