@@ -29,7 +29,7 @@ export class BlobTargets {
   ): Promise<UpstreamAnswer> {
     const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` };
     const request: UpstreamRequest = { method: 'GET', repository, path: `blobs/${digest}`, headers, signal };
-    const key = `${repository}@${digest}`;
+    const key = keyOf(repository, digest);
     for (let round = 0; round < 2; round++) {
       const known = this.#targets.get(key);
       if (known === undefined) break;
@@ -42,6 +42,11 @@ export class BlobTargets {
       if (this.#targets.get(key) === known) this.#targets.delete(key);
     }
     return this.#find(key, request);
+  }
+
+  /** Makes the next request ask the upstream again, after bytes that were not the blob's. */
+  forget(repository: string, digest: string): void {
+    this.#targets.delete(keyOf(repository, digest));
   }
 
   /** Undefined when the target does not serve the blob (any more). */
@@ -68,6 +73,10 @@ export class BlobTargets {
     if (!isLasting && this.#targets.get(key) === target) this.#targets.delete(key);
     return finding;
   }
+}
+
+function keyOf(repository: string, digest: string): string {
+  return `${repository}@${digest}`;
 }
 
 function targetOf(answer: UpstreamAnswer): Target {

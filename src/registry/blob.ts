@@ -25,6 +25,8 @@ export interface Blob {
 
 /** Pauses before an answer of 5xx is asked for again, in milliseconds. A slice that fails costs a client its download. */
 const statusPauses = [100, 400];
+/** A size that was stated wrongly once may be corrected after this. Milliseconds. */
+const sizeMs = 10 * 60_000;
 /** How often a body that broke is taken up again within one request. */
 const maxResumes = 4;
 
@@ -32,10 +34,12 @@ export class BlobReader {
   readonly #client: UpstreamClient;
   readonly #targets: BlobTargets;
   /** Sizes seen, so that two slices of one blob never come from objects of two sizes. */
-  readonly #sizes = new BoundedMap<string, number>(4096);
+  readonly #sizes = new BoundedMap<string, { readonly total: number; readonly at: number }>(4096);
+  readonly #now: () => number;
 
-  constructor(client: UpstreamClient) {
+  constructor(client: UpstreamClient, now: () => number = Date.now) {
     this.#client = client;
+    this.#now = now;
     this.#targets = new BlobTargets(client);
   }
 
@@ -80,10 +84,13 @@ export class BlobReader {
   #checkSize(digest: string, total: number | undefined, host: string): void {
     if (total === undefined) return;
     const known = this.#sizes.get(digest);
-    if (known !== undefined && known !== total) {
-      throw new UpstreamError('answer', `${host}: expected a blob of ${known} bytes, got one of ${total}`);
+    if (known !== undefined && known.total !== total && this.#now() < known.at + sizeMs) {
+      throw new UpstreamError(
+        'answer',
+        `${host}: expected a blob of ${known.total} bytes, got one of ${total}`,
+      );
     }
-    this.#sizes.set(digest, total);
+    if (known?.total !== total) this.#sizes.set(digest, { total, at: this.#now() });
   }
 
   /** The window's bytes; where a body ends early, the rest is asked for from there. */
@@ -133,6 +140,7 @@ export class BlobReader {
     }
     if (finishDigest(hash, digest.algorithm) !== digest.text) {
       this.#sizes.delete(digest.text);
+      this.#targets.forget(request.repository, digest.text);
       throw new UpstreamError(
         'digest',
         `${this.#client.origin.host}: expected ${digest.text}, got other bytes`,

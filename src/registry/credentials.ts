@@ -12,8 +12,8 @@ export type Credentials =
 /** Where credentials come from while they may change at any time. */
 export interface CredentialSource {
   current(): Credentials | undefined;
-  /** Looks again at once; true when there are other credentials now. */
-  reread(): Promise<boolean>;
+  /** Looks again at once. `current` is another object from then on only where there are other credentials. */
+  reread(): Promise<void>;
 }
 
 /** The files of a Secret that mean something here, by name, with their text. */

@@ -55,7 +55,7 @@ export async function headManifest(
   request: ManifestRequest,
 ): Promise<ManifestHead | undefined> {
   const answer = await client.request(upstreamRequest('HEAD', request));
-  if (answer.status === 400 || answer.status === 405 || answer.status === 501) {
+  if (knowsNoHead(answer)) {
     await discard(answer);
     return undefined;
   }
@@ -66,6 +66,13 @@ export async function headManifest(
   const length = header(answer, 'content-length') ?? '';
   if (digest === undefined || !isManifestType(mediaType) || !/^\d{1,7}$/.test(length)) return undefined;
   return { digest, mediaType, length: Number(length) };
+}
+
+/** A URL that was signed for GET is refused for HEAD by where it leads to. */
+function knowsNoHead({ status, foreign }: UpstreamAnswer): boolean {
+  return (
+    status === 400 || status === 405 || status === 501 || (foreign && (status === 401 || status === 403))
+  );
 }
 
 function upstreamRequest(method: 'GET' | 'HEAD', request: ManifestRequest): UpstreamRequest {

@@ -19,7 +19,10 @@ export async function readBody(body: HttpAnswer['body'], limit: number, host: st
   return Buffer.concat(pieces, length);
 }
 
+/** A connection is not worth waiting longer for. Milliseconds. */
+const discardMs = 500;
+
 /** Ends a body nobody wants; a short one is read so that its connection can be used again. Never throws. */
 export async function discard(answer: HttpAnswer): Promise<void> {
-  await answer.body.dump({ limit: 16 * 1024 }).catch(() => {});
+  await answer.body.dump({ limit: 16 * 1024, signal: AbortSignal.timeout(discardMs) }).catch(() => {});
 }

@@ -16,6 +16,7 @@ export interface TokenRequest {
 
 interface Token {
   readonly text: string;
+  readonly fetchedAt: number;
   /** From here on a new one is fetched beside its use. */
   readonly refreshAt: number;
   readonly expiresAt: number;
@@ -27,6 +28,8 @@ interface Entry {
   failure?: { readonly error: unknown; readonly until: number };
 }
 
+/** A registry that refuses a token this young refuses what it is for: another one would not help. Milliseconds. */
+const youngMs = 5_000;
 /** A refused token is asked for again only after this, so that a herd costs one question. Milliseconds. */
 const failureMs = 2_000;
 const requestMs = 15_000;
@@ -50,19 +53,19 @@ export class TokenSource {
 
   /**
    * Returns a token, from memory where it lives long enough. `refused` is a token the registry would not take: it is
-   * not returned again. Rejects with `UpstreamStatusError` (401, 403, 429) or `UpstreamError`.
+   * not returned again, but for one so young that the refusal was not about it. Rejects with `UpstreamStatusError` (401, 403, 429) or `UpstreamError`.
    */
   async get(request: TokenRequest, signal: AbortSignal, refused?: string): Promise<string> {
     const entry = this.#entry(request);
     const now = this.#now();
-    if (entry.token !== undefined && (entry.token.text === refused || entry.token.expiresAt <= now)) {
-      delete entry.token;
-    }
+    if (entry.token !== undefined && !isUsable(entry.token, now, refused)) delete entry.token;
+    const failure = entry.failure !== undefined && now < entry.failure.until ? entry.failure : undefined;
     if (entry.token !== undefined) {
-      if (entry.token.refreshAt <= now) this.#fetchShared(entry, request).catch(() => {});
+      const isOld = entry.token.refreshAt <= now && failure === undefined;
+      if (isOld) this.#fetchShared(entry, request).catch(() => {});
       return entry.token.text;
     }
-    if (entry.failure !== undefined && now < entry.failure.until) throw entry.failure.error;
+    if (failure !== undefined) throw failure.error;
     // The request belongs to everybody who waits for it: one who goes away does not end it.
     return (await waitFor(this.#fetchShared(entry, request), signal)).text;
   }
@@ -98,6 +101,11 @@ export class TokenSource {
     if (answer.status !== 200) throw refusal(answer, request, this.#now());
     return parseToken(bytes, request.realm.host, started);
   }
+}
+
+function isUsable(token: Token, now: number, refused: string | undefined): boolean {
+  const isRefused = token.text === refused && token.fetchedAt + youngMs <= now;
+  return !isRefused && now < token.expiresAt;
 }
 
 /** GET with Basic or anonymous (token specification); POST with a refresh token (its OAuth2 variant). */
@@ -152,6 +160,7 @@ function parseToken(bytes: Buffer, host: string, started: number): Token {
   const margin = Math.min(30, life / 5);
   return {
     text,
+    fetchedAt: started,
     refreshAt: started + (life - 2 * margin) * 1000,
     expiresAt: started + (life - margin) * 1000,
   };

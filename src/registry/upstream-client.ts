@@ -10,7 +10,7 @@ import type { CredentialSource } from './credentials.ts';
 import { discard } from './read-body.ts';
 import { TokenSource } from './token.ts';
 import type { HttpAnswer, Transport } from './transport.ts';
-import { parseRetryAfter, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
+import { parseRetryAfter, toUpstreamError, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
 
 /** What was asked of an upstream so far; only ever counted up. */
 export interface UpstreamCounters {
@@ -81,12 +81,12 @@ export class UpstreamClient {
   /** Asks the upstream and returns what it or the place it redirects to answers, of whatever status but a redirect. */
   request(request: UpstreamRequest): Promise<UpstreamAnswer> {
     const url = new URL(`/v2/${request.repository}/${request.path}`, this.#options.origin);
-    return this.#follow({ url, repository: request.repository, foreign: false }, request);
+    return this.#asked({ url, repository: request.repository, foreign: false }, request);
   }
 
   /** Asks the target of an earlier redirect, without credentials. */
   requestAt(target: URL, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    return this.#follow({ url: target, repository: request.repository, foreign: true }, request);
+    return this.#asked({ url: target, repository: request.repository, foreign: true }, request);
   }
 
   /** The error for an answer of a status nobody wants; ends its body. */
@@ -99,6 +99,16 @@ export class UpstreamClient {
     const message = `${answer.url.host}: answered ${answer.status}`;
     const credentialsRefused = this.#wereCredentialsRefused(answer);
     return new UpstreamStatusError(answer.status, message, { retryAfterSeconds, credentialsRefused });
+  }
+
+  /** Whatever was being waited for when the time was over, it is the same failure. */
+  async #asked(start: Destination, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    try {
+      return await this.#follow(start, request);
+    } catch (error) {
+      if (request.signal.aborted) throw toUpstreamError(request.signal.reason, start.url.host);
+      throw error;
+    }
   }
 
   async #follow(start: Destination, request: UpstreamRequest): Promise<UpstreamAnswer> {
@@ -134,19 +144,21 @@ export class UpstreamClient {
 
   /** A 401 makes the credentials be read again at once; where they are others by then, it is all done once more. */
   async #authorized(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
+    const { credentials } = this.#options;
+    const shown = credentials.current();
+    const haveChanged = async () => {
+      if (!destination.foreign) await credentials.reread();
+      return !destination.foreign && credentials.current() !== shown;
+    };
     try {
       const answer = await this.#attempt(destination, request);
-      if (answer.status !== 401 || !(await this.#haveChanged(destination))) return answer;
+      if (answer.status !== 401 || !(await haveChanged())) return answer;
       await discard(answer);
     } catch (error) {
       const refused = error instanceof UpstreamStatusError && error.credentialsRefused;
-      if (!refused || !(await this.#haveChanged(destination))) throw error;
+      if (!refused || !(await haveChanged())) throw error;
     }
     return this.#attempt(destination, request);
-  }
-
-  async #haveChanged(destination: Destination): Promise<boolean> {
-    return !destination.foreign && this.#options.credentials.reread();
   }
 
   /** Sends with what this place asked for before, and once more with what a 401 asks for. */

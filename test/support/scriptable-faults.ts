@@ -32,7 +32,8 @@ export interface Faults {
   contentEncoding?: string;
   /** A Docker-Content-Digest that is not the manifest's, or none. */
   statedDigest?: string | 'none';
-  noHead?: boolean;
+  /** Answer every HEAD with this status. */
+  headStatus?: number;
 }
 
 /** Sends bytes (or the range asked for) under the given faults; counts what left through `count`. */

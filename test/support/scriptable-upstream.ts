@@ -35,6 +35,8 @@ export interface AuthScript {
   realm?: string;
   /** Status of every answer of `/token`. */
   tokenStatus?: number;
+  /** Wait before each answer of `/token`, in milliseconds. */
+  tokenDelayMs?: number;
 }
 
 /** Where blobs and manifests are redirected to; `uses`: how often each signed URL works. */
@@ -52,6 +54,8 @@ export interface ScriptableUpstream {
   readonly scheme: 'http' | 'https';
   auth: AuthScript;
   redirect: RedirectScript;
+  /** A repository that no token opens. */
+  denied: string | undefined;
   faults: Faults;
   cdnFaults: Faults;
   /** Demands a token of its own on the second origin, for manifests redirected there. */
@@ -61,6 +65,10 @@ export interface ScriptableUpstream {
   addBlob(bytes: Buffer): string;
   /** Returns the digest; `tag` makes it reachable by name as well. */
   addManifest(repository: string, tag: string | undefined, manifest: object, mediaType?: string): string;
+  /** Sends the headers of a challenge and never the end of its body. */
+  endlessChallenge: boolean;
+  /** Closes so many connections instead of answering a request on them. */
+  dropConnections(count: number): void;
   /** No token given out so far is taken any more. */
   revokeTokens(): void;
   close(): Promise<void>;
@@ -103,6 +111,7 @@ class State implements ScriptableUpstream {
   auth: AuthScript = { kind: 'none' };
   cdnAuth: AuthScript = { kind: 'none' };
   redirect: RedirectScript = {};
+  denied: string | undefined;
   faults: Faults = {};
   cdnFaults: Faults = {};
   readonly seen: SeenRequest[] = [];
@@ -136,6 +145,13 @@ class State implements ScriptableUpstream {
     return entry.digest;
   }
 
+  endlessChallenge = false;
+  #drops = 0;
+
+  dropConnections(count: number): void {
+    this.#drops = count;
+  }
+
   revokeTokens(): void {
     this.#tokens.clear();
   }
@@ -161,10 +177,20 @@ class State implements ScriptableUpstream {
     this.seen.push({ origin: isToken ? 'token' : origin, method, url: request.url ?? '', headers });
     if (isToken) return this.#token(origin, url, request, response);
     this.counters.requests++;
+    if (this.#drops-- > 0) {
+      response.socket?.destroy();
+      return;
+    }
     const faults = origin === 'cdn' ? this.cdnFaults : this.faults;
     if (faults.delayMs !== undefined) await delay(faults.delayMs, undefined, { ref: false });
     const script = origin === 'cdn' ? this.cdnAuth : this.auth;
-    if (!this.#admits(script, headers.authorization)) return this.#challenge(origin, script, response);
+    const isDenied = this.denied !== undefined && url.pathname.startsWith(`/v2/${this.denied}/`);
+    if (isDenied || !this.#admits(script, headers.authorization))
+      return this.#challenge(origin, script, response);
+    if (faults.headStatus !== undefined && method === 'HEAD') {
+      response.writeHead(faults.headStatus).end();
+      return;
+    }
     if (faults.status !== undefined) {
       const retry = faults.retryAfter === undefined ? {} : { 'Retry-After': faults.retryAfter };
       response.writeHead(faults.status, retry).end();
@@ -206,10 +232,6 @@ class State implements ScriptableUpstream {
     if (manifest === undefined) {
       const body = JSON.stringify({ errors: [{ code: 'UNKNOWN', message: 'not here' }] });
       response.writeHead(404, { 'Content-Type': 'application/json' }).end(body);
-      return;
-    }
-    if (faults.noHead && request.method === 'HEAD') {
-      response.writeHead(405).end();
       return;
     }
     const digest = faults.statedDigest ?? manifest.digest;
@@ -266,14 +288,20 @@ class State implements ScriptableUpstream {
     const realm = script.realm ?? `${this.scheme}://${host}/token`;
     const header =
       script.kind === 'basic' ? 'Basic realm="upstream"' : `Bearer realm="${realm}",service="scripted"`;
-    response
-      .writeHead(401, { 'WWW-Authenticate': header, 'Content-Type': 'application/json' })
-      .end('{"errors":[]}');
+    response.writeHead(401, { 'WWW-Authenticate': header, 'Content-Type': 'application/json' });
+    if (this.endlessChallenge) response.write('{"errors":');
+    else response.end('{"errors":[]}');
   }
 
-  #token(origin: 'registry' | 'cdn', url: URL, request: IncomingMessage, response: ServerResponse): void {
+  async #token(
+    origin: 'registry' | 'cdn',
+    url: URL,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
     this.counters.tokens++;
     const script = origin === 'cdn' ? this.cdnAuth : this.auth;
+    if (script.tokenDelayMs !== undefined) await delay(script.tokenDelayMs, undefined, { ref: false });
     const isAnonymous = script.username === undefined;
     if (
       script.tokenStatus !== undefined ||

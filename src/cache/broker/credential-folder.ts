@@ -34,31 +34,28 @@ export class CredentialFolder implements CredentialSource {
   }
 
   /** Credentials that disappear or break leave the last working ones in force; each such change is logged once. */
-  async reread(): Promise<boolean> {
+  async reread(): Promise<void> {
     const files = await readFiles(this.#dir);
     const seen = JSON.stringify(files);
-    if (seen === this.#seen) return false;
+    if (seen === this.#seen) return;
     this.#seen = seen;
     try {
-      return this.#take(parseCredentials(files, this.#names));
+      this.#take(parseCredentials(files, this.#names));
     } catch (error) {
       this.#log.error(
         { detail: errorMessage(error), kept: this.#credentials !== undefined },
         'Credentials unusable',
       );
-      return false;
     }
   }
 
-  #take(credentials: Credentials | undefined): boolean {
+  #take(credentials: Credentials | undefined): void {
     if (credentials === undefined) {
       this.#log.warn({ kept: this.#credentials !== undefined }, 'Credentials missing');
-      return false;
+    } else if (JSON.stringify(credentials) !== JSON.stringify(this.#credentials)) {
+      this.#credentials = credentials;
+      this.#log.info({ kind: credentials.kind }, 'Credentials read');
     }
-    const isOther = JSON.stringify(credentials) !== JSON.stringify(this.#credentials);
-    this.#credentials = credentials;
-    if (isOther) this.#log.info({ kind: credentials.kind }, 'Credentials read');
-    return isOther;
   }
 }
 

@@ -70,7 +70,7 @@ function upstreamRepository({ upstream }: BrokerMirror, repository: string): str
 function credentialsOf(config: BrokerMirror, log: Logger) {
   const { upstream, credentialsDir } = config;
   if (credentialsDir === undefined || upstream.scheme !== 'https') {
-    return { current: () => undefined, reread: async () => false };
+    return { current: () => undefined, reread: async () => {} };
   }
   const names = [`${upstream.host}/${upstream.pathPrefix}`, upstream.host, ...upstream.names];
   return new CredentialFolder({ dir: credentialsDir, names, log });

@@ -114,10 +114,29 @@ for (const [expiresIn, life] of [
 }
 
 test('a token that the registry refused is not given again', async (t) => {
-  const { source } = setUp({ json: { token: 'one' } }, { json: { token: 'two' } });
+  const { source, state } = setUp({ json: { token: 'one' } }, { json: { token: 'two' } });
   await source.get(request, signal);
+  state.now += 5_000;
   t.is(await source.get(request, signal, 'one'), 'two');
   t.is(await source.get(request, signal, 'one'), 'two');
+});
+
+test('a token refused right after it was given is not replaced: it is the repository that is refused', async (t) => {
+  const { source, asked } = setUp({ json: { token: 'one' } }, { json: { token: 'two' } });
+  await source.get(request, signal);
+  t.is(await source.get(request, signal, 'one'), 'one');
+  t.is(asked.length, 1);
+});
+
+test('while a token still lives, a token server that fails is asked for another only every two seconds', async (t) => {
+  const { source, asked, state } = setUp({ json: { token: 'one', expires_in: 100 } }, { status: 500 });
+  await source.get(request, signal);
+  state.now += 61_000;
+  for (let count = 0; count < 5; count++) {
+    t.is(await source.get(request, signal), 'one');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.is(asked.length, 2);
 });
 
 test('other credentials get another token', async (t) => {

@@ -122,12 +122,27 @@ test('a manifest redirected to another registry gets a token of that registry’
   t.regex(sent('cdn').at(-1) ?? '', /^Bearer /);
 });
 
-test('a token that the registry no longer takes is replaced', async (t) => {
-  const { upstream, getTag } = await setUp(t);
+test('a repository that does not exist costs one request each time, not a token', async (t) => {
+  const { upstream, broker } = await setUp(t);
   upstream.auth = { kind: 'bearer', username, password };
-  t.is((await getTag()).status, 200);
-  upstream.revokeTokens();
-  t.is((await getTag()).status, 200);
+  upstream.denied = 'a/none';
+  for (let count = 0; count < 3; count++) t.is((await broker.get('/m/v2/a/none/manifests/v1')).status, 401);
+  t.is(upstream.counters.tokens, 1);
+  t.is(upstream.counters.requests, 4);
+});
+
+test('a token server that is late makes a revalidation 504 after a second', async (t) => {
+  const { upstream, broker } = await setUp(t);
+  upstream.auth = { kind: 'bearer', username, password, tokenDelayMs: 3_000 };
+  const known = `"sha256:${'0'.repeat(64)}"`;
+  t.is((await broker.get('/m/v2/a/b/manifests/v1', { 'if-none-match': known })).status, 504);
+});
+
+test('a HEAD that is redirected to a URL signed for GET falls back to GET', async (t) => {
+  const { upstream, broker } = await setUp(t);
+  upstream.redirect = { manifests: true };
+  upstream.cdnFaults = { headStatus: 403 };
+  t.is((await broker.get('/m/v2/a/b/manifests/v1', {}, 'HEAD')).status, 200);
 });
 
 for (const kind of ['basic', 'bearer'] as const) {

@@ -86,7 +86,7 @@ test('a HEAD of a cold tag costs a HEAD and no GET', async (t) => {
 
 test('an upstream without HEAD is asked by GET, and an unchanged tag is still 304', async (t) => {
   const { upstream, tag, digest, methods } = await setUp(t);
-  upstream.faults = { noHead: true };
+  upstream.faults = { headStatus: 405 };
   t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 304);
   t.is((await tag({}, 'HEAD')).headers['docker-content-digest'], digest);
   t.deepEqual(methods(), ['HEAD', 'GET', 'HEAD', 'GET']);

@@ -1,0 +1,79 @@
+import test, { type ExecutionContext } from 'ava';
+import { createTransport } from '../../../src/registry/transport.ts';
+import { UpstreamClient } from '../../../src/registry/upstream-client.ts';
+import { startScriptableUpstream } from '../../support/scriptable-upstream.ts';
+
+const manifest = { schemaVersion: 2, layers: [] };
+
+async function setUp(t: ExecutionContext) {
+  const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
+  upstream.addManifest('a/b', 'v1', manifest);
+  const origin = new URL(`http://${upstream.host}`);
+  const transport = createTransport(origin, [], {
+    timeouts: { connect: 1_000, headers: 2_000, bodyIdle: 2_000 },
+  });
+  t.teardown(() => transport.destroy());
+  const clock = { now: Date.now() };
+  const client = new UpstreamClient({
+    origin,
+    transport: () => transport,
+    credentials: { current: () => undefined, reread: async () => {} },
+    counters: { requests: 0, bytes: 0, tokens: 0, redirects: 0, retries: 0 },
+    now: () => clock.now,
+  });
+  const get = async (signal = new AbortController().signal) => {
+    const answer = await client.request({
+      method: 'GET',
+      repository: 'a/b',
+      path: 'manifests/v1',
+      headers: {},
+      signal,
+    });
+    await answer.body.dump();
+    return answer.status;
+  };
+  return { upstream, client, clock, get };
+}
+
+test('a token that the registry takes no longer is replaced within the same request', async (t) => {
+  const { upstream, clock, get } = await setUp(t);
+  upstream.auth = { kind: 'bearer' };
+  t.is(await get(), 200);
+  upstream.revokeTokens();
+  clock.now += 6_000;
+  t.is(await get(), 200);
+  t.is(upstream.counters.tokens, 2);
+});
+
+test('a request over an idle connection that the upstream closes meanwhile is sent again', async (t) => {
+  const { upstream, client, get } = await setUp(t);
+  t.is(await get(), 200);
+  upstream.dropConnections(1);
+  t.is(await get(), 200);
+  t.true(client.counters.retries <= 1);
+});
+
+test('a connection that breaks before every answer is given up after three requests', async (t) => {
+  const { upstream, client, get } = await setUp(t);
+  upstream.dropConnections(10);
+  await t.throwsAsync(get(), { code: 'broken' });
+  t.is(client.counters.requests, 3);
+});
+
+test('an answer whose unwanted body never ends delays nobody for long', async (t) => {
+  const { upstream, get } = await setUp(t);
+  upstream.auth = { kind: 'bearer' };
+  upstream.endlessChallenge = true;
+  const start = performance.now();
+  t.is(await get(), 200);
+  t.true(performance.now() - start < 1_900);
+});
+
+test('one who waits no longer gets the reason at once', async (t) => {
+  const { upstream, get } = await setUp(t);
+  upstream.faults = { delayMs: 5_000 };
+  const start = performance.now();
+  await t.throwsAsync(get(AbortSignal.timeout(100)), { code: 'timeout' });
+  t.true(performance.now() - start < 1_000);
+});
