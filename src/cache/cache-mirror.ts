@@ -1,13 +1,9 @@
 /** What a RegistryMirror asks of its cache: the same for a pod and for one machine. Pure. */
-import { quantityBytes } from '../api/quantity.ts';
+import { cacheSizeMiB } from '../api/cache-size.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import { defaultMasquerade, parseUpstream } from '../api/upstream.ts';
 import type { CacheMirror } from './cache-config.ts';
 
-/** The share of the claim the cache may use; nginx checks it in rounds, and the broker has its state beside it. */
-const cacheShare = 0.8;
-const defaultClaim = '20Gi';
-const mebibyte = 2 ** 20;
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 
 /** Where one cache lies and what is known only there. */
@@ -20,7 +16,8 @@ export interface CachePlace {
 }
 
 /** Takes a valid mirror (with defaults) and its place; returns what nginx and broker are told of it. */
-export function cacheMirrorOf({ metadata, spec }: RegistryMirror, place: CachePlace): CacheMirror {
+export function cacheMirrorOf(mirror: RegistryMirror, place: CachePlace): CacheMirror {
+  const { metadata, spec } = mirror;
   const upstream = parseUpstream(spec.upstreamUrl);
   const { extraNames, ...where } = place;
   return {
@@ -29,13 +26,9 @@ export function cacheMirrorOf({ metadata, spec }: RegistryMirror, place: CachePl
     masquerade: spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl),
     names: [...upstream.names, ...extraNames],
     tagTtlSeconds: seconds(spec.cache?.tagTTL ?? '60s'),
-    maxSizeMiB: cacheMiB(spec.volumeClaimTemplate?.spec?.resources?.requests?.storage ?? defaultClaim),
+    maxSizeMiB: cacheSizeMiB(mirror),
     ...where,
   };
-}
-
-function cacheMiB(claim: unknown): number {
-  return Math.max(1, Math.floor((quantityBytes(claim) * cacheShare) / mebibyte));
 }
 
 /** Seconds of a duration in the schema's form (`60s`, `5m`, `1h`). */

@@ -2,9 +2,11 @@
  * Cache volumes: a StatefulSet's claim templates cannot change, so the live ones are sent back, claims grow one by one,
  * and everything else that is asked for is an obstacle. Pure.
  */
+
+import { claimSize } from '../../api/cache-size.ts';
 import { quantityBytes } from '../../api/quantity.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
-import { claimSize, claimTemplate } from '../../resources/claim-template.ts';
+import { claimTemplate } from '../../resources/claim-template.ts';
 import type { Obstacle } from './finding.ts';
 import type { LiveClaim, LiveObjects } from './live-objects.ts';
 

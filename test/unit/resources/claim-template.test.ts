@@ -1,5 +1,6 @@
 import test from 'ava';
-import { cacheSizeMiB, claimTemplate } from '../../../src/resources/claim-template.ts';
+import { cacheSizeMiB } from '../../../src/api/cache-size.ts';
+import { claimTemplate } from '../../../src/resources/claim-template.ts';
 import { mirrorOf } from './fixtures.ts';
 
 const claim = (spec: object) =>

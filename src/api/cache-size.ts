@@ -1,0 +1,21 @@
+/** How much a cache may hold, from the claim a mirror asks for. Pure. */
+import { quantityBytes } from './quantity.ts';
+import type { RegistryMirror } from './registry-mirror.ts';
+
+const defaultSize = '20Gi';
+
+/**
+ * The share of the claim that nginx may fill. The rest is for the file system, the broker's state, and what arrives in the
+ * up to 10 s between two rounds in which nginx makes room.
+ */
+const share = 0.8;
+
+/** The size asked for each claim, as the user wrote it. */
+export function claimSize({ spec }: RegistryMirror): string | number {
+  return spec.volumeClaimTemplate?.spec?.resources?.requests?.storage ?? defaultSize;
+}
+
+/** nginx's `max_size` in MiB, at least 1. */
+export function cacheSizeMiB(mirror: RegistryMirror): number {
+  return Math.max(1, Math.floor((quantityBytes(claimSize(mirror)) * share) / 2 ** 20));
+}
