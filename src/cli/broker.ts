@@ -1,7 +1,7 @@
 /** `broker`: composition root of the miss path and, in a pod, of what reloads the nginx beside it. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { runBroker } from '../cache/broker/broker.ts';
 import { parseBrokerConfig } from '../cache/broker/broker-config.ts';
 import { nginxPidFile } from '../cache/cache-config.ts';
@@ -53,6 +53,8 @@ async function reload(flags: BrokerFlags, log: Logger, signal: AbortSignal): Pro
 
 function parseSeconds(value: string): number {
   const seconds = Number(value);
-  if (!Number.isFinite(seconds) || seconds < 0) throw new TypeError('--drain-seconds: expected a number');
+  if (value.trim() === '' || !Number.isFinite(seconds) || seconds < 0) {
+    throw new InvalidArgumentError('expected seconds, 0 or more');
+  }
   return seconds;
 }

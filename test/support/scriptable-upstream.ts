@@ -31,6 +31,8 @@ export interface AuthScript {
   password?: string;
   /** Stated `expires_in`, in seconds. */
   expiresIn?: number;
+  /** The challenge's scope; without it the challenge has none. */
+  scope?: string;
   /** Instead of the registry's own `/token`. */
   realm?: string;
   /** Status of every answer of `/token`. */
@@ -287,7 +289,9 @@ class State implements ScriptableUpstream {
     const host = origin === 'cdn' ? this.cdnHost : this.host;
     const realm = script.realm ?? `${this.scheme}://${host}/token`;
     const header =
-      script.kind === 'basic' ? 'Basic realm="upstream"' : `Bearer realm="${realm}",service="scripted"`;
+      script.kind === 'basic'
+        ? 'Basic realm="upstream"'
+        : `Bearer realm="${realm}",service="scripted"${script.scope === undefined ? '' : `,scope="${script.scope}"`}`;
     response.writeHead(401, { 'WWW-Authenticate': header, 'Content-Type': 'application/json' });
     if (this.endlessChallenge) response.write('{"errors":');
     else response.end('{"errors":[]}');

@@ -77,3 +77,34 @@ test('one who waits no longer gets the reason at once', async (t) => {
   await t.throwsAsync(get(AbortSignal.timeout(100)), { code: 'timeout' });
   t.true(performance.now() - start < 1_000);
 });
+
+for (const [stated, asked] of [
+  [undefined, 'repository:a/b:pull'],
+  ['', 'repository:a/b:pull'],
+  ['repository:a/b:pull', 'repository:a/b:pull'],
+  ['repository:a/b:pull,push repository:host:5000/c:*', 'repository:a/b:pull repository:host:5000/c:pull'],
+  ['aws', 'aws'],
+] as const) {
+  test(`a challenge of scope ${stated} is answered with a token for ${asked}`, async (t) => {
+    const { upstream, get } = await setUp(t);
+    upstream.auth = { kind: 'bearer', ...(stated === undefined ? {} : { scope: stated }) };
+    t.is(await get(), 200);
+    const url = new URL(upstream.seen.find(({ origin }) => origin === 'token')?.url ?? '', 'http://token');
+    t.is(url.searchParams.get('scope'), asked);
+  });
+}
+
+test('a realm that may not be asked is not asked, and its 401 is the answer', async (t) => {
+  const { upstream, get } = await setUp(t);
+  for (const realm of ['ftp://x/token', '/token', 'https://user:secret@127.0.0.1/token']) {
+    upstream.auth = { kind: 'bearer', realm };
+    t.is(await get(), 401);
+  }
+  t.is(upstream.counters.tokens, 0);
+});
+
+test('a realm on an address the upstream may not lead to is refused', async (t) => {
+  const { upstream, get } = await setUp(t);
+  upstream.auth = { kind: 'bearer', realm: 'https://169.254.169.254/token' };
+  await t.throwsAsync(get(), { code: 'redirect', message: /metadata/ });
+});

@@ -1,0 +1,80 @@
+/** `registry-mirror-operator broker` as people and supervisors run it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { ask, mirrorOf, sliceBytes } from '../support/broker.ts';
+import { eventually } from '../support/eventually.ts';
+
+function setUp(t: ExecutionContext) {
+  const dir = mkdtempSync(join(tmpdir(), 'broker-process-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const [configFile, socket] = [join(dir, 'broker.json'), join(dir, 'broker.sock')];
+  const mirrors = [mirrorOf('https://127.0.0.1:1')];
+  writeFileSync(configFile, JSON.stringify({ socket, sliceBytes, mirrors }));
+  const start = (...flags: string[]) => {
+    const child = spawn('bin/registry-mirror-operator', ['broker', '--config', configFile, ...flags]);
+    t.teardown(() => child.kill('SIGKILL'));
+    return child;
+  };
+  const answers = () => eventually(() => ask(socket, '/-/health'));
+  return { configFile, socket, start, answers };
+}
+
+async function output(child: ChildProcess): Promise<string> {
+  let text = '';
+  child.stderr?.on('data', (piece: Buffer) => (text += piece));
+  await once(child, 'close');
+  return text;
+}
+
+test('SIGTERM ends it with exit code 0 and takes its socket away', async (t) => {
+  const { socket, start, answers } = setUp(t);
+  const child = start();
+  t.is((await answers()).status, 200);
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'exit');
+  t.is(code, 0);
+  t.false(existsSync(socket));
+});
+
+test('after SIGKILL the next one takes over the socket', async (t) => {
+  const { socket, start, answers } = setUp(t);
+  const first = start();
+  await answers();
+  first.kill('SIGKILL');
+  await once(first, 'exit');
+  t.true(existsSync(socket));
+  start();
+  t.is((await answers()).status, 200);
+});
+
+test('a second one on the same socket ends with exit code 1 and leaves the first alone', async (t) => {
+  const { start, answers } = setUp(t);
+  start();
+  await answers();
+  const second = start();
+  t.regex(await output(second), /another broker answers on this socket/);
+  t.is(second.exitCode, 1);
+  t.is((await answers()).status, 200);
+});
+
+test('a bad configuration is exit code 1 and one message with every fault', async (t) => {
+  const { configFile, start } = setUp(t);
+  writeFileSync(configFile, '{"mirrors": [{"name": "Bad Name"}]}');
+  const child = start();
+  t.regex(await output(child), /socket: .*sliceBytes: .*mirrors\.0\.name: /);
+  t.is(child.exitCode, 1);
+});
+
+test('an upstream that is not there is 502, and the status says so', async (t) => {
+  const { socket, start, answers } = setUp(t);
+  start();
+  await answers();
+  const answer = await ask(socket, '/m/v2/a/b/manifests/v1');
+  t.is(answer.status, 502);
+  const status = JSON.parse((await ask(socket, '/-/status')).body.toString());
+  t.is(status.mirrors[0].upstream.reason, 'Refused');
+});
