@@ -52,13 +52,14 @@ export async function runBroker(
   log.info({ socket: broker.config.socket, mirrors: broker.config.mirrors.length }, 'Broker ready');
   onReady();
   await broker.follow(text, signal);
-  await closeServer(server, options.drainMs ?? defaultDrainMs);
+  await closeServer(server, options.drainMs ?? defaultDrainMs, () => broker.breakOff());
   await broker.destroy();
   log.info('Broker stopped');
 }
 
 class Broker {
   readonly log: Logger;
+  readonly running = new Set<AbortController>();
   readonly #options: BrokerOptions;
   #config: BrokerConfig = { socket: '', sliceBytes: 1, mirrors: [] };
   #mirrors = new Map<string, Mirror>();
@@ -121,6 +122,10 @@ class Broker {
       this.log.error({ detail: errorMessage(error) }, 'Bad configuration left the old one in force');
     }
     return text;
+  }
+
+  breakOff(): void {
+    for (const request of this.running) request.abort();
   }
 
   async destroy(): Promise<void> {

@@ -14,6 +14,8 @@ export interface RequestContext {
   readonly mirror: (name: string) => Mirror | undefined;
   readonly mirrors: () => Iterable<Mirror>;
   readonly sliceBytes: () => number;
+  /** One for each request that is being answered; aborting it breaks the answer off. */
+  readonly running: Set<AbortController>;
   readonly log: Logger;
 }
 
@@ -32,7 +34,11 @@ export async function handleRequest(
   response: ServerResponse,
 ): Promise<void> {
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  context.running.add(gone);
+  response.once('close', () => {
+    context.running.delete(gone);
+    gone.abort();
+  });
   // A peer that goes away is no fault; without a listener its error would end the process.
   response.on('error', () => {});
   request.resume();

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * Listens on `path`. A socket left behind by a broker that died is removed; one that somebody answers on, and a file
@@ -39,12 +40,26 @@ async function isAnswered(path: string): Promise<boolean> {
   }
 }
 
-/** Stops accepting, lets running requests finish for at most `drainMs`, then breaks what is left. */
-export async function closeServer(server: Server, drainMs: number): Promise<void> {
+/** What `breakOff` makes answers say last still reaches nginx within this. Milliseconds. */
+const breakOffMs = 200;
+
+/**
+ * Stops accepting and lets running requests finish for at most `drainMs`. Then `breakOff` is called, which must end
+ * them in a way that nginx takes for a failure, and a little later whatever is left is cut.
+ */
+export async function closeServer(server: Server, drainMs: number, breakOff = () => {}): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), drainMs);
+  const over = new AbortController();
+  const cut = async () => {
+    await delay(drainMs, undefined, { signal: over.signal });
+    breakOff();
+    await delay(breakOffMs, undefined, { signal: over.signal });
+    server.closeAllConnections();
+  };
+  // Aborted: everything had ended by itself.
+  cut().catch(() => {});
   await closed;
-  clearTimeout(timer);
+  over.abort();
 }
