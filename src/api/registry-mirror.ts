@@ -55,7 +55,7 @@ const specSchema = z
       description:
         'The registry to mirror: host[:port], optionally with https:// or http:// in front and a path prefix behind. Every spelling of Docker Hub works.',
     }),
-    masqueradeUrl: z.string().min(1).max(259).regex(new RegExp(masqueradeUrlPattern)).optional().meta({
+    masqueradeUrl: z.string().min(1).max(253).regex(new RegExp(masqueradeUrlPattern)).optional().meta({
       description:
         'The host name, optionally with a port, under which clients reach the mirror. Default: mirror- and the upstream’s host.',
     }),

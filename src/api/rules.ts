@@ -37,4 +37,12 @@ export const rules: readonly Rule[] = [
     message: 'masqueradeUrl: expected a name, because none can be made from an IPv6 upstreamUrl',
     holds: ({ spec }) => !spec.upstreamUrl.includes('[') || spec.masqueradeUrl !== undefined,
   },
+  {
+    at: 'spec',
+    cel: "has(self.masqueradeUrl) || !self.upstreamUrl.matches('^(https?://)?[a-z0-9-]{57}')",
+    message:
+      'masqueradeUrl: expected a name, because mirror- and the first label of upstreamUrl are longer than 63 characters',
+    holds: ({ spec }) =>
+      spec.masqueradeUrl !== undefined || !/^(https?:\/\/)?[a-z0-9-]{57}/.test(spec.upstreamUrl),
+  },
 ];

@@ -89,6 +89,7 @@ const refused: Candidate[] = [
   { spec: { upstreamUrl: 'a', cache: { nonsense: true } } },
   { spec: { upstreamUrl: 'http://a', credentialsSecret: 'b' } },
   { spec: { upstreamUrl: '[fd00::1]' } },
+  { spec: { upstreamUrl: `${'a'.repeat(57)}.example` } },
   { spec: { upstreamUrl: 'a' }, name: 'x'.repeat(37) },
   { spec: { upstreamUrl: 'a' }, name: 'a.b' },
 ];
