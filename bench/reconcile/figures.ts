@@ -24,6 +24,8 @@ export interface Observation {
   mirrors: number;
   /** From the first mirror's creation until the operator made no more requests. */
   creation: Period;
+  /** The machine's load (1 min average) just before the creation. */
+  loadBefore: number;
   /** Processor time the operator used during the creation. */
   cpuSeconds: number;
   idle: Period;
@@ -52,6 +54,8 @@ export interface Figures {
   secondsUntilAllExist: number;
   /** Until the last mirror itself was created: the part of it that is not the operator's. */
   secondsOfCreation: number;
+  /** The machine's load (1 min average) before: seconds of runs under different loads cannot be compared. */
+  loadBefore: number;
   /** Processor time of the operator from the first creation until it was quiet; hardly depends on others' load. */
   cpuSeconds: number;
   newMirrors: {
@@ -76,6 +80,7 @@ export function figuresOf(events: readonly RequestEvent[], observation: Observat
   return {
     mirrors,
     ...times(events, observation),
+    loadBefore: rounded(observation.loadBefore),
     cpuSeconds: rounded(observation.cpuSeconds),
     newMirrors: newMirrors(requestsOf(events, operatorUser, creation), mirrors),
     idle: {

@@ -16,7 +16,7 @@ export function report(runs: readonly Figures[]): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-// Seen on two busy cores: 1.7 to 3.6 s for 50 mirrors by the same build, at nearly the same CPU time.
+// Seen on two cores at loads of 1 to 8: 1.7 to 5.7 s for 50 mirrors by one build, 1.2 to 1.7 s of them CPU time.
 const remarks = `Seconds depend on what else the machine does; several runs (--mirrors 50,50,50) show by how much.
 Memory includes @kubernetes/client-node, which only a kubeconfig needs: in a cluster it is not loaded.`;
 
@@ -32,6 +32,7 @@ function rows(runs: readonly Figures[]): string[][] {
   return [
     row('Until all objects exist and have a status, s', (run) => run.secondsUntilAllExist),
     row('  of these until the mirrors were created, s', (run) => run.secondsOfCreation),
+    row('  load of the machine before it', (run) => run.loadBefore),
     row('  CPU time of the operator for it, s', (run) => run.cpuSeconds),
     row('Requests per new mirror', (run) => run.newMirrors.requestsPerMirror),
     ...verbRows(runs, ({ newMirrors }) => newMirrors.requests),

@@ -1,4 +1,5 @@
 /** The phases of a run: start, create, idle, restart; what happens in them is read from the audit log afterwards. */
+import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Guardian } from '../../test/kubernetes/guardian.ts';
 import type { ControlPlane } from '../../test/support/control-plane.ts';
@@ -60,6 +61,7 @@ export class Stage {
     const operator = await this.#start(quietMs);
     const script = await scriptOf(operator.pid);
     progress('The operator leads');
+    const [loadBefore = 0] = loadavg();
     const cpuBefore = await cpuSecondsOf(operator.pid);
     const creation = await this.#create();
     const cpuSeconds = (await cpuSecondsOf(operator.pid)) - cpuBefore;
@@ -70,7 +72,10 @@ export class Stage {
     const restart = await this.#restart(operator);
     progress('Restarted');
     const events = await this.#events();
-    return { script, ...figuresOf(events, { mirrors, creation, cpuSeconds, idle, restart, memory }) };
+    return {
+      script,
+      ...figuresOf(events, { mirrors, creation, loadBefore, cpuSeconds, idle, restart, memory }),
+    };
   }
 
   /** Starts the operator; returns when it leads and has been quiet for `quiet` ms. */

@@ -10,6 +10,7 @@ const admin = { user: { username: 'admin' } };
 const observation: Observation = {
   mirrors: 2,
   creation: { from: dayStart, to: dayStart + 10_000 },
+  loadBefore: 1,
   cpuSeconds: 1.234,
   idle: { from: dayStart + 10_000, to: dayStart + 70_000 },
   restart: { from: dayStart + 80_000, started: dayStart + 81_000, to: dayStart + 90_000 },

@@ -11,6 +11,7 @@ function figures(mirrors: number): Figures {
     mirrors,
     secondsUntilAllExist: 1.8,
     secondsOfCreation: 0.5,
+    loadBefore: 1,
     cpuSeconds: 1,
     newMirrors: {
       requests: { total: 9 * mirrors, verbs: { patch: 8 * mirrors, create: mirrors } },
