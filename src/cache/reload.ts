@@ -16,17 +16,18 @@ export async function fingerprint(files: readonly string[]): Promise<string> {
 }
 
 /**
- * Calls `onChange`, which must not throw, whenever the content of `files` is another than at the call before and has stayed the same
- * for one interval, so that a file that is being written is not read half. Ends with `signal`.
+ * Calls `onChange`, which must not throw, whenever the fingerprint of `files` is another than at the call before (at first: than `current`)
+ * and has stayed the same for one interval, so that a file that is being written is not read half. Ends with `signal`.
  */
 export async function followFiles(options: {
   files: readonly string[];
+  current: string;
   onChange: () => Promise<void>;
   intervalMs: number;
   signal: AbortSignal;
 }): Promise<void> {
   const { files, onChange, intervalMs, signal } = options;
-  let handled = await fingerprint(files);
+  let handled = options.current;
   let seen = handled;
   while (await pause(intervalMs, signal)) {
     const now = await fingerprint(files);

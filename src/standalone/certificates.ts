@@ -29,7 +29,10 @@ export async function ownCertificate(
     const leaf = await issueLeaf(authority, { names, days: leafDays, now });
     await writeWhole(keyFile, leaf.keyPem);
     await writeWhole(certFile, leaf.certificatePem);
-    log.info({ names, notAfter: inspectCertificate(leaf.certificatePem).notAfter.toISOString() }, 'Issued a certificate');
+    log.info(
+      { names, notAfter: inspectCertificate(leaf.certificatePem).notAfter.toISOString() },
+      'Issued a certificate',
+    );
   }
   return { certFile, keyFile, names: [] };
 }
@@ -46,7 +49,8 @@ export async function givenCertificate(
   const missing = names.filter((name) => !covers(pair.certificatePem, name));
   if (missing.length > 0) log.warn({ certFile, missing }, 'The certificate does not cover all names');
   const { notAfter } = inspectCertificate(pair.certificatePem);
-  if (notAfter.getTime() < Date.now()) log.warn({ certFile, notAfter: notAfter.toISOString() }, 'The certificate has expired');
+  if (notAfter.getTime() < Date.now())
+    log.warn({ certFile, notAfter: notAfter.toISOString() }, 'The certificate has expired');
   return { certFile, keyFile, names: [] };
 }
 

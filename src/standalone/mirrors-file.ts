@@ -114,18 +114,16 @@ function checkTogether(
     if (wanted === undefined) continue;
     const secret = secrets.find((item) => item.object.name === wanted);
     const found = secret && credentialOf(secret.object);
-    if (found !== undefined) credentials.set(object.metadata.name, found);
-    else if (secret === undefined) {
-      const path = ['spec', 'credentialsSecret'];
-      report.add(lineOf(path), path, `no Secret ${JSON.stringify(wanted)} in this file`);
-    } else {
-      const path = [secret.object.values['data'] === undefined ? 'stringData' : 'data'];
-      report.add(
-        secret.lineOf(path),
-        path,
-        'expected the keys username and password, .dockerconfigjson, or token',
-      );
+    if (found !== undefined) {
+      credentials.set(object.metadata.name, found);
+      continue;
     }
+    const path = ['spec', 'credentialsSecret'];
+    const why =
+      secret === undefined
+        ? 'expected a Secret of this file'
+        : 'expected a Secret with the keys username and password, .dockerconfigjson, or token';
+    report.add(lineOf(path), path, `${why}, got ${JSON.stringify(wanted)}`);
   }
   return credentials;
 }

@@ -3,23 +3,23 @@
  * The main file of this folder; used by `src/cli/standalone.ts` only.
  */
 import { readFile } from 'node:fs/promises';
-import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { brokerSocket, type CacheConfig, type ListenAddress, nginxPidFile } from '../cache/cache-config.ts';
+import { type CacheConfig, type ListenAddress, nginxPidFile } from '../cache/cache-config.ts';
 import { cacheFiles } from '../cache/cache-files.ts';
 import { reloadNginx, spawnOwned, startNginx, testNginx, waitUntilServing } from '../cache/nginx-process.ts';
 import { defaultView } from '../cache/nginx-view.ts';
-import { followFiles } from '../cache/reload.ts';
+import { fingerprint, followFiles } from '../cache/reload.ts';
 import { ConfigError } from '../config/problems.ts';
 import { errorMessage, type Logger } from '../observe/log.ts';
 import { keepAccessLogSmall } from './access-log.ts';
+import { waitForBroker } from './broker-status.ts';
 import { type ChildPlan, keepRunning } from './child.ts';
 import { configure, type StandaloneOptions } from './configuration.ts';
 import { dropOldCredentials } from './credentials.ts';
 import { type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
 import { endLeftovers, lockFolder, unlockFolder } from './leftovers.ts';
+import { pickPort } from './listen.ts';
 import { parseMirrorsFile } from './mirrors-file.ts';
 
 /** What the command hands in beside its options. */
@@ -44,6 +44,8 @@ export async function runStandalone(
   surroundings: StandaloneSurroundings,
   signal: AbortSignal,
 ): Promise<void> {
+  // Taken before anything is read: a change from here on is seen.
+  const inForce = await fingerprint(followed(options));
   const text = await readGiven('-f', options.file);
   parseMirrorsFile(text, options.file);
   for (const [flag, file] of Object.entries(givenFiles(options))) await readGiven(flag, file);
@@ -52,8 +54,8 @@ export async function runStandalone(
   await lockFolder(folders);
   try {
     await endLeftovers(folders, surroundings.log);
-    const listen = await pickPort(options);
-    await new Standalone(options, surroundings, folders, listen).run(text, signal);
+    const listen = await pickPort(options.listen, options.port);
+    await new Standalone(options, surroundings, folders, listen).run({ text, inForce }, signal);
   } finally {
     await unlockFolder(folders);
   }
@@ -68,6 +70,7 @@ class Standalone {
   readonly #listen: ListenAddress;
   /** What was announced, by mirror. */
   #announced = new Map<string, string>();
+  #reloading: Promise<void> = Promise.resolve();
   /** The file's text that is in force. */
   #text = '';
 
@@ -86,7 +89,7 @@ class Standalone {
   }
 
   /** The broker is stopped last: what nginx still serves may need it. */
-  async run(text: string, signal: AbortSignal): Promise<void> {
+  async run({ text, inForce }: { text: string; inForce: string }, signal: AbortSignal): Promise<void> {
     const config = await this.#prepare(text);
     const stopNginx = new AbortController();
     const stopBroker = new AbortController();
@@ -94,7 +97,7 @@ class Standalone {
     const nginx = keepRunning(this.#nginx(), stopNginx.signal);
     try {
       await this.#announce(config, signal);
-      await Promise.all([this.#follow(signal), this.#renew(signal), this.#rotate(signal)]);
+      await Promise.all([this.#follow(inForce, signal), this.#renew(signal), this.#rotate(signal)]);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -120,10 +123,7 @@ class Standalone {
 
   /** Prints a line for each mirror that is new or has another name, as soon as nginx and the broker know it. */
   async #announce(config: CacheConfig, signal: AbortSignal): Promise<void> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(readyWithinMs)]);
-    const { generation } = defaultView(config);
-    await waitUntilServing(this.#listen, { generation, signal: limit });
-    await waitForBroker(config, limit);
+    await this.#serving(config, signal);
     const { address, port } = this.#listen;
     const url = `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
     const before = this.#announced;
@@ -135,17 +135,29 @@ class Standalone {
     await dropOldCredentials(this.#folders.credentialsDir, used);
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
-    const files = [this.#options.file, ...Object.values(givenFiles(this.#options))];
-    const onChange = () => this.#reload(signal);
-    await followFiles({ files, onChange, intervalMs: followMs, signal });
+  async #serving(config: CacheConfig, signal: AbortSignal): Promise<void> {
+    const late = AbortSignal.timeout(readyWithinMs);
+    const limit = AbortSignal.any([signal, late]);
+    try {
+      await waitUntilServing(this.#listen, { generation: defaultView(config).generation, signal: limit });
+      await waitForBroker(config, limit);
+    } catch (error) {
+      if (!late.aborted) throw error;
+      throw new Error(`nginx and broker did not serve within ${readyWithinMs / 1000} s; the log says why`);
+    }
+  }
+
+  async #follow(inForce: string, signal: AbortSignal): Promise<void> {
+    const onChange = () => this.#reloadInTurn(signal);
+    const files = followed(this.#options);
+    await followFiles({ files, current: inForce, onChange, intervalMs: followMs, signal });
   }
 
   /** Our own leaf is looked at once a day. */
   async #renew(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await delay(dayMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#reload(signal);
+      if (!signal.aborted) await this.#reloadInTurn(signal);
     }
   }
 
@@ -153,7 +165,12 @@ class Standalone {
     await keepAccessLogSmall(join(this.#folders.logDir, 'access.log'), nginxPidFile(this.#folders), signal);
   }
 
-  /** A file that vanished is a fault like any other. */
+  #reloadInTurn(signal: AbortSignal): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload(signal));
+    return this.#reloading;
+  }
+
+  /** Never rejects. A file that vanished is a fault like any other. */
   async #reload(signal: AbortSignal): Promise<void> {
     try {
       const text = await readGiven('-f', this.#options.file);
@@ -190,6 +207,10 @@ async function writeFiles(dir: string, files: Record<string, string>): Promise<v
   for (const [name, content] of Object.entries(files)) await writeWhole(join(dir, name), content);
 }
 
+function followed(options: StandaloneOptions): string[] {
+  return [options.file, ...Object.values(givenFiles(options))];
+}
+
 /** The options that name files, by flag. */
 function givenFiles({ upstreamCa, tlsCert, tlsKey }: StandaloneOptions): Record<string, string> {
   return {
@@ -205,40 +226,4 @@ async function readGiven(flag: string, file: string): Promise<string> {
   } catch (error) {
     throw new ConfigError([`${flag}: expected a file that can be read, got ${errorMessage(error)}`]);
   }
-}
-
-/** Finds out before anything starts that the address cannot be listened on; returns the port that was asked for or a free one. */
-async function pickPort({ listen, port }: StandaloneOptions): Promise<ListenAddress> {
-  const server = createServer();
-  try {
-    const picked = await new Promise<number>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, listen, () => resolve((server.address() as { port: number }).port));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    return { address: listen, port: picked };
-  } catch (error) {
-    throw new ConfigError([`--listen, --port: expected an address to listen on, got ${errorMessage(error)}`]);
-  }
-}
-
-/** Resolves when the broker knows every mirror of `config`. */
-async function waitForBroker(config: CacheConfig, signal: AbortSignal): Promise<void> {
-  const wanted = config.mirrors.map(({ name }) => name);
-  for (;;) {
-    signal.throwIfAborted();
-    const known = await brokerMirrors(brokerSocket(config.paths)).catch((): string[] => []);
-    if (wanted.every((name) => known.includes(name))) return;
-    await delay(50, undefined, { signal });
-  }
-}
-
-function brokerMirrors(socketPath: string): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    get({ socketPath, path: '/-/status', agent: false, timeout: 2000 }, async (response) => {
-      const body = Buffer.concat(await response.toArray()).toString();
-      const { mirrors } = JSON.parse(body) as { mirrors: { name: string }[] };
-      resolve(mirrors.map(({ name }) => name));
-    }).on('error', reject);
-  });
 }

@@ -1,0 +1,25 @@
+/** What a running broker says of itself on its socket. */
+import { get } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { brokerSocket, type CacheConfig } from '../cache/cache-config.ts';
+
+/** Resolves when the broker knows every mirror of `config`; rejects when `signal` aborts. */
+export async function waitForBroker(config: CacheConfig, signal: AbortSignal): Promise<void> {
+  const wanted = config.mirrors.map(({ name }) => name);
+  for (;;) {
+    signal.throwIfAborted();
+    const known = await brokerMirrors(brokerSocket(config.paths)).catch((): string[] => []);
+    if (wanted.every((name) => known.includes(name))) return;
+    await delay(50, undefined, { signal });
+  }
+}
+
+function brokerMirrors(socketPath: string): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    get({ socketPath, path: '/-/status', agent: false, timeout: 2000 }, async (response) => {
+      const body = Buffer.concat(await response.toArray()).toString();
+      const { mirrors } = JSON.parse(body) as { mirrors: { name: string }[] };
+      resolve(mirrors.map(({ name }) => name));
+    }).on('error', reject);
+  });
+}

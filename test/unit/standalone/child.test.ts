@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import test, { type ExecutionContext } from 'ava';
+import { createLogger } from '../../../src/observe/log.ts';
+import { type ChildPlan, keepRunning } from '../../../src/standalone/child.ts';
+import { eventually } from '../../support/eventually.ts';
+
+test('a child that ends is started again', async (t) => {
+  const { started, stop } = run(t, 'exit 3');
+  await eventually(() => assert(started.length >= 2));
+  await stop();
+  t.pass();
+});
+
+test('a program that is not there is tried again and can be stopped', async (t) => {
+  const { started, stop } = run(t, undefined);
+  await eventually(() => assert(started.length >= 2));
+  await stop();
+  t.pass();
+});
+
+test('what a killed child leaves in its group is killed before it is started again', async (t) => {
+  const { started, stop } = run(t, 'sleep 60 & sleep 60');
+  await eventually(() => assert(started.length === 1));
+  const first = started[0]?.pid ?? 0;
+  started[0]?.kill('SIGKILL');
+  await eventually(() => assert(started.length === 2));
+  t.false(groupExists(first));
+  await stop();
+});
+
+test('a child that ignores the first signal gets the next ones, and then the whole group is killed', async (t) => {
+  const { started, stop } = run(t, "trap '' TERM QUIT; while :; do sleep 0.05; done");
+  await eventually(() => assert(started.length === 1));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await stop();
+  t.false(groupExists(started[0]?.pid ?? 0));
+});
+
+/** Keeps `sh -c script` running; without a script, a program that does not exist. */
+function run(t: ExecutionContext, script: string | undefined) {
+  const started: ChildProcess[] = [];
+  const plan: ChildPlan = {
+    name: 'test',
+    start: () => {
+      const command = script === undefined ? '/does/not/exist' : 'sh';
+      const child = spawn(command, ['-c', script ?? ''], { detached: true, stdio: 'ignore' });
+      started.push(child);
+      return child;
+    },
+    stop: [
+      { signal: 'SIGQUIT', waitMs: 50 },
+      { signal: 'SIGTERM', waitMs: 50 },
+    ],
+    log: createLogger({ level: 'silent' }),
+  };
+  const end = new AbortController();
+  const done = keepRunning(plan, end.signal);
+  const stop = async () => {
+    end.abort();
+    await done;
+  };
+  t.teardown(stop);
+  return { started, stop };
+}
+
+/** True while a process of the group runs; one that is dead but not yet waited for does not. */
+function groupExists(group: number): boolean {
+  return readdirSync('/proc').some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const [state, , processGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return Number(processGroup) === group && state !== 'Z';
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,107 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { inspectCertificate } from '../../../src/cache/tls/certificate.ts';
+import { ConfigError } from '../../../src/config/problems.ts';
+import { createLogger } from '../../../src/observe/log.ts';
+import { givenCertificate, ownCertificate } from '../../../src/standalone/certificates.ts';
+import { dropOldCredentials, placeCredentials } from '../../../src/standalone/credentials.ts';
+import { type Folders, foldersOf, makeFolders, writeWhole } from '../../../src/standalone/folders.ts';
+import { lockFolder, unlockFolder } from '../../../src/standalone/leftovers.ts';
+import { makeAuthority, makeLeaf } from '../../support/certificates.ts';
+
+const log = createLogger({ level: 'silent' });
+const dayMs = 86_400_000;
+
+test('a data folder whose socket path would be too long is refused', (t) => {
+  t.throws(() => foldersOf(`/${'a'.repeat(100)}`), { instanceOf: ConfigError, message: /--data/ });
+  t.notThrows(() => foldersOf(`/${'a'.repeat(80)}`));
+});
+
+test('files are for the owner only and replaced whole', async (t) => {
+  const { folders } = await folder(t);
+  const file = join(folders.credentialsDir, 'file');
+  await writeWhole(file, 'one');
+  await writeWhole(file, 'two');
+  t.is(readFileSync(file, 'utf8'), 'two');
+  t.is(statSync(file).mode & 0o777, 0o600);
+  t.is(statSync(folders.credentialsDir).mode & 0o777, 0o700);
+  t.deepEqual(readdirSync(folders.credentialsDir), ['file']);
+});
+
+test('changed credentials get a folder of their own; the same ones keep theirs', async (t) => {
+  const { folders } = await folder(t);
+  const root = folders.credentialsDir;
+  const first = await placeCredentials(root, 'a', { username: 'u', password: 'p' });
+  t.is(await placeCredentials(root, 'a', { username: 'u', password: 'p' }), first);
+  const second = await placeCredentials(root, 'a', { username: 'u', password: 'q' });
+  t.not(second, first);
+  // What an interrupted run left is not taken for credentials.
+  mkdirSync(join(root, 'a@9'));
+  writeFileSync(join(root, 'a@9', 'username'), 'u');
+  const third = await placeCredentials(root, 'a', { username: 'u', password: 'q' });
+  t.is(readFileSync(join(third, 'password'), 'utf8'), 'q');
+  await dropOldCredentials(root, [third]);
+  t.deepEqual(readdirSync(root), ['a@10']);
+});
+
+test('a leaf is kept while it serves and made anew for other names, before its end and when it is damaged', async (t) => {
+  const { folders } = await folder(t);
+  const now = new Date();
+  const leafAt = async (names: string[], days: number) => {
+    const { certFile } = await ownCertificate(folders, names, log, new Date(now.getTime() + days * dayMs));
+    return readFileSync(certFile, 'utf8');
+  };
+  const first = await leafAt(['a.test'], 0);
+  const authority = readFileSync(folders.caFile, 'utf8');
+  t.is(await leafAt(['a.test'], 55), first);
+  const renewed = await leafAt(['a.test'], 65);
+  t.not(renewed, first);
+  const wider = await leafAt(['a.test', 'b.test'], 65);
+  t.deepEqual(inspectCertificate(wider).names, ['a.test', 'b.test']);
+  writeFileSync(join(folders.tlsDir, 'tls.key'), 'half');
+  t.not(await leafAt(['a.test'], 65), wider);
+  t.is(readFileSync(folders.caFile, 'utf8'), authority);
+});
+
+test('an authority that could not sign a whole leaf any more is replaced', async (t) => {
+  const { folders } = await folder(t);
+  await ownCertificate(folders, ['a.test'], log);
+  const before = readFileSync(folders.caFile, 'utf8');
+  await ownCertificate(folders, ['a.test'], log, new Date(Date.now() + 3600 * dayMs));
+  t.not(readFileSync(folders.caFile, 'utf8'), before);
+});
+
+test('a given key that does not belong to the certificate is refused', async (t) => {
+  const { dir } = await folder(t);
+  const authority = await makeAuthority(dir);
+  const one = await makeLeaf(authority, ['a.test'], 'one');
+  const two = await makeLeaf(authority, ['a.test'], 'two');
+  await t.notThrowsAsync(givenCertificate(one.certFile, one.keyFile, ['a.test'], log));
+  await t.throwsAsync(givenCertificate(one.certFile, two.keyFile, ['a.test'], log), {
+    message: /expected the key/,
+  });
+});
+
+test('a data folder has one process at a time; the lock of a dead one does not count', async (t) => {
+  const { folders } = await folder(t);
+  await lockFolder(folders);
+  await t.throwsAsync(lockFolder(folders), {
+    instanceOf: ConfigError,
+    message: new RegExp(`process ${process.pid}`),
+  });
+  // The same process id at another time is another process.
+  writeFileSync(folders.lockFile, `${process.pid} 1\n`);
+  await t.notThrowsAsync(lockFolder(folders));
+  await unlockFolder(folders);
+  t.deepEqual(readdirSync(folders.runDir), []);
+});
+
+async function folder(t: ExecutionContext): Promise<{ dir: string; folders: Folders }> {
+  const dir = mkdtempSync(join(tmpdir(), 'standalone-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const folders = foldersOf(join(dir, 'data'));
+  await makeFolders(folders);
+  return { dir, folders };
+}

@@ -1,0 +1,157 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { ConfigError } from '../../../src/config/problems.ts';
+import { parseMirrorsFile } from '../../../src/standalone/mirrors-file.ts';
+
+const examples = join(import.meta.dirname, '../../../examples');
+
+for (const file of readdirSync(examples).filter((name) => name.endsWith('.yaml'))) {
+  test(`examples/${file} is without fault`, (t) => {
+    t.true(parseMirrorsFile(readFileSync(join(examples, file), 'utf8'), file).mirrors.length > 0);
+  });
+}
+
+test('a mirror gets the credentials of the Secret it names, stringData before data', (t) => {
+  const file = parseMirrorsFile(
+    `${secret('pull', 'stringData: {username: me, password: "1"}\ndata: {username: eW91, extra: eA==}')}---
+${mirror('a', 'credentialsSecret: pull')}---
+${mirror('b')}`,
+    'm.yaml',
+  );
+  t.deepEqual([...file.credentials], [['a', { username: 'me', password: '1' }]]);
+  t.deepEqual(
+    file.mirrors.map(({ metadata }) => metadata.name),
+    ['a', 'b'],
+  );
+});
+
+test('a Secret may hold a docker configuration or a token', (t) => {
+  for (const [key, value] of [
+    ['.dockerconfigjson', '{}'],
+    ['token', 'abc'],
+  ] as const) {
+    const text = `${secret('pull', `stringData: {${key}: '${value}'}`)}---\n${mirror('a', 'credentialsSecret: pull')}`;
+    t.deepEqual(parseMirrorsFile(text, 'm').credentials.get('a'), { [key]: value });
+  }
+});
+
+test('every fault is told with its line and field, in the order of the file', (t) => {
+  const text = `apiVersion: k8s.osp.tech/v1
+kind: RegistryMirror
+metadata:
+  name: a
+spec:
+  upstreamUrl: "gcr.io; evil"
+  replicas: many
+  nonsense: 1
+---
+apiVersion: v1
+kind: ConfigMap
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: s}
+data:
+  username: "not base64!"
+stringData:
+  password: 12345
+---
+apiVersion: k8s.osp.tech/v1
+kind: RegistryMirror
+metadata:
+  name: b
+spec:
+  credentialsSecret: gone
+  upstreamUrl: quay.io
+---
+apiVersion: k8s.osp.tech/v1
+kind: RegistryMirror
+metadata:
+  name: b
+spec:
+  upstreamUrl: quay.io
+`;
+  const faults = faultsOf(text);
+  t.deepEqual(
+    faults.map((fault) => /^m\.yaml:(\d+): ([^:]*):/.exec(fault)?.slice(1, 3).join(' ')),
+    [
+      '6 spec.upstreamUrl',
+      '7 spec.replicas',
+      '8 spec.nonsense',
+      '11 kind',
+      '17 data.username',
+      '19 stringData.password',
+      '26 spec.credentialsSecret',
+      '32 metadata.name',
+      '33 spec.masqueradeUrl',
+    ],
+  );
+  t.false(faults.join().includes('not base64!'));
+  t.false(faults.join().includes('12345'));
+});
+
+test('a Secret without the keys that make a credential is a fault', (t) => {
+  const text = `${secret('pull', 'stringData: {username: me}')}---\n${mirror('a', 'credentialsSecret: pull')}`;
+  t.deepEqual(faultsOf(text), [
+    'm.yaml:11: spec.credentialsSecret: expected a Secret with the keys username and password, .dockerconfigjson, or token, got "pull"',
+  ]);
+});
+
+test('a file without a mirror, an empty one and one that is no YAML are faults', (t) => {
+  t.deepEqual(faultsOf(''), ['m.yaml:1: expected at least one RegistryMirror']);
+  t.deepEqual(faultsOf(secret('s', 'data: {}')), ['m.yaml:1: expected at least one RegistryMirror']);
+  t.is(faultsOf('a: 1\nb: [')[0]?.slice(0, 9), 'm.yaml:2:');
+  t.regex(faultsOf('just text')[0] ?? '', /^m\.yaml:1: kind: expected/);
+});
+
+test('no text makes it fail in another way than by naming faults', (t) => {
+  const words = fc.constantFrom(
+    'kind',
+    'Secret',
+    'RegistryMirror',
+    'metadata',
+    'name',
+    'spec',
+    'data',
+    'a',
+    '1',
+    'null',
+  );
+  const glue = fc.constantFrom(': ', '\n', '\n  ', '- ', '{', '}', '[', ']', '&x ', '*x', '---\n', '"', ', ');
+  fc.assert(
+    fc.property(fc.array(fc.oneof(words, glue), { maxLength: 30 }), (parts) => {
+      try {
+        parseMirrorsFile(parts.join(''), 'm');
+      } catch (error) {
+        t.true(error instanceof ConfigError, parts.join(''));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+function faultsOf(text: string): readonly string[] {
+  try {
+    parseMirrorsFile(text, 'm.yaml');
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+function mirror(name: string, more = ''): string {
+  return `apiVersion: k8s.osp.tech/v1
+kind: RegistryMirror
+metadata: {name: ${name}}
+spec:
+  upstreamUrl: ${name}.example
+  ${more}
+`;
+}
+
+function secret(name: string, more: string): string {
+  return `apiVersion: v1\nkind: Secret\nmetadata: {name: ${name}}\n${more}\n`;
+}
