@@ -147,7 +147,7 @@ function unknownBelow(value: unknown, schema: Shape, path: (string | number)[]):
     return value.flatMap((item, at) => unknownBelow(item, element.def, [...path, at]));
   if (!shape || !isRecord(value) || schema.catchall !== undefined) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
-    const field = shape[key];
+    const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
     return field ? unknownBelow(inner, field.def, [...path, key]) : [unknownField([...path, key])];
   });
 }

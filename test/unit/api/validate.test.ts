@@ -75,3 +75,11 @@ test('anything at all gets faults or a mirror, never an exception', (t) => {
   );
   t.pass();
 });
+
+test('a field named like a part of every object is unknown like any other', (t) => {
+  const spec = JSON.parse('{"upstreamUrl": "a", "__proto__": 0, "constructor": 1}');
+  t.deepEqual(messages(mirror(spec)).sort(), [
+    'spec.__proto__: strict decoding error: unknown field "spec.__proto__"',
+    'spec.constructor: strict decoding error: unknown field "spec.constructor"',
+  ]);
+});
