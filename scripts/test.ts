@@ -6,24 +6,28 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { type Counts, countTap, emptyCounts } from './tap.ts';
 
+/** Unit tests mostly wait for timers, so more of their files run at once than there are cores. */
 const suites =
   process.argv.length > 2
     ? [process.argv.slice(2)]
-    : [['test/unit/**/*.test.ts'], ['test/integration/**/*.test.ts']];
+    : [
+        ['--concurrency', '4', 'test/unit/**/*.test.ts'],
+        ['--concurrency', '2', 'test/integration/**/*.test.ts'],
+      ];
 const started = Date.now();
 
 await run('test/kubernetes/build', []);
 const counts = emptyCounts();
-for (const patterns of suites) await runSuite(patterns, counts);
+for (const suite of suites) await runSuite(suite, counts);
 console.log(`Took ${Math.round((Date.now() - started) / 1000)} s`);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
 console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
 process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
 
 /** Runs ava on files and adds to `total`; a crash of ava itself counts as a failure. */
-async function runSuite(patterns: readonly string[], total: Counts): Promise<void> {
-  console.log(`Running ${patterns.join(' ')}`);
-  const child = spawn('ava', ['--tap', ...patterns], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function runSuite(suite: readonly string[], total: Counts): Promise<void> {
+  console.log(`Running ${suite.at(-1)}`);
+  const child = spawn('ava', ['--tap', ...suite], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
   const before = total.failed;
   for await (const line of createInterface({ input: child.stdout })) {
