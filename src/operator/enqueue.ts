@@ -41,6 +41,7 @@ export function enqueueChanges(
     ...mapEnds(views, settings, () => queue.add(mapKey)),
   ];
   add('all');
+  for (const set of views.daemonSets.list()) add(mirrorsOf(set));
   return () => {
     for (const end of ends) end?.();
   };

@@ -16,6 +16,8 @@ interface Written {
 export class LiveView {
   readonly #store: Store;
   readonly #written = new Map<string, Written>();
+  /** Until when an object with this uid is taken for gone. */
+  readonly #gone = new Map<string, number>();
   readonly #listeners = new Set<(change: StoreChange) => void>();
   readonly #now: () => number;
 
@@ -25,13 +27,11 @@ export class LiveView {
     store.subscribe((change) => this.#seen(change));
   }
 
-  /** The newest state known: the store's, or what our own later write answered. */
+  /** The newest state known: the store's, or what our own later write answered; undefined what we saw off. */
   get(key: string): KubeObject | undefined {
-    const written = this.#written.get(key);
-    if (written === undefined) return this.#store.get(key);
-    if (written.until > this.#now()) return written.object;
-    this.#written.delete(key);
-    return this.#store.get(key);
+    const object = this.#newest(key);
+    const until = this.#gone.get(object?.metadata.uid ?? '');
+    return until !== undefined && until > this.#now() ? undefined : object;
   }
 
   /** All objects of the store; our own writes that the watch has not shown yet are left out. */
@@ -62,9 +62,23 @@ export class LiveView {
     this.#written.set(key, { object, until: this.#now() + trustedMs });
   }
 
+  /** Remembers that our write ended the object: the server answers it with the state before. */
+  sawOff({ metadata }: KubeObject): void {
+    if (metadata.uid !== undefined) this.#gone.set(metadata.uid, this.#now() + trustedMs);
+  }
+
+  #newest(key: string): KubeObject | undefined {
+    const written = this.#written.get(key);
+    if (written === undefined) return this.#store.get(key);
+    if (written.until > this.#now()) return written.object;
+    this.#written.delete(key);
+    return this.#store.get(key);
+  }
+
   #seen(change: StoreChange): void {
     const { type, object } = change;
     const key = keyOf(object);
+    if (type === 'DELETED') this.#gone.delete(object.metadata.uid ?? '');
     const written = this.#written.get(key)?.object;
     if (written !== undefined && this.#isConfirmed(change, written)) this.#written.delete(key);
     const echo = type !== 'DELETED' && written !== undefined && isEchoOf(object, written);

@@ -10,7 +10,10 @@ let world: World;
 test.before(async () => {
   world = await startWorld();
 });
-test.afterEach.always(() => world.stopOperators());
+test.afterEach.always(async (t) => {
+  if (!t.passed) t.log(world.lastWords());
+  await world.stopOperators();
+});
 test.after.always(() => world?.end());
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');

@@ -24,7 +24,7 @@ export interface CountingProxy {
   readonly requests: readonly ProxiedRequest[];
   /** Writes but the Lease's. */
   writes(): ProxiedRequest[];
-  /** Forgets what was recorded. */
+  /** Forgets what was recorded, and at which write to stop. */
   reset(): void;
   /** Calls `then` when the n-th write from now on (the Lease's not counted) has taken effect; its answer is never sent. */
   stopAtWrite(n: number, then: () => void): void;
@@ -53,7 +53,10 @@ export async function startCountingProxy(plane: {
     kubeconfigPath: join(folder, 'config'),
     requests,
     writes: () => requests.filter(isWrite),
-    reset: () => requests.splice(0),
+    reset() {
+      requests.splice(0);
+      stop = undefined;
+    },
     stopAtWrite(n, then) {
       stop = { left: n, then };
     },

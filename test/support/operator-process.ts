@@ -5,6 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 const executable = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
 
+/** Killed when the test process ends without having done it. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export interface OperatorProcess {
   readonly pid: number;
   /** Everything it has written so far. */
@@ -43,7 +49,8 @@ export function startOperator(
     child.kill(signal);
     return ended;
   };
-  process.once('exit', () => child.kill('SIGKILL'));
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   return {
     pid: pidOf(child),
     log: () => output.join(''),

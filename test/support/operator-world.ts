@@ -125,6 +125,14 @@ export class World {
     return this.proxy.requests.filter(({ path }) => !path.includes('/leases')).length;
   }
 
+  /** The last words of every operator, for a test that failed. */
+  lastWords(): string {
+    return this.#operators
+      .map((one) => one.log().slice(-3_000))
+      .join('\n---\n')
+      .slice(-6_000);
+  }
+
   /** Ends every operator that runs in good order, so that the next need not wait for the lease. */
   async stopOperators(): Promise<void> {
     await Promise.all(this.#operators.filter((one) => one.running()).map((one) => one.stop()));

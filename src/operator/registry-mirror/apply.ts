@@ -52,11 +52,12 @@ export class Applier {
   /** Deletes the object that is live now, not one that took its name meanwhile. */
   async delete(live: KubeObject, signal: AbortSignal): Promise<void> {
     const { client, views, logger } = this.#options;
-    const { type } = homeOf(live, views);
+    const { type, view } = homeOf(live, views);
     const { uid } = live.metadata;
     const preconditions = uid === undefined ? {} : { preconditions: { uid } };
     const key = keyOf(live);
     await client.delete(type, parseKey(key), { propagationPolicy: 'Background', ...preconditions, signal });
+    view?.sawOff(live);
     logger.info({ kind: live.kind, object: key }, 'Deleted an object');
   }
 

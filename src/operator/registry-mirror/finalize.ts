@@ -62,6 +62,19 @@ export class Finalizer {
     return undefined;
   }
 
+  /**
+   * What a pass that began before another ended a mirror may have left: a DaemonSet that restores, belongs to nobody, and
+   * so would stay for ever. The server is asked whether the mirror is really gone.
+   */
+  async sweep(name: string, signal: AbortSignal): Promise<void> {
+    const { views, settings, client, applier } = this.#options;
+    const { daemonSet } = gatherLive(views, settings.namespace, name);
+    if (daemonSet?.metadata.annotations?.[sinceAnnotation] === undefined) return;
+    if (daemonSet.metadata.ownerReferences !== undefined) return;
+    if ((await client.getOrUndefined(registryMirrors, { name }, { signal })) !== undefined) return;
+    await applier.delete(daemonSet, signal);
+  }
+
   /** Undefined: done, as far as it could be. */
   async #restore(stored: StoredMirror, live: LiveObjects, signal: AbortSignal): Promise<number | undefined> {
     // The garbage collector was faster; one without an owner is made when this one is gone.
@@ -134,12 +147,11 @@ export class Finalizer {
       { op: 'remove', path },
     ];
     try {
-      views.mirrors.written(
-        await client.patch(registryMirrors, { name }, patch, { contentType: 'json', signal }),
-      );
+      await client.patch(registryMirrors, { name }, patch, { contentType: 'json', signal });
     } catch (error) {
       if (!(error instanceof ApiError && error.notFound)) throw error;
     }
+    views.mirrors.sawOff(stored);
     logger.info({ mirror: name }, 'Let a deleted mirror go');
   }
 }

@@ -7,6 +7,7 @@ import { finalizer } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
@@ -67,6 +68,7 @@ export class MirrorReconciler {
   readonly #classes: PriorityClasses;
   readonly #reporter: Reporter;
   readonly #finalizer: Finalizer;
+  #unmarked = false;
 
   constructor(options: ReconcilerOptions) {
     const { client, settings, views, logger } = options;
@@ -88,7 +90,10 @@ export class MirrorReconciler {
   /** Handles the mirror `name`; returns after how many milliseconds it wants to be called again. Throws for a backoff. */
   async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
     const stored = this.#options.views.mirrors.get(name) as StoredMirror | undefined;
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      await this.#finalizer.sweep(name, signal);
+      return undefined;
+    }
     if (stored.metadata.deletionTimestamp !== undefined) return this.#finalizer.finalize(stored, signal);
     const read = readStored(stored);
     if ('faults' in read) {
@@ -110,7 +115,7 @@ export class MirrorReconciler {
   /** What only a person can mend is a result; everything else that is thrown is the loop's. */
   async #attempt(stored: StoredMirror, mirror: RegistryMirror, signal: AbortSignal): Promise<Result> {
     try {
-      await this.#applier.apply(identity(stored), signal);
+      await this.#mark(stored, signal);
       const obstacles = this.#obstacles(mirror);
       if (obstacles.length > 0) return await this.#holdBack(stored, mirror, obstacles, signal);
       return await this.#bringAbout(stored, mirror, signal);
@@ -119,6 +124,17 @@ export class MirrorReconciler {
       if (outcome.kind !== 'stalled') throw error;
       this.#options.logger.error({ error, mirror: mirror.metadata.name }, 'Could not bring a mirror about');
       return { ...this.#standing(stored, mirror), obstacles: [outcome] };
+    }
+  }
+
+  /** An old installation's RBAC may only read mirrors: they work without the mark, and are not held for their nodes. */
+  async #mark(stored: StoredMirror, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#applier.apply(identity(stored), signal);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.forbidden)) throw error;
+      if (!this.#unmarked) this.#options.logger.error({ error }, 'Not allowed to label and finalize mirrors');
+      this.#unmarked = true;
     }
   }
 

@@ -1,6 +1,8 @@
 /** Says what was found: Warning events once per cause, and the status where it changes. */
 import type { OperatorSettings } from '../../api/settings.ts';
+import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
+import type { Logger } from '../../observe/log.ts';
 import type { Views } from '../views.ts';
 import type { Applier } from './apply.ts';
 import { cacheAvailable, nodesWired, stalled } from './conditions.ts';
@@ -14,6 +16,7 @@ export interface ReporterOptions {
   readonly events: EventRecorder;
   readonly applier: Applier;
   readonly now: () => Date;
+  readonly logger: Logger;
 }
 
 /** What a pass found beside what the live objects show. */
@@ -26,6 +29,7 @@ export interface Report {
 
 export class Reporter {
   readonly #options: ReporterOptions;
+  #forbidden = false;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -53,6 +57,15 @@ export class Reporter {
       ...(live.statefulSet && { statefulSet: live.statefulSet }),
       ...(live.daemonSet && { daemonSet: live.daemonSet }),
     };
-    await applier.applyStatus(statusObject(inputs), signal);
+    await applier.applyStatus(statusObject(inputs), signal).catch((error) => this.#notWritten(error));
+  }
+
+  /** A mirror that is gone needs no status; an old installation's RBAC may not know of it. */
+  #notWritten(error: unknown): void {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.notFound) return;
+    if (!error.forbidden) throw error;
+    if (!this.#forbidden) this.#options.logger.error({ error }, 'Not allowed to write the status of mirrors');
+    this.#forbidden = true;
   }
 }
