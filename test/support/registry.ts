@@ -45,7 +45,9 @@ export async function startRegistry(
   let child: ChildProcess | undefined;
   const start = async () => {
     const log = openSync(logFile, 'a');
-    child = spawn('docker-registry', ['serve', configFile], { stdio: ['ignore', log, log] });
+    // Ends with us, even when the test run is killed.
+    const args = ['--pdeathsig', 'KILL', '--', 'docker-registry', 'serve', configFile];
+    child = spawn('setpriv', args, { stdio: ['ignore', log, log] });
     await eventually(() => get({ port, authority, path: '/v2/' }), { message: 'The registry did not start' });
   };
   const stop = async () => {

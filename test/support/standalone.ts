@@ -26,9 +26,9 @@ export interface RunningStandalone {
 
 /** Starts it with `--port 0`; ends it with the test. */
 export function runStandalone(t: ExecutionContext, args: readonly string[]): RunningStandalone {
-  const child = spawn(executable, ['standalone', '--port', '0', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  // Ends with us, even when the test run is killed.
+  const command = ['--pdeathsig', 'TERM', '--', executable, 'standalone', '--port', '0', ...args];
+  const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
   const lines: string[] = [];
   let errors = '';
   let rest = '';
