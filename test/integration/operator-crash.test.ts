@@ -126,8 +126,9 @@ test.serial(
   'Killed after any write while objects of the original are taken over, it ends the same',
   async (t) => {
     await sweep(t, 'adopt', {
-      async prepare(name) {
-        const { metadata } = await world.mirror(name, { ...spec(name) });
+      alone: true,
+      async prepare([name = '']) {
+        const { metadata } = await world.mirror(name, spec(name));
         for (const object of originalObjects({ name, uid: metadata.uid }, `mirror-${name}.example`)) {
           await writeAsOriginal(world, object);
         }
