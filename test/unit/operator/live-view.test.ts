@@ -1,0 +1,76 @@
+import test from 'ava';
+import type { KubeObject } from '../../../src/kube/object.ts';
+import { Store, type StoreChange } from '../../../src/kube/store.ts';
+import { LiveView } from '../../../src/operator/live-view.ts';
+
+function object(resourceVersion: string, uid = 'u'): KubeObject {
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name: 's', namespace: 'n', uid, resourceVersion } };
+}
+
+function scene() {
+  const clock = { now: 0 };
+  const store = new Store();
+  const view = new LiveView(store, () => clock.now);
+  const heard: string[] = [];
+  view.subscribe(({ type, object: { metadata } }: StoreChange) =>
+    heard.push(`${type} ${metadata.resourceVersion}`),
+  );
+  const version = () => view.get('n/s')?.metadata.resourceVersion;
+  return { clock, store, view, heard, version };
+}
+
+test('A write is seen before the watch shows it, and its echo wakes nobody', (t) => {
+  const { store, view, heard, version } = scene();
+  view.written(object('5'));
+  t.is(version(), '5');
+  store.put(object('5'));
+  t.is(version(), '5');
+  t.deepEqual(heard, []);
+  store.put(object('6'));
+  t.is(version(), '6');
+  t.deepEqual(heard, ['MODIFIED 6']);
+});
+
+test('A state before our write does not hide it', (t) => {
+  const { store, view, version, heard } = scene();
+  store.put(object('3'));
+  view.written(object('12'));
+  store.put(object('9'));
+  t.is(version(), '12');
+  t.deepEqual(heard, ['ADDED 3']);
+});
+
+test('A watch that was faster than the answer is believed', (t) => {
+  const { store, view, version } = scene();
+  store.put(object('7'));
+  view.written(object('6'));
+  t.is(version(), '7');
+});
+
+test('A write that the watch never shows is doubted after a while', (t) => {
+  const { clock, view, version } = scene();
+  view.written(object('5'));
+  clock.now = 10_000;
+  t.is(version(), undefined);
+});
+
+test('A deletion ends what was written; that of a predecessor does not', (t) => {
+  const { store, view, version, heard } = scene();
+  store.put(object('1', 'old'));
+  view.written(object('5', 'young'));
+  store.remove('n/s', object('4', 'old'));
+  t.is(version(), '5');
+  store.put(object('5', 'young'));
+  store.remove('n/s', object('8', 'young'));
+  t.is(version(), undefined);
+  t.deepEqual(heard, ['ADDED 1', 'DELETED 4', 'DELETED 8']);
+});
+
+test('What our own write ended is gone at once, its successor is not', (t) => {
+  const { store, view, version } = scene();
+  store.put(object('1'));
+  view.sawOff(object('1'));
+  t.is(version(), undefined);
+  store.put(object('2', 'other'));
+  t.is(version(), '2');
+});

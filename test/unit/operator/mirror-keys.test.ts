@@ -1,0 +1,37 @@
+import test from 'ava';
+import type { KubeObject } from '../../../src/kube/object.ts';
+import { mirrorsOf, mirrorsOfSecret } from '../../../src/operator/mirror-keys.ts';
+import { preparedSecret } from '../../../src/operator/prepared-secret.ts';
+import { settingsOf } from '../resources/fixtures.ts';
+
+function object(name: string, more: Partial<KubeObject['metadata']> = {}): KubeObject {
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'default', ...more } };
+}
+
+const owner = { apiVersion: 'k8s.osp.tech/v1', kind: 'RegistryMirror', name: 'owner', uid: 'u' };
+
+test('An object belongs to its owner, else to its label, else to its name', (t) => {
+  const labels = { mirror: 'label' };
+  t.deepEqual(mirrorsOf(object('registry-mirror-name', { labels, ownerReferences: [owner] })), ['owner']);
+  t.deepEqual(mirrorsOf(object('registry-mirror-name', { labels })), ['label']);
+  t.deepEqual(mirrorsOf(object('registry-mirror-name')), ['name', 'name']);
+  t.deepEqual(mirrorsOf(object('registry-mirror-a-secret')), ['a', 'a-secret']);
+  t.deepEqual(mirrorsOf(object('unrelated')), []);
+});
+
+test('A user’s Secret concerns the mirrors that name it; the authority and the given certificate all', (t) => {
+  const settings = settingsOf({ DOCKER_CERTIFICATE_SECRET: 'given' });
+  const users = (secret: string) => (secret === 'mine' ? ['a', 'b'] : []);
+  t.deepEqual(mirrorsOfSecret(object('mine'), settings, users), ['a', 'b']);
+  t.is(mirrorsOfSecret(object('given'), settings, users), 'all');
+  t.is(mirrorsOfSecret(object('registry-mirror-ca'), settings, users), 'all');
+  t.deepEqual(mirrorsOfSecret(object('other'), settings, users), []);
+});
+
+test('Of users’ Secrets no value is kept in memory', (t) => {
+  const secret = { ...object('mine'), data: { username: 'dXNlcg==', password: 'aHVudGVyMg==', empty: '' } };
+  const kept = preparedSecret(secret, settingsOf());
+  t.deepEqual(kept['data'], { username: 'set', password: 'set', empty: '' });
+  const ours = { ...object('registry-mirror-hub-leaf'), data: { 'tls.crt': 'eA==' } };
+  t.is(preparedSecret(ours, settingsOf()), ours);
+});

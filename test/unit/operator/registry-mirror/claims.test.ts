@@ -1,0 +1,78 @@
+import test from 'ava';
+import type { RegistryMirror } from '../../../../src/api/registry-mirror.ts';
+import { cacheMirrorOf } from '../../../../src/cache/cache-mirror.ts';
+import { planClaims, withStorage } from '../../../../src/operator/registry-mirror/claims.ts';
+import type { LiveClaim, LiveStatefulSet } from '../../../../src/operator/registry-mirror/live-objects.ts';
+import { mirrorOf } from '../../resources/fixtures.ts';
+
+const mirror = (storage: string, more: Record<string, unknown> = {}) =>
+  mirrorOf({
+    upstreamUrl: 'gcr.io',
+    volumeClaimTemplate: { spec: { ...more, resources: { requests: { storage } } } },
+  });
+
+function claim(storage: string, capacity?: string): LiveClaim {
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'image-store-registry-mirror-hub-0', namespace: 'default' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } },
+    ...(capacity && { status: { phase: 'Bound', capacity: { storage: capacity } } }),
+  };
+}
+
+function set(storage: string): LiveStatefulSet {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'registry-mirror-hub', namespace: 'default' },
+    spec: { volumeClaimTemplates: [claim(storage)] },
+  };
+}
+
+test('A new mirror gets what it asks for', (t) => {
+  const plan = planClaims(mirror('30Gi'), { claims: [] });
+  t.deepEqual(plan, { storage: '30Gi', growths: [], obstacles: [] });
+});
+
+test('The live templates are sent back whatever is asked for', (t) => {
+  const statefulSet = set('20Gi');
+  const plan = planClaims(mirror('30Gi'), { statefulSet, claims: [] });
+  t.is(plan.templates, statefulSet.spec?.volumeClaimTemplates);
+  t.is(plan.storage, '20Gi', 'the cache does not count on what is not there');
+});
+
+test('Claims that are smaller than asked for grow; the cache grows with the smallest volume', (t) => {
+  const [small, grown] = [claim('20Gi', '20Gi'), claim('30Gi', '25Gi')];
+  const plan = planClaims(mirror('30Gi'), { statefulSet: set('20Gi'), claims: [small, grown] });
+  t.deepEqual(plan.growths, [{ claim: small, storage: '30Gi' }]);
+  t.is(plan.storage, '20Gi');
+  const done = planClaims(mirror('30Gi'), { statefulSet: set('20Gi'), claims: [grown] });
+  t.deepEqual([done.growths, done.obstacles, done.storage], [[], [], '25Gi']);
+});
+
+test('The same size in another spelling is no change', (t) => {
+  const plan = planClaims(mirror('20480Mi'), { statefulSet: set('20Gi'), claims: [claim('20Gi', '20Gi')] });
+  t.deepEqual([plan.growths, plan.obstacles], [[], []]);
+});
+
+test('Shrinking is an obstacle, and the cache keeps to the smaller size', (t) => {
+  const plan = planClaims(mirror('10Gi'), { statefulSet: set('20Gi'), claims: [claim('20Gi', '20Gi')] });
+  t.is(plan.obstacles[0]?.reason, 'StorageCannotShrink');
+  t.deepEqual(plan.growths, []);
+  t.is(plan.storage, '10Gi');
+});
+
+test('Another class or access mode of a set that exists is an obstacle that names them', (t) => {
+  const wanted = mirror('20Gi', { storageClassName: 'fast', accessModes: ['ReadWriteMany'] });
+  const plan = planClaims(wanted, { statefulSet: set('20Gi'), claims: [] });
+  t.is(plan.obstacles[0]?.reason, 'ClaimTemplateImmutable');
+  t.regex(plan.obstacles[0]?.message ?? '', /storageClassName and accessModes/);
+});
+
+test('The cache’s size is computed from the storage that is there', (t) => {
+  const size = (asked: RegistryMirror) =>
+    cacheMirrorOf(withStorage(asked, '10Gi'), { cacheDir: '/c', extraNames: [], caFiles: [] }).maxSizeMiB;
+  t.is(size(mirror('30Gi')), 8192);
+  t.is(size(mirrorOf({ upstreamUrl: 'gcr.io' })), 8192);
+});

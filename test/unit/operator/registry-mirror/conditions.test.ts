@@ -1,0 +1,107 @@
+import test from 'ava';
+import {
+  cacheAvailable,
+  certificateValid,
+  nodesWired,
+  ready,
+  stalled,
+} from '../../../../src/operator/registry-mirror/conditions.ts';
+import type {
+  LiveClaim,
+  LiveDaemonSet,
+  LiveObjects,
+} from '../../../../src/operator/registry-mirror/live-objects.ts';
+
+const metadata = { name: 'registry-mirror-hub', namespace: 'default', generation: 2 };
+
+function cache(replicas: number, readyReplicas: number, claims: LiveClaim[] = []): LiveObjects {
+  const set = { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata };
+  return { statefulSet: { ...set, spec: { replicas }, status: { readyReplicas } }, claims };
+}
+
+function pending(storageClassName?: string): LiveClaim {
+  const spec = storageClassName === undefined ? {} : { storageClassName };
+  return { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec, status: { phase: 'Pending' } };
+}
+
+function nodes(status: NonNullable<LiveDaemonSet['status']>): LiveObjects {
+  return { daemonSet: { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata, status }, claims: [] };
+}
+
+test('The cache is available with one ready replica, whole with all', (t) => {
+  t.like(cacheAvailable({ claims: [] }), { status: 'Unknown', reason: 'NotCreated' });
+  t.like(cacheAvailable(cache(2, 0)), { status: 'False', reason: 'NoReplicaReady' });
+  t.like(cacheAvailable(cache(2, 1)), { status: 'True', reason: 'Degraded' });
+  t.like(cacheAvailable(cache(2, 2)), { status: 'True', reason: 'Available' });
+  t.like(cacheAvailable(cache(0, 0)), { status: 'False', reason: 'ScaledToZero' });
+});
+
+test('Only a claim without a class is a fault; another one waits for its provisioner', (t) => {
+  const classless = cacheAvailable(cache(2, 0, [pending()]));
+  t.like(classless, { status: 'False', reason: 'NoDefaultStorageClass', warn: true });
+  t.like(cacheAvailable(cache(2, 0, [pending('slow')])), { status: 'False', reason: 'ClaimPending' });
+  t.like(cacheAvailable(cache(2, 1, [pending()])), { status: 'True', reason: 'NoDefaultStorageClass' });
+  t.like(cacheAvailable(cache(2, 2, [pending()])), { reason: 'Available' });
+});
+
+test('Nodes are wired when every one has made a pass with the newest agent', (t) => {
+  t.like(nodesWired({ claims: [] }), { status: 'Unknown', reason: 'NotCreated' });
+  t.like(nodesWired(nodes({ observedGeneration: 1 })), { status: 'Unknown', reason: 'RolloutPending' });
+  const seen = { observedGeneration: 2, desiredNumberScheduled: 3 };
+  t.like(nodesWired(nodes({ observedGeneration: 2 })), { status: 'True', reason: 'NoNodeSelected' });
+  t.like(nodesWired(nodes({ ...seen, numberReady: 3, updatedNumberScheduled: 1 })), { reason: 'RollingOut' });
+  t.like(nodesWired(nodes({ ...seen, numberReady: 2, updatedNumberScheduled: 3 })), {
+    reason: 'NodesNotReady',
+  });
+  t.like(nodesWired(nodes({ ...seen, numberReady: 3, updatedNumberScheduled: 3 })), { reason: 'Wired' });
+});
+
+const now = new Date('2026-01-01T00:00:00Z');
+const facts = { names: ['m.example', '*.pods'], kept: false, now };
+
+function given(days: number, names: string[]) {
+  const notAfter = new Date(now.getTime() + days * 86_400_000);
+  return { state: 'usable', secret: 'given', names, notAfter } as const;
+}
+
+test('A given certificate is judged by names and days left', (t) => {
+  t.like(certificateValid({ ...facts, given: [] }), { status: 'True', reason: 'OwnAuthority' });
+  const covers = certificateValid({ ...facts, given: [given(90, ['m.example'])] });
+  t.like(covers, { status: 'True', reason: 'Given' });
+  t.regex(covers.message, /until 2026-04-01 and covers all names/);
+  const some = certificateValid({ ...facts, given: [given(90, [])] });
+  t.regex(some.message, /does not cover m\.example/);
+  const soon = certificateValid({ ...facts, given: [given(12, ['m.example'])] });
+  t.like(soon, { reason: 'ExpiresSoon', warn: true });
+  t.regex(soon.message, /^12 days are left/);
+});
+
+test('A given certificate that cannot be used says what is served instead', (t) => {
+  const missing = { state: 'missing', secret: 'given', why: 'the Secret does not exist' } as const;
+  const own = certificateValid({ ...facts, given: [missing] });
+  t.like(own, { status: 'False', reason: 'SecretNotFound', warn: true });
+  t.regex(own.message, /own authority is served/);
+  t.regex(certificateValid({ ...facts, kept: true, given: [missing] }).message, /last working/);
+  const awaited = certificateValid({ ...facts, given: [missing], issued: 'given' });
+  t.like(awaited, { status: 'False', reason: 'CertificatePending' });
+  t.is(awaited.warn, undefined);
+});
+
+test('A mirror is ready when it serves what was asked for; what a person can mend is named first', (t) => {
+  const available = cacheAvailable(cache(1, 1));
+  t.like(ready([stalled([]), available]), { status: 'True', reason: 'Serving' });
+  const obstacle = { reason: 'MasqueradeConflict', message: 'm' };
+  t.like(ready([cacheAvailable(cache(2, 0)), stalled([obstacle])]), {
+    status: 'False',
+    reason: 'MasqueradeConflict',
+  });
+  t.like(ready([stalled([]), cacheAvailable({ claims: [] })]), { status: 'Unknown', reason: 'NotCreated' });
+});
+
+test('Several obstacles are one condition with the first one’s reason', (t) => {
+  const finding = stalled([
+    { reason: 'One', message: 'a' },
+    { reason: 'Two', message: 'b' },
+  ]);
+  t.like(finding, { status: 'True', reason: 'One', message: 'a; b', warn: true });
+});

@@ -1,0 +1,39 @@
+import test from 'ava';
+import {
+  masqueradeConflict,
+  masqueradeHost,
+  masqueradePort,
+} from '../../../../src/operator/registry-mirror/obstacles.ts';
+import { mirrorOf, settingsOf } from '../../resources/fixtures.ts';
+
+const mirror = (name: string, creationTimestamp: string) =>
+  mirrorOf({ upstreamUrl: 'gcr.io', masqueradeUrl: 'm.example' }, { name, creationTimestamp });
+
+test('The older of two mirrors with one name wins, of the same age the first by name', (t) => {
+  const [old, young, same] = [
+    mirror('b', '2026-01-01T00:00:00Z'),
+    mirror('a', '2026-01-02T00:00:00Z'),
+    mirror('c', '2026-01-01T00:00:00Z'),
+  ];
+  const all = [old, young, same];
+  t.is(masqueradeConflict(old, all), undefined);
+  t.regex(masqueradeConflict(young, all)?.message ?? '', /RegistryMirror b/);
+  t.is(masqueradeConflict(same, all)?.reason, 'MasqueradeConflict');
+});
+
+test('Names are compared without port; objects that cannot be read have none', (t) => {
+  const host = (spec: Record<string, unknown>) => masqueradeHost({ metadata: { name: 'x' }, spec });
+  t.is(host({ upstreamUrl: 'gcr.io', masqueradeUrl: 'm.example:5000' }), 'm.example');
+  t.is(host({ upstreamUrl: 'https://gcr.io:5000/team' }), 'mirror-gcr.io');
+  t.is(host({ upstreamUrl: 7 }), undefined);
+  t.is(masqueradeHost({ metadata: { name: 'x' } }), undefined);
+});
+
+test('A port in the name is refused in scheme services only', (t) => {
+  const ported = mirrorOf({ upstreamUrl: 'gcr.io', masqueradeUrl: 'm.example:5000' });
+  t.is(masqueradePort(ported, settingsOf()), undefined);
+  const services = settingsOf({ ADDRESSING_SCHEME: 'services' });
+  t.is(masqueradePort(ported, services)?.reason, 'MasqueradePort');
+  t.is(masqueradePort(mirrorOf({ upstreamUrl: 'gcr.io:443' }), services)?.reason, 'MasqueradePort');
+  t.is(masqueradePort(mirrorOf({ upstreamUrl: 'gcr.io' }), services), undefined);
+});
