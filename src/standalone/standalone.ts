@@ -176,7 +176,8 @@ class Standalone {
       const text = await readGiven('-f', this.#options.file);
       const changed = text !== this.#text;
       const config = await this.#prepare(text);
-      await reloadNginx(nginxPidFile(this.#folders));
+      // An nginx that is just being started again reads the files by itself.
+      await reloadNginx(nginxPidFile(this.#folders)).catch(() => undefined);
       await this.#announce(config, signal);
       if (changed) this.#log.info({ file: this.#options.file }, 'Configuration changed');
     } catch (error) {

@@ -1,6 +1,7 @@
 /** The cache on one machine as a user runs it: the executable, docker-registry as upstream, skopeo and plain HTTPS as clients. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -85,7 +86,9 @@ test.serial(
     const download = get(t, dir, `${url}/v2/library/app/blobs/${layer.digest}`, { slow: true });
     const second = yaml(registry).replace('name: demo', 'name: second').replace('mirror.test', 'second.test');
     writeFileSync(file, `${yaml(registry)}---\n${second}`);
-    await eventually(() => assert.equal(standalone.ready().length, 2, standalone.errors()), { timeout: 15_000 });
+    await eventually(() => assert.equal(standalone.ready().length, 2, standalone.errors()), {
+      timeout: 15_000,
+    });
     t.like(standalone.ready()[1], { name: 'second', url, masquerade: 'second.test' });
     t.is((await get(t, dir, `${url}/v2/second.test/library/app/manifests/1`)).status, 200);
     t.is((await get(t, dir, `${url}/v2/library/app/manifests/1`)).status, 404);
@@ -182,6 +185,20 @@ test.serial(
     t.is((await get(t, dir, `${second.url}/v2/library/app/manifests/1`)).status, 200);
   },
 );
+
+test.serial('workers of an nginx that was killed together with it are ended by the next start', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const { url, standalone } = await start(t, dir, yaml(registry), registry);
+  process.kill(Number(readFileSync(join(dir, 'data/run/nginx.pid'), 'utf8')), 'SIGKILL');
+  standalone.process.kill('SIGKILL');
+  // Not its end of output: the workers have that too.
+  await once(standalone.process, 'exit');
+  t.is((await get(t, dir, `${url}/health-check`)).status, 200, 'workers serve on without their master');
+  const second = await start(t, dir, yaml(registry), registry, ['--port', new URL(url).port]);
+  t.is(second.url, url);
+  t.regex(second.standalone.errors(), /Ended nginx processes that an earlier run left/);
+  t.is((await get(t, dir, `${url}/v2/library/app/manifests/1`)).status, 200);
+});
 
 test.serial('a given certificate is served instead of one of our own authority', async (t) => {
   const { dir, registry } = await prepare(t);
