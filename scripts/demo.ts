@@ -193,9 +193,7 @@ function report(phases: readonly Phase[], { countedBy }: DemoUpstream, how: stri
   say(
     `                    skopeo copy --src-cert-dir DIR_WITH_ca.crt docker://127.0.0.1:5000/library/alpine:3 dir:/tmp/image`,
   );
-  say(
-    '  in a cluster      kubectl apply -k deploy/base && kubectl apply -f examples/docker-hub.yaml',
-  );
+  say('  in a cluster      kubectl apply -k deploy/base && kubectl apply -f examples/docker-hub.yaml');
   say('  a real registry   UPSTREAM=registry-1.docker.io IMAGE=library/alpine:3 make demo');
 }
 

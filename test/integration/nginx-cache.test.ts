@@ -174,7 +174,7 @@ test('a tag is served stale whatever the upstream fails with', async (t) => {
     { status: 502 },
     { status: 503 },
     { portal: true },
-    { delayMs: 2_500 },
+    { delayMs: 8_000 },
   ];
   for (const fault of faults) {
     await expired();
@@ -184,7 +184,7 @@ test('a tag is served stale whatever the upstream fails with', async (t) => {
       const said = `${JSON.stringify(fault)} ${method}`;
       t.is(status, 200, said);
       t.is(headers['docker-content-digest'], digest, said);
-      t.true(totalMs < 2_000, said);
+      t.true(totalMs < 6_000, said);
     }
     upstream.faults = {};
   }

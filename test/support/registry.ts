@@ -147,12 +147,21 @@ function ask(
   });
 }
 
-/** A port that was free a moment ago. */
+/**
+ * A port that was free a moment ago, below those the kernel gives to outgoing connections (32768 and up): one of these could
+ * be taken by any client before a daemon listens on it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const server = createServer();
+    try {
+      await once(server.listen(port, '127.0.0.1'), 'listening');
+      return port;
+    } catch {
+      // Somebody has it: the next one.
+    } finally {
+      server.close();
+    }
+  }
 }
