@@ -11,6 +11,7 @@ import {
   mirrorsOfIssuer,
   mirrorsOfSecret,
 } from './mirror-keys.ts';
+import { serviceRivals } from './registry-mirror/obstacles.ts';
 import { credentialsIndex, masqueradeIndex, type Views } from './views.ts';
 
 /** Adds all mirrors now and those concerned by each later change; returns what ends that. */
@@ -32,7 +33,10 @@ export function enqueueChanges(
       for (const object of states(change)) add(affected(object));
     });
   const ends = [
-    on(views.mirrors, (mirror) => [mirror.metadata.name, ...rivals(mirror)]),
+    on(views.mirrors, (mirror) => {
+      const { name } = mirror.metadata;
+      return [name, ...serviceRivals(name), ...rivals(mirror)];
+    }),
     on(views.secrets, (secret) => mirrorsOfSecret(secret, settings, withCredentials)),
     on(views.issuers, mirrorsOfIssuer),
     ...[views.services, views.statefulSets, views.daemonSets, views.claims, views.certificates].map((view) =>

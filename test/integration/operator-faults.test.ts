@@ -146,6 +146,7 @@ test.serial('Of two mirrors with one name the older is in force until it goes', 
   await world.condition('alpha', 'Stalled', 'MasqueradeConflict');
   const { env } = (await world.get(pathsOf('alpha').daemonSet)).spec.template.spec.containers[0];
   t.is(env.find(({ name }: Live) => name === 'NODE_AGENT_MODE').value, 'restore', 'its nodes are given back');
+  t.is((await world.condition('alpha', 'NodesWired', 'Restoring')).status, 'False');
 });
 
 test.serial('Scheme services refuses a masquerade name with a port', async (t) => {

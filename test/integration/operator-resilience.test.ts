@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
+import { createAuthority, issueLeaf } from '../../src/cache/tls/authority.ts';
 import { eventually } from '../support/eventually.ts';
 import { crdFile, type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
 
@@ -13,6 +14,7 @@ test.afterEach.always(async (t) => {
 });
 test.after.always(() => world?.end());
 
+const authority = createAuthority({ commonName: 'cert-manager', days: 90 });
 const quick = { SECONDS_BETWEEN_STREAMS: '1' };
 
 /** uid and resourceVersion of every object of a mirror: the same means nothing was rewritten. */
@@ -168,5 +170,31 @@ test.serial(
     const certificate = await eventually(() => world.get(path));
     t.like(certificate.spec, { secretName: 'registry-mirror-issued-tls', ipAddresses: [status.address] });
     await world.condition('issued', 'CertificateValid', 'CertificatePending');
+
+    const { certificatePem, keyPem } = await issueLeaf(await authority, {
+      names: [status.address],
+      days: 90,
+    });
+    const files = {
+      'tls.crt': certificatePem,
+      'tls.key': keyPem,
+      'ca.crt': (await authority).certificatePem,
+    };
+    const data = Object.entries(files).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
+    await world.plane.apply({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'registry-mirror-issued-tls', namespace: 'default' },
+      data: Object.fromEntries(data),
+    } as Live);
+    await world.condition('issued', 'CertificateValid', 'Given');
+    const config = await world.get(pathsOf('issued').configSecret);
+    const conf = Buffer.from(config.data['default.conf'], 'base64').toString();
+    t.true(
+      conf.indexOf('tls-given/tls.crt') < conf.indexOf('tls/tls.crt'),
+      'it is what dialling the address gets',
+    );
+    const trusted = Buffer.from(config.data['ca.crt'], 'base64').toString();
+    t.true(trusted.includes(files['ca.crt'].trim()));
   },
 );

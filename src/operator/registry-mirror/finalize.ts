@@ -18,6 +18,7 @@ import type { Views } from '../views.ts';
 import type { Applier } from './apply.ts';
 import { gatherLive } from './gather.ts';
 import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
+import { masqueradeOf } from './obstacles.ts';
 import type { Reporter } from './report.ts';
 import { isRestored, restorationFinding, unrestoredNodes } from './restoration.ts';
 import type { StoredMirror } from './status.ts';
@@ -170,8 +171,10 @@ function mirrorOf(stored: StoredMirror): RegistryMirror {
   return { ...(stored as unknown as RegistryMirror), metadata: { name, ...(uid && { uid }) }, spec };
 }
 
-function known({ status }: StoredMirror) {
-  return { ...(status?.masquerade !== undefined && { masquerade: status.masquerade }) };
+function known(stored: StoredMirror) {
+  const read = readStored(stored);
+  if ('faults' in read) return {};
+  return { upstreamUrl: read.mirror.spec.upstreamUrl, masquerade: masqueradeOf(read.mirror) };
 }
 
 function startOf({ metadata }: LiveDaemonSet): number {

@@ -28,10 +28,21 @@ export class ObjectsPass {
     try {
       await this.#applier.apply(object, signal);
     } catch (error) {
-      if (!(error instanceof ApiError && (error.invalid || error.forbidden))) throw error;
-      const reason = error.forbidden ? 'ObjectForbidden' : 'ObjectRefused';
-      this.#obstacles.push({ reason, message: `${object.kind} ${keyOf(object)}: ${error.message}` });
-      if (error.forbidden) this.#failure = error;
+      const refusal = refusalOf(error, `${object.kind} ${keyOf(object)}`);
+      if (refusal === undefined) throw error;
+      this.#obstacles.push(...refusal.obstacles);
+      this.#failure ??= refusal.failure;
     }
   }
+}
+
+/** What a refused write means; undefined where the server did not refuse. Quotas and rights change without an event. */
+export function refusalOf(
+  error: unknown,
+  what?: string,
+): { readonly obstacles: readonly Obstacle[]; readonly failure?: unknown } | undefined {
+  if (!(error instanceof ApiError && (error.invalid || error.forbidden))) return undefined;
+  const reason = error.forbidden ? 'ObjectForbidden' : 'ObjectRefused';
+  const message = what === undefined ? error.message : `${what}: ${error.message}`;
+  return { obstacles: [{ reason, message }], ...(error.forbidden && { failure: error }) };
 }

@@ -36,6 +36,22 @@ export function masqueradeConflict(
   return { reason: 'MasqueradeConflict', message };
 }
 
+/** Mirror `x-headless` would have the Service that the replicas of mirror `x` are named by; again the older wins. */
+export function serviceConflict(
+  mirror: RegistryMirror,
+  rivals: readonly MasqueradeClaim[],
+): Obstacle | undefined {
+  const winner = rivals.find((rival) => comesBefore(rival, mirror));
+  if (winner === undefined) return undefined;
+  const message = `its name makes a Service that belongs to RegistryMirror ${winner.metadata.name}, which is older; make it under another name`;
+  return { reason: 'NameConflict', message };
+}
+
+/** Names of the mirrors that would share a Service with this one. */
+export function serviceRivals(name: string): readonly string[] {
+  return [`${name}-headless`, ...(name.endsWith('-headless') ? [name.slice(0, -'-headless'.length)] : [])];
+}
+
 /** Services mode writes the masquerade name into image paths, where a port is invalid. */
 export function masqueradePort(mirror: RegistryMirror, settings: OperatorSettings): Obstacle | undefined {
   const { port } = splitHostPort(masqueradeOf(mirror));

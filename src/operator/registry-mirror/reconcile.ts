@@ -15,26 +15,26 @@ import { outcomeOf } from '../outcome.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
 import { Applier } from './apply.ts';
 import { ClaimGrowth } from './claim-growth.ts';
-import { planClaims, withStorage } from './claims.ts';
-import { type CredentialsDecision, decideCredentials } from './credentials.ts';
-import { type CompositionInputs, phases } from './desired.ts';
+import { phases } from './desired.ts';
 import { Finalizer } from './finalize.ts';
 import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
+import { gatherInputs } from './inputs.ts';
 import { applyServices } from './mirror-services.ts';
-import { ObjectsPass } from './objects-pass.ts';
+import { ObjectsPass, refusalOf } from './objects-pass.ts';
 import {
   type MasqueradeClaim,
   masqueradeConflict,
   masqueradeHost,
   masqueradeOf,
   masqueradePort,
+  serviceConflict,
+  serviceRivals,
 } from './obstacles.ts';
 import { PriorityClasses } from './priority-classes.ts';
 import { type Report, Reporter } from './report.ts';
 import type { StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
-import { tlsInputs } from './tls-inputs.ts';
 import { unwire } from './unwire.ts';
 
 export interface ReconcilerOptions {
@@ -120,6 +120,8 @@ export class MirrorReconciler {
       if (obstacles.length > 0) return await this.#holdBack(stored, mirror, obstacles, signal);
       return await this.#bringAbout(stored, mirror, signal);
     } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal !== undefined) return { ...this.#standing(stored, mirror), ...refusal };
       const outcome = outcomeOf(error);
       if (outcome.kind !== 'stalled') throw error;
       this.#options.logger.error({ error, mirror: mirror.metadata.name }, 'Could not bring a mirror about');
@@ -141,7 +143,9 @@ export class MirrorReconciler {
   #obstacles(mirror: RegistryMirror): Obstacle[] {
     const { views, settings } = this.#options;
     const rivals = views.mirrors.byIndex(masqueradeIndex, masqueradeHost(mirror) ?? '');
+    const namesakes = serviceRivals(mirror.metadata.name).flatMap((name) => views.mirrors.get(name) ?? []);
     return [
+      serviceConflict(mirror, namesakes as readonly MasqueradeClaim[]),
       masqueradeConflict(mirror, rivals as readonly MasqueradeClaim[]),
       masqueradePort(mirror, settings),
     ].filter((obstacle) => obstacle !== undefined);
@@ -155,11 +159,9 @@ export class MirrorReconciler {
     signal: AbortSignal,
   ): Promise<Result> {
     const { views, settings } = this.#options;
-    await unwire({ mirror, settings }, gatherLive(views, settings.namespace, mirror.metadata.name), {
-      applier: this.#applier,
-      signal,
-    });
-    return { ...this.#standing(stored, mirror), obstacles };
+    const live = gatherLive(views, settings.namespace, mirror.metadata.name);
+    const findings = await unwire({ mirror, settings }, live, this.#applier, signal);
+    return { ...this.#standing(stored, mirror), findings, obstacles };
   }
 
   async #bringAbout(stored: StoredMirror, mirror: RegistryMirror, signal: AbortSignal): Promise<Result> {
@@ -170,47 +172,27 @@ export class MirrorReconciler {
     const dependencies = { applier: this.#applier, events, logger };
     const clusterIPs = await applyServices({ mirror, settings }, stored, live, dependencies, signal);
     const authority = await this.#authorities.get(now, signal);
-    const tls = await tlsInputs({ mirror, settings, clusterIPs, live, views, authority, now, logger });
-    const credentials = this.#credentials(mirror, live);
-    const claims = planClaims(mirror, live);
-    const inputs: CompositionInputs = {
-      mirror: effective(withStorage(mirror, claims.storage), credentials),
-      settings,
-      clusterIPs,
-      ...tls.composition,
-      ...(claims.templates && { volumeClaimTemplates: claims.templates }),
-    };
+    const question = { mirror, settings, clusterIPs, live, views, authority, now, logger };
+    const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#missingClass(mirror, signal);
     const pass = new ObjectsPass(this.#applier);
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
-      for (const object of objects(inputs)) await pass.apply(object, signal);
+      for (const object of objects(composition)) await pass.apply(object, signal);
     }
     const notGrown = await this.#claims.grow(claims.growths, signal);
     return {
       status: statusFields(mirror, clusterIPs),
-      findings: [credentials.finding, tls.finding],
+      findings,
       obstacles: [
         ...pass.obstacles,
         ...(classMissing ? [classMissing] : []),
         ...claims.obstacles,
         ...notGrown,
       ],
-      checkAt: classMissing ? now.getTime() + priorityClassMs : tls.checkAt,
+      checkAt: classMissing ? now.getTime() + priorityClassMs : checkAt,
       failure: pass.failure,
     };
-  }
-
-  #credentials(mirror: RegistryMirror, live: ReturnType<typeof gatherLive>): CredentialsDecision {
-    const { settings, views } = this.#options;
-    const secret = views.secrets.get(`${settings.namespace}/${mirror.spec.credentialsSecret}`);
-    const { statefulSet } = live;
-    return decideCredentials({
-      mirror,
-      settings,
-      ...(statefulSet && { statefulSet }),
-      ...(secret && { secret }),
-    });
   }
 
   async #missingClass(mirror: RegistryMirror, signal: AbortSignal): Promise<Obstacle | undefined> {
@@ -239,12 +221,6 @@ function identity({ metadata }: StoredMirror) {
     // With the uid: a mirror that was deleted meanwhile is not made again.
     metadata: { name, ...(uid !== undefined && { uid }), labels: { mirror: name }, finalizers: [finalizer] },
   };
-}
-
-/** The mirror as the pods are to see it: with credentials that can be mounted. */
-function effective(mirror: RegistryMirror, { mount }: CredentialsDecision): RegistryMirror {
-  const { credentialsSecret: _wanted, ...spec } = mirror.spec;
-  return { ...mirror, spec: { ...spec, ...(mount !== undefined && { credentialsSecret: mount }) } };
 }
 
 function statusFields(mirror: RegistryMirror, clusterIPs: readonly string[]): Result['status'] {

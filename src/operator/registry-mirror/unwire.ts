@@ -5,7 +5,9 @@ import type { OperatorSettings } from '../../api/settings.ts';
 import { nodeDaemonSet } from '../../resources/daemon-set.ts';
 import type { KubernetesObject } from '../../resources/object.ts';
 import type { Applier } from './apply.ts';
+import type { Finding } from './finding.ts';
 import type { LiveObjects } from './live-objects.ts';
+import { restorationFinding } from './restoration.ts';
 
 /** The DaemonSet that restores; without owner references while the mirror is being deleted. */
 export function restoringDaemonSet(
@@ -15,12 +17,13 @@ export function restoringDaemonSet(
   return nodeDaemonSet(input, { mode: 'restore', ownerReferences, clusterIPs: [], certificateNames: [] });
 }
 
-/** Turns a live DaemonSet into one that restores; a mirror that wired nothing gets none. */
+/** Turns a live DaemonSet into one that restores, and finds how far it is; a mirror that wired nothing gets none. */
 export async function unwire(
   input: { mirror: RegistryMirror; settings: OperatorSettings },
   live: LiveObjects,
-  { applier, signal }: { applier: Applier; signal: AbortSignal },
-): Promise<void> {
-  if (live.daemonSet === undefined) return;
-  await applier.apply(restoringDaemonSet(input, true), signal);
+  applier: Applier,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  if (live.daemonSet === undefined) return [];
+  return [restorationFinding(await applier.apply(restoringDaemonSet(input, true), signal))];
 }

@@ -3,6 +3,8 @@ import {
   masqueradeConflict,
   masqueradeHost,
   masqueradePort,
+  serviceConflict,
+  serviceRivals,
 } from '../../../../src/operator/registry-mirror/obstacles.ts';
 import { mirrorOf, settingsOf } from '../../resources/fixtures.ts';
 
@@ -19,6 +21,15 @@ test('The older of two mirrors with one name wins, of the same age the first by 
   t.is(masqueradeConflict(old, all), undefined);
   t.regex(masqueradeConflict(young, all)?.message ?? '', /RegistryMirror b/);
   t.is(masqueradeConflict(same, all)?.reason, 'MasqueradeConflict');
+});
+
+test('A mirror may not take the headless Service of an older one, nor the other way round', (t) => {
+  t.deepEqual(serviceRivals('x'), ['x-headless']);
+  t.deepEqual(serviceRivals('x-headless'), ['x-headless-headless', 'x']);
+  const old = mirror('x', '2026-01-01T00:00:00Z');
+  const young = mirror('x-headless', '2026-01-02T00:00:00Z');
+  t.is(serviceConflict(old, [young]), undefined);
+  t.regex(serviceConflict(young, [old])?.message ?? '', /RegistryMirror x,/);
 });
 
 test('Names are compared without port; objects that cannot be read have none', (t) => {

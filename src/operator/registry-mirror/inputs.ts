@@ -1,0 +1,48 @@
+/** Everything one pass works from, as a snapshot: the composition's inputs and what was found while making it. */
+import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import { type ClaimPlan, planClaims, withStorage } from './claims.ts';
+import { type CredentialsDecision, decideCredentials } from './credentials.ts';
+import type { CompositionInputs } from './desired.ts';
+import type { Finding } from './finding.ts';
+import { type TlsQuestion, tlsInputs } from './tls-inputs.ts';
+
+export interface MirrorInputs {
+  readonly composition: CompositionInputs;
+  readonly claims: ClaimPlan;
+  readonly findings: readonly Finding[];
+  /** When to look again, in milliseconds since the epoch. */
+  readonly checkAt: number;
+}
+
+/** Reads the views, and makes a leaf where one is needed; no request. The Services and the authority are there already. */
+export async function gatherInputs(question: TlsQuestion): Promise<MirrorInputs> {
+  const { mirror, settings, clusterIPs, live } = question;
+  const tls = await tlsInputs(question);
+  const credentials = credentialsOf(question);
+  const claims = planClaims(mirror, live);
+  const composition = {
+    mirror: withCredentials(withStorage(mirror, claims.storage), credentials),
+    settings,
+    clusterIPs,
+    ...tls.composition,
+    ...(claims.templates && { volumeClaimTemplates: claims.templates }),
+  };
+  return { composition, claims, findings: [credentials.finding, tls.finding], checkAt: tls.checkAt };
+}
+
+function credentialsOf({ mirror, settings, views, live }: TlsQuestion): CredentialsDecision {
+  const secret = views.secrets.get(`${settings.namespace}/${mirror.spec.credentialsSecret}`);
+  const { statefulSet } = live;
+  return decideCredentials({
+    mirror,
+    settings,
+    ...(statefulSet && { statefulSet }),
+    ...(secret && { secret }),
+  });
+}
+
+/** The mirror as the pods are to see it: with credentials that can be mounted. */
+function withCredentials(mirror: RegistryMirror, { mount }: CredentialsDecision): RegistryMirror {
+  const { credentialsSecret: _wanted, ...spec } = mirror.spec;
+  return { ...mirror, spec: { ...spec, ...(mount !== undefined && { credentialsSecret: mount }) } };
+}
