@@ -55,7 +55,7 @@ async function main(signal: AbortSignal): Promise<number> {
 async function demo(dir: string, ends: (() => Promise<void>)[], signal: AbortSignal): Promise<string[]> {
   const data = join(dir, 'data');
   const mirrorsFile = join(dir, 'mirrors.yaml');
-  const upstream = await upstreamFor(dir, data, mirrorsFile);
+  const upstream = await upstreamFor(dir, data);
   ends.push(upstream.end);
   writeFileSync(mirrorsFile, readFileSync(example, 'utf8').replaceAll('localhost:5001', upstream.host));
   say(`Upstream registry: https://${upstream.host}, image ${upstream.repository}:${upstream.tag}`);
@@ -78,16 +78,17 @@ async function demo(dir: string, ends: (() => Promise<void>)[], signal: AbortSig
   const warm = await phase('warm', pull, dir, upstream);
   const how = await upstream.stop();
   const stopped = await phase('upstream stopped', pull, dir, upstream);
+  await upstream.end();
   report([cold, warm, stopped], upstream, how);
   return claims(cold, warm, stopped);
 }
 
-function upstreamFor(dir: string, data: string, mirrorsFile: string): DemoUpstream | Promise<DemoUpstream> {
+function upstreamFor(dir: string, data: string): DemoUpstream | Promise<DemoUpstream> {
   const { UPSTREAM: host, IMAGE: image, UPSTREAM_CA: caFile } = process.env;
   if (!host) return ownUpstream(dir);
   if (!image) throw new Error('IMAGE: expected repository:tag, for example library/alpine:3');
   const brokerSocket = join(data, 'run/broker.sock');
-  return foreignUpstream({ host, image, brokerSocket, mirrorsFile, ...(caFile && { caFile }) });
+  return foreignUpstream({ host, image, brokerSocket, ...(caFile && { caFile }) });
 }
 
 /** Starts the executable as a user would; resolves with the mirror's URL when it says that it is ready. */

@@ -1,7 +1,7 @@
 /** The demo's upstream: a registry of its own, or the one that UPSTREAM names. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeImage } from '../../test/support/images.ts';
 import { pushImage, startRegistry } from '../../test/support/registry.ts';
 
@@ -49,15 +49,18 @@ export async function ownUpstream(dir: string): Promise<DemoUpstream> {
   };
 }
 
-/** A registry somewhere else. Its requests are counted by the broker, and it is "stopped" by putting a dead address in its place. */
+/**
+ * A registry somewhere else. Its requests are counted by the broker, and it is "stopped" by halting the broker: no other
+ * process talks to it.
+ */
 export function foreignUpstream(options: {
   host: string;
   image: string;
   caFile?: string;
   brokerSocket: string;
-  mirrorsFile: string;
 }): DemoUpstream {
-  const { host, image, caFile, brokerSocket, mirrorsFile } = options;
+  const { host, image, caFile, brokerSocket } = options;
+  let halted: { readonly pid: number; readonly seen: Seen } | undefined;
   const [repository = '', tag = 'latest'] = image.split(/:(?=[^/]*$)/);
   return {
     host,
@@ -65,14 +68,35 @@ export function foreignUpstream(options: {
     tag,
     ...(caFile !== undefined && { caFile }),
     countedBy: 'the broker (the upstream is not ours to ask)',
-    seen: () => counters(brokerSocket),
+    seen: async () => halted?.seen ?? (await counters(brokerSocket)),
     stop: async () => {
-      writeFileSync(mirrorsFile, readFileSync(mirrorsFile, 'utf8').replaceAll(host, 'localhost:1'));
-      await until(async () => (await counters(brokerSocket)).requests === 0);
-      return `the upstream cannot be stopped from here: upstreamUrl was changed to localhost:1, where nobody listens`;
+      halted = { pid: brokerOf(brokerSocket), seen: await counters(brokerSocket) };
+      process.kill(halted.pid, 'SIGSTOP');
+      return 'the upstream cannot be stopped from here: the broker, which alone talks to it, was halted (SIGSTOP)';
     },
-    end: async () => {},
+    end: async () => {
+      if (halted) process.kill(halted.pid, 'SIGCONT');
+      halted = undefined;
+    },
   };
+}
+
+/** The process that was started with the configuration beside the socket. */
+function brokerOf(brokerSocket: string): number {
+  const data = dirname(dirname(brokerSocket));
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const words = commandOf(pid);
+    if (words.includes('broker') && words.some((word) => word.startsWith(data))) return Number(pid);
+  }
+  throw new Error('The broker of the mirror was not found');
+}
+
+function commandOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return []; // It ended meanwhile.
+  }
 }
 
 /** Sums docker-registry's own lines; GET and HEAD only, as pushing is none of the mirror's work. */
@@ -104,12 +128,4 @@ async function counters(socketPath: string): Promise<Seen> {
   const { mirrors } = JSON.parse(text) as { mirrors: { counters: Seen }[] };
   const { requests = 0, bytes = 0 } = mirrors[0]?.counters ?? {};
   return { requests, bytes };
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error('The mirror did not take on the changed file within 20 s');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
