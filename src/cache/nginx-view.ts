@@ -9,6 +9,7 @@ import {
   type Certificate,
   nginxPidFile,
 } from './cache-config.ts';
+import { upstreamIdentity } from './upstream-identity.ts';
 
 /** The view of `templates/nginx.conf.hbs`. */
 export interface NginxView {
@@ -37,6 +38,9 @@ export interface DefaultView {
   /** Changes with the configuration; `/health-check` tells it, so that the end of a reload can be seen. */
   readonly generation: string;
   readonly mirrors: readonly {
+    readonly name: string;
+    /** Tells one upstream from another in the keys of tags. */
+    readonly upstream: string;
     readonly cacheDir: string;
     readonly zone: string;
     readonly keysZone: string;
@@ -106,8 +110,10 @@ export function defaultView(config: CacheConfig): DefaultView {
   };
 }
 
-function cacheView({ name, cacheDir, maxSizeMiB }: CacheMirror): DefaultView['mirrors'][number] {
+function cacheView({ name, upstream, cacheDir, maxSizeMiB }: CacheMirror): DefaultView['mirrors'][number] {
   return {
+    name,
+    upstream: upstreamIdentity(upstream),
     cacheDir,
     zone: `mirror-${name}`,
     // A megabyte holds 8000 keys; an object has at least one, an 8 MiB slice has one. Half of that for small objects.

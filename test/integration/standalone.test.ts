@@ -104,6 +104,19 @@ test.serial(
   },
 );
 
+test.serial('a tag of one upstream is never served for another: neither fresh nor stale', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const { url, file } = await start(t, dir, yaml(registry), registry);
+  const tag = () => get(t, dir, `${url}/v2/library/app/manifests/1`);
+  t.is((await tag()).status, 200);
+  writeFileSync(file, yaml(registry).replace(registry.host, 'localhost:1'));
+  const gone = async () => assert.ok((await tag()).status >= 502);
+  await eventually(gone, { timeout: 15_000, interval: 10 });
+  await eventually(async () => assert.equal((await tag()).status, 502), { timeout: 15_000 });
+  writeFileSync(file, yaml(registry));
+  await eventually(async () => assert.equal((await tag()).status, 200), { timeout: 15_000 });
+});
+
 test.serial('a bad file is exit code 1 with every fault, and nothing was started', async (t) => {
   const dir = folder(t);
   const file = join(dir, 'mirrors.yaml');

@@ -1,6 +1,7 @@
 /** One request of nginx from route to answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
+import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
 import { type Answer, errorAnswer, failureAnswer, jsonAnswer } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { MirrorReport } from './mirror-status.ts';
@@ -65,6 +66,9 @@ async function handleMirror(
 ): Promise<void> {
   const mirror = context.mirror(route.mirror);
   if (mirror === undefined) return send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such mirror'));
+  if (!isMeant(mirror, request)) {
+    return send(response, errorAnswer(503, 'UNAVAILABLE', 'the upstream of this mirror is being changed'));
+  }
   // nginx turns a HEAD of a blob into a GET of its first slice, which it keeps.
   if (route.kind === 'blob' && request.method === 'HEAD') {
     return send(response, errorAnswer(405, 'UNSUPPORTED', 'expected GET'));
@@ -80,6 +84,12 @@ async function handleMirror(
     // A body that has begun was broken off by whoever sent it.
     if (!response.headersSent) send(response, failureAnswer(error, unknownCode[route.kind]));
   }
+}
+
+/** nginx and broker take a changed upstream at different moments; in between nothing may be kept under the other's name. */
+function isMeant({ config }: Mirror, { headers }: IncomingMessage): boolean {
+  const asked = headers[identityHeader];
+  return asked === undefined || asked === upstreamIdentity(config.upstream);
 }
 
 /** Undefined: the answer was streamed. */

@@ -1,4 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
+import { parseUpstream } from '../../../../src/api/upstream.ts';
+import { upstreamIdentity } from '../../../../src/cache/upstream-identity.ts';
 import { mirrorOf, startBroker } from '../../../support/broker.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
 
@@ -27,6 +29,16 @@ test('a tag is answered with type, digest and the time it may be kept', async (t
   t.is(answer.headers.etag, `"${digest}"`);
   t.is(answer.headers['x-accel-expires'], '60');
   t.is(answer.headers.vary, undefined);
+});
+
+test('what nginx means for another upstream is neither answered nor kept', async (t) => {
+  const { upstream, tag } = await setUp(t);
+  const other = await tag({ 'x-upstream-identity': upstreamIdentity(parseUpstream('elsewhere.example')) });
+  t.is(other.status, 503);
+  t.is(other.headers['x-accel-expires'], '0');
+  t.is(upstream.seen.length, 0);
+  const same = upstreamIdentity(parseUpstream(`http://${upstream.host}`));
+  t.is((await tag({ 'x-upstream-identity': same })).status, 200);
 });
 
 test('a manifest by digest is kept for ever', async (t) => {
