@@ -42,12 +42,13 @@ async function serveTag(
 ): Promise<Answer> {
   const known = parseEtag(question.headers['if-none-match']);
   const wantsHead = question.method === 'HEAD';
-  if (known !== undefined || wantsHead) {
-    const now = await (known === undefined ? mirror.tags.head(request) : mirror.tags.check(request));
-    if (now !== undefined && now.digest === known) return notModified(now.digest, keep);
-    if (now !== undefined && wantsHead) return headAnswer(now, keep);
-  }
-  const manifest = await mirror.tags.fetch(request);
+  const asks = known !== undefined || wantsHead;
+  const now = asks
+    ? await (known === undefined ? mirror.tags.head(request) : mirror.tags.check(request))
+    : undefined;
+  if (now !== undefined && now.digest === known) return notModified(now.digest, keep);
+  if (now !== undefined && wantsHead) return headAnswer(now, keep);
+  const manifest = await mirror.tags.fetch(request, now?.digest);
   // An upstream without HEAD or digests: its tag may still be the one that nginx has.
   return manifest.digest === known ? notModified(known, keep) : manifestAnswer(manifest, keep);
 }

@@ -1,4 +1,5 @@
 /** Tags and manifests of one mirror, each asked of the upstream once however many ask at the same time. */
+import { BoundedMap } from '../../registry/bounded-map.ts';
 import { fetchManifest, headManifest, type Manifest, type ManifestHead } from '../../registry/manifest.ts';
 import type { UpstreamClient } from '../../registry/upstream-client.ts';
 import { SharedWork } from './shared-work.ts';
@@ -18,8 +19,13 @@ const failureMs = 2_000;
 /** A manifest of 4 MiB that drips in may take this long, a cold HEAD as well. Milliseconds. */
 const fetchMs = 60_000;
 
+/** Manifests remembered, and how large one may be (bytes): 4 MiB of memory at most. */
+const rememberedCount = 64;
+const rememberedBytes = 64 * 1024;
+
 export class TagReader {
   readonly #client: UpstreamClient;
+  readonly #fetched = new BoundedMap<string, Manifest>(rememberedCount);
   readonly #checks = new SharedWork<ManifestHead | undefined>({ limitMs: checkMs, failureMs });
   readonly #heads = new SharedWork<ManifestHead | undefined>({ limitMs: fetchMs, failureMs: 0 });
   readonly #manifests = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs: 0 });
@@ -42,11 +48,19 @@ export class TagReader {
     );
   }
 
-  /** The manifest itself, verified. */
-  fetch(request: ReferenceRequest): Promise<Manifest> {
-    return this.#manifests.run(keyOf(request), request.signal, (signal) =>
+  /**
+   * The manifest itself, verified. `stated` is the digest that a HEAD has just told: clients whose copies are over at
+   * slightly different moments get what one GET brought.
+   */
+  async fetch(request: ReferenceRequest, stated?: string): Promise<Manifest> {
+    const key = keyOf(request);
+    const remembered = this.#fetched.get(key);
+    if (remembered !== undefined && remembered.digest === stated) return remembered;
+    const manifest = await this.#manifests.run(key, request.signal, (signal) =>
       fetchManifest(this.#client, { ...request, signal }),
     );
+    if (manifest.bytes.length <= rememberedBytes) this.#fetched.set(key, manifest);
+    return manifest;
   }
 }
 
