@@ -56,3 +56,12 @@ export function splitHostPort(value: string): { host: string; port?: number } {
   const host = match?.[1] ?? value;
   return match?.[2] === undefined ? { host } : { host, port: Number(match[2]) };
 }
+
+/** `spec.masqueradeUrl`, or its default. */
+export function masqueradeOf({
+  spec,
+}: {
+  readonly spec: { readonly upstreamUrl: string; readonly masqueradeUrl?: string | undefined };
+}): string {
+  return spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
+}

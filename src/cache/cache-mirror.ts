@@ -1,7 +1,7 @@
 /** What a RegistryMirror asks of its cache: the same for a pod and for one machine. Pure. */
 import { cacheSizeMiB } from '../api/cache-size.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
-import { defaultMasquerade, parseUpstream } from '../api/upstream.ts';
+import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
 import type { CacheMirror } from './cache-config.ts';
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
@@ -23,7 +23,7 @@ export function cacheMirrorOf(mirror: RegistryMirror, place: CachePlace): CacheM
   return {
     name: metadata.name,
     upstream,
-    masquerade: spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl),
+    masquerade: masqueradeOf(mirror),
     names: [...upstream.names, ...extraNames],
     tagTtlSeconds: seconds(spec.cache?.tagTTL ?? '60s'),
     maxSizeMiB: cacheSizeMiB(mirror),

@@ -1,6 +1,6 @@
 /** The two Services of a mirror: the one clients dial, and the headless one that names the replicas. */
 import { componentLabel, components, objectNames, selectorLabels } from '../api/names.ts';
-import { defaultMasquerade, splitHostPort } from '../api/upstream.ts';
+import { masqueradeOf, splitHostPort } from '../api/upstream.ts';
 import {
   type KubernetesObject,
   type MetadataView,
@@ -52,6 +52,6 @@ export function serviceView(input: MirrorInput, name: string, clusterIPs: readon
 /** 443, and the masquerade's own port where it names another: hosts files carry no port. */
 function ports({ mirror }: MirrorInput): ServiceView['ports'] {
   const https = { name: 'https', port: 443 };
-  const { port } = splitHostPort(mirror.spec.masqueradeUrl ?? defaultMasquerade(mirror.spec.upstreamUrl));
+  const { port } = splitHostPort(masqueradeOf(mirror));
   return port === undefined || port === https.port ? [https] : [https, { name: 'https-masq', port }];
 }

@@ -1,7 +1,7 @@
 /** The YAML file of `standalone`: RegistryMirrors and the Secrets they name, or every fault with its line and field. Pure. */
 import { apiVersion, kind } from '../api/kind.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
-import { defaultMasquerade } from '../api/upstream.ts';
+import { masqueradeOf } from '../api/upstream.ts';
 import { type Fault, fieldPath, validateRegistryMirror } from '../api/validate.ts';
 import { ConfigError } from '../config/problems.ts';
 import { type Path, parseYaml, YamlError } from './yaml-lines.ts';
@@ -126,10 +126,6 @@ function checkTogether(
     report.add(lineOf(path), path, `${why}, got ${JSON.stringify(wanted)}`);
   }
   return credentials;
-}
-
-function masqueradeOf({ spec }: RegistryMirror): string {
-  return spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
 }
 
 function checkUnique<T>(
