@@ -7,7 +7,7 @@ export const fieldManager = 'registry-mirror-operator';
 /** Keeps a mirror until what was done to the nodes is undone. */
 export const finalizer = `${group}/undo-nodes`;
 
-/** The operator's own CA: certificate, key and, while it rotates, the next pair. One for all mirrors. */
+/** The operator's own CA: certificate, key and, once it was renewed, the pair before. One for all mirrors. */
 export const caSecretName = 'registry-mirror-ca';
 
 /** The ConfigMap imageswap reads, and the one key of it that is ours. */

@@ -8,6 +8,9 @@ import { nginxPidFile } from '../cache/cache-config.ts';
 import { reloadOnChange } from '../cache/reload.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 
+/** Our own and, where the user gave one, a copy of theirs. */
+const certificateFiles = ['tls.crt', 'tls.key', 'given.crt', 'given.key'];
+
 interface BrokerFlags {
   readonly config: string;
   readonly drainSeconds: number;
@@ -22,7 +25,7 @@ export function brokerCommand(): Command {
     .requiredOption('--config <file>', 'broker.json')
     .option('--drain-seconds <n>', 'how long running requests may take to end', parseSeconds, 20)
     .option('--reload-nginx <file>', 'nginx.conf of the nginx to reload when its configuration changes')
-    .option('--certificates <folder...>', 'folders of tls.crt and tls.key that it is reloaded for too', [])
+    .option('--certificates <folder...>', 'folders of certificates that it is reloaded for too', [])
     .action(run);
 }
 
@@ -46,7 +49,7 @@ async function reload(flags: BrokerFlags, log: Logger, signal: AbortSignal): Pro
   if (confFile === undefined) return;
   const { socket } = parseBrokerConfig(await readFile(flags.config, 'utf8'));
   const pidFile = nginxPidFile({ runDir: dirname(socket) });
-  const pairs = flags.certificates.flatMap((folder) => [join(folder, 'tls.crt'), join(folder, 'tls.key')]);
+  const pairs = flags.certificates.flatMap((folder) => certificateFiles.map((name) => join(folder, name)));
   const files = [confFile, join(dirname(confFile), 'default.conf'), ...pairs];
   await reloadOnChange({ confFile, pidFile, files, log, signal });
 }

@@ -86,21 +86,24 @@ function renderMirror(place: PlacedMirror & { readonly settings: OperatorSetting
 /** Keys and certificates are made in the cluster; here they are empty. */
 function compositionOf(place: PlacedMirror & { readonly settings: OperatorSettings }): CompositionInputs {
   const { mirror, settings, clusterIPs } = place;
-  const base = { ...place, leaf: { certificate: '', key: '', ca: '' }, trustBundle: '' };
+  const leaf = { certificate: '', key: '', ca: '' };
   const issuer = settings.addressingScheme === 'services';
   const names = objectNames(mirror.metadata.name);
   const secret = issuer && clusterIPs.length > 0 ? names.certificateSecret : settings.certificateSecret;
-  const inputs = { ...base, issuer };
-  return secret === undefined ? inputs : { ...inputs, given: { secret, names: dockerNames(inputs) } };
+  const inputs = { ...place, leaf, leafOptions: {}, trustBundle: '', issuer };
+  if (secret === undefined) return inputs;
+  const leafOptions = { given: { certificate: '', key: '', authority: '' } };
+  return { ...inputs, leafOptions, given: { secret, names: dockerNames(inputs) } };
 }
 
 const comments: Readonly<Record<string, string>> = {
-  'kubernetes.io/tls': 'tls.crt, tls.key and ca.crt are made by the operator.',
+  'kubernetes.io/tls': 'tls.crt, tls.key and ca.crt are made by the operator, given* copied by it.',
   Opaque: 'ca.crt is filled in by the operator.',
+  DaemonSet: 'The annotation k8s.osp.tech/authority of the pods is filled in by the operator.',
 };
 
 function withComment(object: KubernetesObject): PrintedObject {
-  const comment = comments[String(object['type'])];
+  const comment = comments[String(object['type'] ?? object.kind)];
   return comment === undefined ? { object } : { object, comment };
 }
 

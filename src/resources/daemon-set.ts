@@ -1,4 +1,5 @@
 /** The DaemonSet of a mirror: the node agents, which wire their node or take that back. */
+import { group } from '../api/kind.ts';
 import { componentLabel, components, nodeServiceAccount, objectNames, selectorLabels } from '../api/names.ts';
 import type { ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
 import { defaultMasquerade } from '../api/upstream.ts';
@@ -20,7 +21,12 @@ export interface NodeOptions {
   readonly ownerReferences: boolean;
   /** Names and addresses for which Docker on the nodes is to trust the mirror's CA. */
   readonly certificateNames: readonly string[];
+  /** Mark of the operator's own authority: a new one restarts the agents, which then trust it. */
+  readonly authority?: string;
 }
+
+/** On the agents' pods: the mark of the authority with which they were started; printed by the template. */
+export const authorityAnnotation = `${group}/authority`;
 
 interface Variable {
   readonly name: string;
@@ -34,6 +40,7 @@ export interface DaemonSetView {
   readonly minReadySeconds: number;
   readonly maxUnavailable: string;
   readonly podLabels: Readonly<Record<string, string>>;
+  readonly authority: string | null;
   readonly serviceAccountName: string;
   readonly priorityClass: string;
   readonly imagePullSecrets: readonly { readonly name: string }[];
@@ -75,6 +82,7 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     metadata: options.ownerReferences ? metadata : { ...metadata, ownerReferences: [] },
     selector,
     podLabels: { ...settings.templateLabels, ...selector, [componentLabel]: components.nodes },
+    authority: options.authority ?? null,
     serviceAccountName: nodeServiceAccount,
     // An agent that waits for room leaves a node unwired, or wired to what is gone. Where a ResourceQuota keeps this
     // class for kube-system (GKE does), `spec.priorityClass` names another.

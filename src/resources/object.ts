@@ -17,6 +17,7 @@ export interface KubernetesObject {
     name: string;
     namespace: string;
     labels?: Record<string, string>;
+    annotations?: Record<string, string>;
     ownerReferences?: OwnerReference[];
   };
   [field: string]: unknown;

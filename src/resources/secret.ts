@@ -1,4 +1,5 @@
 /** The Secrets of a mirror: its configuration (which holds no secret) and the certificate of our own CA. */
+import { group } from '../api/kind.ts';
 import { objectNames } from '../api/names.ts';
 import {
   type KubernetesObject,
@@ -22,7 +23,23 @@ export interface Leaf {
   readonly ca: string;
 }
 
+/** A certificate that is not ours, as it was last usable: PEM texts; `authority` is what nodes trust for it. */
+export interface GivenFiles {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
+}
+
+/** What the leaf's Secret holds beside the leaf. */
+export interface LeafOptions {
+  readonly given?: GivenFiles;
+  /** Nodes whose agents did not know the authority yet when it first signed; for the condition, see `leaf-inputs.ts`. */
+  readonly agentsBehind?: string;
+}
+
 const template = 'secret.yaml';
+/** On the leaf's Secret: which nodes were behind when the leaf changed. */
+export const agentsBehindAnnotation = `${group}/agents-behind`;
 
 /** `nginx.conf`, `default.conf`, `broker.json` and the trust bundle `ca.crt`: nodes mount it, so it never holds a key. */
 export function configSecret(
@@ -33,11 +50,26 @@ export function configSecret(
   return objectFrom(template, secretView(input, name, 'Opaque', files));
 }
 
-/** `tls.crt`, `tls.key` and `ca.crt` for the cache pods. */
-export function leafSecret(input: MirrorInput, leaf: Leaf): KubernetesObject {
-  const files = { 'tls.crt': leaf.certificate, 'tls.key': leaf.key, 'ca.crt': leaf.ca };
+/**
+ * All certificates and keys of the cache pods: `tls.crt`, `tls.key`, `ca.crt` of our own authority, and a copy of the
+ * given ones, so that a pod starts whatever has become of the user's Secret.
+ */
+export function leafSecret(
+  input: MirrorInput,
+  leaf: Leaf,
+  { given, agentsBehind }: LeafOptions = {},
+): KubernetesObject {
+  const own = { 'tls.crt': leaf.certificate, 'tls.key': leaf.key, 'ca.crt': leaf.ca };
   const name = objectNames(input.mirror.metadata.name).leafSecret;
-  return objectFrom(template, secretView(input, name, 'kubernetes.io/tls', files));
+  const files = { ...own, ...(given && copied(given)) };
+  const object = objectFrom(template, secretView(input, name, 'kubernetes.io/tls', files));
+  if (agentsBehind === undefined) return object;
+  const annotations = { [agentsBehindAnnotation]: agentsBehind };
+  return { ...object, metadata: { ...object.metadata, annotations } };
+}
+
+function copied({ certificate, key, authority }: GivenFiles): Record<string, string> {
+  return { 'given.crt': certificate, 'given.key': key, 'given-ca.crt': authority };
 }
 
 /** The view of a Secret of `type` with these files. */

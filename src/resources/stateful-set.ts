@@ -12,8 +12,6 @@ import {
 
 /** What decides over the cache pods beside the mirror and the settings. */
 export interface CacheOptions {
-  /** Secret with a certificate that is not ours to write (the user's or cert-manager's); our own leaf is always mounted. */
-  readonly givenCertificate?: string;
   /** Those of the live StatefulSet, sent back as they are: they cannot change, a difference refuses the whole set. */
   readonly volumeClaimTemplates?: readonly unknown[];
 }
@@ -30,7 +28,6 @@ export interface StatefulSetView {
   readonly broker: { readonly image: string; readonly resources: ResourceRequirements };
   readonly configSecret: string;
   readonly leafSecret: string;
-  readonly givenSecret: string | null;
   readonly credentialsSecret: string | null;
   readonly upstreamCa: string | null;
   readonly priorityClass: string | null;
@@ -69,7 +66,6 @@ export function statefulSetView(input: MirrorInput, options: CacheOptions): Stat
     broker: { image: settings.images.operator, resources: spec.broker?.resources ?? defaultBroker },
     configSecret: names.configSecret,
     leafSecret: names.leafSecret,
-    givenSecret: options.givenCertificate ?? null,
     credentialsSecret: spec.credentialsSecret ?? null,
     upstreamCa: settings.caCertificateBundle ?? null,
     ...scheduling(input),

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { load } from 'js-yaml';
-import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { crdFile, type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
 
@@ -258,40 +257,6 @@ async function bind(claimed: Live): Promise<void> {
     status: { phase: 'Bound', accessModes: ['ReadWriteOnce'], capacity: { storage: '20Gi' } },
   });
 }
-
-test.serial(
-  'A given certificate serves its names; when its Secret vanishes the configuration stays',
-  async (t) => {
-    const folder = await import('node:fs/promises').then((fs) => fs.mkdtemp('/tmp/operator-given-'));
-    t.teardown(() => import('node:fs/promises').then((fs) => fs.rm(folder, { recursive: true })));
-    const authority = await makeAuthority(folder);
-    const leaf = await makeLeaf(authority, ['given.example']);
-    const [certificate, key] = await Promise.all([
-      readFile(leaf.certFile, 'utf8'),
-      readFile(leaf.keyFile, 'utf8'),
-    ]);
-    await secret('given-tls', { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': authority.certificatePem });
-    world.start({ DOCKER_CERTIFICATE_SECRET: 'given-tls' });
-    await world.mirror('given', { upstreamUrl: 'up.example', masqueradeUrl: 'given.example' });
-    const { message } = await world.condition('given', 'CertificateValid', 'ExpiresSoon');
-    t.regex(message, /does not cover up\.example/);
-    const before = await world.get(pathsOf('given').configSecret);
-    const conf = Buffer.from(before.data['default.conf'], 'base64').toString();
-    t.regex(conf, /tls-given\/tls\.crt/);
-    t.true(Buffer.from(before.data['ca.crt'], 'base64').toString().includes(authority.certificatePem.trim()));
-
-    await world.delete(secretPath('given-tls'));
-    const gone = await world.condition('given', 'CertificateValid', 'SecretNotFound');
-    t.regex(gone.message, /last working configuration/);
-    await world.quiet();
-    t.deepEqual((await world.get(pathsOf('given').configSecret)).data, before.data);
-    t.true((await world.warnings('given')).some(({ reason }) => reason === 'SecretNotFound'));
-
-    await secret('given-tls', { 'tls.crt': certificate, 'tls.key': 'nonsense' });
-    const unusable = await world.condition('given', 'CertificateValid', 'CertificateUnusable');
-    t.regex(unusable.message, /tls\.key is not the key/);
-  },
-);
 
 test.serial('An authority Secret of another kind is not overwritten', async (t) => {
   const path = secretPath('registry-mirror-ca');

@@ -191,7 +191,7 @@ test.serial(
     const config = await world.get(pathsOf('issued').configSecret);
     const conf = Buffer.from(config.data['default.conf'], 'base64').toString();
     t.true(
-      conf.indexOf('tls-given/tls.crt') < conf.indexOf('tls/tls.crt'),
+      conf.indexOf('tls/given.crt') < conf.indexOf('tls/tls.crt'),
       'it is what dialling the address gets',
     );
     const trusted = Buffer.from(config.data['ca.crt'], 'base64').toString();

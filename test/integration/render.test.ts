@@ -115,16 +115,19 @@ async function testConfiguration(t: ExecutionContext, pod: CachePod): Promise<vo
   for (const [name, text] of Object.entries(pod.files)) {
     await writeFile(join(folder, 'etc/registry-mirror/config', name), moved(text));
   }
-  for (const name of ['tls', 'tls-given']) await writeCertificate(join(folder, 'etc/registry-mirror', name));
+  for (const name of ['tls', 'given'] as const) {
+    await writeCertificate(join(folder, 'etc/registry-mirror/tls'), name);
+  }
   const [program, ...args] = pod.command.map(moved);
   const { code, stderr } = await runNginx(program!, [...args, '-t']);
   t.is(code, 0, stderr);
   t.notRegex(stderr, /\[(warn|alert|emerg)\]/);
 }
 
-async function writeCertificate(folder: string): Promise<void> {
-  const { certFile, keyFile } = await makeLeaf(await makeAuthority(folder), ['localhost'], 'tls');
-  if (!certFile.endsWith('tls.crt') || !keyFile.endsWith('tls.key')) throw new Error('unexpected file names');
+async function writeCertificate(folder: string, name: 'tls' | 'given'): Promise<void> {
+  const { certFile, keyFile } = await makeLeaf(await makeAuthority(folder), ['localhost'], name);
+  if (!certFile.endsWith(`${name}.crt`) || !keyFile.endsWith(`${name}.key`))
+    throw new Error('unexpected file names');
 }
 
 async function temporaryFolder(t: ExecutionContext): Promise<string> {

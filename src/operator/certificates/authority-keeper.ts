@@ -46,7 +46,8 @@ export class AuthorityKeeper {
 
   async #write(live: KubeObject | undefined, now: Date, signal: AbortSignal): Promise<KubeObject> {
     const { namespace, logger, secrets: view } = this.#options;
-    const made = await newAuthoritySecret(namespace, this.#previous(live), now);
+    const former = live && readAuthority(live);
+    const made = await newAuthoritySecret(namespace, this.#previous(former), now, former);
     const written =
       live === undefined ? await this.#create(made, signal) : await this.#renew(live, made, signal);
     view.written(written);
@@ -84,11 +85,8 @@ export class AuthorityKeeper {
   }
 
   /** The renewed one, or, where the Secret was lost, those that signed what the mirrors serve. */
-  #previous(live: KubeObject | undefined): string[] {
-    if (live !== undefined) {
-      const { certificatePem, previous } = readAuthority(live);
-      return [...splitBundle(certificatePem), ...previous];
-    }
+  #previous(former: Authority | undefined): string[] {
+    if (former !== undefined) return [...splitBundle(former.certificatePem), ...former.previous];
     const leaves = this.#options.secrets.list().filter(({ metadata }) => metadata.name.endsWith('-leaf'));
     return [...new Set(leaves.flatMap((secret) => splitBundle(secretText(secret, 'ca.crt') ?? '')))];
   }

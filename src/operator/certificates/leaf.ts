@@ -2,17 +2,18 @@
 import { objectNames, serviceDnsNames } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { defaultMasquerade, parseUpstream, splitHostPort } from '../../api/upstream.ts';
-import { issueLeaf } from '../../cache/tls/authority.ts';
+import { issueLeaf, type KeyPair } from '../../cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../cache/tls/certificate.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Leaf } from '../../resources/secret.ts';
 import { type Authority, renewalTime } from './authority-secret.ts';
 import { keyMatches } from './key-pair.ts';
 import { secretText } from './secret-text.ts';
+import { unexpired } from './trust-bundle.ts';
 
 /** A year; renewed when two thirds are over. Renewal restarts nothing. */
 const validDays = 365;
-/** How long a new authority is only trusted before it signs: kubelet and agents follow a Secret within minutes. */
+/** How long a renewed authority waits at most for the agents; and how long the old one is trusted after the leaf changed. */
 export const spreadMs = 60 * 60_000;
 
 /** Every name under which the mirror may be dialled: M, U, S and the Services' DNS names (contract/addressing.md section 4). */
@@ -52,9 +53,9 @@ const checks: readonly ((leaf: Leaf, wanted: Wanted) => string | undefined)[] = 
   function old(leaf, { now }) {
     return renewalTime(leaf.certificate) <= now.getTime() ? 'two thirds of its life are over' : undefined;
   },
-  function otherAuthority(leaf, { authority, now }) {
-    if (signedBy(leaf.certificate, authority.certificatePem)) return undefined;
-    return leafChangeTime(authority) <= now.getTime() ? 'the authority was renewed' : undefined;
+  function otherAuthority(leaf, { authority, renewedSigns }) {
+    if (!renewedSigns || isSignedBy(leaf, authority)) return undefined;
+    return 'the authority was renewed';
   },
 ];
 
@@ -62,6 +63,8 @@ const checks: readonly ((leaf: Leaf, wanted: Wanted) => string | undefined)[] = 
 export interface Wanted {
   readonly names: readonly string[];
   readonly authority: Authority;
+  /** False: the agents do not know the authority yet, the one before it signs what cannot wait. */
+  readonly renewedSigns: boolean;
   readonly now: Date;
 }
 
@@ -80,20 +83,37 @@ export function leafFault(leaf: Leaf | undefined, wanted: Wanted): string | unde
 }
 
 /** Issues a leaf. */
-export async function newLeaf({ names, authority, now }: Wanted): Promise<Leaf> {
-  const pair = await issueLeaf(authority, { names, days: validDays, now });
-  return { certificate: pair.certificatePem, key: pair.keyPem, ca: authority.certificatePem };
+export async function newLeaf(wanted: Wanted): Promise<Leaf> {
+  const { names, now } = wanted;
+  const signer = signerOf(wanted);
+  const pair = await issueLeaf(signer, { names, days: validDays, now });
+  return { certificate: pair.certificatePem, key: pair.keyPem, ca: signer.certificatePem };
+}
+
+function signerOf({ authority, renewedSigns, now }: Wanted): KeyPair {
+  const { former } = authority;
+  if (renewedSigns || former === undefined) return authority;
+  return unexpired([former.certificatePem], now).length === 0 ? authority : former;
+}
+
+/** Whether `authority` signed the leaf; throws nothing. */
+export function isSignedBy(leaf: Leaf, authority: Authority): boolean {
+  try {
+    return signedBy(leaf.certificate, authority.certificatePem);
+  } catch {
+    return false;
+  }
 }
 
 /** When the leaf has to be looked at again, in milliseconds since the epoch. */
 export function nextLeafCheck(leaf: Leaf, authority: Authority): number {
   const renewal = Math.min(renewalTime(leaf.certificate), renewalTime(authority.certificatePem));
-  const sameAuthority = signedBy(leaf.certificate, authority.certificatePem);
-  return sameAuthority ? renewal : Math.min(renewal, leafChangeTime(authority));
+  return isSignedBy(leaf, authority) ? renewal : Math.min(renewal, spreadEnd(authority.certificatePem));
 }
 
-function leafChangeTime(authority: Authority): number {
-  return inspectCertificate(authority.certificatePem).notBefore.getTime() + spreadMs;
+/** `spreadMs` after the certificate was made: of an authority, until when agents are waited for; of a leaf, until when pods may serve the one before. */
+export function spreadEnd(certificatePem: string): number {
+  return inspectCertificate(certificatePem).notBefore.getTime() + spreadMs;
 }
 
 function bareHost(value: string): string {

@@ -9,22 +9,20 @@ import { leafNames } from '../certificates/leaf.ts';
 /** What the configuration depends on beside mirror and settings. */
 export interface CacheFacts {
   readonly clusterIPs: readonly string[];
-  /** A certificate that is not ours, mounted beside the leaf, and the names it is to serve. */
+  /** A certificate that is not ours, copied beside the leaf, and the names it is to serve. */
   readonly given?: { readonly names: readonly string[] };
 }
 
-/** Where a certificate that is not ours is mounted. */
-export const givenMount = '/etc/registry-mirror/tls-given';
-
 const mounts = {
   config: '/etc/registry-mirror/config',
-  leaf: '/etc/registry-mirror/tls',
-  given: givenMount,
+  tls: '/etc/registry-mirror/tls',
   credentials: '/etc/registry-mirror/credentials',
   upstreamCa: '/etc/registry-mirror/upstream-ca/ca-certificates.crt',
   store: '/var/lib/registry',
   run: '/run/registry-mirror',
 } as const;
+/** The copy of a certificate that is not ours, as the configuration names it. */
+export const givenCertificateFile = `${mounts.tls}/given.crt`;
 const port = 5000;
 const workerProcesses = 4;
 
@@ -67,14 +65,14 @@ function certificates({ mirror, settings }: MirrorInput, facts: CacheFacts): Cer
   const served = facts.given?.names ?? [];
   const all = leafNames(mirror, settings.namespace, facts.clusterIPs);
   const leaf = pair(
-    mounts.leaf,
+    'tls',
     all.filter((name) => !served.includes(name)),
   );
   if (served.length === 0) return [leaf];
-  const given = pair(mounts.given, served);
+  const given = pair('given', served);
   return facts.clusterIPs.some((ip) => served.includes(ip)) ? [given, leaf] : [leaf, given];
 }
 
-function pair(folder: string, names: readonly string[]): Certificate {
-  return { certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key`, names };
+function pair(base: 'tls' | 'given', names: readonly string[]): Certificate {
+  return { certFile: `${mounts.tls}/${base}.crt`, keyFile: `${mounts.tls}/${base}.key`, names };
 }

@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../kube/object.ts';
 import { day, type GivenCertificate } from '../certificates/given.ts';
 import type { Finding, Obstacle } from './finding.ts';
+import type { Renewal } from './leaf-inputs.ts';
 import type { LiveClaim, LiveObjects } from './live-objects.ts';
 
 /** Whether cache pods serve. */
@@ -18,8 +19,16 @@ export function cacheAvailable(live: LiveObjects): Finding {
   return ready > 0 ? cache('True', 'Degraded', count) : cache('False', 'NoReplicaReady', count);
 }
 
-/** Whether the nodes' agents have made their pass. */
-export function nodesWired({ daemonSet }: LiveObjects): Finding {
+/** Whether the nodes' agents have made their pass; nodes that left are told beside. */
+export function nodesWired(live: LiveObjects): Finding {
+  const finding = selectedNodesWired(live);
+  const { metadata, status } = live.restoreDaemonSet ?? {};
+  if (metadata === undefined || metadata.deletionTimestamp !== undefined) return finding;
+  const message = `${finding.message}; ${status?.desiredNumberScheduled ?? 0} nodes are being restored`;
+  return { ...finding, message };
+}
+
+function selectedNodesWired({ daemonSet }: LiveObjects): Finding {
   if (daemonSet === undefined) return nodes('Unknown', 'NotCreated', 'The DaemonSet does not exist yet');
   const { status, metadata } = daemonSet;
   if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 1)) {
@@ -40,8 +49,10 @@ export interface CertificateFacts {
   readonly given: readonly GivenCertificate[];
   /** The names the mirror needs. */
   readonly names: readonly string[];
-  /** True: an earlier configuration stays in force because a given certificate cannot be used. */
-  readonly kept: boolean;
+  /** Until when the copy is valid that is served because a given certificate cannot be used. */
+  readonly keptUntil?: Date;
+  /** How far the mirror is with a renewed authority. */
+  readonly renewal?: Renewal;
   /** The Secret cert-manager writes, where it is asked to. */
   readonly issued?: string | undefined;
   readonly now: Date;
@@ -49,6 +60,19 @@ export interface CertificateFacts {
 
 /** Whether what is served covers all names; our own leaf covers what a given certificate does not. */
 export function certificateValid(facts: CertificateFacts): Finding {
+  const finding = coverageFinding(facts);
+  const { renewal } = facts;
+  if (renewal === undefined) return finding;
+  if (renewal.state === 'waiting') {
+    const until = renewal.until.toISOString().replace(/\.\d+Z$/, 'Z');
+    const message = `${finding.message}; a renewed authority signs when the agents of all nodes trust it, at the latest at ${until}`;
+    return { ...finding, message };
+  }
+  const message = `${finding.message}; the renewed authority signs although agents were not ready to trust it in time, on nodes: ${renewal.nodes}; there pulls through the mirror may fail until the agent is ready`;
+  return { ...finding, message, warn: true, ...(finding.status === 'True' && { reason: 'AgentsBehind' }) };
+}
+
+function coverageFinding(facts: CertificateFacts): Finding {
   const { given, names, now } = facts;
   const faulty = given.find(({ state }) => state !== 'usable');
   if (faulty !== undefined && faulty.state !== 'usable') return unusableGiven(faulty, facts);
@@ -107,12 +131,12 @@ function pendingClaim(claims: readonly LiveClaim[]): Finding | undefined {
 
 function unusableGiven(
   { state, secret, why }: Exclude<GivenCertificate, { state: 'usable' }>,
-  { kept, issued }: CertificateFacts,
+  { keptUntil, issued }: CertificateFacts,
 ): Finding {
-  const effect = kept
-    ? 'the last working configuration stays in force'
+  const effect = keptUntil
+    ? `a copy of the last working one stays in force, valid until ${day(keptUntil)}`
     : 'a certificate of the operator’s own authority is served';
-  if (state === 'missing' && secret === issued && !kept) {
+  if (state === 'missing' && secret === issued && keptUntil === undefined) {
     return certificate(
       'False',
       'CertificatePending',

@@ -6,7 +6,7 @@ import { cacheFiles } from '../../cache/cache-files.ts';
 import { certificate } from '../../resources/certificate.ts';
 import { nodeDaemonSet } from '../../resources/daemon-set.ts';
 import type { KubernetesObject, MirrorInput } from '../../resources/object.ts';
-import { configSecret, type Leaf, leafSecret } from '../../resources/secret.ts';
+import { configSecret, type Leaf, type LeafOptions, leafSecret } from '../../resources/secret.ts';
 import { clusterService, headlessService } from '../../resources/service.ts';
 import { cacheStatefulSet } from '../../resources/stateful-set.ts';
 import { podCacheConfig } from './cache-view.ts';
@@ -20,7 +20,11 @@ export interface CompositionInputs extends MirrorInput {
   readonly leaf: Leaf;
   /** PEM certificates that nodes trust. */
   readonly trustBundle: string;
-  /** A certificate that is not ours: its Secret is mounted; it serves `names`, none while it cannot be used. */
+  /** What lies beside the leaf; a given certificate may do so without being served any more. */
+  readonly leafOptions: LeafOptions;
+  /** Mark of our own authority; absent where it is made in the cluster only (`render`). */
+  readonly authorityMark?: string;
+  /** A certificate that is not ours: copied from Secret `secret`, it serves `names`. */
   readonly given?: { readonly secret: string; readonly names: readonly string[] };
   /** Services mode: cert-manager's Issuer exists. */
   readonly issuer: boolean;
@@ -28,8 +32,6 @@ export interface CompositionInputs extends MirrorInput {
   readonly askForClusterIPs?: readonly string[];
   /** Templates of the live StatefulSet, which cannot change. */
   readonly volumeClaimTemplates?: readonly unknown[];
-  /** The configuration in force, kept because a given certificate cannot be used for the moment. */
-  readonly keptFiles?: Readonly<Record<string, string>>;
 }
 
 export type PhaseName = 'services' | 'certificates' | 'configuration' | 'cache' | 'nodes';
@@ -69,29 +71,31 @@ export function serviceObjects(
 /** The leaf comes before the pods that mount it. */
 function certificateObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
   const { clusterIPs, issuer } = inputs;
-  const leaf = leafSecret(inputs, inputs.leaf);
+  const leaf = leafSecret(inputs, inputs.leaf, inputs.leafOptions);
   return issuer && clusterIPs.length > 0 ? [leaf, certificate(inputs, { clusterIPs })] : [leaf];
 }
 
 function configurationObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
-  const files = inputs.keptFiles ?? cacheFiles(podCacheConfig(inputs, inputs));
+  const files = cacheFiles(podCacheConfig(inputs, inputs));
   return [configSecret(inputs, { files: { ...files, 'ca.crt': inputs.trustBundle } })];
 }
 
 function cacheObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
-  const { given, volumeClaimTemplates } = inputs;
-  const options = {
-    ...(given && { givenCertificate: given.secret }),
-    ...(volumeClaimTemplates && { volumeClaimTemplates }),
-  };
-  return [cacheStatefulSet(inputs, options)];
+  const { volumeClaimTemplates } = inputs;
+  return [cacheStatefulSet(inputs, volumeClaimTemplates ? { volumeClaimTemplates } : {})];
 }
 
 function nodeObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
-  const { clusterIPs } = inputs;
+  const { clusterIPs, authorityMark } = inputs;
   if (clusterIPs.length === 0) return [];
-  const certificateNames = dockerNames(inputs);
-  return [nodeDaemonSet(inputs, { clusterIPs, mode: 'wire', ownerReferences: true, certificateNames })];
+  const options = {
+    clusterIPs,
+    mode: 'wire',
+    ownerReferences: true,
+    certificateNames: dockerNames(inputs),
+    ...(authorityMark !== undefined && { authority: authorityMark }),
+  } as const;
+  return [nodeDaemonSet(inputs, options)];
 }
 
 /** What Docker calls the registry, `host` or `host:port`: folders of certs.d (contract/mirror-operator.md section 2). */

@@ -14,7 +14,7 @@ export interface MirrorInputs {
   readonly checkAt: number;
 }
 
-/** Reads the views, and makes a leaf where one is needed; no request. The Services and the authority are there already. */
+/** Reads the views, and makes a leaf where one is needed; no request but to name nodes that are late. The Services and the authority are there already. */
 export async function gatherInputs(question: TlsQuestion): Promise<MirrorInputs> {
   const { mirror, settings, clusterIPs, live } = question;
   const tls = await tlsInputs(question);

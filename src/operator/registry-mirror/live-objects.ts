@@ -24,10 +24,17 @@ export interface LiveStatefulSet extends KubeObject {
 
 /** A DaemonSet as far as it is read here. */
 export interface LiveDaemonSet extends KubeObject {
+  readonly spec?: {
+    readonly template?: {
+      readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+      readonly spec?: Readonly<Record<string, unknown>>;
+    };
+  };
   readonly status?: {
     readonly observedGeneration?: number;
     readonly desiredNumberScheduled?: number;
     readonly updatedNumberScheduled?: number;
+    readonly numberMisscheduled?: number;
     readonly numberReady?: number;
   };
 }
@@ -50,6 +57,8 @@ export interface LiveObjects {
   readonly configSecret?: KubeObject;
   readonly statefulSet?: LiveStatefulSet;
   readonly daemonSet?: LiveDaemonSet;
+  /** Restores the nodes that left the selection. */
+  readonly restoreDaemonSet?: LiveDaemonSet;
   readonly certificate?: KubeObject;
   /** Claims of the cache replicas, by name. */
   readonly claims: readonly LiveClaim[];

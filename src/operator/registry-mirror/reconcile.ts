@@ -13,6 +13,7 @@ import type { Logger } from '../../observe/log.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
 import { outcomeOf } from '../outcome.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
+import { nodesBehind } from './agent-trust.ts';
 import { Applier } from './apply.ts';
 import { ClaimGrowth } from './claim-growth.ts';
 import { phases } from './desired.ts';
@@ -172,7 +173,9 @@ export class MirrorReconciler {
     const dependencies = { applier: this.#applier, events, logger };
     const clusterIPs = await applyServices({ mirror, settings }, stored, live, dependencies, signal);
     const authority = await this.#authorities.get(now, signal);
-    const question = { mirror, settings, clusterIPs, live, views, authority, now, logger };
+    const behind = (mark: string) => this.#nodesBehind(mirror.metadata.name, mark, signal);
+    const known = { mirror, settings, clusterIPs, live, views };
+    const question = { ...known, authority, now, logger, nodesBehind: behind };
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#missingClass(mirror, signal);
     const pass = new ObjectsPass(this.#applier);
@@ -205,6 +208,11 @@ export class MirrorReconciler {
   /** A mirror that is not in force: what is known without writing anything. */
   #standing(stored: StoredMirror, mirror: RegistryMirror): Pick<Result, 'status' | 'findings'> {
     return { status: statusFields(mirror, stored.status?.clusterIPs ?? []), findings: [] };
+  }
+
+  #nodesBehind(mirror: string, mark: string, signal: AbortSignal): Promise<string> {
+    const { client, settings } = this.#options;
+    return nodesBehind(client, { namespace: settings.namespace, mirror, mark }, signal);
   }
 
   #now(): Date {

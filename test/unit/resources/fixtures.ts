@@ -7,7 +7,7 @@ import { readOperatorSettings } from '../../../src/config/operator-environment.t
 import { certificate } from '../../../src/resources/certificate.ts';
 import { nodeDaemonSet } from '../../../src/resources/daemon-set.ts';
 import type { KubernetesObject, MirrorInput } from '../../../src/resources/object.ts';
-import { configSecret, leafSecret } from '../../../src/resources/secret.ts';
+import { configSecret, type LeafOptions, leafSecret } from '../../../src/resources/secret.ts';
 import { clusterService, headlessService } from '../../../src/resources/service.ts';
 import { cacheStatefulSet } from '../../../src/resources/stateful-set.ts';
 
@@ -30,22 +30,27 @@ export function settingsOf(environment: Record<string, string> = {}): OperatorSe
 }
 
 const certificateNames = ['mirror-docker.io'];
+const authority = '0123456789abcdef';
 
 /** Every object that can be made for a mirror. */
 export function allObjects(input: MirrorInput, clusterIPs = ['10.96.7.1']): KubernetesObject[] {
   const files = { 'nginx.conf': 'events {}\n', 'default.conf': '', 'broker.json': '{}', 'ca.crt': 'CA\n' };
-  const { certificateSecret } = input.settings;
   return [
     configSecret(input, { files }),
-    leafSecret(input, { certificate: 'CERTIFICATE', key: 'KEY', ca: 'CA' }),
+    leafSecret(input, { certificate: 'CERTIFICATE', key: 'KEY', ca: 'CA' }, leafOptions(input)),
     clusterService(input, { clusterIPs }),
     headlessService(input),
     ...(input.settings.addressingScheme === 'services' ? [certificate(input, { clusterIPs })] : []),
-    cacheStatefulSet(input, {
-      ...(certificateSecret !== undefined && { givenCertificate: certificateSecret }),
-    }),
-    nodeDaemonSet(input, { clusterIPs, mode: 'wire', ownerReferences: true, certificateNames }),
+    cacheStatefulSet(input),
+    nodeDaemonSet(input, { clusterIPs, mode: 'wire', ownerReferences: true, certificateNames, authority }),
   ];
+}
+
+/** As if everything that can be told of certificates had to be told. */
+function leafOptions({ settings }: MirrorInput): LeafOptions {
+  if (settings.certificateSecret === undefined) return {};
+  const given = { certificate: 'GIVEN', key: 'GIVEN KEY', authority: 'GIVEN CA' };
+  return { given, agentsBehind: 'node-a, node-b' };
 }
 
 /** The DaemonSet that takes everything back. */

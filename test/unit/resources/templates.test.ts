@@ -22,11 +22,17 @@ const views: Record<string, object[]> = {
   'secret.yaml': [secretView(input, 'name', 'Opaque', { file: 'text' })],
   'certificate.yaml': [certificateView(input, clusterIPs)],
   'stateful-set.yaml': [
-    statefulSetView(input, { givenCertificate: 'given' }),
+    statefulSetView(input, {}),
     statefulSetView({ ...input, mirror: mirrorOf(withoutAffinity, { uid }) }, {}),
   ],
   'daemon-set.yaml': [
-    daemonSetView(foreign, { clusterIPs, mode: 'wire', ownerReferences: true, certificateNames: ['a'] }),
+    daemonSetView(foreign, {
+      clusterIPs,
+      mode: 'wire',
+      ownerReferences: true,
+      certificateNames: ['a'],
+      authority: 'mark',
+    }),
   ],
 };
 

@@ -2,23 +2,25 @@ import test from 'ava';
 import { createAuthority } from '../../../../src/cache/tls/authority.ts';
 import { inspectCertificate } from '../../../../src/cache/tls/certificate.ts';
 import {
+  authorityMark,
   needsRenewal,
   newAuthoritySecret,
   readAuthority,
 } from '../../../../src/operator/certificates/authority-secret.ts';
 import {
+  isSignedBy,
   leafFault,
   leafNames,
   newLeaf,
   nextLeafCheck,
   spreadMs,
 } from '../../../../src/operator/certificates/leaf.ts';
-import { trustBundle } from '../../../../src/operator/certificates/trust-bundle.ts';
 import { mirrorOf } from '../../resources/fixtures.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
 const later = (ms: number) => new Date(now.getTime() + ms);
 const dayMs = 86_400_000;
+const renewedSigns = true;
 const mirror = mirrorOf({ upstreamUrl: 'docker.io', masqueradeUrl: 'hub.example:5000' });
 const names = leafNames(mirror, 'mirrors', ['10.96.0.7', 'fd00:96::7']);
 
@@ -44,22 +46,22 @@ test('A leaf has every name under which the mirror may be dialled', (t) => {
 
 test('A leaf stays until two thirds of its life are over', async (t) => {
   const authority = await authorityAt(now);
-  const leaf = await newLeaf({ names, authority, now });
-  t.is(leafFault(leaf, { names, authority, now }), undefined);
+  const leaf = await newLeaf({ names, authority, renewedSigns, now });
+  t.is(leafFault(leaf, { names, authority, renewedSigns, now }), undefined);
   const { notBefore, notAfter } = inspectCertificate(leaf.certificate);
   const due = new Date(nextLeafCheck(leaf, authority));
   const share = (due.getTime() - notBefore.getTime()) / (notAfter.getTime() - notBefore.getTime());
   t.true(Math.abs(share - 2 / 3) < 1e-6);
-  t.is(leafFault(leaf, { names, authority, now: new Date(due.getTime() - 1) }), undefined);
-  t.regex(leafFault(leaf, { names, authority, now: due }) ?? '', /two thirds/);
+  t.is(leafFault(leaf, { names, authority, renewedSigns, now: new Date(due.getTime() - 1) }), undefined);
+  t.regex(leafFault(leaf, { names, authority, renewedSigns, now: due }) ?? '', /two thirds/);
 });
 
 test('A leaf is made anew for other names, another key, or when there is none', async (t) => {
   const authority = await authorityAt(now);
-  const leaf = await newLeaf({ names, authority, now });
-  const other = await newLeaf({ names, authority, now });
+  const leaf = await newLeaf({ names, authority, renewedSigns, now });
+  const other = await newLeaf({ names, authority, renewedSigns, now });
   const fault = (candidate: typeof leaf | undefined, wanted = names) =>
-    leafFault(candidate, { names: wanted, authority, now });
+    leafFault(candidate, { names: wanted, authority, renewedSigns, now });
   t.regex(fault(leaf, [...names, 'new.example']) ?? '', /names/);
   t.regex(fault(leaf, names.slice(1)) ?? '', /names/);
   t.regex(fault({ ...leaf, key: other.key }) ?? '', /key/);
@@ -67,16 +69,34 @@ test('A leaf is made anew for other names, another key, or when there is none', 
   t.truthy(fault(undefined));
 });
 
-test('After a rotation the leaf changes only when nodes had time to learn the new authority', async (t) => {
+test('A renewed authority signs only where its time has come; until then the former one does', async (t) => {
   const old = await authorityAt(new Date(now.getTime() - 100 * dayMs));
-  const leaf = await newLeaf({ names, authority: old, now });
-  const renewed = { ...(await authorityAt(now)), previous: [old.certificatePem] };
-  t.is(leafFault(leaf, { names, authority: renewed, now: later(spreadMs / 2) }), undefined);
-  t.regex(leafFault(leaf, { names, authority: renewed, now: later(spreadMs) }) ?? '', /renewed/);
+  const leaf = await newLeaf({ names, authority: old, renewedSigns: true, now });
+  const renewed = { ...(await authorityAt(now)), previous: [old.certificatePem], former: old };
+  const waiting = { names, authority: renewed, renewedSigns: false, now };
+  t.is(leafFault(leaf, waiting), undefined);
+  t.regex(leafFault(leaf, { ...waiting, renewedSigns: true }) ?? '', /renewed/);
   t.true(nextLeafCheck(leaf, renewed) <= now.getTime() + spreadMs);
-  const bundle = trustBundle([renewed.certificatePem, leaf.ca, ...renewed.previous], now);
-  t.true(bundle.includes(renewed.certificatePem.trim()) && bundle.includes(old.certificatePem.trim()));
-  t.is(bundle.match(/BEGIN CERTIFICATE/g)?.length, 2, 'each once');
+
+  const other = ['other.example'];
+  t.regex(leafFault(leaf, { ...waiting, names: other }) ?? '', /names/, 'what cannot wait does not wait');
+  const signedBy = (one: typeof leaf) => (isSignedBy(one, old) ? 'former' : 'renewed');
+  t.is(signedBy(await newLeaf({ ...waiting, names: other })), 'former');
+  t.is(signedBy(await newLeaf({ ...waiting, renewedSigns: true })), 'renewed');
+  const { former: _lost, ...keyless } = renewed;
+  t.is(signedBy(await newLeaf({ ...waiting, authority: keyless })), 'renewed');
+  t.is(signedBy(await newLeaf({ ...waiting, now: later(3600 * dayMs) })), 'renewed', 'it expired');
+});
+
+test('A renewed authority is kept with the key of the one before', async (t) => {
+  const old = await authorityAt(new Date(now.getTime() - 100 * dayMs));
+  const previous = [old.certificatePem];
+  const authority = readAuthority(await newAuthoritySecret('mirrors', previous, now, old));
+  t.deepEqual(authority.former, { certificatePem: old.certificatePem, keyPem: old.keyPem });
+  t.not(authorityMark(authority), authorityMark(old));
+  t.regex(authorityMark(old), /^[0-9a-f]{16}$/);
+  const strange = await newAuthoritySecret('mirrors', previous, now, await authorityAt(now));
+  t.is(readAuthority(strange).former, undefined, 'a key of nothing that is trusted');
 });
 
 test('An authority is read back as it was written, and renewed after two thirds of its life', async (t) => {
@@ -94,7 +114,7 @@ test('An authority is read back as it was written, and renewed after two thirds 
 
 test('A Secret that holds something else is a fault for a person', async (t) => {
   const secret = await newAuthoritySecret('mirrors', [], now);
-  const leaf = await newLeaf({ names, authority: readAuthority(secret), now });
+  const leaf = await newLeaf({ names, authority: readAuthority(secret), renewedSigns, now });
   const encoded = (text: string) => Buffer.from(text).toString('base64');
   const data = secret['data'] as Record<string, string>;
   for (const broken of [

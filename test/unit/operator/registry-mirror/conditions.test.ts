@@ -57,7 +57,7 @@ test('Nodes are wired when every one has made a pass with the newest agent', (t)
 });
 
 const now = new Date('2026-01-01T00:00:00Z');
-const facts = { names: ['m.example', '*.pods'], kept: false, now };
+const facts = { names: ['m.example', '*.pods'], now };
 
 function given(days: number, names: string[]) {
   const notAfter = new Date(now.getTime() + days * 86_400_000);
@@ -81,10 +81,26 @@ test('A given certificate that cannot be used says what is served instead', (t) 
   const own = certificateValid({ ...facts, given: [missing] });
   t.like(own, { status: 'False', reason: 'SecretNotFound', warn: true });
   t.regex(own.message, /own authority is served/);
-  t.regex(certificateValid({ ...facts, kept: true, given: [missing] }).message, /last working/);
+  const kept = certificateValid({ ...facts, keptUntil: new Date('2026-05-01'), given: [missing] });
+  t.regex(kept.message, /copy of the last working one stays in force, valid until 2026-05-01/);
   const awaited = certificateValid({ ...facts, given: [missing], issued: 'given' });
   t.like(awaited, { status: 'False', reason: 'CertificatePending' });
   t.is(awaited.warn, undefined);
+});
+
+test('A renewed authority is told while it waits, and which nodes it did not wait for', (t) => {
+  const waiting = { state: 'waiting', until: new Date('2026-01-01T00:55:00Z') } as const;
+  const told = certificateValid({ ...facts, given: [], renewal: waiting });
+  t.like(told, { status: 'True', reason: 'OwnAuthority' });
+  t.regex(told.message, /at the latest at 2026-01-01T00:55:00Z/);
+  const behind = { state: 'behind', nodes: 'node-a, node-b' } as const;
+  const late = certificateValid({ ...facts, given: [], renewal: behind });
+  t.like(late, { status: 'True', reason: 'AgentsBehind', warn: true });
+  t.regex(late.message, /on nodes: node-a, node-b/);
+  const missing = { state: 'missing', secret: 'given', why: 'the Secret does not exist' } as const;
+  const both = certificateValid({ ...facts, given: [missing], renewal: behind });
+  t.like(both, { status: 'False', reason: 'SecretNotFound', warn: true });
+  t.regex(both.message, /node-a/);
 });
 
 test('A mirror is ready when it serves what was asked for; what a person can mend is named first', (t) => {

@@ -11,6 +11,7 @@ function inputs(more: Partial<CompositionInputs> = {}): CompositionInputs {
     settings: settingsOf(),
     clusterIPs: ['10.96.0.7'],
     leaf,
+    leafOptions: {},
     trustBundle: 'BUNDLE',
     issuer: false,
     ...more,
@@ -51,17 +52,46 @@ test('With cert-manager’s Issuer its Certificate is asked for', (t) => {
 
 test('A given certificate serves its names, our leaf the others; the one with the address is the default', (t) => {
   const conf = file(inputs({ given: { secret: 's', names: ['mirror-docker.io'] } }), 'default.conf');
-  t.true(conf.indexOf('tls/tls.crt') < conf.indexOf('tls-given/tls.crt'));
+  t.true(conf.indexOf('tls/tls.crt') < conf.indexOf('tls/given.crt'));
   const issued = file(inputs({ given: { secret: 's', names: ['10.96.0.7'] } }), 'default.conf');
-  t.true(issued.indexOf('tls-given/tls.crt') < issued.indexOf('tls/tls.crt'));
-  t.notRegex(file(inputs({ given: { secret: 's', names: [] } }), 'default.conf'), /tls-given/);
+  t.true(issued.indexOf('tls/given.crt') < issued.indexOf('tls/tls.crt'));
+  t.notRegex(file(inputs({ given: { secret: 's', names: [] } }), 'default.conf'), /given/);
 });
 
-test('A configuration that is kept stays as it is, only what nodes trust is new', (t) => {
-  const keptFiles = { 'nginx.conf': 'a', 'default.conf': 'b', 'broker.json': 'c' };
-  const composition = inputs({ keptFiles });
-  t.is(file(composition, 'default.conf'), 'b');
-  t.is(file(composition, 'ca.crt'), 'BUNDLE');
+test('Pods mount one Secret: a given certificate lies in it beside the leaf', (t) => {
+  const given = { certificate: 'GIVEN', key: 'ITS KEY', authority: 'ITS CA' };
+  const composition = inputs({
+    leafOptions: { given },
+    given: { secret: 'user', names: ['mirror-docker.io'] },
+  });
+  const objects = desiredObjects(composition).flatMap((phase) => phase.objects);
+  const [leafObject] = objects.filter(({ metadata }) => metadata.name.endsWith('-leaf'));
+  t.is(leafObject?.['type'], 'kubernetes.io/tls');
+  t.deepEqual(Object.keys(leafObject?.['data'] as object).sort(), [
+    'ca.crt',
+    'given-ca.crt',
+    'given.crt',
+    'given.key',
+    'tls.crt',
+    'tls.key',
+  ]);
+  const set = objects.find(({ kind }) => kind === 'StatefulSet');
+  const without = desiredObjects(inputs()).flatMap((phase) => phase.objects);
+  t.deepEqual(
+    set,
+    without.find(({ kind }) => kind === 'StatefulSet'),
+    'no pod is restarted for it',
+  );
+});
+
+test('The agents are restarted by another authority and by no other certificate', (t) => {
+  const agents = (more: Partial<CompositionInputs>) =>
+    JSON.stringify(desiredObjects(inputs(more)).find(({ phase }) => phase === 'nodes')?.objects);
+  const before = agents({ authorityMark: 'one' });
+  t.not(agents({ authorityMark: 'two' }), before);
+  const given = { secret: 'user', names: ['mirror-docker.io'] };
+  const others = { given, trustBundle: 'OTHER', leaf: { certificate: 'a', key: 'b', ca: 'c' } };
+  t.is(agents({ authorityMark: 'one', ...others }), before);
 });
 
 test('The same inputs give the same objects', (t) => {
