@@ -22,9 +22,15 @@ export const nodeServiceAccount = 'mirror-hostess';
 /** Label a credentials Secret must carry when `REQUIRE_CREDENTIALS_LABEL` is set. */
 export const credentialsLabel = { key: `${group}/mirror-credentials`, value: 'true' } as const;
 
-/** Label that tells cache pods from node agents; both carry `selectorLabels`. */
+/** Label that tells cache pods from node agents, and those from agents on nodes that left; all carry `selectorLabels`. */
 export const componentLabel = 'component';
-export const components = { cache: 'registry', nodes: 'hostess-certificate' } as const;
+export const components = {
+  cache: 'registry',
+  nodes: 'hostess-certificate',
+  leavingNodes: 'node-restore',
+} as const;
+
+type Component = (typeof components)[keyof typeof components];
 
 /** Names of the objects made for one mirror; unique per kind in `NAMESPACE`. */
 export interface ObjectNames {
@@ -32,6 +38,8 @@ export interface ObjectNames {
   readonly headlessService: string;
   readonly statefulSet: string;
   readonly daemonSet: string;
+  /** Restores nodes that left the selection; gone when they are. */
+  readonly restoreDaemonSet: string;
   /** Configuration of nginx and broker and the trust bundle; no private key. */
   readonly configSecret: string;
   /** Certificate and key made by our own CA. */
@@ -49,6 +57,7 @@ export function objectNames(name: string): ObjectNames {
     headlessService: `${base}-headless`,
     statefulSet: base,
     daemonSet: `${base}-utils`,
+    restoreDaemonSet: `${base}-restore`,
     configSecret: `${base}-secret`,
     leafSecret: `${base}-leaf`,
     certificate: base,
@@ -62,7 +71,7 @@ export function selectorLabels(name: string): { app: 'docker-registry'; mirror: 
 }
 
 /** `app=docker-registry,mirror=<name>` for list requests and the scale subresource; with a component only its pods. */
-export function labelSelector(name: string, component?: 'registry' | 'hostess-certificate'): string {
+export function labelSelector(name: string, component?: Component): string {
   const labels = { ...selectorLabels(name), ...(component && { [componentLabel]: component }) };
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)

@@ -9,7 +9,7 @@ import { type MasqueradeClaim, masqueradeHost } from './registry-mirror/obstacle
 /** What is meant by a change: named mirrors, or all of them. */
 export type Affected = readonly string[] | 'all';
 
-const derivedName = /^registry-mirror-(.+?)(-headless|-utils|-secret|-tls|-leaf)?$/;
+const derivedName = /^registry-mirror-(.+?)(-headless|-utils|-restore|-secret|-tls|-leaf)?$/;
 
 /** The mirrors an object belongs to: by owner, by label, or, where both were taken away, by its name. */
 export function mirrorsOf({ metadata }: KubeObject): readonly string[] {

@@ -4,7 +4,6 @@
  * away while our finalizer waits (foreground), afterwards (background), or never (orphan).
  */
 
-import { group } from '../../api/kind.ts';
 import { finalizer } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
@@ -20,7 +19,14 @@ import { gatherLive } from './gather.ts';
 import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
 import { masqueradeOf } from './obstacles.ts';
 import type { Reporter } from './report.ts';
-import { isRestored, restorationFinding, unrestoredNodes } from './restoration.ts';
+import {
+  isRestored,
+  restorationFinding,
+  restoreLimitMs,
+  sinceAnnotation,
+  startOf,
+  unrestoredNodes,
+} from './restoration.ts';
 import type { StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
 import { restoringDaemonSet } from './unwire.ts';
@@ -36,10 +42,6 @@ export interface FinalizerOptions {
   readonly now: () => Date;
 }
 
-/** When the restoring DaemonSet was made; kept on it, so that a restart of the operator does not begin anew. */
-const sinceAnnotation = `${group}/restoring-since`;
-/** Nodes that were not reached by then are named, and the mirror goes: a dead node must not hold it for ever. */
-export const restoreLimitMs = 300_000;
 const lookAgainMs = 5_000;
 
 export class Finalizer {
@@ -64,16 +66,16 @@ export class Finalizer {
   }
 
   /**
-   * What a pass that began before another ended a mirror may have left: a DaemonSet that restores, belongs to nobody, and
+   * What a pass that began before another ended a mirror may have left: DaemonSets that restore, belong to nobody, and
    * so would stay for ever. The server is asked whether the mirror is really gone.
    */
   async sweep(name: string, signal: AbortSignal): Promise<void> {
     const { views, settings, client, applier } = this.#options;
-    const { daemonSet } = gatherLive(views, settings.namespace, name);
-    if (daemonSet?.metadata.annotations?.[sinceAnnotation] === undefined) return;
-    if (daemonSet.metadata.ownerReferences !== undefined) return;
+    const { daemonSet, restoreDaemonSet } = gatherLive(views, settings.namespace, name);
+    const left = [daemonSet, restoreDaemonSet].filter((one) => one !== undefined).filter(isLeft);
+    if (left.length === 0) return;
     if ((await client.getOrUndefined(registryMirrors, { name }, { signal })) !== undefined) return;
-    await applier.delete(daemonSet, signal);
+    for (const one of left) await applier.delete(one, signal);
   }
 
   /** Undefined: done, as far as it could be. */
@@ -177,6 +179,7 @@ function known(stored: StoredMirror) {
   return { upstreamUrl: read.mirror.spec.upstreamUrl, masquerade: masqueradeOf(read.mirror) };
 }
 
-function startOf({ metadata }: LiveDaemonSet): number {
-  return Date.parse(metadata.annotations?.[sinceAnnotation] ?? metadata.creationTimestamp ?? '');
+/** Restores, and nobody owns it. */
+function isLeft({ metadata }: LiveDaemonSet): boolean {
+  return metadata.annotations?.[sinceAnnotation] !== undefined && metadata.ownerReferences === undefined;
 }

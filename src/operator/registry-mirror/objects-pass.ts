@@ -23,15 +23,17 @@ export class ObjectsPass {
     return this.#failure;
   }
 
-  /** Throws what says nothing about this object: no connection, a busy server, a conflict. */
-  async apply(object: KubeObject, signal: AbortSignal): Promise<void> {
+  /** False where the server refused. Throws what says nothing about this object: no connection, a busy server, a conflict. */
+  async apply(object: KubeObject, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#applier.apply(object, signal);
+      return true;
     } catch (error) {
       const refusal = refusalOf(error, `${object.kind} ${keyOf(object)}`);
       if (refusal === undefined) throw error;
       this.#obstacles.push(...refusal.obstacles);
       this.#failure ??= refusal.failure;
+      return false;
     }
   }
 }

@@ -22,6 +22,7 @@ import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
 import { gatherInputs } from './inputs.ts';
 import { applyServices } from './mirror-services.ts';
+import { NodesPhase, type NodesPhaseResult } from './nodes-phase.ts';
 import { ObjectsPass, refusalOf } from './objects-pass.ts';
 import {
   type MasqueradeClaim,
@@ -69,6 +70,7 @@ export class MirrorReconciler {
   readonly #classes: PriorityClasses;
   readonly #reporter: Reporter;
   readonly #finalizer: Finalizer;
+  readonly #nodes: NodesPhase;
   #unmarked = false;
 
   constructor(options: ReconcilerOptions) {
@@ -86,6 +88,7 @@ export class MirrorReconciler {
     const shared = { ...options, applier: this.#applier, now: () => this.#now() };
     this.#reporter = new Reporter(shared);
     this.#finalizer = new Finalizer({ ...shared, reporter: this.#reporter });
+    this.#nodes = new NodesPhase(shared);
   }
 
   /** Handles the mirror `name`; returns after how many milliseconds it wants to be called again. Throws for a backoff. */
@@ -179,9 +182,13 @@ export class MirrorReconciler {
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#missingClass(mirror, signal);
     const pass = new ObjectsPass(this.#applier);
+    let nodes: NodesPhaseResult = { obstacles: [] };
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
-      for (const object of objects(composition)) await pass.apply(object, signal);
+      for (const object of objects(composition)) {
+        if (name !== 'nodes') await pass.apply(object, signal);
+        else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
+      }
     }
     const notGrown = await this.#claims.grow(claims.growths, signal);
     return {
@@ -192,8 +199,9 @@ export class MirrorReconciler {
         ...(classMissing ? [classMissing] : []),
         ...claims.obstacles,
         ...notGrown,
+        ...nodes.obstacles,
       ],
-      checkAt: classMissing ? now.getTime() + priorityClassMs : checkAt,
+      checkAt: earliest(checkAt, nodes.checkAt, classMissing && now.getTime() + priorityClassMs),
       failure: pass.failure,
     };
   }
@@ -233,4 +241,9 @@ function identity({ metadata }: StoredMirror) {
 
 function statusFields(mirror: RegistryMirror, clusterIPs: readonly string[]): Result['status'] {
   return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), clusterIPs };
+}
+
+/** Infinite where none is given. */
+function earliest(...times: readonly (number | undefined)[]): number {
+  return Math.min(...times.filter((time) => time !== undefined));
 }

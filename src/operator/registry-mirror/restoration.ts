@@ -1,10 +1,21 @@
 /** How far nodes are restored, from the DaemonSet that does it. */
-import { labelSelector } from '../../api/names.ts';
+import { group } from '../../api/kind.ts';
+import { components, labelSelector } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { pods } from '../resource-types.ts';
 import type { Finding } from './finding.ts';
 import type { LiveDaemonSet } from './live-objects.ts';
+
+/** When a restoring DaemonSet was made; kept on it, so that a restart of the operator does not begin anew. */
+export const sinceAnnotation = `${group}/restoring-since`;
+/** Nodes that were not reached by then are named and no longer waited for: a dead node must not hold a mirror for ever. */
+export const restoreLimitMs = 300_000;
+
+/** When the restoring DaemonSet was made, in milliseconds since the epoch. */
+export function startOf({ metadata }: LiveDaemonSet): number {
+  return Date.parse(metadata.annotations?.[sinceAnnotation] ?? metadata.creationTimestamp ?? '');
+}
 
 /** An agent that restores is ready when it is done; old agents are ready, too, hence the updated ones. */
 export function isRestored({ metadata, status }: LiveDaemonSet): boolean {
@@ -35,8 +46,9 @@ export async function unrestoredNodes(
   namespace: string,
   mirror: string,
   signal: AbortSignal,
+  component: 'nodes' | 'leavingNodes' = 'nodes',
 ): Promise<string> {
-  const selection = { namespace, labelSelector: labelSelector(mirror, 'hostess-certificate') };
+  const selection = { namespace, labelSelector: labelSelector(mirror, components[component]) };
   const list = await client.listAll<LivePod>(pods, { ...selection, signal }).catch(() => undefined);
   if (list === undefined) return 'unknown';
   const names = list.items

@@ -25,5 +25,11 @@ export async function unwire(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   if (live.daemonSet === undefined) return [];
-  return [restorationFinding(await applier.apply(restoringDaemonSet(input, true), signal))];
+  const restoring = await applier.apply(restoringDaemonSet(input, true), signal);
+  // That one restores every node, those that left before, too.
+  const { restoreDaemonSet } = live;
+  if (restoreDaemonSet !== undefined && restoreDaemonSet.metadata.deletionTimestamp === undefined) {
+    await applier.delete(restoreDaemonSet, signal);
+  }
+  return [restorationFinding(restoring)];
 }
