@@ -1,0 +1,162 @@
+import test from 'ava';
+import { createAuthority } from '../../../../src/cache/tls/authority.ts';
+import type { KubeClient } from '../../../../src/kube/client.ts';
+import { createLogger } from '../../../../src/observe/log.ts';
+import { type Authority, authorityMark } from '../../../../src/operator/certificates/authority-secret.ts';
+import { isSignedBy, newLeaf, spreadMs } from '../../../../src/operator/certificates/leaf.ts';
+import { agentsTrust, nodesBehind } from '../../../../src/operator/registry-mirror/agent-trust.ts';
+import { type LeafQuestion, leafInputs } from '../../../../src/operator/registry-mirror/leaf-inputs.ts';
+import type { LiveDaemonSet, LiveObjects } from '../../../../src/operator/registry-mirror/live-objects.ts';
+import type { Leaf } from '../../../../src/resources/secret.ts';
+
+const renewedAt = new Date('2026-01-01T00:00:00Z');
+const later = (ms: number) => new Date(renewedAt.getTime() + ms);
+const dayMs = 86_400_000;
+const names = ['hub.example'];
+const logger = createLogger({ level: 'silent' });
+
+async function authorityAt(now: Date): Promise<Authority> {
+  return { ...(await createAuthority({ commonName: 'test', days: 3650, now })), previous: [] };
+}
+
+/** An authority that was just renewed, a leaf of the one before, and what exists of a mirror with both. */
+async function renewal() {
+  const former = await authorityAt(later(-2500 * dayMs));
+  const authority = { ...(await authorityAt(renewedAt)), previous: [former.certificatePem], former };
+  const leaf = await newLeaf({ names, authority: former, renewedSigns: true, now: later(-dayMs) });
+  const bundle = [authority.certificatePem, former.certificatePem].join('');
+  const live = (mark: string, ready: number, served: Leaf = leaf, annotations = {}): LiveObjects => ({
+    leafSecret: secret(
+      { 'tls.crt': served.certificate, 'tls.key': served.key, 'ca.crt': served.ca },
+      annotations,
+    ),
+    configSecret: secret({ 'ca.crt': bundle }),
+    daemonSet: agents(mark, { desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberReady: ready }),
+    claims: [],
+  });
+  return { former, authority, leaf, live, mark: authorityMark(authority) };
+}
+
+function secret(files: Record<string, string>, annotations: Record<string, string> = {}) {
+  const data = Object.entries(files).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 's', annotations },
+    data: Object.fromEntries(data),
+  };
+}
+
+function agents(mark: string, status: object, generation = 2): LiveDaemonSet {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: { name: 'd', generation },
+    spec: { template: { metadata: { annotations: { 'k8s.osp.tech/authority': mark } } } },
+    status: { observedGeneration: 2, ...status },
+  };
+}
+
+function ask(authority: Authority, live: LiveObjects, now: Date, asked: string[] = []) {
+  const nodes = async (mark: string) => {
+    asked.push(mark);
+    return 'node-a';
+  };
+  const mirror = { metadata: { name: 'hub' } };
+  const question: LeafQuestion = { mirror, live, authority, now, logger, nodesBehind: nodes };
+  return leafInputs(question, names);
+}
+
+test('Agents trust an authority when all were started with it and are ready', (t) => {
+  const all = { desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberReady: 2 };
+  t.true(agentsTrust(agents('m', all), 'm'));
+  t.true(agentsTrust(agents('m', {}), 'm'), 'no node is selected');
+  t.false(agentsTrust(agents('other', all), 'm'));
+  t.false(agentsTrust(agents('m', { ...all, numberReady: 1 }), 'm'));
+  t.false(agentsTrust(agents('m', { ...all, updatedNumberScheduled: 1 }), 'm'));
+  t.false(agentsTrust(agents('m', all, 3), 'm'), 'its controller has not seen it yet');
+  t.false(agentsTrust(undefined, 'm'));
+});
+
+test('Of the nodes are named those whose agent is not ready, or is an old one', async (t) => {
+  const pod = (nodeName: string, mark: string, status: string) => ({
+    metadata: { annotations: { 'k8s.osp.tech/authority': mark } },
+    spec: { nodeName },
+    status: { conditions: [{ type: 'Ready', status }] },
+  });
+  const place = { namespace: 'mirrors', mirror: 'hub', mark: 'm' };
+  const { signal } = new AbortController();
+  const named = (items: object[]) => {
+    const client = { listAll: async () => ({ items }) } as unknown as KubeClient;
+    return nodesBehind(client, place, signal);
+  };
+  t.is(await named([pod('b', 'm', 'False'), pod('a', 'old', 'True'), pod('c', 'm', 'True')]), 'a, b');
+  const many = Array.from({ length: 12 }, (_, index) => pod(`n${10 + index}`, 'm', 'False'));
+  t.regex(await named(many), /^n10, .*n19 and 2 more$/);
+  const failing = { listAll: () => Promise.reject(new Error('forbidden')) } as unknown as KubeClient;
+  t.is(await nodesBehind(failing, place, signal), 'unknown');
+});
+
+test('A leaf stays while agents are awaited, and both authorities are trusted', async (t) => {
+  const { authority, former, leaf, live, mark } = await renewal();
+  for (const objects of [live('old', 2), live(mark, 1)]) {
+    const asked: string[] = [];
+    const inputs = await ask(authority, objects, later(1_000), asked);
+    t.is(inputs.leaf.certificate, leaf.certificate);
+    t.like(inputs.renewal, { state: 'waiting' });
+    t.deepEqual(asked, []);
+    t.true(
+      inputs.trusted.includes(authority.certificatePem) && inputs.trusted.includes(former.certificatePem),
+    );
+    t.true(inputs.checkAt <= later(spreadMs).getTime());
+  }
+});
+
+test('The leaf changes when all agents are there; the old authority goes when pods have followed', async (t) => {
+  const { authority, former, live, mark } = await renewal();
+  const asked: string[] = [];
+  const changed = await ask(authority, live(mark, 2), later(60_000), asked);
+  t.true(isSignedBy(changed.leaf, authority));
+  t.is(changed.renewal, undefined);
+  t.deepEqual(asked, [], 'no request');
+  t.true(changed.trusted.includes(former.certificatePem));
+  t.true(changed.checkAt <= later(60_000 + spreadMs).getTime(), 'looked at again to let the old one go');
+
+  const after = await ask(authority, live(mark, 2, changed.leaf), later(60_000 + spreadMs));
+  t.is(after.leaf.certificate, changed.leaf.certificate);
+  t.false(after.trusted.includes(former.certificatePem));
+});
+
+test('A leaf that is renewed years later brings no former authority back', async (t) => {
+  const { authority, live, mark, former } = await renewal();
+  const leaf = await newLeaf({ names, authority, renewedSigns: true, now: renewedAt });
+  const objects = { ...live(mark, 2, leaf), configSecret: secret({ 'ca.crt': authority.certificatePem }) };
+  const inputs = await ask(authority, objects, later(300 * dayMs));
+  t.not(inputs.leaf.certificate, leaf.certificate);
+  t.false(inputs.trusted.includes(former.certificatePem));
+});
+
+test('After the wait the leaf changes; nodes that are behind are asked for once and remembered', async (t) => {
+  const { authority, live, mark } = await renewal();
+  const asked: string[] = [];
+  const late = await ask(authority, live(mark, 1), later(spreadMs), asked);
+  t.true(isSignedBy(late.leaf, authority));
+  t.deepEqual(late.renewal, { state: 'behind', nodes: 'node-a' });
+  t.deepEqual(asked, [mark]);
+
+  const remembered = { 'k8s.osp.tech/agents-behind': 'node-a' };
+  const next = await ask(authority, live(mark, 1, late.leaf, remembered), later(spreadMs + 1_000), asked);
+  t.deepEqual(next.renewal, { state: 'behind', nodes: 'node-a' });
+  t.is(asked.length, 1);
+  const done = await ask(authority, live(mark, 2, late.leaf, remembered), later(spreadMs + 2_000), asked);
+  t.is(done.renewal, undefined);
+});
+
+test('A new mirror needs no wait; one whose Secret was lost gets a leaf that its nodes trust', async (t) => {
+  const { authority, former, live, mark } = await renewal();
+  const fresh = await ask(authority, { claims: [] }, later(1_000));
+  t.true(isSignedBy(fresh.leaf, authority));
+  const { leafSecret: _lost, ...rest } = live(mark, 1);
+  const again = await ask(authority, rest, later(1_000));
+  t.true(isSignedBy(again.leaf, former));
+});
