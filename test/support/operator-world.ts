@@ -27,6 +27,11 @@ export function pathsOf(name: string) {
   };
 }
 
+/** Path of the DaemonSet that restores nodes which left a mirror's selection; it is not always there. */
+export function restoreSetOf(name: string): string {
+  return `/apis/apps/v1/namespaces/default/daemonsets/registry-mirror-${name}-restore`;
+}
+
 export class World {
   readonly plane: ControlPlane;
   readonly proxy: CountingProxy;
