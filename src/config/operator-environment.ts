@@ -93,10 +93,9 @@ function readSettings(
 }
 
 function readNames(env: Environment, name: string, problems: Problems): string[] {
-  const names = (text(env, name) ?? '')
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
+  const parts = (text(env, name) ?? '').split(',').map((part) => part.trim());
+  // A list with a name twice is refused by the API server.
+  const names = [...new Set(parts)].filter((part) => part !== '');
   const wrong = names.filter((part) => !subdomain.test(part));
   if (wrong.length > 0) problems.add(name, 'comma-separated names of Secrets', wrong.join(','));
   return names;

@@ -29,7 +29,7 @@ test('the original’s Python literals are understood, snake_case keys and None 
     SS_DS_LABELS: "{'team': 'infra'}",
     SS_DS_TEMPLATE_LABELS: '{"a.b/c": "d"}',
     SS_DS_TOLERATIONS: "[{'key': 'x', 'operator': 'Exists', 'value': None, 'toleration_seconds': 60}]",
-    IMAGE_PULL_SECRETS: 'one, two,',
+    IMAGE_PULL_SECRETS: 'one, two,,one',
     SECONDS_BETWEEN_STREAMS: '5',
   });
   t.deepEqual(settings.labels, { team: 'infra' });

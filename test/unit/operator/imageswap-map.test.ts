@@ -94,6 +94,19 @@ test('a mirror that is being deleted has no line, and of two with one name the o
   );
 });
 
+test('mirrors that were stored before the schema add no foreign line and stop nobody’s', (t) => {
+  const mirrors = [
+    registryMirror('upper', { spec: { upstreamUrl: 'Registry-1.docker.io', masqueradeUrl: 'docker.io' } }),
+    registryMirror('lines', { spec: { upstreamUrl: 'gcr.io', masqueradeUrl: 'a\nevil:1.2.3.4/x' } }),
+    registryMirror('none', { spec: {} }),
+    registryMirror('fine'),
+  ];
+  t.deepEqual(
+    mapMirrors(mirrors, []).map(({ name }) => name),
+    ['fine'],
+  );
+});
+
 test('a difference names the missing and the foreign lines', (t) => {
   t.is(mapDifference('a\nb\n', 'a\nb\n'), undefined);
   t.is(mapDifference('a\nb\n', 'a\nc\n'), 'missing "b", foreign "c"');
