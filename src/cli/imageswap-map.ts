@@ -6,18 +6,26 @@ import { createClient, type KubeClient } from '../kube/client.ts';
 import { loadConnection } from '../kube/connection.ts';
 import { currentMap, mapDifference, wantedMap, writeMap } from '../operator/imageswap-map/config-map.ts';
 
+const noKind = 'The CustomResourceDefinition of RegistryMirror is missing';
+
 /** Writes the map once. */
 export function updateMap(): Promise<void> {
   return withClient(async (client, settings) => {
-    const { text } = await wantedMap(client, settings);
+    const wanted = await wantedMap(client, settings);
+    if (wanted === undefined) throw new Error(noKind);
+    const { text } = wanted;
     if ((await currentMap(client, settings)) !== text) await writeMap(client, settings, text);
   });
 }
 
-/** Sets exit code 1 with one line saying what differs when the ConfigMap does not hold the map. */
+/**
+ * Sets exit code 1 with one line saying what differs when the ConfigMap does not hold the map. Without the kind there is no
+ * map to hold, and the operator waits for it: a restart by the probe would not bring it.
+ */
 export function checkMap(): Promise<void> {
   return withClient(async (client, settings) => {
     const [wanted, current] = await Promise.all([wantedMap(client, settings), currentMap(client, settings)]);
+    if (wanted === undefined) return void process.stderr.write(`${noKind}: nothing is checked\n`);
     const difference = mapDifference(wanted.text, current);
     if (difference === undefined) return;
     process.stderr.write(`ConfigMap ${settings.imageswapNamespace}/imageswap-maps differs: ${difference}\n`);

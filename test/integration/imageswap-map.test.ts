@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
+import { eventually } from '../support/eventually.ts';
 
 let plane: ControlPlane;
 
@@ -119,4 +121,15 @@ test.serial('an API server that cannot be reached is no reason to write or to pa
   t.is((await run('--map-check')).code, 1);
   await plane.start();
   t.is((await run('--map-check')).code, 0);
+});
+
+test.serial('without the kind there is nothing to check, and nothing is written', async (t) => {
+  const crd = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registrymirrors.k8s.osp.tech';
+  const before = (await configMap('default')).data;
+  await plane.adminFetch(crd, { method: 'DELETE' });
+  await eventually(async () => assert.equal((await run('--map-update')).code, 1));
+  const { code, stderr } = await run('--map-check');
+  t.is(code, 0);
+  t.regex(stderr, /CustomResourceDefinition of RegistryMirror is missing/);
+  t.deepEqual((await configMap('default')).data, before);
 });

@@ -2,6 +2,7 @@
 import { fieldManager, imageswapConfigMap } from '../../api/names.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { ApiError } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { configMaps, registryMirrors, services } from '../resource-types.ts';
 import { type ImageswapMap, imageswapMap } from './map.ts';
@@ -9,18 +10,26 @@ import { mapMirrors } from './source.ts';
 
 type MapSettings = Pick<OperatorSettings, 'namespace' | 'imageswapNamespace' | 'imageswapSeparator'>;
 
-/** Reads mirrors and Services and returns the map as it should be; throws on any failed read, so that nothing shrinks for one. */
+/**
+ * Reads mirrors and Services and returns the map as it should be; undefined where the kind is not known to the API server.
+ * Throws on any failed read, so that nothing shrinks for one.
+ */
 export async function wantedMap(
   client: KubeClient,
   settings: MapSettings,
   signal?: AbortSignal,
-): Promise<ImageswapMap> {
+): Promise<ImageswapMap | undefined> {
   const selection = { namespace: settings.namespace, labelSelector: 'app=docker-registry' };
   const [mirrors, serviceList] = await Promise.all([
-    client.listAll(registryMirrors, { signal }),
+    client.listAll(registryMirrors, { signal }).catch(undefinedIfNotFound),
     client.listAll(services, { ...selection, signal }),
   ]);
+  if (mirrors === undefined) return undefined;
   return imageswapMap(mapMirrors(mirrors.items, serviceList.items), settings.imageswapSeparator);
+}
+
+function undefinedIfNotFound(error: unknown): undefined {
+  if (!(error instanceof ApiError && error.notFound)) throw error;
 }
 
 /** Reads the map as it is; undefined when the ConfigMap or its key is missing. */
