@@ -37,17 +37,24 @@ export interface LeafOptions {
   readonly agentsBehind?: string;
 }
 
+/** What the configuration Secret holds. */
+export interface ConfigOptions {
+  readonly files: Readonly<Record<string, string>>;
+  /** While a renewed authority waits for the agents: its mark, and since when it is in this Secret's `ca.crt`. */
+  readonly authoritySince?: string;
+}
+
 const template = 'secret.yaml';
+/** On the configuration Secret while a renewed authority waits: which one, and since when nodes are given it. */
+export const authoritySinceAnnotation = `${group}/authority-since`;
 /** On the leaf's Secret: which nodes were behind when the leaf changed. */
 export const agentsBehindAnnotation = `${group}/agents-behind`;
 
 /** `nginx.conf`, `default.conf`, `broker.json` and the trust bundle `ca.crt`: nodes mount it, so it never holds a key. */
-export function configSecret(
-  input: MirrorInput,
-  { files }: { readonly files: Readonly<Record<string, string>> },
-): KubernetesObject {
+export function configSecret(input: MirrorInput, { files, authoritySince }: ConfigOptions): KubernetesObject {
   const name = objectNames(input.mirror.metadata.name).configSecret;
-  return objectFrom(template, secretView(input, name, 'Opaque', files));
+  const object = objectFrom(template, secretView(input, name, 'Opaque', files));
+  return annotated(object, authoritySinceAnnotation, authoritySince);
 }
 
 /**
@@ -63,9 +70,12 @@ export function leafSecret(
   const name = objectNames(input.mirror.metadata.name).leafSecret;
   const files = { ...own, ...(given && copied(given)) };
   const object = objectFrom(template, secretView(input, name, 'kubernetes.io/tls', files));
-  if (agentsBehind === undefined) return object;
-  const annotations = { [agentsBehindAnnotation]: agentsBehind };
-  return { ...object, metadata: { ...object.metadata, annotations } };
+  return annotated(object, agentsBehindAnnotation, agentsBehind);
+}
+
+function annotated(object: KubernetesObject, key: string, value: string | undefined): KubernetesObject {
+  if (value === undefined) return object;
+  return { ...object, metadata: { ...object.metadata, annotations: { [key]: value } } };
 }
 
 function copied({ certificate, key, authority }: GivenFiles): Record<string, string> {

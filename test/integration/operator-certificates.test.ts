@@ -115,6 +115,7 @@ test.serial('A renewed authority is shipped first; the leaf follows when all age
   await world.condition('turn', 'CertificateValid', 'OwnAuthority');
   await world.quiet();
   t.log(world.proxy.requests.map(({ verb, path }) => `${verb} ${path}`).join('\n'));
+  t.is((await world.get(paths.configSecret)).metadata.annotations, undefined, 'the wait is over');
   const followed = await file(paths.configSecret, 'ca.crt');
   t.true(followed.includes(old.certificatePem.trim()), 'pods may still serve the old leaf');
 
@@ -146,12 +147,23 @@ test.serial(
     await first.stop();
     await agentPod('late', 'node-b');
     await agentPod('late', 'node-a');
+    const leafBefore = await file(paths.leafSecret, 'tls.crt');
     const renewed = await authorityAt(ago(2 * hourMs));
     const files = { 'tls.crt': renewed.certificatePem, 'tls.key': renewed.keyPem };
     await world.patch(caPath, { data: encoded(files) });
+    world.start();
+    const since = 'k8s.osp.tech/authority-since';
+    const mark = await eventually(async () => {
+      const { annotations } = (await world.get(paths.configSecret)).metadata;
+      assert.ok(annotations?.[since]);
+      return annotations[since].split(' ')[0] as string;
+    });
+    await world.quiet();
+    t.is(await file(paths.leafSecret, 'tls.crt'), leafBefore, 'an old authority is new to the nodes');
 
     world.proxy.reset();
-    world.start();
+    const annotations = { [since]: `${mark} ${ago(hourMs).toISOString()}` };
+    await world.patch(paths.configSecret, { metadata: { annotations } });
     const { message, status } = await world.condition('late', 'CertificateValid', 'AgentsBehind');
     t.is(status, 'True');
     t.regex(message, /on nodes: node-a, node-b/);
@@ -168,7 +180,7 @@ test.serial(
     const mended = await world.condition('late', 'CertificateValid', 'OwnAuthority');
     t.notRegex(mended.message, /node-a/);
     await world.quiet();
-    t.is((await world.get(paths.leafSecret)).metadata.annotations?.['k8s.osp.tech/agents-behind'], undefined);
+    t.is((await world.get(paths.leafSecret)).metadata.annotations, undefined);
   },
 );
 

@@ -9,7 +9,7 @@ import type { Leaf } from '../../resources/secret.ts';
 import { type Authority, renewalTime } from './authority-secret.ts';
 import { keyMatches } from './key-pair.ts';
 import { secretText } from './secret-text.ts';
-import { unexpired } from './trust-bundle.ts';
+import { splitBundle, unexpired } from './trust-bundle.ts';
 
 /** A year; renewed when two thirds are over. Renewal restarts nothing. */
 const validDays = 365;
@@ -82,12 +82,15 @@ export function leafFault(leaf: Leaf | undefined, wanted: Wanted): string | unde
   }
 }
 
-/** Issues a leaf. */
-export async function newLeaf(wanted: Wanted): Promise<Leaf> {
+/** Issues a leaf; its `ca` is the authority that signed it and, where that changed, the one of the leaf before. */
+export async function newLeaf(wanted: Wanted, before?: Leaf): Promise<Leaf> {
   const { names, now } = wanted;
   const signer = signerOf(wanted);
   const pair = await issueLeaf(signer, { names, days: validDays, now });
-  return { certificate: pair.certificatePem, key: pair.keyPem, ca: signer.certificatePem };
+  const own = signer.certificatePem;
+  const former = before && splitBundle(before.ca)[0];
+  const ca = former === undefined || former.trim() === own.trim() ? own : `${own}${former}`;
+  return { certificate: pair.certificatePem, key: pair.keyPem, ca };
 }
 
 function signerOf({ authority, renewedSigns, now }: Wanted): KeyPair {
@@ -107,13 +110,12 @@ export function isSignedBy(leaf: Leaf, authority: Authority): boolean {
 
 /** When the leaf has to be looked at again, in milliseconds since the epoch. */
 export function nextLeafCheck(leaf: Leaf, authority: Authority): number {
-  const renewal = Math.min(renewalTime(leaf.certificate), renewalTime(authority.certificatePem));
-  return isSignedBy(leaf, authority) ? renewal : Math.min(renewal, spreadEnd(authority.certificatePem));
+  return Math.min(renewalTime(leaf.certificate), renewalTime(authority.certificatePem));
 }
 
-/** `spreadMs` after the certificate was made: of an authority, until when agents are waited for; of a leaf, until when pods may serve the one before. */
-export function spreadEnd(certificatePem: string): number {
-  return inspectCertificate(certificatePem).notBefore.getTime() + spreadMs;
+/** Until when pods may serve the leaf before this one, in milliseconds since the epoch. */
+export function spreadEnd(leaf: Leaf): number {
+  return inspectCertificate(leaf.certificate).notBefore.getTime() + spreadMs;
 }
 
 function bareHost(value: string): string {

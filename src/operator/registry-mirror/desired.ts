@@ -20,6 +20,8 @@ export interface CompositionInputs extends MirrorInput {
   readonly leaf: Leaf;
   /** PEM certificates that nodes trust. */
   readonly trustBundle: string;
+  /** While a renewed authority waits: which one, and since when nodes are given it. */
+  readonly authoritySince?: string;
   /** What lies beside the leaf; a given certificate may do so without being served any more. */
   readonly leafOptions: LeafOptions;
   /** Mark of our own authority; absent where it is made in the cluster only (`render`). */
@@ -77,7 +79,9 @@ function certificateObjects(inputs: CompositionInputs): readonly KubernetesObjec
 
 function configurationObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
   const files = cacheFiles(podCacheConfig(inputs, inputs));
-  return [configSecret(inputs, { files: { ...files, 'ca.crt': inputs.trustBundle } })];
+  const { trustBundle, authoritySince } = inputs;
+  const since = authoritySince === undefined ? {} : { authoritySince };
+  return [configSecret(inputs, { files: { ...files, 'ca.crt': trustBundle }, ...since })];
 }
 
 function cacheObjects(inputs: CompositionInputs): readonly KubernetesObject[] {

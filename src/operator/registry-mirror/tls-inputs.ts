@@ -12,7 +12,7 @@ import { type LeafInputs, type LeafQuestion, leafInputs } from './leaf-inputs.ts
 export interface TlsInputs {
   readonly composition: Pick<
     CompositionInputs,
-    'leaf' | 'leafOptions' | 'authorityMark' | 'trustBundle' | 'given' | 'issuer'
+    'leaf' | 'leafOptions' | 'authorityMark' | 'authoritySince' | 'trustBundle' | 'given' | 'issuer'
   >;
   readonly finding: Finding;
   /** When to look again, in milliseconds since the epoch. */
@@ -33,6 +33,7 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
       leaf: own.leaf,
       leafOptions: leafOptions(given, own),
       authorityMark: authorityMark(authority),
+      ...(own.authoritySince !== undefined && { authoritySince: own.authoritySince }),
       issuer: given.issuer,
       trustBundle: trustBundle([...own.trusted, ...given.trusted], now),
       ...(given.served && { given: given.served }),

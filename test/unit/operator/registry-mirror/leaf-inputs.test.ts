@@ -24,13 +24,14 @@ async function renewal() {
   const former = await authorityAt(later(-2500 * dayMs));
   const authority = { ...(await authorityAt(renewedAt)), previous: [former.certificatePem], former };
   const leaf = await newLeaf({ names, authority: former, renewedSigns: true, now: later(-dayMs) });
+  const since = `${authorityMark(authority)} ${renewedAt.toISOString()}`;
   const bundle = [authority.certificatePem, former.certificatePem].join('');
   const live = (mark: string, ready: number, served: Leaf = leaf, annotations = {}): LiveObjects => ({
     leafSecret: secret(
       { 'tls.crt': served.certificate, 'tls.key': served.key, 'ca.crt': served.ca },
       annotations,
     ),
-    configSecret: secret({ 'ca.crt': bundle }),
+    configSecret: secret({ 'ca.crt': bundle }, { 'k8s.osp.tech/authority-since': since }),
     daemonSet: agents(mark, { desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberReady: ready }),
     claims: [],
   });
@@ -112,6 +113,21 @@ test('A leaf stays while agents are awaited, and both authorities are trusted', 
   }
 });
 
+test('The wait counts from when the mirror’s nodes were given the authority, however old that is', async (t) => {
+  const { authority, live, leaf, mark } = await renewal();
+  const unknown = { ...live(mark, 1), configSecret: secret({}) };
+  const at = later(10 * dayMs);
+  const first = await ask(authority, unknown, at);
+  t.is(first.leaf.certificate, leaf.certificate);
+  t.is(first.authoritySince, `${mark} ${at.toISOString()}`);
+  t.is(first.checkAt, at.getTime() + spreadMs);
+  for (const strange of ['', `other ${renewedAt.toISOString()}`, `${mark} nonsense`, `${mark} 2036-01-01`]) {
+    const annotations = { 'k8s.osp.tech/authority-since': strange };
+    const again = await ask(authority, { ...unknown, configSecret: secret({}, annotations) }, at);
+    t.is(again.authoritySince, first.authoritySince, strange);
+  }
+});
+
 test('The leaf changes when all agents are there; the old authority goes when pods have followed', async (t) => {
   const { authority, former, live, mark } = await renewal();
   const asked: string[] = [];
@@ -125,6 +141,17 @@ test('The leaf changes when all agents are there; the old authority goes when po
   const after = await ask(authority, live(mark, 2, changed.leaf), later(60_000 + spreadMs));
   t.is(after.leaf.certificate, changed.leaf.certificate);
   t.false(after.trusted.includes(former.certificatePem));
+});
+
+test('An authority that a person replaced is trusted as long, though its Secret names no former one', async (t) => {
+  const { authority: renewed, former, live, mark } = await renewal();
+  const { former: _key, ...authority } = { ...renewed, previous: [] };
+  const changed = await ask(authority, live(mark, 2), later(60_000));
+  t.true(changed.trusted.includes(former.certificatePem));
+  const soon = await ask(authority, live(mark, 2, changed.leaf), later(120_000));
+  t.true(soon.trusted.includes(former.certificatePem));
+  const after = await ask(authority, live(mark, 2, changed.leaf), later(60_000 + spreadMs));
+  t.deepEqual(after.trusted, [authority.certificatePem]);
 });
 
 test('A leaf that is renewed years later brings no former authority back', async (t) => {
