@@ -1,11 +1,13 @@
 /** A rendered cache pod run as a kubelet would: its containers' own commands, its files, its preStop hooks. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { loadAll } from 'js-yaml';
 import { waitUntilServing } from '../../src/cache/nginx-process.ts';
@@ -38,6 +40,37 @@ test('the pod serves, takes on a new configuration, keeps the last good one, and
   t.is(pod.broker.exitCode, null, 'the broker outlives nginx');
 });
 
+test('a given certificate that changes is served without a restart', async (t) => {
+  const pod = await startPod(t, { DOCKER_CERTIFICATE_SECRET: 'given' });
+  const served = () => servedCertificate(pod.port, 'mirror-registry.invalid');
+  const own = async () => certificateIn(await readFile(join(pod.tls, 'given.crt'), 'utf8'));
+  await pod.serving(generationIn(pod.files('60s')));
+  const before = await own();
+  t.is(await served(), before);
+
+  await makeLeaf(await makeAuthority(join(pod.tls, 'next')), ['localhost'], 'given');
+  for (const name of ['given.crt', 'given.key'])
+    await rename(join(pod.tls, 'next', name), join(pod.tls, name));
+  await eventually(async () => assert.equal(await served(), await own()), { timeout: 30_000 });
+  t.not(await own(), before);
+  t.is(pod.nginx.exitCode, null);
+});
+
+/** The certificate that a client gets who asks for `servername`; its SHA-256. */
+function servedCertificate(port: number, servername: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = connect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false }, () => {
+    resolve(socket.getPeerCertificate().fingerprint256);
+    socket.destroy();
+  });
+  socket.once('error', reject);
+  return promise;
+}
+
+function certificateIn(pem: string): string {
+  return new X509Certificate(pem).fingerprint256;
+}
+
 interface Container {
   readonly command: string[];
   readonly lifecycle: { readonly preStop: { readonly exec: { readonly command: string[] } } };
@@ -45,22 +78,24 @@ interface Container {
 
 type Files = Readonly<Record<string, string>>;
 
-async function startPod(t: ExecutionContext) {
+async function startPod(t: ExecutionContext, environment: Record<string, string> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'pod-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const port = await freePort();
   const moved = (value: string) => moveBelow(folder, value).replaceAll(':5000', `:${port}`);
   await makeFolders(folder);
-  const files = (tagTTL: string): Files => mapValues(rendered(tagTTL).files, moved);
+  const files = (tagTTL: string): Files => mapValues(rendered(tagTTL, environment).files, moved);
   const write = (next: Files) => writeFiles(join(folder, 'etc/registry-mirror/config'), next);
   await write(files('60s'));
-  const containers = rendered('60s').containers as [Container, Container];
+  const containers = rendered('60s', environment).containers as [Container, Container];
   const [nginx, broker] = containers.map(({ command }, index) => {
     const child = start(command.map(moved), join(folder, `${index}.log`));
     t.teardown(() => stop(child));
     return child;
   });
   return {
+    port,
+    tls: join(folder, 'etc/registry-mirror/tls'),
     files,
     write,
     nginx: nginx!,
@@ -78,9 +113,15 @@ async function startPod(t: ExecutionContext) {
 }
 
 /** The containers of the cache pod, and the files of its configuration. */
-function rendered(tagTTL: string): { containers: Container[]; files: Files } {
+function rendered(
+  tagTTL: string,
+  environment: Record<string, string>,
+): { containers: Container[]; files: Files } {
   const mirror = mirrorOf({ upstreamUrl: 'registry.invalid', cache: { tagTTL } });
-  const { text } = renderMirrors([mirror], settingsOf(), { others: ['10.96.0.10'], byMirror: new Map() });
+  const { text } = renderMirrors([mirror], settingsOf(environment), {
+    others: ['10.96.0.10'],
+    byMirror: new Map(),
+  });
   const objects = loadAll(text) as KubernetesObject[];
   const set = objects.find(({ kind }) => kind === 'StatefulSet') as unknown as {
     spec: { template: { spec: { containers: Container[] } } };
@@ -103,7 +144,7 @@ async function makeFolders(folder: string): Promise<void> {
     await mkdir(join(folder, path), { recursive: true });
   }
   const authority = await makeAuthority(join(folder, 'etc/registry-mirror/tls'));
-  await makeLeaf(authority, ['localhost'], 'tls');
+  for (const name of ['tls', 'given']) await makeLeaf(authority, ['localhost'], name);
 }
 
 /** As kubelet does: whole files, each replaced at once. */
