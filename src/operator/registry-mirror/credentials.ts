@@ -36,12 +36,22 @@ export function decideCredentials(inputs: CredentialsInputs): CredentialsDecisio
   if (fault === undefined) {
     return { mount: wanted, finding: finding('True', 'Valid', `Secret ${wanted} has credentials`) };
   }
-  const mount = mounted ?? (inputs.settings.requireCredentialsLabel ? undefined : wanted);
+  const mount = insteadOf(inputs, wanted, mounted);
   const [reason, message] = fault;
   return {
     ...(mount !== undefined && { mount }),
-    finding: { ...finding('False', reason, `${message}${consequence(mounted)}`), warn: true },
+    finding: { ...finding('False', reason, `${message}${consequence(mounted && mount)}`), warn: true },
   };
+}
+
+/** What is mounted although the Secret that is asked for cannot be used. */
+function insteadOf(
+  { settings, secret }: CredentialsInputs,
+  wanted: string,
+  mounted: string | undefined,
+): string | undefined {
+  if (isServiceAccountToken(secret) && (mounted ?? wanted) === wanted) return undefined;
+  return mounted ?? (settings.requireCredentialsLabel ? undefined : wanted);
 }
 
 /** The kinds of Secret the broker reads. */
@@ -58,6 +68,12 @@ function faultOf(
 ): readonly [reason: string, message: string] | undefined {
   const where = `${settings.namespace}/${wanted}`;
   if (secret === undefined) return ['SecretNotFound', `Secret ${where} does not exist`];
+  if (isServiceAccountToken(secret)) {
+    return [
+      'SecretIsServiceAccountToken',
+      `Secret ${where} is the token of a service account of this cluster, which no upstream may see; name another Secret`,
+    ];
+  }
   if (!hasCredentials(secret)) {
     return [
       'SecretWithoutCredentials',
@@ -73,6 +89,11 @@ function faultOf(
     'SecretNotLabelled',
     `Secret ${where} lacks the label ${label}, which REQUIRE_CREDENTIALS_LABEL demands`,
   ];
+}
+
+/** Its key `token` opens this cluster's API server, not a registry. */
+function isServiceAccountToken(secret: KubeObject | undefined): boolean {
+  return secret?.['type'] === 'kubernetes.io/service-account-token';
 }
 
 function isLabelled({ metadata }: KubeObject): boolean {

@@ -83,3 +83,19 @@ test('A mirror of an earlier operator keeps its Secret without the label', (t) =
   t.is(decideCredentials({ ...adopted, statefulSet: set('wanted') }).finding.reason, 'Valid');
   t.is(decideCredentials({ ...adopted, statefulSet: set('other') }).mount, 'other');
 });
+
+test('The token of a service account is never mounted, nor kept mounted', (t) => {
+  const token = { ...secret({ token: 'set' }), type: 'kubernetes.io/service-account-token' };
+  for (const statefulSet of [undefined, set('wanted')]) {
+    const decision = decideCredentials({
+      mirror,
+      settings,
+      secret: token,
+      ...(statefulSet && { statefulSet }),
+    });
+    t.is(decision.mount, undefined);
+    t.like(decision.finding, { status: 'False', reason: 'SecretIsServiceAccountToken', warn: true });
+    t.regex(decision.finding.message, /without credentials/);
+  }
+  t.is(decideCredentials({ mirror, settings, secret: token, statefulSet: set('works') }).mount, 'works');
+});
