@@ -28,6 +28,13 @@ export class YamlError extends Error {
   }
 }
 
+/** What `kubectl get -o yaml` wraps objects in, taken apart; any other document stays as it is. */
+function itemsOf(document: YamlDocument): YamlDocument[] {
+  const { kind, items } = (document.value ?? {}) as { kind?: unknown; items?: unknown };
+  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [document];
+  return items.map((value, at) => ({ value, lineOf: (path) => document.lineOf(['items', at, ...path]) }));
+}
+
 /** Where something stands, and what is inside it by key or index. */
 interface Place {
   readonly offset: number;
@@ -37,7 +44,7 @@ interface Place {
 /** More documents' worth of aliases than people write; fewer than can be used to fill the memory. */
 const maxAliases = 1000;
 
-/** Parses all documents of `text`; empty ones are left out. Throws `YamlError`. */
+/** Parses all documents of `text`; empty ones are left out, a List is taken apart. Throws `YamlError`. */
 export function parseYaml(text: string): YamlDocument[] {
   try {
     const events = parseEvents(text, {});
@@ -45,7 +52,8 @@ export function parseYaml(text: string): YamlDocument[] {
     const reader = new PlaceReader(text, events);
     return values
       .map((value) => documentOf(text, value, reader.document()))
-      .filter(({ value }) => value != null);
+      .filter(({ value }) => value != null)
+      .flatMap(itemsOf);
   } catch (error) {
     if (error instanceof YAMLException) {
       throw new YamlError((error.mark?.line ?? 0) + 1, error.reason, { cause: error });

@@ -12,6 +12,11 @@ export async function readBundles(files: readonly string[]): Promise<string> {
   return texts.join('\n');
 }
 
+/** Whether there is a certificate in the bundles, usable or not. */
+export function holdsAuthorities(bundles: string): boolean {
+  return bundles.match(block) !== null;
+}
+
 /** Takes bundles and returns the PEM certificates to trust. What is no certificate is left out and logged. */
 export function trustedAuthorities(bundles: string, log: Logger): string[] {
   const given = bundles.match(block) ?? [];

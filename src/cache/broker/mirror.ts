@@ -3,7 +3,7 @@ import type { Logger } from '../../observe/log.ts';
 import { BlobReader } from '../../registry/blob.ts';
 import { createTransport, type Network, type Transport } from '../../registry/transport.ts';
 import { UpstreamClient } from '../../registry/upstream-client.ts';
-import { readBundles, trustedAuthorities } from './authorities.ts';
+import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { CredentialFolder } from './credential-folder.ts';
 import { type MirrorReport, MirrorStatus } from './mirror-status.ts';
@@ -90,11 +90,14 @@ async function openConnections(
 ): Promise<Connections> {
   let bundles = await readBundles(config.caFiles);
   let transport = createTransport(origin, trustedAuthorities(bundles, log), network);
+  const warnKept = once(() => log.warn('CA bundle is gone; the last one stays in force'));
   return {
     current: () => transport,
     refresh: async () => {
       const now = await readBundles(config.caFiles);
       if (now === bundles) return;
+      // The kubelet empties the mount of a ConfigMap that is gone: what worked stays in force.
+      if (holdsAuthorities(bundles) && !holdsAuthorities(now)) return warnKept(now);
       bundles = now;
       const old = transport;
       transport = createTransport(origin, trustedAuthorities(bundles, log), network);

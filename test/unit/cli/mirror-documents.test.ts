@@ -12,6 +12,15 @@ test('mirrors of several documents are read with their defaults, Secrets are pas
   ]);
 });
 
+test('what `kubectl get -o yaml` prints is read, and its faults have their lines', (t) => {
+  const list = (upstream: string) =>
+    `apiVersion: v1\nkind: List\nitems:\n- ${mirror('a', upstream).trim().replaceAll('\n', '\n  ')}\n`;
+  const read = readMirrorDocuments(list('quay.io'), 'f.yaml');
+  t.deepEqual('mirrors' in read && read.mirrors.map(({ metadata }) => metadata.name), ['a']);
+  const faulty = readMirrorDocuments(list('UPPER'), 'f.yaml');
+  t.regex('faults' in faulty ? faulty.faults[0]! : '', /^f\.yaml:9: .*spec\.upstreamUrl/);
+});
+
 test('every fault of every document is told with file, line, document, name and field', (t) => {
   const text = `${mirror('a', 'UPPER')}---\n${mirror('b.c')}---\nkind: Pod\nmetadata: {name: p}\nspec: {}\n`;
   const read = readMirrorDocuments(text, 'f.yaml');

@@ -108,6 +108,10 @@ test('a CA bundle that comes later is taken without a restart', async (t) => {
   const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
   writeFileSync(caFile, broken + authority.certificatePem);
   await eventually(async () => assert.equal((await broker.get(`/m${tag}`)).status, 200));
+  // The kubelet empties the mount of a ConfigMap that is gone.
+  rmSync(caFile);
+  await eventually(() => assert.match(broker.log.join(''), /CA bundle is gone/));
+  t.is((await broker.get(`/m${tag}`)).status, 200);
 });
 
 test('a socket that a dead broker left behind is replaced', async (t) => {
