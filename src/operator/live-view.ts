@@ -13,16 +13,24 @@ interface Written {
   readonly until: number;
 }
 
+export interface LiveViewOptions {
+  /** People write the spec, we only the rest: a new generation is never our doing. */
+  readonly theirSpec?: boolean;
+  readonly now?: () => number;
+}
+
 export class LiveView {
   readonly #store: Store;
   readonly #written = new Map<string, Written>();
   /** Until when an object with this uid is taken for gone. */
   readonly #gone = new Map<string, number>();
   readonly #listeners = new Set<(change: StoreChange) => void>();
+  readonly #theirSpec: boolean;
   readonly #now: () => number;
 
-  constructor(store: Store, now: () => number = () => performance.now()) {
+  constructor(store: Store, { theirSpec = false, now = () => performance.now() }: LiveViewOptions = {}) {
     this.#store = store;
+    this.#theirSpec = theirSpec;
     this.#now = now;
     store.subscribe((change) => this.#seen(change));
   }
@@ -82,7 +90,15 @@ export class LiveView {
     const written = this.#written.get(key)?.object;
     if (written !== undefined && this.#isConfirmed(change, written)) this.#written.delete(key);
     const echo = type !== 'DELETED' && written !== undefined && isEchoOf(object, written);
-    if (!echo) for (const listener of this.#listeners) listener(change);
+    if (!echo || this.#hasForeignChange(change)) for (const listener of this.#listeners) listener(change);
+  }
+
+  /** Our write may contain an edit or a deletion that came just before it, and that no pass has looked at. */
+  #hasForeignChange({ object, previous }: StoreChange): boolean {
+    if (previous === undefined || previous.metadata.uid !== object.metadata.uid) return false;
+    const [before, after] = [previous.metadata, object.metadata];
+    if (before.deletionTimestamp !== after.deletionTimestamp) return true;
+    return this.#theirSpec && before.generation !== after.generation;
   }
 
   /** Of an object made anew, only its own deletion counts, not its predecessor's. */

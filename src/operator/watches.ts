@@ -59,6 +59,7 @@ export class Watches {
       {
         indexes: { [masqueradeIndex]: masqueradeHosts, [credentialsIndex]: credentialsSecrets },
       },
+      { theirSpec: true },
     );
     const prepare = (secret: KubeObject) => preparedSecret(secret, settings);
     const byMirror = { indexes: { [mirrorIndex]: (claim: KubeObject) => [...mirrorsOf(claim)] } };
@@ -68,7 +69,7 @@ export class Watches {
       secrets: this.#watch(secrets, { namespace }, { prepare }).view,
       statefulSets: this.#watch(statefulSets, labelled).view,
       daemonSets: this.#watch(daemonSets, labelled).view,
-      claims: this.#watch(persistentVolumeClaims, labelled, byMirror, true).view,
+      claims: this.#watch(persistentVolumeClaims, labelled, byMirror, { optional: true }).view,
       ...(settings.addressingScheme === 'services' && this.#servicesMode()),
     };
   }
@@ -106,8 +107,8 @@ export class Watches {
     const fieldSelector = `metadata.name=${imageswapConfigMap.name}`;
     return {
       configMaps: this.#watch(configMaps, { namespace: imageswapNamespace, fieldSelector }).view,
-      certificates: this.#watch(certificates, { namespace }, {}, true).view,
-      issuers: this.#watch(issuers, { namespace }, {}, true).view,
+      certificates: this.#watch(certificates, { namespace }, {}, { optional: true }).view,
+      issuers: this.#watch(issuers, { namespace }, {}, { optional: true }).view,
     };
   }
 
@@ -115,13 +116,13 @@ export class Watches {
     type: ResourceType,
     selection: Selection,
     storeOptions: StoreOptions<KubeObject> = {},
-    optional = false,
+    { optional = false, theirSpec = false } = {},
   ): Watch {
     const { client, maxPauseMs, logger } = this.#options;
     const store = new Store({ ...storeOptions, logger });
     const timing = optional ? { missingPauseMs: optionalPauseMs } : {};
     const reflector = new Reflector({ client, type, store, selection, maxPauseMs, logger, timing });
-    const watch = { reflector, view: new LiveView(store), optional };
+    const watch = { reflector, view: new LiveView(store, { theirSpec }), optional };
     this.#watches.push(watch);
     return watch;
   }

@@ -7,10 +7,10 @@ function object(resourceVersion: string, uid = 'u'): KubeObject {
   return { apiVersion: 'v1', kind: 'Service', metadata: { name: 's', namespace: 'n', uid, resourceVersion } };
 }
 
-function scene() {
+function scene(theirSpec = false) {
   const clock = { now: 0 };
   const store = new Store();
-  const view = new LiveView(store, () => clock.now);
+  const view = new LiveView(store, { theirSpec, now: () => clock.now });
   const heard: string[] = [];
   view.subscribe(({ type, object: { metadata } }: StoreChange) =>
     heard.push(`${type} ${metadata.resourceVersion}`),
@@ -73,4 +73,39 @@ test('What our own write ended is gone at once, its successor is not', (t) => {
   t.is(version(), undefined);
   store.put(object('2', 'other'));
   t.is(version(), '2');
+});
+
+function mirror(resourceVersion: string, generation: number, deletionTimestamp?: string): KubeObject {
+  const metadata = { name: 'm', uid: 'u', resourceVersion, generation };
+  const deletion = deletionTimestamp === undefined ? {} : { deletionTimestamp };
+  return { apiVersion: 'v1', kind: 'RegistryMirror', metadata: { ...metadata, ...deletion } };
+}
+
+test('An edit by others between two of our writes is told, whether the watch shows it alone or with our write', (t) => {
+  for (const shown of [['5', '6'], ['6']]) {
+    const { store, view, heard } = scene(true);
+    store.put(mirror('4', 1));
+    view.written(mirror('6', 2));
+    for (const version of shown) store.put(mirror(version, 2));
+    t.deepEqual(heard, ['ADDED 4', `MODIFIED ${shown[0]}`]);
+  }
+});
+
+test('A deletion that our own write was faster to see is told', (t) => {
+  for (const theirSpec of [true, false]) {
+    const { store, view, heard } = scene(theirSpec);
+    store.put(mirror('4', 1));
+    view.written(mirror('6', 1, '2026-01-01T00:00:00Z'));
+    store.put(mirror('5', 1, '2026-01-01T00:00:00Z'));
+    store.put(mirror('6', 1, '2026-01-01T00:00:00Z'));
+    t.deepEqual(heard, ['ADDED 4', 'MODIFIED 5']);
+  }
+});
+
+test('A new generation of what we write ourselves is an echo', (t) => {
+  const { store, view, heard } = scene();
+  store.put(mirror('4', 1));
+  view.written(mirror('6', 2));
+  store.put(mirror('6', 2));
+  t.deepEqual(heard, ['ADDED 4']);
 });
