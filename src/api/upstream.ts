@@ -14,7 +14,14 @@ export interface Upstream {
 }
 
 /** Every spelling of Docker Hub that users have written into `upstreamUrl`. */
-const dockerHubHosts = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'hub.docker.io']);
+const dockerHubHosts = new Set([
+  'docker.io',
+  'index.docker.io',
+  'registry-1.docker.io',
+  'hub.docker.io',
+  'hub.docker.com',
+  'registry.hub.docker.com',
+]);
 
 const label = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?';
 const port = ':[1-9][0-9]{0,4}';
@@ -39,10 +46,19 @@ export function parseUpstream(upstreamUrl: string): Upstream {
   return {
     scheme,
     host: dockerHub ? 'registry-1.docker.io' : host,
-    pathPrefix: path.filter((part) => part !== '').join('/'),
+    pathPrefix: pathPrefix(
+      path.filter((part) => part !== ''),
+      dockerHub,
+    ),
     dockerHub,
     names: dockerHub ? ['docker.io', 'registry-1.docker.io', 'index.docker.io'] : [host],
   };
+}
+
+/** Docker's own configuration spells Docker Hub `https://index.docker.io/v1/`: that is the API's version, no repository. */
+function pathPrefix(path: readonly string[], dockerHub: boolean): string {
+  const isVersion = dockerHub && path.length === 1 && /^v[12]$/.test(path[0] ?? '');
+  return isVersion ? '' : path.join('/');
 }
 
 /** The masquerade name of the contract when none is given: `mirror-` and the upstream's host. */

@@ -12,11 +12,15 @@ for (const name of [
   'registry-1.docker.io',
   'hub.docker.io',
   'https://docker.io/',
+  'https://index.docker.io/v1/',
+  'registry-1.docker.io/v2',
+  'registry.hub.docker.com',
 ]) {
   test(`${name} means Docker Hub's registry`, (t) => {
     const upstream = parseUpstream(name);
     t.is(upstream.host, 'registry-1.docker.io');
     t.true(upstream.dockerHub);
+    t.is(upstream.pathPrefix, '');
     t.deepEqual(upstream.names, ['docker.io', 'registry-1.docker.io', 'index.docker.io']);
   });
 }
