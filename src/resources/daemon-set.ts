@@ -2,7 +2,7 @@
 import { group } from '../api/kind.ts';
 import { componentLabel, components, nodeServiceAccount, objectNames, selectorLabels } from '../api/names.ts';
 import type { ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
-import { defaultMasquerade } from '../api/upstream.ts';
+import { masqueradeOf, splitHostPort } from '../api/upstream.ts';
 import {
   type KubernetesObject,
   type MetadataView,
@@ -130,7 +130,7 @@ function agentEnv({ mirror, settings }: MirrorInput, options: NodeOptions, wireH
     MIRROR_NAME: name,
     MIRROR_ADDRESSES: options.clusterIPs.join(','),
     WIRE_HOSTS: String(wireHosts),
-    ...(wireHosts && { SHADOW_FQDN: masquerade(mirror.spec) }),
+    ...(wireHosts && { SHADOW_FQDN: masqueradeOf(mirror) }),
     CERTIFICATE_NAMES: options.certificateNames.join(','),
     CA_FILE: '/etc/registry-mirror/trust/ca.crt',
     HOSTS_FILE: '/etc/hosts',
@@ -151,13 +151,10 @@ function foreignHostess({ mirror, settings }: MirrorInput): DaemonSetView['hoste
     LOCK_FILE: '/var/lock/hostess/mirror-hostess',
     SERVICE_NAME: objectNames(mirror.metadata.name).service,
     SERVICE_NAMESPACE: settings.namespace,
-    SHADOW_FQDN: masquerade(mirror.spec),
+    // The original writes it into the hosts file as it is, where a port would make it no name.
+    SHADOW_FQDN: splitHostPort(masqueradeOf(mirror)).host,
   });
   return { image, env };
-}
-
-function masquerade(spec: MirrorInput['mirror']['spec']): string {
-  return spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
 }
 
 /** Empty ones are left out, as the API server does: what is written must be what is read back. */

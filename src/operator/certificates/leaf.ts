@@ -1,7 +1,7 @@
 /** The certificate of our own authority that a mirror serves: which names it needs, when it is made anew. */
 import { objectNames, serviceDnsNames } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
-import { defaultMasquerade, parseUpstream, splitHostPort } from '../../api/upstream.ts';
+import { masqueradeOf, parseUpstream, splitHostPort } from '../../api/upstream.ts';
 import { issueLeaf, type KeyPair } from '../../cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../cache/tls/certificate.ts';
 import type { KubeObject } from '../../kube/object.ts';
@@ -23,8 +23,7 @@ export function leafNames(
   clusterIPs: readonly string[],
 ): string[] {
   const { spec, metadata } = mirror;
-  const masquerade = spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
-  const dialled = [masquerade, ...parseUpstream(spec.upstreamUrl).names].map(bareHost);
+  const dialled = [masqueradeOf(mirror), ...parseUpstream(spec.upstreamUrl).names].map(bareHost);
   const headless = `${objectNames(metadata.name).headlessService}.${namespace}.svc`;
   const replicas = [`*.${headless}`, `*.${headless}.cluster.local`];
   return [...new Set([...dialled, ...clusterIPs, ...serviceDnsNames(metadata.name, namespace), ...replicas])];
