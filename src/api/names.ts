@@ -42,7 +42,7 @@ export interface ObjectNames {
   readonly restoreDaemonSet: string;
   /** Configuration of nginx and broker and the trust bundle; no private key. */
   readonly configSecret: string;
-  /** Certificate and key made by our own CA. */
+  /** Certificate and key made by our own CA, and a copy of the given ones: all that cache pods mount of certificates. */
   readonly leafSecret: string;
   /** cert-manager's Certificate and the Secret cert-manager writes for it; never written by us. */
   readonly certificate: string;
