@@ -24,7 +24,10 @@ export function nodesWired(live: LiveObjects): Finding {
   const finding = selectedNodesWired(live);
   const { metadata, status } = live.restoreDaemonSet ?? {};
   if (metadata === undefined || metadata.deletionTimestamp !== undefined) return finding;
-  const message = `${finding.message}; ${status?.desiredNumberScheduled ?? 0} nodes are being restored`;
+  const count = status?.observedGeneration
+    ? `${status.desiredNumberScheduled ?? 0} nodes`
+    : 'nodes that left';
+  const message = `${finding.message}; ${count} are being restored`;
   return { ...finding, message };
 }
 

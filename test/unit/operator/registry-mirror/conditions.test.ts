@@ -56,6 +56,16 @@ test('Nodes are wired when every one has made a pass with the newest agent', (t)
   t.like(nodesWired(nodes({ ...seen, numberReady: 3, updatedNumberScheduled: 3 })), { reason: 'Wired' });
 });
 
+test('Nodes that left are told beside those that are wired', (t) => {
+  const seen = { observedGeneration: 2, desiredNumberScheduled: 3 };
+  const wired = nodes({ ...seen, numberReady: 3, updatedNumberScheduled: 3 });
+  const told = (status: NonNullable<LiveDaemonSet['status']>) =>
+    nodesWired({ ...wired, restoreDaemonSet: { ...(wired.daemonSet as LiveDaemonSet), status } }).message;
+  t.is(told({}), '3 of 3 nodes are wired; nodes that left are being restored');
+  t.is(told(seen), '3 of 3 nodes are wired; 3 nodes are being restored');
+  t.is(nodesWired(wired).message, '3 of 3 nodes are wired');
+});
+
 const now = new Date('2026-01-01T00:00:00Z');
 const facts = { names: ['m.example', '*.pods'], now };
 
