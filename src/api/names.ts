@@ -19,6 +19,9 @@ export const issuerName = 'mirror-operator-issuer';
 /** ServiceAccount of the node agents; made by `deploy/`, it needs no permission. */
 export const nodeServiceAccount = 'mirror-hostess';
 
+/** Marks a StatefulSet that was taken over from an earlier operator: its mirror is older than `REQUIRE_CREDENTIALS_LABEL`. */
+export const adoptedAnnotation = { key: 'k8s.osp.tech/adopted', value: 'true' } as const;
+
 /** Label a credentials Secret must carry when `REQUIRE_CREDENTIALS_LABEL` is set. */
 export const credentialsLabel = { key: `${group}/mirror-credentials`, value: 'true' } as const;
 

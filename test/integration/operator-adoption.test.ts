@@ -51,6 +51,7 @@ test.serial('Objects of the Python operator become what a fresh install makes', 
   const set = await world.get(oldPaths.statefulSet);
   t.is(set.metadata.uid, setBefore.metadata.uid, 'claims and pods stay the set’s own');
   t.is(set.metadata.annotations['team.example/owner'], 'us');
+  t.is(set.metadata.annotations['k8s.osp.tech/adopted'], 'true', 'its credentials need no label');
   t.true(set.metadata.ownerReferences[0].controller);
 });
 

@@ -3,13 +3,13 @@
  * fields, so the containers and probes of the Python operator would stay beside ours: its entries in managedFields are
  * made ours first, and the apply that follows removes what is no longer wanted. Pure.
  */
-import { fieldManager } from '../../api/names.ts';
+import { adoptedAnnotation, fieldManager } from '../../api/names.ts';
 import { type Fields, isFields } from './list-items.ts';
 import { type FieldTree, type ManagedEntry, managedEntries, wasAppliedByUs } from './managed-fields.ts';
 
 /** One operation of a JSON patch (RFC 6902). */
 export interface JsonPatchOperation {
-  readonly op: 'test' | 'replace' | 'remove';
+  readonly op: 'test' | 'add' | 'replace' | 'remove';
   readonly path: string;
   readonly value?: unknown;
 }
@@ -46,7 +46,23 @@ export function adoptionPatch(live: Fields): readonly JsonPatchOperation[] | und
   return [
     { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
     { op: 'replace', path: '/metadata/managedFields', value: [...rest, ours] },
+    ...(live['kind'] === 'StatefulSet' ? [marking(live)] : []),
   ];
+}
+
+/** True when the object was, or is about to be, taken over from an earlier operator. */
+export function isAdopted(live: Fields): boolean {
+  const { annotations } = live['metadata'] as { annotations?: Record<string, string> };
+  const marked = annotations?.[adoptedAnnotation.key] === adoptedAnnotation.value;
+  return marked || adoptionPatch(live) !== undefined;
+}
+
+/** In the patch itself: with a write of its own, a crash in between would lose it. No later apply removes it. */
+function marking(live: Fields): JsonPatchOperation {
+  const { annotations } = live['metadata'] as { annotations?: Record<string, string> };
+  const { key, value } = adoptedAnnotation;
+  if (annotations === undefined) return { op: 'add', path: '/metadata/annotations', value: { [key]: value } };
+  return { op: 'add', path: `/metadata/annotations/${key.replace('/', '~1')}`, value };
 }
 
 /** Kubernetes' own controllers write through subresources, or annotations that are none of ours. */

@@ -3,9 +3,9 @@ import { credentialsLabel } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { isAdopted } from './adoption.ts';
 import type { Finding } from './finding.ts';
 import type { LiveStatefulSet } from './live-objects.ts';
-import { wasAppliedByUs } from './managed-fields.ts';
 
 /** The decision, and condition `CredentialsValid`. */
 export interface CredentialsDecision {
@@ -20,6 +20,8 @@ export interface CredentialsInputs {
   readonly statefulSet?: LiveStatefulSet;
   /** The Secret named by the mirror; values are not looked at, only whether there are any. */
   readonly secret?: KubeObject;
+  /** The Secret that the pods mount, where it is another one. */
+  readonly mountedSecret?: KubeObject;
 }
 
 /**
@@ -31,8 +33,8 @@ export function decideCredentials(inputs: CredentialsInputs): CredentialsDecisio
   if (wanted === undefined) {
     return { finding: finding('True', 'Anonymous', 'The upstream is asked without credentials') };
   }
-  const mounted = mountedSecret(inputs.statefulSet);
-  const fault = faultOf(inputs, wanted, mounted);
+  const mounted = mountedCredentials(inputs.statefulSet);
+  const fault = faultOf(inputs, wanted);
   if (fault === undefined) {
     return { mount: wanted, finding: finding('True', 'Valid', `Secret ${wanted} has credentials`) };
   }
@@ -44,14 +46,20 @@ export function decideCredentials(inputs: CredentialsInputs): CredentialsDecisio
   };
 }
 
-/** What is mounted although the Secret that is asked for cannot be used. */
+/**
+ * What is mounted although the Secret that is asked for cannot be used. Nothing that must not go to an upstream: who may
+ * edit the mirror may have changed where it goes.
+ */
 function insteadOf(
-  { settings, secret }: CredentialsInputs,
+  inputs: CredentialsInputs,
   wanted: string,
   mounted: string | undefined,
 ): string | undefined {
-  if (isServiceAccountToken(secret) && (mounted ?? wanted) === wanted) return undefined;
-  return mounted ?? (settings.requireCredentialsLabel ? undefined : wanted);
+  const instead = mounted ?? wanted;
+  const secret = instead === wanted ? inputs.secret : inputs.mountedSecret;
+  if (isServiceAccountToken(secret)) return undefined;
+  if (needsLabel(inputs) && !isLabelled(secret)) return undefined;
+  return instead;
 }
 
 /** The kinds of Secret the broker reads. */
@@ -62,10 +70,10 @@ export function hasCredentials(secret: KubeObject): boolean {
 }
 
 function faultOf(
-  { settings, secret, statefulSet }: CredentialsInputs,
+  inputs: CredentialsInputs,
   wanted: string,
-  mounted: string | undefined,
 ): readonly [reason: string, message: string] | undefined {
+  const { settings, secret } = inputs;
   const where = `${settings.namespace}/${wanted}`;
   if (secret === undefined) return ['SecretNotFound', `Secret ${where} does not exist`];
   if (isServiceAccountToken(secret)) {
@@ -80,10 +88,7 @@ function faultOf(
       `Secret ${where} has neither username and password, nor .dockerconfigjson, nor token`,
     ];
   }
-  if (!settings.requireCredentialsLabel || isLabelled(secret)) return undefined;
-  // Taken over from an installation without this rule: whoever made that mirror had the right to.
-  const grandfathered = mounted === wanted || (statefulSet !== undefined && !wasAppliedByUs(statefulSet));
-  if (grandfathered) return undefined;
+  if (!needsLabel(inputs) || isLabelled(secret)) return undefined;
   const label = `${credentialsLabel.key}: "${credentialsLabel.value}"`;
   return [
     'SecretNotLabelled',
@@ -96,11 +101,17 @@ function isServiceAccountToken(secret: KubeObject | undefined): boolean {
   return secret?.['type'] === 'kubernetes.io/service-account-token';
 }
 
-function isLabelled({ metadata }: KubeObject): boolean {
-  return metadata.labels?.[credentialsLabel.key] === credentialsLabel.value;
+/** Not in what was taken over from an installation without this rule: whoever made that mirror had the right to. */
+function needsLabel({ settings, statefulSet }: CredentialsInputs): boolean {
+  return settings.requireCredentialsLabel && !(statefulSet !== undefined && isAdopted(statefulSet));
 }
 
-function mountedSecret(set: LiveStatefulSet | undefined): string | undefined {
+function isLabelled(secret: KubeObject | undefined): boolean {
+  return secret?.metadata.labels?.[credentialsLabel.key] === credentialsLabel.value;
+}
+
+/** Name of the credentials Secret in the pods' template. */
+export function mountedCredentials(set: LiveStatefulSet | undefined): string | undefined {
   const volumes = set?.spec?.template?.spec?.volumes ?? [];
   return volumes.find(({ name }) => name === 'credentials')?.secret?.secretName;
 }

@@ -1,7 +1,7 @@
 /** Everything one pass works from, as a snapshot: the composition's inputs and what was found while making it. */
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { type ClaimPlan, planClaims, withStorage } from './claims.ts';
-import { type CredentialsDecision, decideCredentials } from './credentials.ts';
+import { type CredentialsDecision, decideCredentials, mountedCredentials } from './credentials.ts';
 import type { CompositionInputs } from './desired.ts';
 import type { Finding } from './finding.ts';
 import { type TlsQuestion, tlsInputs } from './tls-inputs.ts';
@@ -31,13 +31,15 @@ export async function gatherInputs(question: TlsQuestion): Promise<MirrorInputs>
 }
 
 function credentialsOf({ mirror, settings, views, live }: TlsQuestion): CredentialsDecision {
-  const secret = views.secrets.get(`${settings.namespace}/${mirror.spec.credentialsSecret}`);
+  const at = (name: string | undefined) => views.secrets.get(`${settings.namespace}/${name}`);
   const { statefulSet } = live;
+  const [secret, mountedSecret] = [at(mirror.spec.credentialsSecret), at(mountedCredentials(statefulSet))];
   return decideCredentials({
     mirror,
     settings,
     ...(statefulSet && { statefulSet }),
     ...(secret && { secret }),
+    ...(mountedSecret && { mountedSecret }),
   });
 }
 

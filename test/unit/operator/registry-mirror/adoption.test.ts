@@ -1,6 +1,6 @@
 import test from 'ava';
 import { fieldManager } from '../../../../src/api/names.ts';
-import { adoptionPatch } from '../../../../src/operator/registry-mirror/adoption.ts';
+import { adoptionPatch, isAdopted } from '../../../../src/operator/registry-mirror/adoption.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -41,6 +41,7 @@ test('The Python client’s entries become ours, guarded by the resourceVersion'
       path: '/metadata/managedFields',
       value: [controller, { ...python, manager: fieldManager, operation: 'Apply' }],
     },
+    { op: 'add', path: '/metadata/annotations', value: { 'k8s.osp.tech/adopted': 'true' } },
   ]);
 });
 
@@ -61,4 +62,24 @@ test('An object that we applied before is not adopted again', (t) => {
 test('An object nobody wrote by update needs no adoption', (t) => {
   t.is(adoptionPatch(object(controller)), undefined);
   t.is(adoptionPatch(object({ ...python, operation: 'Apply', manager: 'helm' })), undefined);
+});
+
+test('A StatefulSet that was taken over is marked as such, beside its annotations; no other object is', (t) => {
+  const annotations = { note: 'x' };
+  const annotated = { ...object(python), metadata: { annotations, managedFields: [python] } };
+  t.deepEqual(adoptionPatch(annotated)?.at(-1), {
+    op: 'add',
+    path: '/metadata/annotations/k8s.osp.tech~1adopted',
+    value: 'true',
+  });
+  t.is(adoptionPatch({ ...annotated, kind: 'DaemonSet' })?.length, 2);
+});
+
+test('Adopted is what is to be taken over or is marked, not what we made', (t) => {
+  const ours = { ...python, manager: fieldManager, operation: 'Apply' };
+  t.true(isAdopted(object(python)));
+  t.false(isAdopted(object(ours)));
+  const annotations = { 'k8s.osp.tech/adopted': 'true' };
+  t.true(isAdopted({ ...object(ours), metadata: { annotations, managedFields: [ours] } }));
+  t.false(isAdopted(object({ ...ours, manager: 'helm' })));
 });

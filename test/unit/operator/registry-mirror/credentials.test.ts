@@ -14,24 +14,23 @@ function secret(data: Record<string, string>, marks: Record<string, string> = {}
   return { apiVersion: 'v1', kind: 'Secret', metadata, data };
 }
 
-function set(secretName: string, appliedByUs = true): LiveStatefulSet {
-  const entry = {
-    manager: 'registry-mirror-operator',
-    operation: 'Apply',
-    apiVersion: 'apps/v1',
-    fieldsV1: {},
-  };
+type Maker = 'us' | 'python' | 'us, adopted';
+
+function set(secretName: string, maker: Maker = 'us'): LiveStatefulSet {
+  const entry = maker === 'python' ? { manager: 'OpenAPI-Generator', operation: 'Update' } : ours;
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
     metadata: {
       name: 'registry-mirror-hub',
-      managedFields: appliedByUs ? [{ ...entry, operation: 'Apply' as const }] : [],
-    },
+      managedFields: [{ ...entry, apiVersion: 'apps/v1', fieldsV1: { 'f:spec': {} } }],
+      ...(maker === 'us, adopted' && { annotations: { 'k8s.osp.tech/adopted': 'true' } }),
+    } as LiveStatefulSet['metadata'],
     spec: { template: { spec: { volumes: [{ name: 'credentials', secret: { secretName } }] } } },
   };
 }
 
+const ours = { manager: 'registry-mirror-operator', operation: 'Apply' };
 const working = secret({ username: 'set', password: 'set' });
 
 test('Without a Secret the upstream is asked anonymously', (t) => {
@@ -79,9 +78,25 @@ test('A Secret that needs a label is not mounted before it has it, nor before it
 
 test('A mirror of an earlier operator keeps its Secret without the label', (t) => {
   const adopted = { mirror, settings: strict, secret: working };
-  t.is(decideCredentials({ ...adopted, statefulSet: set('none', false) }).finding.reason, 'Valid');
-  t.is(decideCredentials({ ...adopted, statefulSet: set('wanted') }).finding.reason, 'Valid');
-  t.is(decideCredentials({ ...adopted, statefulSet: set('other') }).mount, 'other');
+  for (const maker of ['python', 'us, adopted'] as const) {
+    const decision = decideCredentials({ ...adopted, statefulSet: set('wanted', maker) });
+    t.is(decision.mount, 'wanted', maker);
+    t.is(decision.finding.reason, 'Valid', maker);
+  }
+});
+
+test('A Secret without the label does not stay mounted in pods of a mirror we made', (t) => {
+  const made = { mirror, settings: strict, secret: working, statefulSet: set('wanted') };
+  t.is(decideCredentials(made).mount, undefined);
+  t.is(decideCredentials(made).finding.reason, 'SecretNotLabelled');
+});
+
+test('Where the label is needed, another Secret stays mounted only while it has it', (t) => {
+  const asked = { mirror, settings: strict, secret: working, statefulSet: set('other') };
+  t.is(decideCredentials(asked).mount, undefined, 'it does not exist');
+  const other = (marks?: Record<string, string>) => secret({ token: 'set' }, marks);
+  t.is(decideCredentials({ ...asked, mountedSecret: other() }).mount, undefined);
+  t.is(decideCredentials({ ...asked, mountedSecret: other(labels) }).mount, 'other');
 });
 
 test('The token of a service account is never mounted, nor kept mounted', (t) => {
@@ -97,5 +112,7 @@ test('The token of a service account is never mounted, nor kept mounted', (t) =>
     t.like(decision.finding, { status: 'False', reason: 'SecretIsServiceAccountToken', warn: true });
     t.regex(decision.finding.message, /without credentials/);
   }
-  t.is(decideCredentials({ mirror, settings, secret: token, statefulSet: set('works') }).mount, 'works');
+  const other = { mirror, settings, secret: token, statefulSet: set('works') };
+  t.is(decideCredentials(other).mount, 'works');
+  t.is(decideCredentials({ ...other, mountedSecret: token }).mount, undefined);
 });
