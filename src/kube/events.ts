@@ -29,6 +29,14 @@ export interface EventRecorderOptions {
   now?: () => Date;
 }
 
+/** What an event may say beside its reason and message. */
+export interface EventDetails {
+  /** What was done or tried; the reason where it is not given. */
+  readonly action?: string;
+  /** Part of the cause, not shown: tells the second time something went wrong from the first. */
+  readonly occurrence?: string;
+}
+
 /** Longest message the API server takes, in bytes. */
 const longestMessage = 1024;
 /** RBAC without events: one request and one line of log in this time, not one at each resync. */
@@ -49,13 +57,13 @@ export class EventRecorder {
   }
 
   /** Something is wrong. `reason` is CamelCase and stable; `object` needs a uid. */
-  async warning(object: KubeObject, reason: string, message: string, action?: string): Promise<void> {
-    await this.#record('Warning', object, reason, message, action);
+  async warning(object: KubeObject, reason: string, message: string, details?: EventDetails): Promise<void> {
+    await this.#record('Warning', object, reason, message, details);
   }
 
   /** Something worth knowing happened. */
-  async normal(object: KubeObject, reason: string, message: string, action?: string): Promise<void> {
-    await this.#record('Normal', object, reason, message, action);
+  async normal(object: KubeObject, reason: string, message: string, details?: EventDetails): Promise<void> {
+    await this.#record('Normal', object, reason, message, details);
   }
 
   async #record(
@@ -63,10 +71,10 @@ export class EventRecorder {
     object: KubeObject,
     reason: string,
     message: string,
-    action = reason,
+    details: EventDetails = {},
   ): Promise<void> {
     const { client, logger } = this.#options;
-    const event = this.#event(type, object, reason, cut(redact(message)), action);
+    const event = this.#event(type, object, reason, cut(redact(message)), details);
     const name = event.metadata.name;
     if (this.#written.has(name) || performance.now() < this.#forbiddenUntil) return;
     this.#remember(name);
@@ -82,7 +90,8 @@ export class EventRecorder {
     }
   }
 
-  #event(type: string, object: KubeObject, reason: string, message: string, action: string) {
+  #event(type: string, object: KubeObject, reason: string, message: string, details: EventDetails) {
+    const { action = reason, occurrence } = details;
     const { component, instance, now = () => new Date() } = this.#options;
     const { name, namespace, uid, resourceVersion } = object.metadata;
     const at = now().toISOString();
@@ -91,7 +100,7 @@ export class EventRecorder {
     return {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: eventName(object, type, reason, message), namespace: home },
+      metadata: { name: eventName(object, [type, reason, message, occurrence ?? '']), namespace: home },
       involvedObject: {
         apiVersion: object.apiVersion,
         kind: object.kind,
@@ -124,9 +133,9 @@ export class EventRecorder {
 }
 
 /** The object's name, so that a list is readable, and a hash of all that makes the cause. */
-function eventName(object: KubeObject, type: string, reason: string, message: string): string {
+function eventName(object: KubeObject, what: readonly string[]): string {
   const { uid, name } = object.metadata;
-  const cause = [uid ?? '', object.kind, name, type, reason, message].join('\n');
+  const cause = [uid ?? '', object.kind, name, ...what].join('\n');
   const hash = createHash('sha256').update(cause).digest('hex').slice(0, 20);
   // A name has at most 253 characters.
   return `${name.slice(0, 232).replace(/[.-]+$/, '')}.${hash}`;

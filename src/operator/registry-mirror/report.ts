@@ -46,12 +46,12 @@ export class Reporter {
     const live = gatherLive(views, settings.namespace, name);
     const shown = [stalled(obstacles), cacheAvailable(live), nodesWired(live)];
     const all = [...shown.filter(({ type }) => !findings.some((found) => found.type === type)), ...findings];
-    for (const { reason, message } of newWarnings(stored, all)) {
-      await events.warning(stored, reason, message);
+    for (const { type, reason, message } of newWarnings(stored, all)) {
+      await events.warning(stored, reason, message, { occurrence: stateBefore(stored, type) });
     }
     const inputs = {
       ...status,
-      mirror: (views.mirrors.get(name) ?? stored) as StoredMirror,
+      mirror: newestStatusOf(stored, views.mirrors.get(name) as StoredMirror | undefined),
       findings: all,
       now: now(),
       ...(live.statefulSet && { statefulSet: live.statefulSet }),
@@ -68,4 +68,18 @@ export class Reporter {
     if (!this.#forbidden) this.#options.logger.error({ error }, 'Not allowed to write the status of mirrors');
     this.#forbidden = true;
   }
+}
+
+/** The pass was about `stored`: a spec that came meanwhile was not looked at, and its generation is not to be named. */
+function newestStatusOf(stored: StoredMirror, newest: StoredMirror | undefined): StoredMirror {
+  return newest?.status === undefined ? stored : { ...stored, status: newest.status };
+}
+
+/**
+ * What the condition was before the trouble, which tells its occurrences apart: the same however often a pass is begun
+ * again before the status is written, another one when the trouble comes back.
+ */
+function stateBefore({ status }: StoredMirror, type: string): string {
+  const { reason, lastTransitionTime } = status?.conditions?.find((one) => one.type === type) ?? {};
+  return `${reason ?? ''} ${lastTransitionTime ?? ''}`;
 }

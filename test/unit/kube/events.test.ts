@@ -12,7 +12,7 @@ const about: KubeObject = {
 
 test('an event names its object the way kubectl describe looks for it', async (t) => {
   const { fake, recorder } = await setUp(t);
-  await recorder().warning(about, 'SecretMissing', 'no such secret', 'Reconcile');
+  await recorder().warning(about, 'SecretMissing', 'no such secret', { action: 'Reconcile' });
   const [event] = fake.state.list(eventType, 'ns');
   t.like(event, {
     type: 'Warning',
@@ -36,6 +36,16 @@ test('a cause is written once, over restarts too, and another cause again', asyn
   await first.normal(about, 'Broken', 'one');
   await first.warning({ ...about, metadata: { ...about.metadata, uid: 'made-anew' } }, 'Broken', 'one');
   t.is(fake.state.list(eventType).length, 4);
+});
+
+test('a cause that occurs again is written again, once per occurrence', async (t) => {
+  const { fake, recorder } = await setUp(t);
+  const first = recorder();
+  for (const events of [first, first, recorder()]) {
+    await events.warning(about, 'Broken', 'one', { occurrence: 'first' });
+    await events.warning(about, 'Broken', 'one', { occurrence: 'second' });
+  }
+  t.is(fake.state.list(eventType).length, 2);
 });
 
 test('an event about a cluster-scoped object is kept in default', async (t) => {
