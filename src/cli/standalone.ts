@@ -28,6 +28,8 @@ async function run(options: StandaloneOptions): Promise<void> {
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => stop.abort());
   const mainFile = process.argv[1];
   if (mainFile === undefined) throw new Error('The program does not know its own path');
+  // Whoever read the first lines may be gone (`| head -1`): the cache serves on.
+  process.stdout.on('error', () => {});
   const print = (line: string) => process.stdout.write(`${line}\n`);
   await runStandalone(options, { log: createLogger(), print, mainFile }, stop.signal);
 }

@@ -104,6 +104,18 @@ test.serial(
   },
 );
 
+test.serial('it serves on when nobody reads its standard output any more', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const { standalone, url, file } = await start(t, dir, yaml(registry), registry);
+  standalone.process.stdout?.destroy();
+  const second = yaml(registry).replace('name: demo', 'name: second').replace('mirror.test', 'second.test');
+  writeFileSync(file, `${yaml(registry)}---\n${second}`);
+  await eventually(() => assert.match(standalone.errors(), /Configuration changed/), { timeout: 15_000 });
+  t.is((await get(t, dir, `${url}/v2/second.test/library/app/manifests/1`)).status, 200);
+  standalone.process.kill('SIGTERM');
+  t.is(await standalone.ended, 0);
+});
+
 test.serial('a tag of one upstream is never served for another: neither fresh nor stale', async (t) => {
   const { dir, registry } = await prepare(t);
   const { url, file } = await start(t, dir, yaml(registry), registry);
