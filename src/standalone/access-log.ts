@@ -2,25 +2,39 @@
 import { rename, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readPid } from '../cache/nginx-process.ts';
+import { errorMessage, type Logger } from '../observe/log.ts';
 
 const largest = 64 * 2 ** 20;
-const everyMs = 60_000;
 
-/** Until `signal` aborts: a log larger than 64 MiB becomes `<file>.1`, and nginx is told to open it anew. */
-export async function keepAccessLogSmall(file: string, pidFile: string, signal: AbortSignal): Promise<void> {
+/** The log, the file with nginx's process id, and how often both are looked at (a minute where nothing is said). */
+export interface AccessLogPlan {
+  readonly file: string;
+  readonly pidFile: string;
+  readonly log: Logger;
+  readonly everyMs?: number;
+}
+
+/** Until `signal` aborts: a log larger than 64 MiB becomes `<file>.1`, and nginx is told to open it anew. Never rejects. */
+export async function keepAccessLogSmall(plan: AccessLogPlan, signal: AbortSignal): Promise<void> {
+  const { file, pidFile, log, everyMs = 60_000 } = plan;
   while (!signal.aborted) {
     await delay(everyMs, undefined, { signal }).catch(() => undefined);
     const size = await stat(file).then(
       ({ size }) => size,
       () => 0,
     );
-    if (size > largest) await rotate(file, pidFile);
+    if (size <= largest) continue;
+    await rotate(file, pidFile).catch((error: unknown) =>
+      log.warn({ detail: errorMessage(error) }, 'Access log could not be rotated; tried again'),
+    );
   }
 }
 
 async function rotate(file: string, pidFile: string): Promise<void> {
   const pid = await readPid(pidFile);
   if (pid === undefined) return;
+  // An nginx that is just being started again may have the log open before its process id is written.
+  process.kill(pid, 0);
   await rename(file, `${file}.1`);
   process.kill(pid, 'SIGUSR1');
 }

@@ -162,7 +162,8 @@ class Standalone {
   }
 
   async #rotate(signal: AbortSignal): Promise<void> {
-    await keepAccessLogSmall(join(this.#folders.logDir, 'access.log'), nginxPidFile(this.#folders), signal);
+    const file = join(this.#folders.logDir, 'access.log');
+    await keepAccessLogSmall({ file, pidFile: nginxPidFile(this.#folders), log: this.#log }, signal);
   }
 
   #reloadInTurn(signal: AbortSignal): Promise<void> {
