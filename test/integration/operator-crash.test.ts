@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
 import { eventually } from '../support/eventually.ts';
+import { labelledNodes } from '../support/labelled-nodes.ts';
 import { normalised } from '../support/normalised.ts';
-import { fakeNodes, type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
+import {
+  fakeNodes,
+  type Live,
+  pathsOf,
+  restoreSetOf,
+  startWorld,
+  type World,
+} from '../support/operator-world.ts';
 import { originalObjects, writeAsOriginal } from '../support/original-objects.ts';
 
 /*
@@ -137,6 +145,29 @@ test.serial(
       begin: async () => {},
       done: complete,
     });
+  },
+);
+
+test.serial(
+  'Killed after any write while nodes leave the selection, exactly these are restored',
+  async (t) => {
+    const nodes = labelledNodes(t, world, { stays: { pool: 'a' }, leaves: { pool: 'b' } });
+    await sweep(t, 'leave', {
+      prepare: (names) => makeAll(names, (name) => world.condition(name, 'NodesWired', 'Wired')),
+      begin: (name) =>
+        world.patch(pathsOf(name).mirror, { spec: { nodes: { nodeSelector: { pool: 'a' } } } }),
+      async done(name) {
+        const { status: said } = await complete(name);
+        const wired = said.conditions.find(({ type }: Live) => type === 'NodesWired');
+        assert.equal(wired.message, '1 of 1 nodes are wired');
+        assert.deepEqual(nodes.restored(name), ['leaves']);
+        assert.equal(await world.find(restoreSetOf(name)), undefined);
+        const { metadata, status } = await world.get(pathsOf(name).daemonSet);
+        assert.equal(metadata.annotations?.['k8s.osp.tech/leaving-nodes'], undefined);
+        assert.equal(status.numberReady, 1);
+      },
+    });
+    t.deepEqual([...nodes.fights], []);
   },
 );
 
