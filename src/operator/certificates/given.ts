@@ -3,6 +3,7 @@
  * written; what can be used of it is copied into the mirror's leaf Secret, which is all that pods mount. Pure.
  */
 import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { covers, inspectCertificate } from '../../cache/tls/certificate.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { GivenFiles } from '../../resources/secret.ts';
@@ -48,6 +49,8 @@ export function judgePair(
   if (!isChain(certificate)) return unusable(secret, 'tls.crt holds no PEM certificate');
   const { notAfter } = inspectCertificate(certificate);
   if (!keyMatches(certificate, key)) return unusable(secret, 'tls.key is not the key of tls.crt');
+  const refusal = tlsRefusal(certificate, key);
+  if (refusal !== undefined) return unusable(secret, refusal);
   if (notAfter <= now) return unusable(secret, `it expired on ${day(notAfter)}`);
   const served = names.filter((name) => !name.startsWith('*') && covers(certificate, name));
   return { state: 'usable', secret, names: served, notAfter };
@@ -91,6 +94,16 @@ function isChain(pem: string): boolean {
     return blocks.every((block) => new X509Certificate(block).raw.length > 0);
   } catch {
     return false;
+  }
+}
+
+/** nginx and we ask the same library: it refuses keys that are too short and signatures that are too weak. */
+function tlsRefusal(cert: string, key: string): string | undefined {
+  try {
+    createSecureContext({ cert, key });
+    return undefined;
+  } catch (error) {
+    return `TLS refuses it: ${(error as { reason?: string }).reason ?? 'it cannot be loaded'}`;
   }
 }
 
