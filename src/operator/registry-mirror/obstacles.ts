@@ -56,7 +56,12 @@ export function serviceRivals(name: string): readonly string[] {
 export function masqueradePort(mirror: RegistryMirror, settings: OperatorSettings): Obstacle | undefined {
   const { port } = splitHostPort(masqueradeOf(mirror));
   if (settings.addressingScheme !== 'services' || port === undefined) return undefined;
-  const message = `masqueradeUrl ${masqueradeOf(mirror)} has a port, which makes an invalid image path in scheme services: remove the port`;
+  const invalid = 'has a port, which makes an invalid image path in scheme services';
+  const name = masqueradeOf(mirror);
+  const message =
+    mirror.spec.masqueradeUrl === undefined
+      ? `The name ${name}, which spec.upstreamUrl gives the mirror, ${invalid}: set spec.masqueradeUrl to a name without a port`
+      : `spec.masqueradeUrl ${name} ${invalid}: remove the port`;
   return { reason: 'MasqueradePort', message };
 }
 

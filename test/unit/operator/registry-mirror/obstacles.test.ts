@@ -45,6 +45,11 @@ test('A port in the name is refused in scheme services only', (t) => {
   t.is(masqueradePort(ported, settingsOf()), undefined);
   const services = settingsOf({ ADDRESSING_SCHEME: 'services' });
   t.is(masqueradePort(ported, services)?.reason, 'MasqueradePort');
-  t.is(masqueradePort(mirrorOf({ upstreamUrl: 'gcr.io:443' }), services)?.reason, 'MasqueradePort');
+  const byDefault = masqueradePort(mirrorOf({ upstreamUrl: 'gcr.io:5000' }), services);
+  t.is(byDefault?.reason, 'MasqueradePort');
+  t.regex(
+    byDefault?.message ?? '',
+    /^The name mirror-gcr.io:5000, .*: set spec.masqueradeUrl to a name without a port/,
+  );
   t.is(masqueradePort(mirrorOf({ upstreamUrl: 'gcr.io' }), services), undefined);
 });
