@@ -42,6 +42,16 @@ test.serial('A stored mirror that is older than the schema is stalled and harms 
   };
   await world.plane.apply(loose);
   await eventually(() => world.mirror('bad', { upstreamUrl: 'a b; }', unknown: true }));
+  await world.plane.adminFetch(`${pathsOf('bad').mirror}/status?fieldManager=registry-mirror-operator`, {
+    method: 'PATCH',
+    contentType: 'application/apply-patch+yaml',
+    body: {
+      apiVersion: 'k8s.osp.tech/v1',
+      kind: 'RegistryMirror',
+      metadata: { name: 'bad' },
+      status: { address: '10.0.0.77', clusterIPs: ['10.0.0.77'] },
+    },
+  } as Live);
   await world.plane.apply(crd);
   world.start();
   await world.mirror('good', { upstreamUrl: 'good.example' });
@@ -51,6 +61,8 @@ test.serial('A stored mirror that is older than the schema is stalled and harms 
   t.regex(message, /spec\.upstreamUrl/);
   t.is((await world.condition('bad', 'Ready', 'InvalidSpec')).status, 'False');
   t.is(await world.find(pathsOf('bad').service), undefined);
+  const { status } = await world.get(pathsOf('bad').mirror);
+  t.like(status, { address: '10.0.0.77', clusterIPs: ['10.0.0.77'] }, 'the last known address is kept');
   t.true((await world.warnings('bad')).some(({ reason }) => reason === 'InvalidSpec'));
   await world.delete(pathsOf('bad').mirror);
 });

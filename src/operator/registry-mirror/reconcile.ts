@@ -102,11 +102,9 @@ export class MirrorReconciler {
     const read = readStored(stored);
     if ('faults' in read) {
       const obstacle = { reason: 'InvalidSpec', message: read.faults };
-      await this.#reporter.report(
-        stored,
-        { status: { clusterIPs: [] }, findings: [], obstacles: [obstacle] },
-        signal,
-      );
+      // The address outlives the spec: it is what a lost Service is made again with.
+      const status = { clusterIPs: stored.status?.clusterIPs ?? [] };
+      await this.#reporter.report(stored, { status, findings: [], obstacles: [obstacle] }, signal);
       return undefined;
     }
     const result = await this.#attempt(stored, read.mirror, signal);
