@@ -11,32 +11,48 @@ import type { Obstacle } from './finding.ts';
 /** A storage class may have been made expandable meanwhile. */
 const askAgainMs = 600_000;
 
+interface Refusal {
+  readonly obstacle: Obstacle;
+  /** Not asked again before, in milliseconds since the epoch. */
+  readonly until: number;
+}
+
+/** What was refused, and when to ask again, in milliseconds since the epoch. */
+export interface GrowthResult {
+  readonly obstacles: readonly Obstacle[];
+  readonly checkAt?: number;
+}
+
 export class ClaimGrowth {
   readonly #client: KubeClient;
   readonly #logger: Logger;
-  readonly #refused = new Map<string, { obstacle: Obstacle; until: number }>();
+  readonly #now: () => number;
+  readonly #refused = new Map<string, Refusal>();
 
-  constructor(client: KubeClient, logger: Logger) {
+  constructor(client: KubeClient, logger: Logger, now: () => number = () => Date.now()) {
     this.#client = client;
     this.#logger = logger;
+    this.#now = now;
   }
 
   /** Asks for every growth and returns what was refused: whether a class allows expansion is the server's to say. */
-  async grow(growths: readonly Growth[], signal: AbortSignal): Promise<Obstacle[]> {
-    const obstacles: Obstacle[] = [];
+  async grow(growths: readonly Growth[], signal: AbortSignal): Promise<GrowthResult> {
+    const refusals: Refusal[] = [];
     for (const growth of growths) {
-      const obstacle = this.#remembered(growth) ?? (await this.#ask(growth, signal));
-      if (obstacle !== undefined) obstacles.push(obstacle);
+      const refusal = this.#remembered(growth) ?? (await this.#ask(growth, signal));
+      if (refusal !== undefined) refusals.push(refusal);
     }
-    return obstacles.slice(0, 1);
+    const [first] = refusals;
+    if (first === undefined) return { obstacles: [] };
+    return { obstacles: [first.obstacle], checkAt: Math.min(...refusals.map(({ until }) => until)) };
   }
 
-  #remembered(growth: Growth): Obstacle | undefined {
+  #remembered(growth: Growth): Refusal | undefined {
     const refused = this.#refused.get(identity(growth));
-    return refused !== undefined && refused.until > performance.now() ? refused.obstacle : undefined;
+    return refused !== undefined && refused.until > this.#now() ? refused : undefined;
   }
 
-  async #ask(growth: Growth, signal: AbortSignal): Promise<Obstacle | undefined> {
+  async #ask(growth: Growth, signal: AbortSignal): Promise<Refusal | undefined> {
     const { claim, storage } = growth;
     const patch = { spec: { resources: { requests: { storage } } } };
     const options = { contentType: 'merge', fieldManager, signal } as const;
@@ -50,8 +66,9 @@ export class ClaimGrowth {
       if (!(error instanceof ApiError && (error.forbidden || error.invalid))) throw error;
       const message = `Claim ${object} cannot grow to ${storage}: ${error.message}`;
       const obstacle = { reason: 'StorageCannotGrow', message };
-      this.#refused.set(identity(growth), { obstacle, until: performance.now() + askAgainMs });
-      return obstacle;
+      const refusal = { obstacle, until: this.#now() + askAgainMs };
+      this.#refused.set(identity(growth), refusal);
+      return refusal;
     }
   }
 }

@@ -38,7 +38,8 @@ export function planClaims(
     ...(live.statefulSet && { templates: live.statefulSet.spec?.volumeClaimTemplates ?? [] }),
     storage: smallest([wanted, ...known]),
     growths: live.claims
-      .filter((claim) => isSmaller(requestOf(claim) ?? wanted, wanted))
+      // Until it is bound a claim cannot be changed at all; its binding is an event.
+      .filter((claim) => claim.status?.phase === 'Bound' && isSmaller(requestOf(claim) ?? wanted, wanted))
       .map((claim) => ({ claim, storage: String(wanted) })),
     obstacles: [...shrinking(wanted, template, live.claims), ...otherClaims(mirror, template)],
   };

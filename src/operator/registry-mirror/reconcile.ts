@@ -83,7 +83,7 @@ export class MirrorReconciler {
       secrets: views.secrets,
       logger,
     });
-    this.#claims = new ClaimGrowth(client, logger);
+    this.#claims = new ClaimGrowth(client, logger, () => this.#now().getTime());
     this.#classes = new PriorityClasses(client);
     const shared = { ...options, applier: this.#applier, now: () => this.#now() };
     this.#reporter = new Reporter(shared);
@@ -188,7 +188,7 @@ export class MirrorReconciler {
         else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
       }
     }
-    const notGrown = await this.#claims.grow(claims.growths, signal);
+    const growth = await this.#claims.grow(claims.growths, signal);
     return {
       status: statusFields(mirror, clusterIPs),
       findings,
@@ -196,10 +196,15 @@ export class MirrorReconciler {
         ...pass.obstacles,
         ...(classMissing ? [classMissing] : []),
         ...claims.obstacles,
-        ...notGrown,
+        ...growth.obstacles,
         ...nodes.obstacles,
       ],
-      checkAt: earliest(checkAt, nodes.checkAt, classMissing && now.getTime() + priorityClassMs),
+      checkAt: earliest(
+        checkAt,
+        nodes.checkAt,
+        growth.checkAt,
+        classMissing && now.getTime() + priorityClassMs,
+      ),
       failure: pass.failure,
     };
   }

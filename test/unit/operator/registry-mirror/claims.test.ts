@@ -51,6 +51,14 @@ test('Claims that are smaller than asked for grow; the cache grows with the smal
   t.deepEqual([done.growths, done.obstacles, done.storage], [[], [], '25Gi']);
 });
 
+test('A claim that is not bound is not asked to grow, and is no obstacle: the server refuses that', (t) => {
+  const pending: LiveClaim = { ...claim('20Gi'), status: { phase: 'Pending' } };
+  for (const one of [pending, claim('20Gi')]) {
+    const plan = planClaims(mirror('30Gi'), { statefulSet: set('20Gi'), claims: [one] });
+    t.deepEqual([plan.growths, plan.obstacles], [[], []]);
+  }
+});
+
 test('The same size in another spelling is no change', (t) => {
   const plan = planClaims(mirror('20480Mi'), { statefulSet: set('20Gi'), claims: [claim('20Gi', '20Gi')] });
   t.deepEqual([plan.growths, plan.obstacles], [[], []]);
