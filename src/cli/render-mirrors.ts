@@ -97,7 +97,8 @@ function compositionOf(place: PlacedMirror & { readonly settings: OperatorSettin
 }
 
 const comments: Readonly<Record<string, string>> = {
-  'kubernetes.io/tls': 'tls.crt, tls.key and ca.crt are made by the operator, given* copied by it.',
+  'kubernetes.io/tls':
+    'tls.crt, tls.key and ca.crt are made by the operator; a given certificate is copied beside them.',
   Opaque: 'ca.crt is filled in by the operator.',
   DaemonSet: 'The annotation k8s.osp.tech/authority of the pods is filled in by the operator.',
 };
