@@ -41,6 +41,30 @@ export function parseCredentials(files: CredentialFiles, names: readonly string[
   return { kind: 'bearer', token: tokenText(withoutNewline(token), 'token') };
 }
 
+/** The names under which a docker configuration may list an upstream, closest first, each once. */
+export function credentialNames(upstream: {
+  readonly host: string;
+  readonly pathPrefix: string;
+  readonly names: readonly string[];
+}): string[] {
+  const { pathPrefix } = upstream;
+  const hosts = [upstream.host, ...upstream.names];
+  const paths = pathPrefix === '' ? [] : hosts.map((host) => `${host}/${pathPrefix}`);
+  return [...new Set([...paths, ...hosts])];
+}
+
+/** `host[:port][/path]` in parts; the port is 443 where none is given. */
+interface Place {
+  readonly labels: readonly string[];
+  readonly port: string;
+  readonly path: readonly string[];
+}
+
+interface Auth {
+  readonly place: Place;
+  readonly entry: AuthEntry;
+}
+
 interface AuthEntry {
   readonly auth?: unknown;
   readonly username?: unknown;
@@ -49,14 +73,16 @@ interface AuthEntry {
   readonly registrytoken?: unknown;
 }
 
+/** As with the kubelet a path stands for all below it, and of several entries the most specific one counts, not the first. */
 function fromDockerConfig(text: string, names: readonly string[]): Credentials {
-  const auths = parseAuths(text);
-  const wanted = names.map(normalName);
-  const found = [...auths].find(([name]) => wanted.includes(normalName(name)));
+  const wanted = names.map(placeOf);
+  const found = parseAuths(text)
+    .filter(({ place }) => wanted.some((name) => isAbove(place, name)))
+    .reduce<Auth | undefined>((best, auth) => (best && !isCloser(auth, best) ? best : auth), undefined);
   if (found === undefined) {
     throw new TypeError(`.dockerconfigjson: expected an entry for ${names.join(' or ')}, got none`);
   }
-  return fromEntry(found[1]);
+  return fromEntry(found.entry);
 }
 
 function fromEntry(entry: AuthEntry): Credentials {
@@ -70,7 +96,7 @@ function fromEntry(entry: AuthEntry): Credentials {
   return basic(user ?? '', rest.join(':').replace(/\0+$/, ''));
 }
 
-function parseAuths(text: string): Map<string, AuthEntry> {
+function parseAuths(text: string): Auth[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -80,17 +106,53 @@ function parseAuths(text: string): Map<string, AuthEntry> {
   }
   const auths = isRecord(value) ? value['auths'] : undefined;
   if (!isRecord(auths)) throw new TypeError('.dockerconfigjson: expected an object "auths"');
-  return new Map(Object.entries(auths).filter((pair): pair is [string, AuthEntry] => isRecord(pair[1])));
+  return Object.entries(auths)
+    .filter((pair): pair is [string, AuthEntry] => isRecord(pair[1]))
+    .map(([name, entry]) => ({ place: placeOf(name), entry }));
 }
 
 /** `https://index.docker.io/v1/` and `index.docker.io` are one name; so are `host` and `host:443`. */
-function normalName(name: string): string {
-  return name
+function placeOf(name: string): Place {
+  const [host = '', ...path] = name
     .toLowerCase()
     .replace(/^https?:\/\//, '')
     .replace(/\/+$/, '')
-    .replace(/\/v[12]$/, '')
-    .replace(/:443(?=\/|$)/, '');
+    .replace(/^([^/]+)\/v[12](?=\/|$)/, '$1')
+    .split('/');
+  const port = /:[0-9]+$/.exec(host)?.[0] ?? ':443';
+  return { labels: host.replace(/:[0-9]+$/, '').split('.'), port, path };
+}
+
+/** Whether `name` is `place` or lies below it; `*` in `place` stands for any part of one label. */
+function isAbove(place: Place, name: Place): boolean {
+  return (
+    place.port === name.port &&
+    place.labels.length === name.labels.length &&
+    place.labels.every((label, at) => matches(label, name.labels[at] ?? '')) &&
+    place.path.every((step, at) => step === name.path[at])
+  );
+}
+
+/** A name before a pattern, then the longer path; between patterns the one whose first labels are names. */
+function isCloser({ place: a }: Auth, { place: b }: Auth): boolean {
+  const patterns = (place: Place) => place.labels.filter((label) => label.includes('*')).length;
+  const difference = patterns(b) - patterns(a) || a.path.length - b.path.length;
+  return difference > 0 || (difference === 0 && a.labels.join('.') > b.labels.join('.'));
+}
+
+/** No regular expression: one made of many stars takes for ever. */
+function matches(pattern: string, label: string): boolean {
+  const [first = '', ...rest] = pattern.split('*');
+  const last = rest.pop();
+  if (last === undefined) return pattern === label;
+  if (!label.startsWith(first) || !label.endsWith(last)) return false;
+  let at = first.length;
+  for (const part of rest) {
+    const found = label.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at <= label.length - last.length;
 }
 
 function basic(username: string, password: string): Credentials {

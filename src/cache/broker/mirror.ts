@@ -1,6 +1,7 @@
 /** One mirror in the broker: its upstream's client, and the files it follows. */
 import type { Logger } from '../../observe/log.ts';
 import { BlobReader } from '../../registry/blob.ts';
+import { credentialNames } from '../../registry/credentials.ts';
 import { createTransport, type Network, type Transport } from '../../registry/transport.ts';
 import { UpstreamClient } from '../../registry/upstream-client.ts';
 import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities.ts';
@@ -72,8 +73,7 @@ function credentialsOf(config: BrokerMirror, log: Logger) {
   if (credentialsDir === undefined || upstream.scheme !== 'https') {
     return { current: () => undefined, reread: async () => {} };
   }
-  const names = [`${upstream.host}/${upstream.pathPrefix}`, upstream.host, ...upstream.names];
-  return new CredentialFolder({ dir: credentialsDir, names, log });
+  return new CredentialFolder({ dir: credentialsDir, names: credentialNames(upstream), log });
 }
 
 interface Connections {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { parseCredentials } from '../../../src/registry/credentials.ts';
+import { credentialNames, parseCredentials } from '../../../src/registry/credentials.ts';
 
 const names = ['registry.example', 'registry-1.docker.io', 'docker.io', 'index.docker.io'];
 const basic = { kind: 'basic', username: 'user', password: 'pa:ss' };
@@ -30,6 +30,68 @@ for (const [what, auths] of Object.entries({
     t.deepEqual(parseCredentials(dockerConfig(auths), names), basic as never);
   });
 }
+
+const deep = credentialNames({
+  host: 'hub.harbor.example',
+  pathPrefix: 'a/b',
+  names: ['hub.harbor.example'],
+});
+
+for (const [what, best, others] of [
+  [
+    'a longer path wins over a shorter one',
+    'hub.harbor.example/a/b',
+    ['hub.harbor.example', 'hub.harbor.example/a'],
+  ],
+  [
+    'a parent path wins over the host',
+    'https://hub.harbor.example/v2/a/',
+    ['hub.harbor.example', '*.harbor.example'],
+  ],
+  [
+    'the host stands for all below it',
+    'hub.harbor.example',
+    ['hub.harbor.example/c', 'hub.harbor.example/a/bc', 'harbor.example'],
+  ],
+  [
+    'a name wins over a pattern',
+    'hub.harbor.example',
+    ['*.harbor.example/a', '*.*.example', 'h*.harbor.example'],
+  ],
+  ['a pattern stands for one label', '*.harbor.example', ['*.example', '*', '*.*.harbor.example', '*:5000']],
+  [
+    'a pattern may stand for a part of a label',
+    'h*b.*.example/a',
+    ['hu*ub.harbor.example', 'x*.harbor.example'],
+  ],
+] as const) {
+  test(`in a docker configuration ${what}, in whichever order they stand`, (t) => {
+    const other = others.map((name) => [name, { auth: 'eDp5' }]);
+    for (const entries of [
+      [...other, [best, { auth }]],
+      [[best, { auth }], ...other],
+    ]) {
+      t.deepEqual(parseCredentials(dockerConfig(Object.fromEntries(entries)), deep), basic as never);
+    }
+  });
+}
+
+test('a pattern never matches another port', (t) => {
+  const names = credentialNames({ host: 'a.example:5000', pathPrefix: '', names: ['a.example:5000'] });
+  t.throws(() => parseCredentials(dockerConfig({ '*.example': { auth }, 'a.*': { auth } }), names));
+  t.deepEqual(parseCredentials(dockerConfig({ '*.example:5000': { auth } }), names), basic as never);
+});
+
+test('a missing entry is told with every name it could have, once', (t) => {
+  const message = (names: readonly string[]) =>
+    t.throws(() => parseCredentials(dockerConfig({}), names)).message;
+  t.is(
+    message(deep),
+    '.dockerconfigjson: expected an entry for hub.harbor.example/a/b or hub.harbor.example, got none',
+  );
+  const one = credentialNames({ host: 'a.example', pathPrefix: '', names: ['a.example'] });
+  t.is(message(one), '.dockerconfigjson: expected an entry for a.example, got none');
+});
 
 test('an identity token is a refresh token, a registry token and a token alone are sent as they are', (t) => {
   const of = (entry: object) => parseCredentials(dockerConfig({ 'registry.example': entry }), names);
