@@ -9,6 +9,8 @@ import {
   masqueradeHost,
   masqueradeOf,
   masqueradePort,
+  serviceConflict,
+  serviceRivals,
 } from '../operator/registry-mirror/obstacles.ts';
 import type { KubernetesObject } from '../resources/object.ts';
 import { type PrintedObject, printObjects } from '../resources/print.ts';
@@ -60,7 +62,10 @@ function obstacleTo(
   settings: OperatorSettings,
 ): string | undefined {
   const rivals = all.filter((other) => masqueradeHost(other) === masqueradeHost(mirror));
-  return (masqueradeConflict(mirror, rivals) ?? masqueradePort(mirror, settings))?.message;
+  const shared = all.filter(({ metadata }) => serviceRivals(mirror.metadata.name).includes(metadata.name));
+  const obstacle =
+    masqueradeConflict(mirror, rivals) ?? serviceConflict(mirror, shared) ?? masqueradePort(mirror, settings);
+  return obstacle?.message;
 }
 
 interface PlacedMirror {

@@ -58,6 +58,18 @@ for (const policy of ['Background', 'Foreground', 'Orphan']) {
   });
 }
 
+test.serial('A mirror that had to stand back takes nothing of the other with it', async (t) => {
+  await running('elder');
+  const headless = await world.get(pathsOf('elder').headlessService);
+  await world.mirror('elder-headless', { upstreamUrl: 'other.example' });
+  await world.condition('elder-headless', 'Stalled', 'NameConflict');
+  await world.delete(pathsOf('elder-headless').mirror);
+  await eventually(async () => assert.equal(await world.find(pathsOf('elder-headless').mirror), undefined), {
+    timeout: 20_000,
+  });
+  t.is((await world.get(pathsOf('elder').headlessService)).metadata.uid, headless.metadata.uid);
+});
+
 test.serial('Deletion waits for nodes that are not restored yet, and says so', async (t) => {
   await running('waits');
   fakeNodes(t, world, 2, 1);

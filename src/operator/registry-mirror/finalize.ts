@@ -133,9 +133,8 @@ export class Finalizer {
     const live = gatherLive(views, settings.namespace, stored.metadata.name);
     const { claims: _kept, daemonSet, statefulSet, ...others } = live;
     for (const object of [daemonSet, statefulSet, ...Object.values(others)] as (KubeObject | undefined)[]) {
-      if (object !== undefined && object.metadata.deletionTimestamp === undefined) {
-        await applier.delete(object, signal);
-      }
+      if (object === undefined || object.metadata.deletionTimestamp !== undefined) continue;
+      if (!belongsToOther(object, stored)) await applier.delete(object, signal);
     }
   }
 
@@ -182,4 +181,10 @@ function known(stored: StoredMirror) {
 /** Restores, and nobody owns it. */
 function isLeft({ metadata }: LiveDaemonSet): boolean {
   return metadata.annotations?.[sinceAnnotation] !== undefined && metadata.ownerReferences === undefined;
+}
+
+/** Mirrors `x` and `x-headless` would share a Service: the one of them that had to stand back takes nothing with it. */
+function belongsToOther({ metadata }: KubeObject, { metadata: { uid } }: StoredMirror): boolean {
+  const controller = metadata.ownerReferences?.find((owner) => owner.controller === true);
+  return controller !== undefined && controller.uid !== uid;
 }

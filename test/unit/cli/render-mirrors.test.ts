@@ -63,6 +63,13 @@ test('a mirror that cannot be put into force is named, the others are rendered',
   t.true(notes.some((note) => /^twin: nothing is made: .*belongs to RegistryMirror hub/.test(note)));
 });
 
+test('of two mirrors that would share a Service one is rendered', (t) => {
+  const other = mirrorOf({ upstreamUrl: 'ghcr.io' }, { name: 'hub-headless' });
+  const { text, notes } = renderMirrors([hub, other], settingsOf(), addresses());
+  t.is(text.split('name: registry-mirror-hub-headless\n').length - 1, 1);
+  t.true(notes.some((note) => /^hub-headless: nothing is made: its name makes a Service/.test(note)));
+});
+
 test('no key or certificate is printed, and where they belong is said beside it', (t) => {
   const { text } = renderMirrors([hub], settingsOf(), addresses());
   t.regex(
