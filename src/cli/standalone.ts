@@ -3,7 +3,9 @@ import { isIP } from 'node:net';
 import { Command, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../config/problems.ts';
 import { createLogger } from '../observe/log.ts';
+import { credentialNames, parseCredentials } from '../registry/credentials.ts';
 import type { StandaloneOptions } from '../standalone/configuration.ts';
+import type { CheckCredentials } from '../standalone/mirrors-file.ts';
 import { runStandalone } from '../standalone/standalone.ts';
 
 /** Returns the command; it runs until SIGTERM or SIGINT. */
@@ -31,8 +33,12 @@ async function run(options: StandaloneOptions): Promise<void> {
   // Whoever read the first lines may be gone (`| head -1`): the cache serves on.
   process.stdout.on('error', () => {});
   const print = (line: string) => process.stdout.write(`${line}\n`);
-  await runStandalone(options, { log: createLogger(), print, mainFile }, stop.signal);
+  await runStandalone(options, { log: createLogger(), print, checkCredentials, mainFile }, stop.signal);
 }
+
+/** As the broker reads them later. */
+const checkCredentials: CheckCredentials = (files, upstream) =>
+  void parseCredentials(files, credentialNames(upstream));
 
 function parseAddress(value: string): string {
   if (isIP(value) === 0) throw new InvalidArgumentError('expected an IP address.');

@@ -1,17 +1,22 @@
 /** The YAML file of `standalone`: RegistryMirrors and the Secrets they name, or every fault with its line and field. Pure. */
 import { apiVersion, kind } from '../api/kind.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
-import { masqueradeOf } from '../api/upstream.ts';
+import { masqueradeOf, parseUpstream, type Upstream } from '../api/upstream.ts';
 import { type Fault, fieldPath, validateRegistryMirror } from '../api/validate.ts';
 import { ConfigError } from '../config/problems.ts';
+import { errorMessage } from '../observe/error-message.ts';
+import type { CredentialFiles } from './credentials.ts';
 import { type Path, parseYaml, YamlError } from './yaml-lines.ts';
 
 /** A file's mirrors in its order, with the credentials of those that have some. */
 export interface MirrorsFile {
   readonly mirrors: readonly RegistryMirror[];
   /** Files of the credentials folder by mirror: `username` and `password`, `.dockerconfigjson`, or `token`. */
-  readonly credentials: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly credentials: ReadonlyMap<string, CredentialFiles>;
 }
+
+/** Throws what is wrong with credentials for this upstream, without showing them. Given: the registry's client is not ours to import. */
+export type CheckCredentials = (files: CredentialFiles, upstream: Upstream) => void;
 
 /** A RegistryMirror or a Secret of the file, and how its fields are found again. */
 interface Item<T> {
@@ -27,8 +32,12 @@ interface Secret {
 /** Which keys make a credential, best first. */
 const credentialKeys = [['username', 'password'], ['.dockerconfigjson'], ['token']] as const;
 
-/** Takes the file's text; throws a `ConfigError` with one line `NAME:LINE: FIELD: FAULT` for every fault. */
-export function parseMirrorsFile(text: string, name: string): MirrorsFile {
+/** Takes the file's text; throws a `ConfigError` with one line `NAME:LINE: FIELD: FAULT` for every fault. Without `check` what is in Secrets is trusted. */
+export function parseMirrorsFile(
+  text: string,
+  name: string,
+  check: CheckCredentials = () => undefined,
+): MirrorsFile {
   const report = new Report(name);
   const mirrors: Item<RegistryMirror>[] = [];
   const secrets: Item<Secret>[] = [];
@@ -38,7 +47,8 @@ export function parseMirrorsFile(text: string, name: string): MirrorsFile {
     else if (kindOf === kind) readMirror(value, lineOf, report, mirrors);
     else report.add(lineOf(['kind']), ['kind'], `expected ${kind} (${apiVersion}) or Secret (v1)`);
   }
-  const credentials = checkTogether(mirrors, secrets, report);
+  checkTogether(mirrors, secrets, report);
+  const credentials = findCredentials(mirrors, secrets, check, report);
   report.throwIfAny();
   return { mirrors: mirrors.map(({ object }) => object), credentials };
 }
@@ -98,32 +108,37 @@ function decoded(value: unknown): string | undefined {
     : undefined;
 }
 
-/** What one object alone cannot tell: names used twice, Secrets that are missing or lack keys. */
+/** What one object alone cannot tell: names used twice. */
 function checkTogether(
   mirrors: readonly Item<RegistryMirror>[],
   secrets: readonly Item<Secret>[],
   report: Report,
-): Map<string, Record<string, string>> {
+): void {
   if (mirrors.length === 0 && report.empty) report.add(1, [], `expected at least one ${kind}`);
   checkUnique(mirrors, ['metadata', 'name'], ({ metadata }) => metadata.name, report);
   checkUnique(mirrors, ['spec', 'masqueradeUrl'], masqueradeOf, report);
   checkUnique(secrets, ['metadata', 'name'], (secret) => secret.name, report);
-  const credentials = new Map<string, Record<string, string>>();
+}
+
+/** The credentials of each mirror that wants some; Secrets that are missing, lack keys or are of no use to its upstream are faults. */
+function findCredentials(
+  mirrors: readonly Item<RegistryMirror>[],
+  secrets: readonly Item<Secret>[],
+  check: CheckCredentials,
+  report: Report,
+): Map<string, CredentialFiles> {
+  const credentials = new Map<string, CredentialFiles>();
   for (const { object, lineOf } of mirrors) {
-    const wanted = object.spec.credentialsSecret;
+    const { credentialsSecret: wanted, upstreamUrl } = object.spec;
     if (wanted === undefined) continue;
-    const secret = secrets.find((item) => item.object.name === wanted);
-    const found = secret && credentialOf(secret.object);
-    if (found !== undefined) {
+    try {
+      const found = credentialOf(wanted, secrets);
+      check(found, parseUpstream(upstreamUrl));
       credentials.set(object.metadata.name, found);
-      continue;
+    } catch (error) {
+      const path = ['spec', 'credentialsSecret'];
+      report.add(lineOf(path), path, `${errorMessage(error)} (Secret ${JSON.stringify(wanted)})`);
     }
-    const path = ['spec', 'credentialsSecret'];
-    const why =
-      secret === undefined
-        ? 'expected a Secret of this file'
-        : 'expected a Secret with the keys username and password, .dockerconfigjson, or token';
-    report.add(lineOf(path), path, `${why}, got ${JSON.stringify(wanted)}`);
   }
   return credentials;
 }
@@ -144,11 +159,15 @@ function checkUnique<T>(
   }
 }
 
-function credentialOf({ values }: Secret): Record<string, string> | undefined {
+function credentialOf(name: string, secrets: readonly Item<Secret>[]): CredentialFiles {
+  const values = secrets.find(({ object }) => object.name === name)?.object.values;
+  if (values === undefined) throw new TypeError('expected a Secret of this file');
   const keys = credentialKeys.find((wanted) =>
     wanted.every((key) => values[key] !== undefined && values[key] !== ''),
   );
-  return keys && Object.fromEntries(keys.map((key) => [key, values[key] ?? '']));
+  if (keys === undefined)
+    throw new TypeError('expected a Secret with the keys username and password, .dockerconfigjson, or token');
+  return Object.fromEntries(keys.map((key) => [key, values[key] ?? '']));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

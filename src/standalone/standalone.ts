@@ -20,13 +20,14 @@ import { dropOldCredentials } from './credentials.ts';
 import { type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
 import { endLeftovers, lockFolder, unlockFolder } from './leftovers.ts';
 import { pickPort } from './listen.ts';
-import { parseMirrorsFile } from './mirrors-file.ts';
+import { type CheckCredentials, parseMirrorsFile } from './mirrors-file.ts';
 
 /** What the command hands in beside its options. */
 export interface StandaloneSurroundings {
   readonly log: Logger;
   /** Writes one line to standard output. */
   readonly print: (line: string) => void;
+  readonly checkCredentials: CheckCredentials;
   /** The program of this executable: `src/main.ts` or `dist/main.js`. */
   readonly mainFile: string;
 }
@@ -47,7 +48,7 @@ export async function runStandalone(
   // Taken before anything is read: a change from here on is seen.
   const inForce = await fingerprint(followed(options));
   const text = await readGiven('-f', options.file);
-  parseMirrorsFile(text, options.file);
+  parseMirrorsFile(text, options.file, surroundings.checkCredentials);
   for (const [flag, file] of Object.entries(givenFiles(options))) await readGiven(flag, file);
   const folders = foldersOf(options.data);
   await makeFolders(folders);
@@ -65,6 +66,7 @@ class Standalone {
   readonly #options: StandaloneOptions;
   readonly #log: Logger;
   readonly #print: (line: string) => void;
+  readonly #checkCredentials: CheckCredentials;
   readonly #mainFile: string;
   readonly #folders: Folders;
   readonly #listen: ListenAddress;
@@ -76,13 +78,14 @@ class Standalone {
 
   constructor(
     options: StandaloneOptions,
-    { log, print, mainFile }: StandaloneSurroundings,
+    { log, print, checkCredentials, mainFile }: StandaloneSurroundings,
     folders: Folders,
     listen: ListenAddress,
   ) {
     this.#options = options;
     this.#log = log;
     this.#print = print;
+    this.#checkCredentials = checkCredentials;
     this.#mainFile = mainFile;
     this.#folders = folders;
     this.#listen = listen;
@@ -110,7 +113,7 @@ class Standalone {
 
   /** Writes everything the children read, after nginx has accepted it. */
   async #prepare(text: string): Promise<CacheConfig> {
-    const mirrors = parseMirrorsFile(text, this.#options.file);
+    const mirrors = parseMirrorsFile(text, this.#options.file, this.#checkCredentials);
     const config = await configure(mirrors, this.#options, this.#folders, this.#listen, this.#log);
     const trial = join(this.#folders.tempDir, 'trial');
     await makeFolders({ ...this.#folders, confDir: trial });

@@ -67,6 +67,14 @@ test.serial(
     writeFileSync(file, yaml(registry, credentials));
     await eventually(async () => assert.equal((await ask('1')).status, 200), { timeout: 15_000 });
     t.deepEqual(childrenOf(standalone), children);
+    writeFileSync(file, yaml(registry, { username: 'pull:er', password: 'bad-secret' }));
+    await eventually(
+      () => assert.match(standalone.errors(), /mirrors\.yaml:\d+: spec\.credentialsSecret: /),
+      {
+        timeout: 15_000,
+      },
+    );
+    t.is((await ask('1')).status, 200);
     for (const entry of readdirSync(join(dir, 'data'), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
       const path = join(entry.parentPath, entry.name);

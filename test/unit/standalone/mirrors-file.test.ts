@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
 import { ConfigError } from '../../../src/config/problems.ts';
-import { parseMirrorsFile } from '../../../src/standalone/mirrors-file.ts';
+import { credentialNames, parseCredentials } from '../../../src/registry/credentials.ts';
+import {
+  type CheckCredentials,
+  type MirrorsFile,
+  parseMirrorsFile as parseWith,
+} from '../../../src/standalone/mirrors-file.ts';
 
 const examples = join(import.meta.dirname, '../../../examples');
 
@@ -29,7 +34,7 @@ ${mirror('b')}`,
 
 test('a Secret may hold a docker configuration or a token', (t) => {
   for (const [key, value] of [
-    ['.dockerconfigjson', '{}'],
+    ['.dockerconfigjson', '{"auths":{"a.example":{"auth":"dTpw"}}}'],
     ['token', 'abc'],
   ] as const) {
     const text = `${secret('pull', `stringData: {${key}: '${value}'}`)}---\n${mirror('a', 'credentialsSecret: pull')}`;
@@ -95,7 +100,7 @@ spec:
 test('a Secret without the keys that make a credential is a fault', (t) => {
   const text = `${secret('pull', 'stringData: {username: me}')}---\n${mirror('a', 'credentialsSecret: pull')}`;
   t.deepEqual(faultsOf(text), [
-    'm.yaml:11: spec.credentialsSecret: expected a Secret with the keys username and password, .dockerconfigjson, or token, got "pull"',
+    'm.yaml:11: spec.credentialsSecret: expected a Secret with the keys username and password, .dockerconfigjson, or token (Secret "pull")',
   ]);
 });
 
@@ -131,6 +136,30 @@ test('no text makes it fail in another way than by naming faults', (t) => {
     { numRuns: 500 },
   );
 });
+
+test('a Secret whose content is of no use to the upstream is a fault that does not show it', (t) => {
+  for (const [content, why] of [
+    [
+      { '.dockerconfigjson': '{"auths":{"other.example":{"auth":"aHVudGVyMg=="}}}' },
+      '.dockerconfigjson: expected an entry for a.example, got none',
+    ],
+    [{ '.dockerconfigjson': '{"hunter2' }, '.dockerconfigjson: expected JSON'],
+    [
+      { username: 'hunter2:x', password: 'hunter2' },
+      'username: expected text without colons and control characters',
+    ],
+  ] as const) {
+    const text = `${secret('pull', `stringData: ${JSON.stringify(content)}`)}---\n${mirror('a', 'credentialsSecret: pull')}`;
+    t.deepEqual(faultsOf(text), [`m.yaml:11: spec.credentialsSecret: ${why} (Secret "pull")`]);
+  }
+});
+
+function parseMirrorsFile(text: string, name: string): MirrorsFile {
+  const check: CheckCredentials = (files, upstream) => {
+    parseCredentials(files, credentialNames(upstream));
+  };
+  return parseWith(text, name, check);
+}
 
 function faultsOf(text: string): readonly string[] {
   try {
