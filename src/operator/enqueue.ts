@@ -39,6 +39,7 @@ export function enqueueChanges(
     }),
     on(views.secrets, (secret) => mirrorsOfSecret(secret, settings, withCredentials)),
     on(views.issuers, mirrorsOfIssuer),
+    on(views.caBundle, () => 'all'),
     ...[views.services, views.statefulSets, views.daemonSets, views.claims, views.certificates].map((view) =>
       on(view, mirrorsOf),
     ),

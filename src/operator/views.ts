@@ -20,6 +20,8 @@ export interface Views {
   readonly daemonSets: LiveView;
   readonly claims: LiveView;
   readonly configMaps?: LiveView;
+  /** The ConfigMap of CA_CERTIFICATE_BUNDLE, where that is set. */
+  readonly caBundle?: LiveView;
   readonly certificates?: LiveView;
   readonly issuers?: LiveView;
 }

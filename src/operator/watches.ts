@@ -10,6 +10,7 @@ import type { Logger } from '../observe/log.ts';
 import { LiveView } from './live-view.ts';
 import { credentialsSecrets, masqueradeHosts, mirrorsOf } from './mirror-keys.ts';
 import { preparedSecret } from './prepared-secret.ts';
+import { preparedBundle } from './registry-mirror/ca-bundle.ts';
 import {
   certificates,
   configMaps,
@@ -70,6 +71,7 @@ export class Watches {
       statefulSets: this.#watch(statefulSets, labelled).view,
       daemonSets: this.#watch(daemonSets, labelled).view,
       claims: this.#watch(persistentVolumeClaims, labelled, byMirror, { optional: true }).view,
+      ...(settings.caCertificateBundle !== undefined && { caBundle: this.#caBundle() }),
       ...(settings.addressingScheme === 'services' && this.#servicesMode()),
     };
   }
@@ -100,6 +102,12 @@ export class Watches {
       clearInterval(look);
       signal.removeEventListener('abort', onAbort);
     });
+  }
+
+  #caBundle(): LiveView {
+    const { namespace, caCertificateBundle } = this.#options.settings;
+    const selection = { namespace, fieldSelector: `metadata.name=${caCertificateBundle}` };
+    return this.#watch(configMaps, selection, { prepare: preparedBundle }, { optional: true }).view;
   }
 
   #servicesMode(): Partial<Views> {

@@ -270,6 +270,31 @@ async function bind(claimed: Live): Promise<void> {
   });
 }
 
+test.serial('A missing CA bundle is said, holds nothing back, and is seen when it comes', async (t) => {
+  const apply = (data: Record<string, string>) =>
+    world.plane.apply({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'corporate-ca', namespace: 'default' },
+      data,
+    } as Live);
+  world.proxy.reset();
+  world.start({ CA_CERTIFICATE_BUNDLE: 'corporate-ca' });
+  await world.mirror('bundle', { upstreamUrl: 'bundle.example' });
+  const missing = await world.condition('bundle', 'Stalled', 'CABundleNotFound');
+  t.regex(missing.message, /default\/corporate-ca .* does not exist/);
+  t.truthy(await world.find(pathsOf('bundle').daemonSet));
+  const reads = world.proxy.requests.filter(({ path }) => path.includes('/configmaps'));
+  t.deepEqual(reads.map(({ verb }) => verb).sort(), ['list', 'watch'], 'nothing else is read for it');
+  await apply({ 'ca.crt': 'PEM' });
+  await eventually(async () => {
+    const { message } = await world.condition('bundle', 'Stalled', 'CABundleNotFound');
+    assert.match(message, /has no key ca-certificates.crt/);
+  });
+  await apply({ 'ca-certificates.crt': 'PEM' });
+  await world.condition('bundle', 'Stalled', 'Working');
+});
+
 test.serial('An authority Secret of another kind is not overwritten', async (t) => {
   const path = secretPath('registry-mirror-ca');
   const original = await world.get(path);

@@ -15,6 +15,7 @@ import { outcomeOf } from '../outcome.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
 import { nodesBehind } from './agent-trust.ts';
 import { Applier } from './apply.ts';
+import { caBundleMissing } from './ca-bundle.ts';
 import { ClaimGrowth } from './claim-growth.ts';
 import { phases } from './desired.ts';
 import { Finalizer } from './finalize.ts';
@@ -188,6 +189,7 @@ export class MirrorReconciler {
         else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
       }
     }
+    const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
     const growth = await this.#claims.grow(claims.growths, signal);
     return {
       status: statusFields(mirror, clusterIPs),
@@ -198,6 +200,7 @@ export class MirrorReconciler {
         ...claims.obstacles,
         ...growth.obstacles,
         ...nodes.obstacles,
+        ...(bundleMissing ? [bundleMissing] : []),
       ],
       checkAt: earliest(
         checkAt,
