@@ -1,5 +1,5 @@
 /** What a running broker says of itself on its socket. */
-import { get } from 'node:http';
+import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { brokerSocket, type CacheConfig } from '../cache/cache-config.ts';
 
@@ -16,10 +16,14 @@ export async function waitForBroker(config: CacheConfig, signal: AbortSignal): P
 
 function brokerMirrors(socketPath: string): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    get({ socketPath, path: '/-/status', agent: false, timeout: 2000 }, async (response) => {
-      const body = Buffer.concat(await response.toArray()).toString();
-      const { mirrors } = JSON.parse(body) as { mirrors: { name: string }[] };
-      resolve(mirrors.map(({ name }) => name));
+    get({ socketPath, path: '/-/status', agent: false, timeout: 2000 }, (response) => {
+      mirrorNames(response).then(resolve, reject);
     }).on('error', reject);
   });
+}
+
+async function mirrorNames(response: IncomingMessage): Promise<string[]> {
+  const body = Buffer.concat(await response.toArray()).toString();
+  const { mirrors } = JSON.parse(body) as { mirrors: { name: string }[] };
+  return mirrors.map(({ name }) => name);
 }
