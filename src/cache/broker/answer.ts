@@ -14,6 +14,8 @@ export const forever = 31_536_000;
 const missingSeconds = 5;
 /** Those who waited for one failed fill fail with it, instead of each trying in turn. Seconds. */
 const failedSeconds = 2;
+/** The same for a refusal, which new credentials may end any moment. Seconds. */
+const refusedSeconds = 1;
 
 const statusOf: Readonly<Record<UpstreamFailure, number>> = {
   dns: 502,
@@ -52,30 +54,42 @@ export function errorAnswer(
   return { ...answer, headers: { ...answer.headers, 'Retry-After': String(options.retryAfter) } };
 }
 
+/** How long a failure stands for others who ask for the same object of the same repository. Seconds. */
+export function failureSeconds(error: unknown): number {
+  if (error instanceof UpstreamError) return failedSeconds;
+  if (!(error instanceof UpstreamStatusError)) return 0;
+  const { status } = error;
+  if (status === 404) return missingSeconds;
+  if (status === 401 || status === 403) return refusedSeconds;
+  const isTheRequest = status >= 400 && status < 500 && ![407, 408, 429].includes(status);
+  return isTheRequest ? 0 : failedSeconds;
+}
+
 /**
- * Takes whatever a miss failed with and returns its answer. `unknown` is the code for what does not exist. Never a
- * challenge, and never 429: containerd would ask the same host up to six times.
+ * Takes whatever a miss failed with and returns its answer. `unknown` is the code for what does not exist, `seconds`
+ * how long nginx may keep it. Never a challenge, and never 429: containerd would ask the same host up to six times.
  */
-export function failureAnswer(error: unknown, unknown: string): Answer {
+export function failureAnswer(error: unknown, unknown: string, seconds: number): Answer {
   if (error instanceof UpstreamError) {
-    return errorAnswer(statusOf[error.code], 'UNAVAILABLE', errorMessage(error), { seconds: failedSeconds });
+    return errorAnswer(statusOf[error.code], 'UNAVAILABLE', errorMessage(error), { seconds });
   }
-  if (error instanceof UpstreamStatusError) return statusAnswer(error, unknown);
+  if (error instanceof UpstreamStatusError) return statusAnswer(error, unknown, seconds);
   return errorAnswer(500, 'UNKNOWN', 'internal error');
 }
 
-function statusAnswer(error: UpstreamStatusError, unknown: string): Answer {
+function statusAnswer(error: UpstreamStatusError, unknown: string, seconds: number): Answer {
   const { status, retryAfterSeconds: retryAfter } = error;
   const message = errorMessage(error);
-  if (status === 404) return errorAnswer(404, unknown, message, { seconds: missingSeconds });
-  if (status === 401) return errorAnswer(401, 'UNAUTHORIZED', message);
-  if (status === 403) return errorAnswer(403, 'DENIED', message);
+  if (status === 404) return errorAnswer(404, unknown, message, { seconds });
+  if (status === 401) return errorAnswer(401, 'UNAUTHORIZED', message, { seconds });
+  if (status === 403) return errorAnswer(403, 'DENIED', message, { seconds });
   if (status === 429) {
-    const options = { seconds: failedSeconds, retryAfter: retryAfter ?? 60 };
+    const options = { seconds, retryAfter: retryAfter ?? 60 };
     return errorAnswer(503, 'TOOMANYREQUESTS', message, options);
   }
-  if (status === 408) return errorAnswer(504, 'UNAVAILABLE', message, { seconds: failedSeconds });
-  if (status >= 400 && status < 500 && status !== 407) return errorAnswer(status, 'UNSUPPORTED', message);
+  if (status === 408) return errorAnswer(504, 'UNAVAILABLE', message, { seconds });
+  if (status >= 400 && status < 500 && status !== 407)
+    return errorAnswer(status, 'UNSUPPORTED', message, { seconds });
   const own = status === 503 || status === 504 ? status : 502;
-  return errorAnswer(own, 'UNAVAILABLE', message, { seconds: failedSeconds, retryAfter });
+  return errorAnswer(own, 'UNAVAILABLE', message, { seconds, retryAfter });
 }

@@ -7,6 +7,7 @@ import { UpstreamClient } from '../../registry/upstream-client.ts';
 import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { CredentialFolder } from './credential-folder.ts';
+import { FailureMemory } from './failure-memory.ts';
 import { type MirrorReport, MirrorStatus } from './mirror-status.ts';
 import { TagReader } from './tag-reader.ts';
 
@@ -14,6 +15,8 @@ export interface Mirror {
   readonly config: BrokerMirror;
   readonly client: UpstreamClient;
   readonly blobs: BlobReader;
+  /** By repository, digest and range. */
+  readonly blobFailures: FailureMemory;
   readonly tags: TagReader;
   readonly status: MirrorStatus;
   /** What the upstream calls a repository that clients call `repository`. */
@@ -51,6 +54,7 @@ export async function openMirror(
     config,
     client,
     blobs: new BlobReader(client),
+    blobFailures: new FailureMemory(),
     tags: new TagReader(client),
     status,
     upstreamRepository: (repository) => upstreamRepository(config, repository),

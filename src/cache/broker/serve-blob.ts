@@ -1,9 +1,9 @@
 /** Answers nginx's misses of blobs, one slice at a time, as a stream. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Blob } from '../../registry/blob.ts';
+import type { Blob, BlobRequest } from '../../registry/blob.ts';
 import type { BlobRange } from '../../registry/blob-range.ts';
-import { forever, keepFor } from './answer.ts';
+import { failureSeconds, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 
@@ -26,9 +26,7 @@ export async function serveBlob(
   const range = parseRange(question.range);
   const repository = mirror.upstreamRepository(route.repository);
   const { digest } = route;
-  const blob = await mirror.blobs.open({ repository, digest, range, signal: question.signal });
-  // The first piece decides: until it is there, and for a blob of one piece until it is verified, nothing is promised.
-  const first = await blob.body.next();
+  const { blob, first } = await begin(mirror, { repository, digest, range, signal: question.signal });
   const asPart = isPart(blob, range, question.sliceBytes);
   writeHead(response, blob, digest.text, asPart);
   try {
@@ -37,6 +35,23 @@ export async function serveBlob(
     response.end();
   } catch (error) {
     breakOff(response, asPart);
+    throw error;
+  }
+}
+
+/**
+ * The first piece decides: until it is there, and for a blob of one piece until it is verified, nothing is promised.
+ * Those who wait in nginx come one after another, so a failure stands for them for a moment.
+ */
+async function begin(mirror: Mirror, request: BlobRequest) {
+  const { repository, digest, range, signal } = request;
+  const key = `${repository}@${digest.text} ${range?.start}-${range?.end}`;
+  mirror.blobFailures.throwKnown(key);
+  try {
+    const blob = await mirror.blobs.open(request);
+    return { blob, first: await blob.body.next() };
+  } catch (error) {
+    if (!signal.aborted) mirror.blobFailures.note(key, error, failureSeconds(error) * 1000);
     throw error;
   }
 }

@@ -27,8 +27,8 @@ export class TagReader {
   readonly #client: UpstreamClient;
   readonly #fetched = new BoundedMap<string, Manifest>(rememberedCount);
   readonly #checks = new SharedWork<ManifestHead | undefined>({ limitMs: checkMs, failureMs });
-  readonly #heads = new SharedWork<ManifestHead | undefined>({ limitMs: fetchMs, failureMs: 0 });
-  readonly #manifests = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs: 0 });
+  readonly #heads = new SharedWork<ManifestHead | undefined>({ limitMs: fetchMs, failureMs });
+  readonly #manifests = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs });
 
   constructor(client: UpstreamClient) {
     this.#client = client;

@@ -54,13 +54,13 @@ test('the status says how the upstream is, since when, and what was asked of it'
     [500, 'ServerError'],
   ] as const) {
     upstream.faults = { status, retryAfter: '30' };
-    await broker.get(`/m${tag}`);
+    await broker.get(`/m/v2/a/b/manifests/status-${status}`);
     const { upstream: state } = await report();
     t.is(state.reason, reason);
     t.true(Date.parse(state.until) > Date.now());
   }
   await upstream.close();
-  await broker.get(`/m${tag}`);
+  await broker.get('/m/v2/a/b/manifests/closed');
   t.is((await report()).upstream.reason, 'Refused');
 });
 

@@ -1,0 +1,24 @@
+/** Failures that stand for a moment, so that those who come one after another are answered without asking anew. */
+import { BoundedMap } from '../../registry/bounded-map.ts';
+
+export class FailureMemory {
+  readonly #now: () => number;
+  readonly #failures = new BoundedMap<string, { error: unknown; until: number }>(4096);
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** Throws the failure that stands under `key`, if there is one. */
+  throwKnown(key: string): void {
+    const failure = this.#failures.get(key);
+    if (failure === undefined) return;
+    if (this.#now() < failure.until) throw failure.error;
+    this.#failures.delete(key);
+  }
+
+  /** Lets `error` stand under `key` for so many milliseconds; 0: not at all. */
+  note(key: string, error: unknown, ms: number): void {
+    if (ms > 0) this.#failures.set(key, { error, until: this.#now() + ms });
+  }
+}
