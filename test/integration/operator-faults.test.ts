@@ -118,6 +118,13 @@ test.serial('With REQUIRE_CREDENTIALS_LABEL a Secret without the label is not mo
   await secret('unlabelled', { username: 'u', password: 'p' }, { 'k8s.osp.tech/mirror-credentials': 'true' });
   await world.condition('label', 'CredentialsValid', 'Valid');
   await eventually(async () => assert.equal(await mountedCredentials('label'), 'unlabelled'));
+
+  await secret('unlabelled', { username: 'u', password: 'p' });
+  await world.condition('label', 'CredentialsValid', 'SecretNotLabelled');
+  await eventually(async () => assert.equal(await mountedCredentials('label'), undefined));
+  const told = async () =>
+    (await world.warnings('label')).filter(({ reason }) => reason === 'SecretNotLabelled').length;
+  await eventually(async () => assert.equal(await told(), 2), { message: 'it happened twice' });
 });
 
 test.serial(
