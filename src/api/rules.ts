@@ -11,21 +11,34 @@ export interface RuleSubject {
 export interface Rule {
   /** Where in the schema the CEL rule stands: the whole object, or its spec. */
   readonly at: 'object' | 'spec';
+  /** The field to mend. */
+  readonly path: readonly string[];
+  /** The fields it looks at; it can be asked only where these are without fault. */
+  readonly reads: readonly (readonly string[])[];
   readonly cel: string;
   readonly message: string;
   readonly holds: (mirror: RuleSubject) => boolean;
 }
 
+const name = ['metadata', 'name'];
+const upstreamUrl = ['spec', 'upstreamUrl'];
+const masqueradeUrl = ['spec', 'masqueradeUrl'];
+const credentialsSecret = ['spec', 'credentialsSecret'];
+
 /** All rules of RegistryMirror; a test runs both forms against the same objects on a real API server. */
 export const rules: readonly Rule[] = [
   {
     at: 'object',
+    path: name,
+    reads: [name],
     cel: `self.metadata.name.size() <= ${maxNameLength} && !self.metadata.name.contains('.')`,
     message: `metadata.name: expected a DNS label of at most ${maxNameLength} characters without dots, because names of Services and labels of pods are made from it`,
     holds: ({ metadata }) => metadata.name.length <= maxNameLength && !metadata.name.includes('.'),
   },
   {
     at: 'spec',
+    path: credentialsSecret,
+    reads: [upstreamUrl, credentialsSecret],
     cel: "!self.upstreamUrl.startsWith('http://') || !has(self.credentialsSecret)",
     message:
       'credentialsSecret: expected none with an http:// upstreamUrl, because credentials are never sent in the clear',
@@ -33,12 +46,16 @@ export const rules: readonly Rule[] = [
   },
   {
     at: 'spec',
+    path: masqueradeUrl,
+    reads: [upstreamUrl, masqueradeUrl],
     cel: "!self.upstreamUrl.contains('[') || has(self.masqueradeUrl)",
     message: 'masqueradeUrl: expected a name, because none can be made from an IPv6 upstreamUrl',
     holds: ({ spec }) => !spec.upstreamUrl.includes('[') || spec.masqueradeUrl !== undefined,
   },
   {
     at: 'spec',
+    path: masqueradeUrl,
+    reads: [upstreamUrl, masqueradeUrl],
     cel: "has(self.masqueradeUrl) || !self.upstreamUrl.matches('^(https?://)?[a-z0-9-]{57}')",
     message:
       'masqueradeUrl: expected a name, because mirror- and the first label of upstreamUrl are longer than 63 characters',

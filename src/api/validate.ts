@@ -14,17 +14,23 @@ export type Validated = { readonly mirror: RegistryMirror } | { readonly faults:
 
 const nameShape = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
-/** Takes a parsed YAML or JSON object and returns the mirror with defaults, or every fault; unknown fields are faults, as with kubectl. */
+/**
+ * Takes a parsed YAML or JSON object and returns the mirror with defaults, or every fault; unknown fields are faults, as with kubectl.
+ * The API server asks no rule of an object that breaks the schema; we ask those whose fields are sound, to name all faults at once.
+ */
 export function validateRegistryMirror(object: unknown): Validated {
   const faults = [...headFaults(object)];
   const parsed = registryMirrorSchema.safeParse(object, { reportInput: true });
   if (!parsed.success) faults.push(...onePerField(parsed.error.issues).map(schemaFault));
   faults.push(...unknownFields(object));
+  faults.push(...brokenRules(object, faults));
   if (faults.length > 0 || !parsed.success) return { faults };
-  const subject = object as RuleSubject;
-  const broken = rules.filter((rule) => !rule.holds(subject)).map(ruleFault);
-  if (broken.length > 0) return { faults: broken };
   return { mirror: { ...(object as RegistryMirror), ...parsed.data } as RegistryMirror };
+}
+
+/** Whether no fault lies at `path`, around it or inside it. */
+export function isSound(path: Fault['path'], faults: readonly Fault[]): boolean {
+  return faults.every((fault) => path.some((step, at) => at < fault.path.length && step !== fault.path[at]));
 }
 
 /** `spec.tolerations[0].effect` from its steps. */
@@ -52,8 +58,11 @@ function expected(path: string[], value: string, got: unknown): Fault {
   return invalid(path, got, `expected ${value}`);
 }
 
-function ruleFault(rule: (typeof rules)[number]): Fault {
-  return { path: rule.at === 'spec' ? ['spec'] : [], message: `Invalid value: ${rule.message}` };
+function brokenRules(object: unknown, faults: readonly Fault[]): Fault[] {
+  const broken = rules.filter(
+    ({ reads, holds }) => reads.every((path) => isSound(path, faults)) && !holds(object as RuleSubject),
+  );
+  return broken.map(({ path, message }) => ({ path, message: `Invalid value: ${message}` }));
 }
 
 function invalid(path: readonly (string | number)[], got: unknown, why: string): Fault {

@@ -66,6 +66,19 @@ test('names longer than 36 characters or with dots are refused', (t) => {
   t.regex(messages(mirror({ upstreamUrl: 'a' }, 'a.b'))[0] ?? '', /without dots/);
 });
 
+test('a rule that is broken is told at the field to mend, also where another field breaks the schema', (t) => {
+  const cache = { tagTTL: 'soon' };
+  const fields = (spec: object, name?: string) =>
+    messages(mirror(spec, name)).map((fault) => fault.slice(0, fault.indexOf(':')));
+  t.deepEqual(fields({ upstreamUrl: 'a', cache }, 'a.b'), ['spec.cache.tagTTL', 'metadata.name']);
+  t.deepEqual(fields({ upstreamUrl: 'http://a', credentialsSecret: 'b', cache }), [
+    'spec.cache.tagTTL',
+    'spec.credentialsSecret',
+  ]);
+  t.deepEqual(fields({ upstreamUrl: '[::1]', cache }), ['spec.cache.tagTTL', 'spec.masqueradeUrl']);
+  t.deepEqual(fields({ upstreamUrl: '[ evil' }), ['spec.upstreamUrl']);
+});
+
 test('anything at all gets faults or a mirror, never an exception', (t) => {
   fc.assert(
     fc.property(fc.anything(), fc.anything(), (spec, whole) => {

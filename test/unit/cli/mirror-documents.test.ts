@@ -32,7 +32,7 @@ test('every fault of every document is told with file, line, document, name and 
   );
   t.regex(
     faults[1]!,
-    /^f\.yaml:8: document 2 \(RegistryMirror "b\.c"\): Invalid value: metadata\.name: expected a/,
+    /^f\.yaml:11: document 2 \(RegistryMirror "b\.c"\): metadata\.name: Invalid value: metadata\.name: expected a/,
   );
   t.regex(faults[2]!, /document 3 \(Pod "p"\): apiVersion/);
   t.regex(
