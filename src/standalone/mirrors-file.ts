@@ -2,7 +2,7 @@
 import { apiVersion, kind } from '../api/kind.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import { masqueradeOf, parseUpstream, type Upstream } from '../api/upstream.ts';
-import { type Fault, fieldPath, validateRegistryMirror } from '../api/validate.ts';
+import { type Fault, fieldPath, isSound, validateRegistryMirror } from '../api/validate.ts';
 import { ConfigError } from '../config/problems.ts';
 import { errorMessage } from '../observe/error-message.ts';
 import type { CredentialFiles } from './credentials.ts';
@@ -24,6 +24,14 @@ interface Item<T> {
   readonly lineOf: (path: Path) => number;
 }
 
+/** What of a mirror is without fault; other documents are held against it even where the rest is not. */
+interface Draft {
+  readonly name?: string | undefined;
+  readonly masquerade?: string | undefined;
+  readonly upstream?: Upstream | undefined;
+  readonly credentialsSecret?: string | undefined;
+}
+
 interface Secret {
   readonly name: string;
   readonly values: Readonly<Record<string, string>>;
@@ -39,18 +47,19 @@ export function parseMirrorsFile(
   check: CheckCredentials = () => undefined,
 ): MirrorsFile {
   const report = new Report(name);
-  const mirrors: Item<RegistryMirror>[] = [];
+  const mirrors: RegistryMirror[] = [];
+  const drafts: Item<Draft>[] = [];
   const secrets: Item<Secret>[] = [];
   for (const { value, lineOf } of documents(text, report)) {
     const kindOf = isRecord(value) ? value['kind'] : undefined;
     if (kindOf === 'Secret') secrets.push({ object: readSecret(value, lineOf, report), lineOf });
-    else if (kindOf === kind) readMirror(value, lineOf, report, mirrors);
+    else if (kindOf === kind) drafts.push({ object: readMirror(value, lineOf, report, mirrors), lineOf });
     else report.add(lineOf(['kind']), ['kind'], `expected ${kind} (${apiVersion}) or Secret (v1)`);
   }
-  checkTogether(mirrors, secrets, report);
-  const credentials = findCredentials(mirrors, secrets, check, report);
+  checkTogether(drafts, secrets, report);
+  const credentials = findCredentials(drafts, secrets, check, report);
   report.throwIfAny();
-  return { mirrors: mirrors.map(({ object }) => object), credentials };
+  return { mirrors, credentials };
 }
 
 function documents(text: string, report: Report) {
@@ -68,11 +77,33 @@ function readMirror(
   value: unknown,
   lineOf: Item<unknown>['lineOf'],
   report: Report,
-  into: Item<RegistryMirror>[],
-): void {
+  into: RegistryMirror[],
+): Draft {
   const validated = validateRegistryMirror(value);
-  if ('mirror' in validated) into.push({ object: validated.mirror, lineOf });
-  else for (const fault of validated.faults) report.fault(lineOf, fault);
+  const faults = 'faults' in validated ? validated.faults : [];
+  for (const fault of faults) report.fault(lineOf, fault);
+  if ('mirror' in validated) into.push(validated.mirror);
+  return draftOf(value, faults);
+}
+
+function draftOf(value: unknown, faults: readonly Fault[]): Draft {
+  const sound = (...path: string[]) => {
+    const found = isSound(path, faults) ? path.reduce(field, value) : undefined;
+    return typeof found === 'string' ? found : undefined;
+  };
+  const upstreamUrl = sound('spec', 'upstreamUrl');
+  const masqueradeUrl = sound('spec', 'masqueradeUrl');
+  const named = upstreamUrl !== undefined && isSound(['spec', 'masqueradeUrl'], faults);
+  return {
+    name: sound('metadata', 'name'),
+    masquerade: named ? masqueradeOf({ spec: { upstreamUrl, masqueradeUrl } }) : undefined,
+    upstream: upstreamUrl === undefined ? undefined : parseUpstream(upstreamUrl),
+    credentialsSecret: sound('spec', 'credentialsSecret'),
+  };
+}
+
+function field(value: unknown, name: string): unknown {
+  return isRecord(value) ? value[name] : undefined;
 }
 
 /** `stringData` wins over `data`, as in the API server. A fault never shows a value. */
@@ -110,53 +141,54 @@ function decoded(value: unknown): string | undefined {
 
 /** What one object alone cannot tell: names used twice. */
 function checkTogether(
-  mirrors: readonly Item<RegistryMirror>[],
+  mirrors: readonly Item<Draft>[],
   secrets: readonly Item<Secret>[],
   report: Report,
 ): void {
   if (mirrors.length === 0 && report.empty) report.add(1, [], `expected at least one ${kind}`);
-  checkUnique(mirrors, ['metadata', 'name'], ({ metadata }) => metadata.name, report);
-  checkUnique(mirrors, ['spec', 'masqueradeUrl'], masqueradeOf, report);
+  checkUnique(mirrors, ['metadata', 'name'], ({ name }) => name, report);
+  checkUnique(mirrors, ['spec', 'masqueradeUrl'], ({ masquerade }) => masquerade, report);
   checkUnique(secrets, ['metadata', 'name'], (secret) => secret.name, report);
+}
+
+function checkUnique<T>(
+  items: readonly Item<T>[],
+  path: Path,
+  keyOf: (object: T) => string | undefined,
+  report: Report,
+): void {
+  const first = new Map<string, number>();
+  for (const { object, lineOf } of items) {
+    const key = keyOf(object);
+    if (key === undefined) continue;
+    const line = lineOf(path);
+    const before = first.get(key);
+    if (before === undefined) first.set(key, line);
+    else report.add(line, path, `${JSON.stringify(key)} is taken by line ${before}`);
+  }
 }
 
 /** The credentials of each mirror that wants some; Secrets that are missing, lack keys or are of no use to its upstream are faults. */
 function findCredentials(
-  mirrors: readonly Item<RegistryMirror>[],
+  mirrors: readonly Item<Draft>[],
   secrets: readonly Item<Secret>[],
   check: CheckCredentials,
   report: Report,
 ): Map<string, CredentialFiles> {
   const credentials = new Map<string, CredentialFiles>();
   for (const { object, lineOf } of mirrors) {
-    const { credentialsSecret: wanted, upstreamUrl } = object.spec;
+    const { name, upstream, credentialsSecret: wanted } = object;
     if (wanted === undefined) continue;
     try {
       const found = credentialOf(wanted, secrets);
-      check(found, parseUpstream(upstreamUrl));
-      credentials.set(object.metadata.name, found);
+      if (upstream !== undefined) check(found, upstream);
+      if (name !== undefined) credentials.set(name, found);
     } catch (error) {
       const path = ['spec', 'credentialsSecret'];
       report.add(lineOf(path), path, `${errorMessage(error)} (Secret ${JSON.stringify(wanted)})`);
     }
   }
   return credentials;
-}
-
-function checkUnique<T>(
-  items: readonly Item<T>[],
-  path: Path,
-  keyOf: (object: T) => string,
-  report: Report,
-): void {
-  const first = new Map<string, number>();
-  for (const { object, lineOf } of items) {
-    const key = keyOf(object);
-    const line = lineOf(path);
-    const before = first.get(key);
-    if (before === undefined) first.set(key, line);
-    else report.add(line, path, `${JSON.stringify(key)} is taken by line ${before}`);
-  }
 }
 
 function credentialOf(name: string, secrets: readonly Item<Secret>[]): CredentialFiles {

@@ -97,6 +97,23 @@ spec:
   t.false(faults.join().includes('12345'));
 });
 
+test('a mirror with a fault of its own has its others told as well', (t) => {
+  const bad = 'credentialsSecret: gone\n  cache: {tagTTL: soon}';
+  const text = `${mirror('a', bad)}---\n${mirror('a', 'credentialsSecret: 7')}---\n${mirror('b.c', 'credentialsSecret: gone')}`;
+  t.deepEqual(
+    faultsOf(text).map((fault) => /^m\.yaml:(\d+): ([^:]*):/.exec(fault)?.slice(1, 3).join(' ')),
+    [
+      '6 spec.credentialsSecret',
+      '7 spec.cache.tagTTL',
+      '11 metadata.name',
+      '12 spec.masqueradeUrl',
+      '14 spec.credentialsSecret',
+      '18 metadata.name',
+      '21 spec.credentialsSecret',
+    ],
+  );
+});
+
 test('a Secret without the keys that make a credential is a fault', (t) => {
   const text = `${secret('pull', 'stringData: {username: me}')}---\n${mirror('a', 'credentialsSecret: pull')}`;
   t.deepEqual(faultsOf(text), [
