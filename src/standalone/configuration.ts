@@ -13,6 +13,7 @@ import { cacheMirrorOf } from '../cache/cache-mirror.ts';
 import type { Logger } from '../observe/log.ts';
 import { givenCertificate, ownCertificate } from './certificates.ts';
 import { placeCredentials } from './credentials.ts';
+import { fitToDisk } from './disk-share.ts';
 import type { Folders } from './folders.ts';
 import type { MirrorsFile } from './mirrors-file.ts';
 
@@ -54,7 +55,7 @@ export async function configure(
     caches.push(cacheMirrorOf(mirror, place));
   }
   return {
-    mirrors: caches,
+    mirrors: await fitToDisk(caches, folders.cacheDir, log),
     listen: [listen],
     certificates: [await certificateFor(caches, options, folders, log)],
     paths: folders,

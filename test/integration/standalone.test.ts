@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -231,6 +232,17 @@ test.serial('workers of an nginx that was killed together with it are ended by t
   t.is(second.url, url);
   t.regex(second.standalone.errors(), /Ended nginx processes that an earlier run left/);
   t.is((await get(t, dir, `${url}/v2/library/app/manifests/1`)).status, 200);
+});
+
+test.serial('a mirror that asks for more than the disk holds is limited to a share of it', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const claim = '  volumeClaimTemplate: {spec: {resources: {requests: {storage: 1Pi}}}}\n';
+  const { standalone } = await start(t, dir, `${yaml(registry).trimEnd()}\n${claim}`, registry);
+  const files = readdirSync(join(dir, 'data/conf')).map((name) => readFileSync(join(dir, 'data/conf', name)));
+  const size = Number(/max_size=(\d+)m/.exec(files.join('\n'))?.[1]);
+  const { blocks, bsize } = statfsSync(dir);
+  t.true(size > 0 && size * 2 ** 20 <= blocks * bsize * 0.8, `${size} MiB`);
+  t.regex(standalone.errors(), /Caches were limited to a share of the disk/);
 });
 
 test.serial('a given certificate is served instead of one of our own authority', async (t) => {
