@@ -1,4 +1,4 @@
-/** Passes tag lists and referrers through; they are kept by nobody. */
+/** Passes tag lists and referrers through; nginx keeps them for a moment, and for when the upstream fails. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { bareType } from '../../registry/media-types.ts';
 import { discard, readBody } from '../../registry/read-body.ts';
@@ -8,6 +8,7 @@ import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 
 const maxBytes = 4 * 1024 * 1024;
+const keptSeconds = 1;
 
 /** Returns the upstream's list with its `Link` to the next page leading through us; rejects with what it failed with. */
 export async function serveList(
@@ -33,15 +34,16 @@ export async function serveList(
     await discard(answer);
     throw new UpstreamError('answer', `${answer.url.host}: expected JSON, got something else`);
   }
-  const body = await readBody(answer.body, maxBytes, answer.url.host);
-  mirror.client.counters.bytes += body.length;
+  const bytes = await readBody(answer.body, maxBytes, answer.url.host);
+  mirror.client.counters.bytes += bytes.length;
+  const body = route.path === 'tags/list' ? named(bytes, route.repository, answer.url.host) : bytes;
   const link = nextLink(answer.headers['link'], route, question.headers['x-forwarded-prefix']);
   const filters = answer.headers['oci-filters-applied'];
   return {
     status: 200,
     headers: {
       'Content-Type': mediaType,
-      ...keepFor(0),
+      ...keepFor(keptSeconds),
       ...(link === undefined ? {} : { Link: link }),
       ...(typeof filters === 'string' ? { 'OCI-Filters-Applied': filters } : {}),
     },
@@ -49,11 +51,28 @@ export async function serveList(
   };
 }
 
+/** A tag list with the repository's name as the client has it: the upstream's own may have a path before it. */
+function named(bytes: Buffer, name: string, host: string): string {
+  const list = parseJson(bytes.toString());
+  if (typeof list !== 'object' || list === null || Array.isArray(list)) {
+    throw new UpstreamError('answer', `${host}: expected a tag list, got something else`);
+  }
+  return JSON.stringify({ ...list, name });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Only what the distribution specification defines goes upstream; `ns` is between the client and us. */
 function upstreamQuery(query: URLSearchParams): string {
   const passed = ['n', 'last', 'artifactType'].flatMap((name) => {
     const value = query.get(name);
-    return value === null ? [] : [[name, value]];
+    return value === null || value === '' ? [] : [[name, value]];
   });
   return new URLSearchParams(passed).toString();
 }
@@ -68,7 +87,7 @@ function nextLink(
   if (target === undefined || !URL.canParse(target, 'http://upstream/')) return undefined;
   const query = new URLSearchParams(upstreamQuery(new URL(target, 'http://upstream/').searchParams));
   const own = route.query.get('ns');
-  if (own !== null) query.set('ns', own);
+  if (own !== null && own !== '') query.set('ns', own);
   const base = typeof prefix === 'string' && /^\/v2\/[a-z0-9.:[\]/-]+$/.test(prefix) ? prefix : '/v2';
   return `<${base}/${route.repository}/${route.path}?${query}>; rel="next"`;
 }
