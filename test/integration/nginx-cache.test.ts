@@ -254,6 +254,80 @@ test('those who wait for one failing fill fail together', async (t) => {
   t.true(Math.max(...times) - Math.min(...times) < 1_000);
 });
 
+for (const status of [401, 403, 404, 429, 503]) {
+  test(`24 who wait for one object that is ${status} fail together, and another repository has its blob`, async (t) => {
+    const { cache, upstream } = await start(t);
+    const digest = upstream.addBlob(randomBytes('shared', 5_000));
+    for (const object of [`blobs/${digest}`, 'manifests/none']) {
+      upstream.faults = { status, delayMs: 300 };
+      const before = upstream.counters.requests;
+      const answers = await Promise.all(
+        Array.from({ length: 24 }, () => cache.get(`/v2/library/nowhere/${object}`)),
+      );
+      upstream.faults = {};
+      t.deepEqual(new Set(answers.map((answer) => answer.status)), new Set([status === 429 ? 503 : status]));
+      const times = answers.map(({ totalMs }) => totalMs);
+      const spread = Math.max(...times) - Math.min(...times);
+      const asked = upstream.counters.requests - before;
+      t.log(
+        `${object.slice(0, 9)}: all within ${Math.max(...times).toFixed(0)} ms, spread ${spread.toFixed(0)} ms, ${asked} requests`,
+      );
+      // A 503 is tried three times.
+      t.true(asked <= 3);
+      t.true(spread < 1_200);
+      if (object.startsWith('blobs')) t.is((await cache.get(`/v2/library/app/${object}`)).status, 200);
+    }
+  });
+}
+
+test('a later slice that fails breaks the answer off, also while its failure stands', async (t) => {
+  const { cache, upstream } = await start(t, {}, { sliceSizeKiB: 1024 });
+  const bytes = randomBytes('slices', 3 * 2 ** 20);
+  const path = `/v2/library/app/blobs/${upstream.addBlob(bytes)}`;
+  const firstSlice = { headers: { Range: 'bytes=0-9' } };
+  t.is((await cache.get(path, firstSlice)).status, 206);
+  for (const status of [404, 403, 503]) {
+    upstream.faults = { status };
+    for (const _ of ['found out', 'standing']) {
+      // Undefined: reset before anything of it had come.
+      const answer = await cache.get(path).catch(() => undefined);
+      t.not(answer?.complete, true, String(status));
+      t.true(bytes.subarray(0, answer?.body.length ?? 0).equals(answer?.body ?? Buffer.of()), String(status));
+      t.true((await cache.get(path, firstSlice)).body.equals(bytes.subarray(0, 10)));
+    }
+    // A later slice as the first of a request fails as such.
+    t.is((await cache.get(path, { headers: { Range: 'bytes=2097152-' } })).status, status);
+    upstream.faults = {};
+    await eventually(async () => assert((await cache.get(path)).body.equals(bytes)), { timeout: 20_000 });
+    cache.evict();
+    await cache.get(path, firstSlice);
+  }
+});
+
+test('a list is kept a moment for one repository, query and way to ask, and served when the upstream fails', async (t) => {
+  const { cache, upstream } = await start(t);
+  upstream.addManifest('library/app', '2', { second: true });
+  upstream.addManifest('library/other', '1', { other: true });
+  const list = async (query: string, repository = 'library/app') => {
+    const { body, headers } = await cache.get(`/v2/${repository}/tags/list${query}`);
+    return { ...JSON.parse(body.toString()), link: headers.link };
+  };
+  const whole = { name: 'library/app', tags: ['1', '2'], link: undefined };
+  const link = '</v2/library/app/tags/list?n=1&last=1>; rel="next"';
+  t.deepEqual(await list('?n=1'), { name: 'library/app', tags: ['1'], link });
+  t.deepEqual(await list(''), whole);
+  t.deepEqual(await list('?evil=1'), whole);
+  t.deepEqual(await list('', 'library/other'), { name: 'library/other', tags: ['1'], link: undefined });
+  t.regex((await list('?n=1&ns=mirror.test')).link, /ns=mirror[.]test/);
+  t.regex((await list('?n=1', 'mirror.test/library/app')).link, /^<[/]v2[/]mirror[.]test[/]/);
+  await expired();
+  upstream.faults = { status: 503 };
+  t.deepEqual(await list(''), whole);
+  upstream.faults = {};
+  upstream.addManifest('library/app', '3', { third: true });
+  await eventually(async () => assert.equal((await list('')).tags.length, 3));
+});
+
 test("a client's credentials reach neither upstream nor log, and control headers do not reach the client", async (t) => {
   const { cache, upstream } = await start(t);
   const headers = {

@@ -13,7 +13,7 @@ export const forever = 31_536_000;
 /** Misses that may be filled any moment. Seconds. */
 const missingSeconds = 5;
 /** Those who waited for one failed fill fail with it, instead of each trying in turn. Seconds. */
-const failedSeconds = 2;
+export const failedSeconds = 2;
 /** The same for a refusal, which new credentials may end any moment. Seconds. */
 const refusedSeconds = 1;
 
@@ -66,10 +66,11 @@ export function failureSeconds(error: unknown): number {
 }
 
 /**
- * Takes whatever a miss failed with and returns its answer. `unknown` is the code for what does not exist, `seconds`
- * how long nginx may keep it. Never a challenge, and never 429: containerd would ask the same host up to six times.
+ * Takes whatever a miss failed with and returns its answer. `unknown` is the code for what does not exist. Never a
+ * challenge, and never 429: containerd would ask the same host up to six times.
  */
-export function failureAnswer(error: unknown, unknown: string, seconds: number): Answer {
+export function failureAnswer(error: unknown, unknown: string): Answer {
+  const seconds = failureSeconds(error);
   if (error instanceof UpstreamError) {
     return errorAnswer(statusOf[error.code], 'UNAVAILABLE', errorMessage(error), { seconds });
   }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
 import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
-import { type Answer, errorAnswer, failureAnswer, failureSeconds, jsonAnswer } from './answer.ts';
+import { type Answer, errorAnswer, failureAnswer, jsonAnswer } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { MirrorReport } from './mirror-status.ts';
 import { parseRoute, type Route } from './routes.ts';
@@ -83,9 +83,7 @@ async function handleMirror(
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
     // A body that has begun was broken off by whoever sent it.
     if (response.headersSent) return;
-    // nginx keeps a blob for all repositories together, and what one of them lacks is no answer for another.
-    const seconds = route.kind === 'blob' ? 0 : failureSeconds(error);
-    send(response, failureAnswer(error, unknownCode[route.kind], seconds));
+    send(response, failureAnswer(error, unknownCode[route.kind]));
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Blob, BlobRequest } from '../../registry/blob.ts';
 import type { BlobRange } from '../../registry/blob-range.ts';
-import { failureSeconds, forever, keepFor } from './answer.ts';
+import { failedSeconds, failureSeconds, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 
@@ -41,7 +41,7 @@ export async function serveBlob(
 
 /**
  * The first piece decides: until it is there, and for a blob of one piece until it is verified, nothing is promised.
- * Those who wait in nginx come one after another, so a failure stands for them for a moment.
+ * nginx asks again for a failure, to keep it for the repository alone: it stands for a moment.
  */
 async function begin(mirror: Mirror, request: BlobRequest) {
   const { repository, digest, range, signal } = request;
@@ -51,9 +51,14 @@ async function begin(mirror: Mirror, request: BlobRequest) {
     const blob = await mirror.blobs.open(request);
     return { blob, first: await blob.body.next() };
   } catch (error) {
-    if (!signal.aborted) mirror.blobFailures.note(key, error, failureSeconds(error) * 1000);
+    if (!signal.aborted) mirror.blobFailures.note(key, error, failureMs(error));
     throw error;
   }
+}
+
+/** Not as long as nginx keeps it: the two add up. */
+function failureMs(error: unknown): number {
+  return Math.min(failedSeconds, failureSeconds(error)) * 1000;
 }
 
 /**
