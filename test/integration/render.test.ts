@@ -45,7 +45,7 @@ test('render lists the faults of flags, environment and every document, and prin
     /^ADDRESSING_SCHEME: expected one of hostess, services, got "wrong"$/m,
     /^IMAGE_PULL_SECRETS: /m,
     /^-:6: document 1 \(RegistryMirror "quay"\): spec\.upstreamUrl: Invalid value: "QUAY"/m,
-    /^-:\d+: document 2 \(RegistryMirror "a\.b"\): Invalid value: metadata\.name: /m,
+    /^-:\d+: document 2 \(RegistryMirror "a\.b"\): metadata\.name: Invalid value: metadata\.name: /m,
   ]) {
     t.regex(stderr, expected);
   }
