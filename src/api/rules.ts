@@ -62,4 +62,12 @@ export const rules: readonly Rule[] = [
     holds: ({ spec }) =>
       spec.masqueradeUrl !== undefined || !/^(https?:\/\/)?[a-z0-9-]{57}/.test(spec.upstreamUrl),
   },
+  {
+    at: 'spec',
+    path: masqueradeUrl,
+    reads: [masqueradeUrl],
+    cel: "!has(self.masqueradeUrl) || !self.masqueradeUrl.matches('^[0-9.]+(:[0-9]+)?$')",
+    message: 'masqueradeUrl: expected a name, because no hosts file can lead an address elsewhere',
+    holds: ({ spec }) => !/^[0-9.]+(:[0-9]+)?$/.test(spec.masqueradeUrl ?? ''),
+  },
 ];

@@ -74,6 +74,7 @@ const accepted: Candidate[] = [
 const refused: Candidate[] = [
   { spec: {} },
   { spec: { upstreamUrl: '' } },
+  { spec: { upstreamUrl: 'a', masqueradeUrl: '10.0.0.1:5000' } },
   { spec: { upstreamUrl: 'a b' } },
   { spec: { upstreamUrl: 'a;return 200' } },
   { spec: { upstreamUrl: `a.${'b'.repeat(600)}` } },
