@@ -209,8 +209,9 @@ test('with the upstream gone, and then the broker too, what is cached is served'
     );
     await cache.stopBroker();
   }
-  const missing = await cache.get('/v2/library/other/manifests/1');
-  t.is(missing.status, 502);
+  for (const path of ['manifests/1', `blobs/sha256:${'d'.repeat(64)}`]) {
+    t.is((await cache.get(`/v2/library/other/${path}`)).status, 502);
+  }
 });
 
 test('a 429 of the upstream never reaches a client', async (t) => {
@@ -279,6 +280,21 @@ for (const status of [401, 403, 404, 429, 503]) {
     }
   });
 }
+
+test('a later slice that one repository lacks is whole for another', async (t) => {
+  const { cache, upstream } = await start(t, {}, { sliceSizeKiB: 1024 });
+  const bytes = randomBytes('shared slices', 3 * 2 ** 20);
+  const object = `blobs/${upstream.addBlob(bytes)}`;
+  upstream.faults = { status: 404 };
+  for (const start of [0, 2 ** 20, 2 ** 21]) {
+    const headers = { Range: `bytes=${start}-` };
+    t.is((await cache.get(`/v2/library/nowhere/${object}`, { headers })).status, 404);
+  }
+  upstream.faults = {};
+  const { status, body, complete } = await cache.get(`/v2/library/app/${object}`);
+  t.is(status, 200);
+  t.true(complete && body.equals(bytes));
+});
 
 test('a later slice that fails breaks the answer off, also while its failure stands', async (t) => {
   const { cache, upstream } = await start(t, {}, { sliceSizeKiB: 1024 });

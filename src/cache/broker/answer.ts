@@ -66,11 +66,10 @@ export function failureSeconds(error: unknown): number {
 }
 
 /**
- * Takes whatever a miss failed with and returns its answer. `unknown` is the code for what does not exist. Never a
- * challenge, and never 429: containerd would ask the same host up to six times.
+ * Takes whatever a miss failed with and returns its answer. `unknown` is the code for what does not exist, `seconds`
+ * how long nginx may keep it. Never a challenge, and never 429: containerd would ask the same host up to six times.
  */
-export function failureAnswer(error: unknown, unknown: string): Answer {
-  const seconds = failureSeconds(error);
+export function failureAnswer(error: unknown, unknown: string, seconds = failureSeconds(error)): Answer {
   if (error instanceof UpstreamError) {
     return errorAnswer(statusOf[error.code], 'UNAVAILABLE', errorMessage(error), { seconds });
   }

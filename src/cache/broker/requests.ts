@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
 import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
-import { type Answer, errorAnswer, failureAnswer, jsonAnswer } from './answer.ts';
+import { type Answer, errorAnswer, failureAnswer, failureSeconds, jsonAnswer } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { MirrorReport } from './mirror-status.ts';
 import { parseRoute, type Route } from './routes.ts';
@@ -83,7 +83,8 @@ async function handleMirror(
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
     // A body that has begun was broken off by whoever sent it.
     if (response.headersSent) return;
-    send(response, failureAnswer(error, unknownCode[route.kind]));
+    const seconds = isLaterSlice(route, request) ? 0 : failureSeconds(error);
+    send(response, failureAnswer(error, unknownCode[route.kind], seconds));
   }
 }
 
@@ -91,6 +92,11 @@ async function handleMirror(
 function isMeant({ config }: Mirror, { headers }: IncomingMessage): boolean {
   const asked = headers[identityHeader];
   return asked === undefined || asked === upstreamIdentity(config.upstream);
+}
+
+/** nginx cannot turn aside a subrequest, so the failure of one repository's later slice may not stand for the others'. */
+function isLaterSlice({ kind }: Route, { headers }: IncomingMessage): boolean {
+  return kind === 'blob' && !/^bytes=0-/.test(headers.range ?? 'bytes=0-');
 }
 
 /** Undefined: the answer was streamed. */
