@@ -1,13 +1,14 @@
 /** What the operator would make of mirrors, as text, without a cluster. Pure and deterministic. */
+
 import { imageswapConfigMap, objectNames } from '../api/names.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
+import { masqueradeOf } from '../api/upstream.ts';
 import { imageswapMap } from '../operator/imageswap-map/map.ts';
 import { type CompositionInputs, desiredObjects, dockerNames } from '../operator/registry-mirror/desired.ts';
 import {
   masqueradeConflict,
   masqueradeHost,
-  masqueradeOf,
   masqueradePort,
   serviceConflict,
   serviceRivals,

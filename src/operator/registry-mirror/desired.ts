@@ -2,6 +2,7 @@
  * Which objects a mirror becomes, phase by phase: the one composition used by the reconciler and by `render`. Pure; the
  * same inputs give the same objects.
  */
+import { masqueradeOf } from '../../api/upstream.ts';
 import { cacheFiles } from '../../cache/cache-files.ts';
 import { certificate } from '../../resources/certificate.ts';
 import { nodeDaemonSet } from '../../resources/daemon-set.ts';
@@ -10,7 +11,6 @@ import { configSecret, type Leaf, type LeafOptions, leafSecret } from '../../res
 import { clusterService, headlessService } from '../../resources/service.ts';
 import { cacheStatefulSet } from '../../resources/stateful-set.ts';
 import { podCacheConfig } from './cache-view.ts';
-import { masqueradeOf } from './obstacles.ts';
 
 /** Everything the objects are made from; a frozen snapshot. */
 export interface CompositionInputs extends MirrorInput {

@@ -7,6 +7,7 @@
 import { finalizer } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
+import { masqueradeOf } from '../../api/upstream.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
@@ -17,7 +18,6 @@ import type { Views } from '../views.ts';
 import type { Applier } from './apply.ts';
 import { gatherLive } from './gather.ts';
 import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
-import { masqueradeOf } from './obstacles.ts';
 import type { Reporter } from './report.ts';
 import {
   isRestored,

@@ -1,18 +1,13 @@
 /** What keeps a mirror from being put into force until a person changes something. Pure. */
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
-import { defaultMasquerade, splitHostPort } from '../../api/upstream.ts';
+import { defaultMasquerade, masqueradeOf, splitHostPort } from '../../api/upstream.ts';
 import type { Obstacle } from './finding.ts';
 
 /** What of a mirror decides over its name; objects in the store may predate the schema. */
 export interface MasqueradeClaim {
   readonly metadata: { readonly name: string; readonly creationTimestamp?: string };
   readonly spec?: { readonly upstreamUrl?: unknown; readonly masqueradeUrl?: unknown };
-}
-
-/** `spec.masqueradeUrl` or its default. */
-export function masqueradeOf({ spec }: RegistryMirror): string {
-  return spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
 }
 
 /**

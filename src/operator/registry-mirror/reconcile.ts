@@ -2,10 +2,12 @@
  * Brings one RegistryMirror about: reads the whole state from the views, writes the whole desired state where it differs,
  * says in the status what it found. Gets a name, never an event. Used by `src/operator/operator.ts` only.
  */
+
 import { apiVersion, kind } from '../../api/kind.ts';
 import { finalizer } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
+import { masqueradeOf } from '../../api/upstream.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
@@ -29,7 +31,6 @@ import {
   type MasqueradeClaim,
   masqueradeConflict,
   masqueradeHost,
-  masqueradeOf,
   masqueradePort,
   serviceConflict,
   serviceRivals,
