@@ -1,0 +1,16 @@
+/** Files that take longest start first, so that none of them is left running alone at the end. */
+const longest = ['operator-crash', 'standalone', 'operator-deletion', 'operator-leaving-nodes', 'operator-faults'];
+
+function rank(file) {
+  const at = longest.findIndex((name) => file.endsWith(`integration/${name}.test.ts`));
+  return at === -1 ? longest.length : at;
+}
+
+export default {
+  files: ['test/unit/**/*.test.ts', 'test/integration/**/*.test.ts'],
+  extensions: { ts: 'module' },
+  workerThreads: false,
+  concurrency: 2,
+  timeout: '3m',
+  sortTestFiles: (one, other) => rank(one) - rank(other) || (one < other ? -1 : 1),
+};
