@@ -1,12 +1,11 @@
 /** Building blocks of our kinds' schemas that Kubernetes defines elsewhere. Pure; used by `src/api` only. */
 import * as z from 'zod';
-
-const subdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
+import { subdomain } from './subdomain.ts';
 
 /** Kubernetes quantity: `20Gi`, `500m`, `2` (API machinery's grammar, unsigned, without exponents). */
 export const quantityPattern = '^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$';
 
-/** A duration in whole seconds, minutes or hours, as `parseDuration` reads it. */
+/** A duration in whole seconds, minutes or hours. */
 export const durationPattern = '^[1-9][0-9]{0,5}(s|m|h)$';
 
 /** Name of another object: an RFC 1123 subdomain. */

@@ -3,6 +3,7 @@ import type * as z from 'zod';
 import { apiVersion, kind } from './kind.ts';
 import { type RegistryMirror, registryMirrorSchema } from './registry-mirror.ts';
 import { type RuleSubject, rules } from './rules.ts';
+import { subdomain } from './subdomain.ts';
 
 /** One fault: the field's path (`spec.upstreamUrl`, `spec.tolerations[0].effect`) and the API server's words for it. */
 export interface Fault {
@@ -12,7 +13,7 @@ export interface Fault {
 
 export type Validated = { readonly mirror: RegistryMirror } | { readonly faults: readonly Fault[] };
 
-const nameShape = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const nameShape = new RegExp(`^${subdomain}$`);
 
 /**
  * Takes a parsed YAML or JSON object and returns the mirror with defaults, or every fault; unknown fields are faults, as with kubectl.

@@ -1,6 +1,7 @@
 /** The operator's environment variables (contract/mirror-operator.md section 4) into typed settings, or one message listing every fault. */
 import { hostname } from 'node:os';
 import type { OperatorSettings } from '../api/settings.ts';
+import { subdomain } from '../api/subdomain.ts';
 import type { LogLevel } from '../observe/log.ts';
 import { type Environment, matching, oneOf, readLogLevel, text } from './environment.ts';
 import { readImages } from './images.ts';
@@ -18,13 +19,13 @@ export interface OperatorEnvironment {
   readonly logLevel: LogLevel;
   /** Name of this replica in the Lease: the pod's name where there is one; unique. */
   readonly identity: string;
-  /** Port of `/healthz`, `/readyz` and `/metrics`; 0: none. */
+  /** Port of `/healthz` and `/readyz`; 0: none. */
   readonly httpPort: number;
   /** Things worth one log line at start: fallbacks, deprecated variables. */
   readonly notices: readonly string[];
 }
 
-const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const objectName = new RegExp(`^${subdomain}$`);
 
 /** Reads all variables; throws `ConfigError` listing every fault. */
 export function readOperatorEnvironment(env: Environment): OperatorEnvironment {
@@ -65,14 +66,14 @@ function readSettings(
   const certificateSecret = matching(
     env,
     'DOCKER_CERTIFICATE_SECRET',
-    subdomain,
+    objectName,
     'the name of a Secret',
     problems,
   );
   const caCertificateBundle = matching(
     env,
     'CA_CERTIFICATE_BUNDLE',
-    subdomain,
+    objectName,
     'the name of a ConfigMap',
     problems,
   );
@@ -96,7 +97,7 @@ function readNames(env: Environment, name: string, problems: Problems): string[]
   const parts = (text(env, name) ?? '').split(',').map((part) => part.trim());
   // A list with a name twice is refused by the API server.
   const names = [...new Set(parts)].filter((part) => part !== '');
-  const wrong = names.filter((part) => !subdomain.test(part));
+  const wrong = names.filter((part) => !objectName.test(part));
   if (wrong.length > 0) problems.add(name, 'comma-separated names of Secrets', wrong.join(','));
   return names;
 }
