@@ -15,7 +15,10 @@ export function claimSize({ spec }: RegistryMirror): string | number {
   return spec.volumeClaimTemplate?.spec?.resources?.requests?.storage ?? defaultSize;
 }
 
-/** nginx's `max_size` in MiB, at least 1. */
+/** nginx's `max_size` in MiB, at least 1: what the mirror asks for, within its share of the claim. */
 export function cacheSizeMiB(mirror: RegistryMirror): number {
-  return Math.max(1, Math.floor((quantityBytes(claimSize(mirror)) * share) / 2 ** 20));
+  const { maxSize } = mirror.spec.cache ?? {};
+  const limit = quantityBytes(claimSize(mirror)) * share;
+  const wanted = maxSize === undefined ? limit : Math.min(limit, quantityBytes(maxSize));
+  return Math.max(1, Math.floor(wanted / 2 ** 20));
 }

@@ -12,6 +12,7 @@ const columns = [
   ['Address', 'string', '.status.address'],
   ['Cache', 'string', '.status.cache'],
   ['Nodes', 'string', '.status.nodes'],
+  ['Hit', 'string', '.status.hitRatio'],
   ['Ready', 'string', '.status.conditions[?(@.type=="Ready")].status'],
   ['Age', 'date', '.metadata.creationTimestamp'],
 ] as const;

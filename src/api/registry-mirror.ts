@@ -14,7 +14,13 @@ import {
   storageClassName,
   tolerations,
 } from './schema-parts.ts';
-import { masqueradeUrlPattern, upstreamUrlPattern } from './upstream.ts';
+import {
+  masqueradeUrlPattern,
+  proxyUrlPattern,
+  redirectHostPattern,
+  repositoryPrefixPattern,
+  upstreamUrlPattern,
+} from './upstream.ts';
 
 const volumeClaimTemplate = z
   .looseObject({
@@ -62,6 +68,80 @@ const specSchema = z
     credentialsSecret: objectName(
       'Secret in the operator’s namespace with username and password (or of type kubernetes.io/dockerconfigjson), used towards the upstream only.',
     ).optional(),
+    credentials: z
+      .array(
+        z
+          .object({
+            prefix: z
+              .string()
+              .max(255)
+              .regex(new RegExp(repositoryPrefixPattern))
+              .default('')
+              .meta({
+                description: 'Repositories as clients write them; the empty text is every repository.',
+              }),
+            secret: objectName('Secret in the operator’s namespace, as in credentialsSecret.'),
+          })
+          .meta({ description: 'Credentials for the repositories below a prefix.' }),
+      )
+      .min(1)
+      .max(32)
+      .optional()
+      .meta({
+        description:
+          'Several credentials: for each repository the one with the longest prefix counts. Instead of credentialsSecret.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['prefix'],
+      }),
+    access: z.enum(['publicOnly', 'shared', 'passThrough']).optional().meta({
+      description:
+        'Who may read what. publicOnly: the upstream is asked anonymously. shared: whoever reaches the mirror may read what its credentials can. passThrough: the upstream decides by each client’s own credentials. Default: shared with credentials, else publicOnly.',
+    }),
+    authTTL: duration(
+      'passThrough: how long the upstream’s answer for one client and object counts. Default 5m.',
+    ).default('5m'),
+    redirectHosts: z
+      .array(z.string().max(253).regex(new RegExp(redirectHostPattern)))
+      .max(64)
+      .optional()
+      .meta({
+        description:
+          'Hosts (a leading *. stands for any subdomain) to which the upstream may redirect even where they have private addresses.',
+        'x-kubernetes-list-type': 'atomic',
+      }),
+    upstreamProxy: z.string().max(512).regex(new RegExp(proxyUrlPattern)).optional().meta({
+      description:
+        'HTTP proxy (CONNECT) through which the upstream, its token server and redirect targets are asked. Default: HTTPS_PROXY of the operator.',
+    }),
+    upstreamCA: z
+      .object({
+        name: objectName('ConfigMap in the operator’s namespace.'),
+        key: z
+          .string()
+          .max(253)
+          .regex(/^[-._a-zA-Z0-9]+$/)
+          .default('ca.crt')
+          .meta({
+            description: 'Its key with PEM certificates.',
+          }),
+      })
+      .optional()
+      .meta({
+        description:
+          'Authorities trusted towards this upstream beside the system’s and CA_CERTIFICATE_BUNDLE.',
+      }),
+    upstreamTimeouts: z
+      .object({
+        connect: duration('Name resolution, TCP and TLS together. Default 5s.').default('5s'),
+        response: duration('From a request to the end of the answer’s headers. Default 20s.').default('20s'),
+        idle: duration('Between two pieces of a body. Default 30s.').default('30s'),
+      })
+      .optional()
+      .meta({ description: 'How long the upstream may take.' }),
+    storage: z.enum(['persistent', 'ephemeral']).default('persistent').meta({
+      description:
+        'ephemeral: the cache lies on the node (emptyDir), limited to the size of volumeClaimTemplate, and is lost with its pod.',
+    }),
     volumeClaimTemplate: volumeClaimTemplate.optional(),
     persistentVolumeClaimRetentionPolicy: z
       .object({
@@ -76,11 +156,17 @@ const specSchema = z
     replicas: z.int().min(0).max(64).default(2).meta({ description: 'Cache replicas.', format: 'int32' }),
     cache: z
       .object({
-        tagPolicy: z.enum(['revalidate']).default('revalidate').meta({
+        tagPolicy: z.enum(['revalidate', 'background', 'immutable']).default('revalidate').meta({
           description:
-            'How tags stay fresh. revalidate: asked of the upstream again once tagTTL is over, stale only if that fails.',
+            'How tags stay fresh once tagTTL is over. revalidate: the upstream is asked first, for at most a second. background: the copy is served and refreshed behind. immutable: a cached tag is never asked for again.',
         }),
         tagTTL: duration('How long a tag is served without asking the upstream. Default 60s.').default('60s'),
+        maxSize: quantity(
+          'What the cache may hold at most. Default, and upper bound: 80 % of the volume.',
+        ).optional(),
+        inactive: duration(
+          'What nobody asked for in this time is removed. Default: nothing is removed while there is room.',
+        ).optional(),
       })
       .optional()
       .meta({ description: 'What is kept and for how long.' }),
@@ -92,6 +178,12 @@ const specSchema = z
         resources: resourceRequirements(
           'Resources of the broker container. Default: 50m CPU and 128Mi requested, no CPU limit.',
         ).optional(),
+        processes: z
+          .int()
+          .min(1)
+          .max(8)
+          .default(1)
+          .meta({ description: 'More than one where a core is not enough for the misses.', format: 'int32' }),
       })
       .optional()
       .meta({ description: 'The container that talks to the upstream.' }),
@@ -110,6 +202,10 @@ const specSchema = z
         resources: resourceRequirements(
           'Resources of the node agent. Default: 10m CPU and 96Mi requested, 192Mi limit.',
         ).optional(),
+        clientCertificate: z.boolean().optional().meta({
+          description:
+            'True: only who shows a client certificate of the operator’s CA may read. Node agents have one; pods do not.',
+        }),
       })
       .optional()
       .meta({ description: 'Which nodes are wired and what the agent on them may use.' }),
@@ -150,6 +246,17 @@ const statusSchema = z
       .optional()
       .meta({ description: 'Selects the cache pods; for the scale subresource.' }),
     cache: z.string().optional().meta({ description: 'Ready and wanted cache replicas.' }),
+    cacheSize: z.string().optional().meta({ description: 'What all replicas hold together, and may hold.' }),
+    hitRatio: z
+      .string()
+      .optional()
+      .meta({
+        description: 'Share of the bytes served in the last hour that did not come from the upstream.',
+      }),
+    lastPull: z
+      .string()
+      .optional()
+      .meta({ description: 'When something was last pulled through the mirror.', format: 'date-time' }),
     nodes: z
       .string()
       .optional()

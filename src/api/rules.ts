@@ -24,6 +24,8 @@ const name = ['metadata', 'name'];
 const upstreamUrl = ['spec', 'upstreamUrl'];
 const masqueradeUrl = ['spec', 'masqueradeUrl'];
 const credentialsSecret = ['spec', 'credentialsSecret'];
+const credentials = ['spec', 'credentials'];
+const access = ['spec', 'access'];
 
 /** All rules of RegistryMirror; a test runs both forms against the same objects on a real API server. */
 export const rules: readonly Rule[] = [
@@ -43,6 +45,43 @@ export const rules: readonly Rule[] = [
     message:
       'credentialsSecret: expected none with an http:// upstreamUrl, because credentials are never sent in the clear',
     holds: ({ spec }) => !spec.upstreamUrl.startsWith('http://') || spec.credentialsSecret === undefined,
+  },
+  {
+    at: 'spec',
+    path: credentials,
+    reads: [upstreamUrl, credentials],
+    cel: "!self.upstreamUrl.startsWith('http://') || !has(self.credentials)",
+    message:
+      'credentials: expected none with an http:// upstreamUrl, because credentials are never sent in the clear',
+    holds: ({ spec }) => !spec.upstreamUrl.startsWith('http://') || spec.credentials === undefined,
+  },
+  {
+    at: 'spec',
+    path: credentials,
+    reads: [credentials, credentialsSecret],
+    cel: '!has(self.credentials) || !has(self.credentialsSecret)',
+    message: 'credentials: expected either credentials or credentialsSecret, got both',
+    holds: ({ spec }) => spec.credentials === undefined || spec.credentialsSecret === undefined,
+  },
+  {
+    at: 'spec',
+    path: access,
+    reads: [access, credentials, credentialsSecret],
+    cel: "!has(self.access) || self.access == 'shared' || (!has(self.credentials) && !has(self.credentialsSecret))",
+    message: 'access: expected shared with credentials, because the other modes never use the mirror’s own',
+    holds: ({ spec }) =>
+      spec.access === undefined ||
+      spec.access === 'shared' ||
+      (spec.credentials === undefined && spec.credentialsSecret === undefined),
+  },
+  {
+    at: 'spec',
+    path: access,
+    reads: [access, upstreamUrl],
+    cel: "!has(self.access) || self.access != 'passThrough' || !self.upstreamUrl.startsWith('http://')",
+    message:
+      'access: expected publicOnly or shared with an http:// upstreamUrl, because clients’ credentials are never sent in the clear',
+    holds: ({ spec }) => spec.access !== 'passThrough' || !spec.upstreamUrl.startsWith('http://'),
   },
   {
     at: 'spec',

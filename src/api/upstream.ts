@@ -35,6 +35,13 @@ export const upstreamUrlPattern = `^(https?://)?(${dnsName}|${ipv6})(${port})?(/
 /** `name[:port]`; the CRD's pattern. */
 export const masqueradeUrlPattern = `^${dnsName}(${port})?$`;
 
+/** `http[s]://host[:port]`: a proxy without user name; that would be a secret in plain sight. */
+export const proxyUrlPattern = `^https?://(${dnsName}|${ipv6})(${port})?/?$`;
+/** `host`, or `*.domain` for everything below a domain. */
+export const redirectHostPattern = `^([*][.])?${dnsName}$`;
+/** The beginning of a repository by whole segments (`team-a`, `library/nginx`), or nothing. */
+export const repositoryPrefixPattern = `^(${segment}(/${segment})*)?$`;
+
 /** Takes a value that matches `upstreamUrlPattern` and returns its parts; throws `TypeError` on any other. */
 export function parseUpstream(upstreamUrl: string): Upstream {
   if (!new RegExp(upstreamUrlPattern).test(upstreamUrl)) {

@@ -14,14 +14,52 @@ export interface CacheMirror {
   /** Further names it answers to by Host and `?ns=`: of the upstream, the Service and its address. */
   readonly names: readonly string[];
   readonly tagTtlSeconds: number;
+  readonly tagPolicy: TagPolicy;
+  readonly access: Access;
+  /** passThrough: how long the upstream's answer about one client and object counts. */
+  readonly authTtlSeconds: number;
   /** nginx's `max_size`; checked in rounds up to 10 s apart. */
   readonly maxSizeMiB: number;
+  /** What nobody asked for in this time is removed; absent: nothing is while there is room. */
+  readonly inactiveSeconds?: number;
   /** nginx's own folder: its loader deletes every file it does not know. The parent must exist. */
   readonly cacheDir: string;
-  /** Folder with `username` and `password`, `.dockerconfigjson`, or `token`; followed while running. */
-  readonly credentialsDir?: string;
+  /** The one with the longest prefix that a repository begins with counts. */
+  readonly credentials: readonly CredentialPlace[];
   /** PEM bundles trusted towards the upstream beside the system's; followed, may be missing. */
   readonly caFiles: readonly string[];
+  /** `host` or `*.domain`: may be redirected to whatever they resolve to. */
+  readonly redirectHosts: readonly string[];
+  /** HTTP proxy (CONNECT) for everything outside; absent: none. */
+  readonly egressProxy?: EgressProxy;
+  readonly timeouts: UpstreamTimeouts;
+}
+
+/** How tags stay fresh (contract/addressing.md section 6). */
+export type TagPolicy = 'revalidate' | 'background' | 'immutable';
+
+/** Who may read what (contract/addressing.md section 5). */
+export type Access = 'publicOnly' | 'shared' | 'passThrough';
+
+/** Credentials for the repositories (as clients write them) below `prefix`; the empty text is all of them. */
+export interface CredentialPlace {
+  readonly prefix: string;
+  /** Folder with `username` and `password`, `.dockerconfigjson`, or `token`; followed while running. */
+  readonly dir: string;
+}
+
+export interface EgressProxy {
+  /** `http[s]://host[:port]`, without user name and password: the files of a cache hold no secret. */
+  readonly url: string;
+  /** Hosts, domains (`.example.com`), addresses and CIDRs that are asked directly; `*`: all. */
+  readonly noProxy: readonly string[];
+}
+
+/** Milliseconds; as `Timeouts` of `src/registry`. */
+export interface UpstreamTimeouts {
+  readonly connect: number;
+  readonly headers: number;
+  readonly bodyIdle: number;
 }
 
 /** A certificate nginx serves; `names` are the server names (SNI) it is chosen for. */
@@ -40,8 +78,21 @@ export interface ListenAddress {
 /** Everything nginx and the broker of one cache are told. Holds no secret. */
 export interface CacheConfig {
   readonly mirrors: readonly CacheMirror[];
-  /** List IPv6 only where the kernel has it (in a cluster: where the Service has an IPv6 family). */
+  /**
+   * Where clients come that have no other way (alias, Service address, hosts line): they get the upstream's own status.
+   * List IPv6 only where the kernel has it (in a cluster: where the Service has an IPv6 family).
+   */
   readonly listen: readonly ListenAddress[];
+  /** Where clients come that go to the upstream themselves when we do not have it: 404, never 401 (contract/addressing.md section 3). */
+  readonly fallbackListen: readonly ListenAddress[];
+  /** Set where there are other replicas, or may be. */
+  readonly peers?: Peers;
+  /** PEM authorities; every client but a health check must show a certificate of one of them. Absent: none is asked for. */
+  readonly clientCaFile?: string;
+  /** Broker processes; each object is always handled by the same one. */
+  readonly brokerProcesses: number;
+  /** Where the broker answers `/metrics` and `/status` over plain HTTP; holds no secret. */
+  readonly metricsListen?: ListenAddress;
   /** The first one is served to clients that name none of the others. */
   readonly certificates: readonly Certificate[];
   readonly paths: CachePaths;
@@ -52,6 +103,28 @@ export interface CacheConfig {
   readonly user?: string;
   /** Bytes nginx asks for at once; `defaultSliceSizeKiB` but for tests. Changing it orphans cached blobs. */
   readonly sliceSizeKiB: number;
+}
+
+/** The replicas of one cache and how they talk: mutual TLS by certificates of the operator's own authority. */
+export interface Peers {
+  /** Only replicas are let in here; what comes this way is never passed on to another replica. */
+  readonly listen: readonly ListenAddress[];
+  /** All replicas, this one included; which one a process is, it is told when it starts. */
+  readonly replicas: readonly Replica[];
+  /** Common name of every replica's certificate, and a name in its SAN: what both sides check. */
+  readonly commonName: string;
+  readonly serverName: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** PEM authorities that sign replicas' certificates; nobody else's. */
+  readonly caFile: string;
+}
+
+export interface Replica {
+  /** `registry-mirror-<mirror>-<ordinal>`. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Folders of one cache; all but `confDir` are written to. */
@@ -69,9 +142,19 @@ export interface CachePaths {
 /** 8 MiB: a waiter's first byte needs one slice; the upstream sees one request per slice. */
 export const defaultSliceSizeKiB = 8 * 1024;
 
-/** The unix socket on which the broker listens for nginx. */
-export function brokerSocket(paths: CachePaths): string {
-  return `${paths.runDir}/broker.sock`;
+/** The unix socket on which broker process `index` listens for nginx; the first is also asked for status, purge and the like. */
+export function brokerSocket(paths: Pick<CachePaths, 'runDir'>, index = 0): string {
+  return `${paths.runDir}/broker${index === 0 ? '' : `-${index}`}.sock`;
+}
+
+/** The unix socket on which nginx serves the pod itself, without TLS and as the plain addresses do: warming, scrubbing. */
+export function localSocket(paths: Pick<CachePaths, 'runDir'>): string {
+  return `${paths.runDir}/local.sock`;
+}
+
+/** nginx writes one line for each request here, the broker counts them and keeps the file small. */
+export function requestLog(paths: Pick<CachePaths, 'runDir'>): string {
+  return `${paths.runDir}/requests.log`;
 }
 
 /** The file that holds the process id of nginx's master. */

@@ -1,6 +1,14 @@
 /** The three files a cache runs from, as texts. The main file of this folder: used by `src/operator` and `src/standalone`. */
-import type { BrokerConfig } from './broker/broker-config.ts';
-import { brokerSocket, type CacheConfig } from './cache-config.ts';
+import type { BrokerConfig, BrokerMirror } from './broker/broker-config.ts';
+import {
+  brokerSocket,
+  type CacheConfig,
+  type CacheMirror,
+  localSocket,
+  nginxPidFile,
+  type Peers,
+  requestLog,
+} from './cache-config.ts';
 import { defaultView, nginxView } from './nginx-view.ts';
 import { renderTemplate } from './render.ts';
 
@@ -26,16 +34,26 @@ export function renderDefaultConf(config: CacheConfig): string {
 }
 
 /** What the broker is told. */
-export function brokerConfigOf({ mirrors, paths, sliceSizeKiB }: CacheConfig): BrokerConfig {
+export function brokerConfigOf(config: CacheConfig): BrokerConfig {
+  const { mirrors, paths, sliceSizeKiB, brokerProcesses, peers, metricsListen } = config;
   return {
-    socket: brokerSocket(paths),
+    sockets: Array.from({ length: brokerProcesses }, (_, index) => brokerSocket(paths, index)),
+    localSocket: localSocket(paths),
+    requestLog: requestLog(paths),
+    nginxPidFile: nginxPidFile(paths),
+    stateDir: paths.brokerDir,
     sliceBytes: sliceSizeKiB * 1024,
-    mirrors: mirrors.map(({ name, upstream, tagTtlSeconds, credentialsDir, caFiles }) => ({
-      name,
-      upstream,
-      tagTtlSeconds,
-      ...(credentialsDir !== undefined && { credentialsDir }),
-      caFiles,
-    })),
+    ...(metricsListen && { metricsListen }),
+    ...(peers && { peers: peersOf(peers) }),
+    mirrors: mirrors.map(brokerMirrorOf),
   };
+}
+
+function peersOf({ listen: _nginx, ...peers }: Peers): BrokerConfig['peers'] {
+  return peers;
+}
+
+function brokerMirrorOf(mirror: CacheMirror): BrokerMirror {
+  const { masquerade, names: _selectors, inactiveSeconds: _nginx, ...rest } = mirror;
+  return { ...rest, masquerade };
 }

@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { runBroker } from '../cache/broker/broker.ts';
 import { parseBrokerConfig } from '../cache/broker/broker-config.ts';
-import { nginxPidFile } from '../cache/cache-config.ts';
 import { reloadOnChange } from '../cache/reload.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 
@@ -43,12 +42,10 @@ async function run(flags: BrokerFlags): Promise<void> {
   await Promise.all(parts.map((part) => part.catch(endBoth)));
 }
 
-/** nginx's process id lies beside the socket on which it asks. */
 async function reload(flags: BrokerFlags, log: Logger, signal: AbortSignal): Promise<void> {
   const confFile = flags.reloadNginx;
   if (confFile === undefined) return;
-  const { socket } = parseBrokerConfig(await readFile(flags.config, 'utf8'));
-  const pidFile = nginxPidFile({ runDir: dirname(socket) });
+  const { nginxPidFile: pidFile } = parseBrokerConfig(await readFile(flags.config, 'utf8'));
   const pairs = flags.certificates.flatMap((folder) => certificateFiles.map((name) => join(folder, name)));
   const files = [confFile, join(dirname(confFile), 'default.conf'), ...pairs];
   await reloadOnChange({ confFile, pidFile, files, log, signal });

@@ -48,15 +48,23 @@ export async function configure(
       cacheDir: join(folders.cacheDir, mirror.metadata.name),
       extraNames: [],
       caFiles: options.upstreamCa === undefined ? [] : [resolve(options.upstreamCa)],
-      ...(files && {
-        credentialsDir: await placeCredentials(folders.credentialsDir, mirror.metadata.name, files),
-      }),
+      credentials:
+        files === undefined
+          ? []
+          : [
+              {
+                prefix: '',
+                dir: await placeCredentials(folders.credentialsDir, mirror.metadata.name, files),
+              },
+            ],
     };
     caches.push(cacheMirrorOf(mirror, place));
   }
   return {
     mirrors: await fitToDisk(caches, folders.cacheDir, log),
     listen: [listen],
+    fallbackListen: [],
+    brokerProcesses: 1,
     certificates: [await certificateFor(caches, options, folders, log)],
     paths: folders,
     accessLog: join(folders.logDir, 'access.log'),

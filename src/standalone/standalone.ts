@@ -134,7 +134,7 @@ class Standalone {
     for (const [name, masquerade] of this.#announced) {
       if (before.get(name) !== masquerade) this.#print(`ready ${name} ${url} ${masquerade}`);
     }
-    const used = config.mirrors.flatMap(({ credentialsDir }) => credentialsDir ?? []);
+    const used = config.mirrors.flatMap(({ credentials }) => credentials.map(({ dir }) => dir));
     await dropOldCredentials(this.#folders.credentialsDir, used);
   }
 

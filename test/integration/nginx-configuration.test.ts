@@ -35,6 +35,7 @@ for (const example of readdirSync(examples).filter((file) => file.endsWith('.yam
       cacheMirrorOf(mirror, {
         cacheDir: join(root, 'data/cache', mirror.metadata.name),
         extraNames: [],
+        credentials: [],
         caFiles: [],
       }),
     );

@@ -4,11 +4,11 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { parseUpstream } from '../../src/api/upstream.ts';
 import { runBroker } from '../../src/cache/broker/broker.ts';
 import type { BrokerConfig, BrokerMirror } from '../../src/cache/broker/broker-config.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import type { Network } from '../../src/registry/transport.ts';
+import { cacheMirror } from './cache-config.ts';
 
 export interface BrokerAnswer {
   readonly status: number;
@@ -33,7 +33,21 @@ export const sliceBytes = 1024 * 1024;
 
 /** A mirror named `m` of `upstreamUrl`. */
 export function mirrorOf(upstreamUrl: string, more: Partial<BrokerMirror> = {}): BrokerMirror {
-  return { name: 'm', upstream: parseUpstream(upstreamUrl), tagTtlSeconds: 60, caFiles: [], ...more };
+  const { names: _selectors, ...mirror } = cacheMirror('m', upstreamUrl, { caFiles: [] });
+  return { ...mirror, ...more };
+}
+
+/** A broker below `dir` that has one process and no other replicas. */
+export function brokerConfig(dir: string, mirrors: readonly BrokerMirror[]): BrokerConfig {
+  return {
+    sockets: [join(dir, 'broker.sock')],
+    localSocket: join(dir, 'local.sock'),
+    requestLog: join(dir, 'requests.log'),
+    nginxPidFile: join(dir, 'nginx.pid'),
+    stateDir: join(dir, 'state'),
+    sliceBytes,
+    mirrors,
+  };
 }
 
 /** Starts a broker for the mirrors and stops it when the test ends. */
@@ -45,7 +59,7 @@ export async function startBroker(
   const dir = mkdtempSync(join(tmpdir(), 'broker-'));
   const [configFile, socket] = [join(dir, 'broker.json'), join(dir, 'broker.sock')];
   const configure = (config: BrokerConfig) => writeFileSync(configFile, JSON.stringify(config));
-  configure({ socket, sliceBytes, mirrors });
+  configure(brokerConfig(dir, mirrors));
   const lines: string[] = [];
   const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
   const stop = new AbortController();

@@ -15,6 +15,12 @@ export function cacheMirror(
     masquerade: `mirror-${upstream.names[0]}`,
     names: upstream.names,
     tagTtlSeconds: 60,
+    tagPolicy: 'revalidate',
+    access: 'publicOnly',
+    authTtlSeconds: 300,
+    credentials: [],
+    redirectHosts: [],
+    timeouts: { connect: 5000, headers: 20_000, bodyIdle: 30_000 },
     maxSizeMiB: 16384,
     cacheDir: `/data/cache/${name}`,
     caFiles: ['/config/ca-certificates.crt'],
@@ -31,6 +37,8 @@ export function cacheConfig(
   return {
     mirrors,
     listen: [{ address: '0.0.0.0', port: 5000 }],
+    fallbackListen: [],
+    brokerProcesses: 1,
     certificates: [{ certFile: `${root}/tls/tls.crt`, keyFile: `${root}/tls/tls.key`, names: [] }],
     paths: {
       runDir: `${root}/run`,
@@ -57,7 +65,7 @@ export const goldenConfigs: Readonly<Record<string, CacheConfig>> = {
           'fd00::7',
           'registry-mirror-hub.default.svc',
         ],
-        credentialsDir: '/credentials',
+        credentials: [{ prefix: '', dir: '/credentials' }],
       }),
     ],
     {

@@ -1,26 +1,28 @@
 /** The broker's configuration file `broker.json`: plain JSON, no secret in it. Written by nobody but `brokerConfigOf`. */
 import { z } from 'zod';
-import type { Upstream } from '../../api/upstream.ts';
+import type { CacheMirror, EgressProxy, ListenAddress, Peers } from '../cache-config.ts';
 
 /** What the broker must know of one mirror. Files and folders are paths; they are followed while it runs. */
-export interface BrokerMirror {
-  readonly name: string;
-  readonly upstream: Upstream;
-  /** How long nginx may serve a tag without asking, in seconds. */
-  readonly tagTtlSeconds: number;
-  /** Folder with `username` and `password`, or `.dockerconfigjson`, or `token`; absent: anonymous. */
-  readonly credentialsDir?: string | undefined;
-  /** PEM bundles trusted beside the system's; a file may be missing. */
-  readonly caFiles: readonly string[];
+export type BrokerMirror = Omit<CacheMirror, 'names' | 'inactiveSeconds' | 'egressProxy'> & {
+  readonly egressProxy?: EgressProxy | undefined;
   /** Further hosts whose token realms may be given the credentials (`auth.example.com`). */
   readonly tokenHosts?: readonly string[] | undefined;
-}
+};
 
 export interface BrokerConfig {
-  /** The unix socket on which nginx asks. */
-  readonly socket: string;
+  /** The unix sockets on which nginx asks, one for each broker process. */
+  readonly sockets: readonly string[];
+  /** Where nginx serves the broker's own pod. */
+  readonly localSocket: string;
+  /** nginx's lines to be counted. */
+  readonly requestLog: string;
+  readonly nginxPidFile: string;
+  /** The broker's own state, on the volume of the cache. */
+  readonly stateDir: string;
   /** nginx's `slice`, in bytes: a whole body that fits into one is answered as its first slice. */
   readonly sliceBytes: number;
+  readonly metricsListen?: ListenAddress | undefined;
+  readonly peers?: Omit<Peers, 'listen'> | undefined;
   readonly mirrors: readonly BrokerMirror[];
 }
 
@@ -32,19 +34,50 @@ const upstream = z.strictObject({
   names: z.array(z.string()),
 });
 
+const text = z.string().min(1);
+const port = z.int().min(1).max(65535);
+
 const mirror = z.strictObject({
   name: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/),
   upstream,
+  masquerade: text,
   tagTtlSeconds: z.int().min(0),
-  credentialsDir: z.string().min(1).optional(),
-  caFiles: z.array(z.string().min(1)),
-  tokenHosts: z.array(z.string().min(1)).optional(),
+  tagPolicy: z.enum(['revalidate', 'background', 'immutable']),
+  access: z.enum(['publicOnly', 'shared', 'passThrough']),
+  authTtlSeconds: z.int().min(0),
+  maxSizeMiB: z.int().min(1),
+  cacheDir: text,
+  credentials: z.array(z.strictObject({ prefix: z.string(), dir: text })),
+  caFiles: z.array(text),
+  redirectHosts: z.array(text),
+  egressProxy: z.strictObject({ url: text, noProxy: z.array(text) }).optional(),
+  timeouts: z.strictObject({
+    connect: z.int().min(1),
+    headers: z.int().min(1),
+    bodyIdle: z.int().min(1),
+  }),
+  tokenHosts: z.array(text).optional(),
+});
+
+const peers = z.strictObject({
+  replicas: z.array(z.strictObject({ name: text, host: text, port })),
+  commonName: text,
+  serverName: text,
+  certFile: text,
+  keyFile: text,
+  caFile: text,
 });
 
 const schema = z
   .strictObject({
-    socket: z.string().min(1),
+    sockets: z.array(text).min(1),
+    localSocket: text,
+    requestLog: text,
+    nginxPidFile: text,
+    stateDir: text,
     sliceBytes: z.int().min(1),
+    metricsListen: z.strictObject({ address: text, port }).optional(),
+    peers: peers.optional(),
     mirrors: z.array(mirror),
   })
   .refine((config) => new Set(config.mirrors.map(({ name }) => name)).size === config.mirrors.length, {

@@ -42,14 +42,15 @@ export async function runBroker(
 ): Promise<void> {
   const { log } = options;
   const text = await readFile(options.configFile, 'utf8');
-  const broker = new Broker(options);
-  await broker.apply(parseBrokerConfig(text));
-  const server = await listenOnSocket(broker.config.socket, (request, response) => {
+  const config = parseBrokerConfig(text);
+  const broker = new Broker(options, config);
+  await broker.apply(config);
+  const server = await listenOnSocket(broker.socket, (request, response) => {
     handleRequest(broker, request, response).catch((error: unknown) =>
       log.error({ error }, 'Request failed'),
     );
   });
-  log.info({ socket: broker.config.socket, mirrors: broker.config.mirrors.length }, 'Broker ready');
+  log.info({ socket: broker.socket, mirrors: broker.config.mirrors.length }, 'Broker ready');
   onReady();
   await broker.follow(text, signal);
   await closeServer(server, options.drainMs ?? defaultDrainMs, () => broker.breakOff());
@@ -61,16 +62,21 @@ class Broker {
   readonly log: Logger;
   readonly running = new Set<AbortController>();
   readonly #options: BrokerOptions;
-  #config: BrokerConfig = { socket: '', sliceBytes: 1, mirrors: [] };
+  #config: BrokerConfig;
   #mirrors = new Map<string, Mirror>();
 
-  constructor(options: BrokerOptions) {
+  constructor(options: BrokerOptions, config: BrokerConfig) {
     this.#options = options;
     this.log = options.log;
+    this.#config = config;
   }
 
   get config(): BrokerConfig {
     return this.#config;
+  }
+
+  get socket(): string {
+    return this.#config.sockets[0] ?? '';
   }
 
   mirror = (name: string): Mirror | undefined => this.#mirrors.get(name);
@@ -114,8 +120,7 @@ class Broker {
     if (text === seen) return seen;
     try {
       const config = parseBrokerConfig(text);
-      if (config.socket !== this.#config.socket)
-        this.log.warn('Another socket takes effect at the next start');
+      if (config.sockets[0] !== this.socket) this.log.warn('Another socket takes effect at the next start');
       await this.apply(config);
       this.log.info({ mirrors: config.mirrors.length }, 'Configuration changed');
     } catch (error) {

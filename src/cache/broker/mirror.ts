@@ -73,7 +73,8 @@ function upstreamRepository({ upstream }: BrokerMirror, repository: string): str
 
 /** Over plain http no credentials are ever sent, so none are read. */
 function credentialsOf(config: BrokerMirror, log: Logger) {
-  const { upstream, credentialsDir } = config;
+  const { upstream, credentials } = config;
+  const credentialsDir = credentials.at(-1)?.dir;
   if (credentialsDir === undefined || upstream.scheme !== 'https') {
     return { current: () => undefined, reread: async () => {} };
   }

@@ -1,5 +1,6 @@
 /** The cache of one mirror as it runs in a pod: where things are mounted, which names it answers to. Pure. */
 import { isIPv6 } from 'node:net';
+import { credentialSecrets } from '../../api/access.ts';
 import { serviceDnsNames } from '../../api/names.ts';
 import { type CacheConfig, type Certificate, defaultSliceSizeKiB } from '../../cache/cache-config.ts';
 import { cacheMirrorOf } from '../../cache/cache-mirror.ts';
@@ -28,16 +29,17 @@ const workerProcesses = 4;
 
 /** Returns the configuration of nginx and broker; the claim's size is read from the mirror. */
 export function podCacheConfig({ mirror, settings }: MirrorInput, facts: CacheFacts): CacheConfig {
-  const { credentialsSecret } = mirror.spec;
   const place = {
     cacheDir: `${mounts.store}/cache`,
     extraNames: [...facts.clusterIPs, ...serviceDnsNames(mirror.metadata.name, settings.namespace)],
-    ...(credentialsSecret !== undefined && { credentialsDir: mounts.credentials }),
+    credentials: credentialSecrets(mirror).map(({ prefix }) => ({ prefix, dir: mounts.credentials })),
     caFiles: settings.caCertificateBundle === undefined ? [] : [mounts.upstreamCa],
   };
   return {
     mirrors: [cacheMirrorOf(mirror, place)],
     listen: listenAddresses(facts.clusterIPs),
+    fallbackListen: [],
+    brokerProcesses: mirror.spec.broker?.processes ?? 1,
     certificates: certificates({ mirror, settings }, facts),
     paths: {
       runDir: mounts.run,

@@ -5,7 +5,7 @@
  */
 
 import { finalizer } from '../../api/names.ts';
-import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import { type RegistryMirror, registryMirrorSchema } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import { masqueradeOf } from '../../api/upstream.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -168,7 +168,7 @@ function mirrorOf(stored: StoredMirror): RegistryMirror {
   const read = readStored(stored);
   if ('mirror' in read) return read.mirror;
   const { name, uid } = stored.metadata;
-  const spec = { upstreamUrl: 'unreadable.invalid', replicas: 0 };
+  const { spec } = registryMirrorSchema.parse({ spec: { upstreamUrl: 'unreadable.invalid', replicas: 0 } });
   return { ...(stored as unknown as RegistryMirror), metadata: { name, ...(uid && { uid }) }, spec };
 }
 

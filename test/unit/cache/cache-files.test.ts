@@ -33,9 +33,9 @@ test('each template uses every value of its view and no other', (t) => {
 
 test('the broker reads its file', (t) => {
   const broker = parseBrokerConfig(cacheFiles(goldenConfigs['pod']!)['broker.json']);
-  t.is(broker.socket, '/run/broker.sock');
+  t.is(broker.sockets[0], '/run/broker.sock');
   t.is(broker.sliceBytes, 8 * 1024 * 1024);
-  t.is(broker.mirrors[0]?.credentialsDir, '/credentials');
+  t.deepEqual(broker.mirrors[0]?.credentials, [{ prefix: '', dir: '/credentials' }]);
 });
 
 test('the same configuration gives the same files, another one another generation', (t) => {

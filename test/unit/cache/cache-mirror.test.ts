@@ -2,7 +2,7 @@ import test from 'ava';
 import { type RegistryMirror, registryMirrorSchema } from '../../../src/api/registry-mirror.ts';
 import { cacheMirrorOf } from '../../../src/cache/cache-mirror.ts';
 
-const place = { cacheDir: '/cache', extraNames: ['10.0.0.1'], caFiles: [] };
+const place = { cacheDir: '/cache', extraNames: ['10.0.0.1'], credentials: [], caFiles: [] };
 
 test('a mirror with nothing but its upstream gets the defaults of the contract', (t) => {
   t.deepEqual(cacheMirrorOf(mirror({ upstreamUrl: 'gcr.io' }), place), {
@@ -11,7 +11,13 @@ test('a mirror with nothing but its upstream gets the defaults of the contract',
     masquerade: 'mirror-gcr.io',
     names: ['gcr.io', '10.0.0.1'],
     tagTtlSeconds: 60,
+    tagPolicy: 'revalidate',
+    access: 'publicOnly',
+    authTtlSeconds: 300,
     maxSizeMiB: 16384,
+    redirectHosts: [],
+    timeouts: { connect: 5000, headers: 20_000, bodyIdle: 30_000 },
+    credentials: [],
     cacheDir: '/cache',
     caFiles: [],
   });
@@ -25,12 +31,12 @@ test('size, masquerade name and tag lifetime come from the spec', (t) => {
       cache: { tagTTL: '5m' },
       volumeClaimTemplate: { spec: { resources: { requests: { storage: '1Gi' } } } },
     }),
-    { ...place, credentialsDir: '/credentials' },
+    { ...place, credentials: [{ prefix: '', dir: '/credentials' }] },
   );
   t.is(cache.masquerade, 'images.example:5000');
   t.is(cache.tagTtlSeconds, 300);
   t.is(cache.maxSizeMiB, 819);
-  t.is(cache.credentialsDir, '/credentials');
+  t.deepEqual(cache.credentials, [{ prefix: '', dir: '/credentials' }]);
 });
 
 function mirror(spec: object): RegistryMirror {

@@ -35,7 +35,7 @@ async function setUp(
   upstream.addManifest('a/b', 'v1', { schemaVersion: 2, mediaType: ociManifest, layers: [] });
   const mirror = mirrorOf(`https://${upstream.host}`, {
     caFiles: [authority.file],
-    credentialsDir: dir,
+    credentials: [{ prefix: '', dir }],
     ...options.mirror,
   });
   const broker = await startBroker(t, [mirror]);
@@ -229,7 +229,9 @@ test('over plain http no credentials are sent', async (t) => {
     const upstream = await startScriptableUpstream();
     t.teardown(() => upstream.close());
     upstream.auth = { kind, username, password };
-    const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}`, { credentialsDir: dir })]);
+    const broker = await startBroker(t, [
+      mirrorOf(`http://${upstream.host}`, { credentials: [{ prefix: '', dir }] }),
+    ]);
     t.is((await broker.get('/m/v2/a/b/manifests/v1')).status, 401);
     t.true(upstream.seen.every(({ headers }) => headers.authorization === undefined));
   }

@@ -10,7 +10,7 @@ import test, { type ExecutionContext } from 'ava';
 import { runBroker } from '../../../../src/cache/broker/broker.ts';
 import { closeServer, listenOnSocket } from '../../../../src/cache/broker/socket.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
-import { ask, mirrorOf, sliceBytes, startBroker } from '../../../support/broker.ts';
+import { ask, brokerConfig, mirrorOf, sliceBytes, startBroker } from '../../../support/broker.ts';
 import { makeAuthority, makeLeaf } from '../../../support/certificates.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
@@ -68,10 +68,10 @@ test('a changed configuration is followed; an unchanged mirror keeps its counter
   const { broker, upstream, report } = await setUp(t);
   await broker.get(`/m${tag}`);
   const mirror = mirrorOf(`http://${upstream.host}`);
-  broker.configure({ socket: broker.socket, sliceBytes, mirrors: [mirror, { ...mirror, name: 'n' }] });
+  broker.configure(brokerConfig(broker.dir, [mirror, { ...mirror, name: 'n' }]));
   await eventually(async () => assert.equal((await broker.get(`/n${tag}`)).status, 200));
   t.is((await report()).counters.requests, 1);
-  broker.configure({ socket: broker.socket, sliceBytes, mirrors: [mirror] });
+  broker.configure(brokerConfig(broker.dir, [mirror]));
   await eventually(async () => assert.equal((await broker.get(`/n${tag}`)).status, 404));
 });
 

@@ -80,7 +80,12 @@ test('Another class or access mode of a set that exists is an obstacle that name
 
 test('The cache’s size is computed from the storage that is there', (t) => {
   const size = (asked: RegistryMirror) =>
-    cacheMirrorOf(withStorage(asked, '10Gi'), { cacheDir: '/c', extraNames: [], caFiles: [] }).maxSizeMiB;
+    cacheMirrorOf(withStorage(asked, '10Gi'), {
+      cacheDir: '/c',
+      extraNames: [],
+      credentials: [],
+      caFiles: [],
+    }).maxSizeMiB;
   t.is(size(mirror('30Gi')), 8192);
   t.is(size(mirrorOf({ upstreamUrl: 'gcr.io' })), 8192);
 });
