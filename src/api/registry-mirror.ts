@@ -72,14 +72,9 @@ const specSchema = z
       .array(
         z
           .object({
-            prefix: z
-              .string()
-              .max(255)
-              .regex(new RegExp(repositoryPrefixPattern))
-              .default('')
-              .meta({
-                description: 'Repositories as clients write them; the empty text is every repository.',
-              }),
+            prefix: z.string().max(255).regex(new RegExp(repositoryPrefixPattern)).default('').meta({
+              description: 'Repositories as clients write them; the empty text is every repository.',
+            }),
             secret: objectName('Secret in the operator’s namespace, as in credentialsSecret.'),
           })
           .meta({ description: 'Credentials for the repositories below a prefix.' }),
@@ -247,12 +242,9 @@ const statusSchema = z
       .meta({ description: 'Selects the cache pods; for the scale subresource.' }),
     cache: z.string().optional().meta({ description: 'Ready and wanted cache replicas.' }),
     cacheSize: z.string().optional().meta({ description: 'What all replicas hold together, and may hold.' }),
-    hitRatio: z
-      .string()
-      .optional()
-      .meta({
-        description: 'Share of the bytes served in the last hour that did not come from the upstream.',
-      }),
+    hitRatio: z.string().optional().meta({
+      description: 'Share of the bytes served in the last hour that did not come from the upstream.',
+    }),
     lastPull: z
       .string()
       .optional()
