@@ -77,10 +77,10 @@ test('a changed configuration is followed; an unchanged mirror keeps its counter
 
 test('a bad configuration leaves the old one in force and is complained of once', async (t) => {
   const { broker } = await setUp(t);
-  writeFileSync(join(broker.dir, 'broker.json'), '{"socket": 1, "mirrors": [{}]}');
+  writeFileSync(join(broker.dir, 'broker.json'), '{"sockets": 1, "mirrors": [{}]}');
   const complaints = () => broker.log.filter((line) => line.includes('Bad configuration'));
   await eventually(() => assert.equal(complaints().length, 1));
-  t.regex(complaints()[0] ?? '', /socket: .*mirrors\.0\.name: /);
+  t.regex(complaints()[0] ?? '', /sockets: .*mirrors\.0\.name: /);
   t.is((await broker.get(`/m${tag}`)).status, 200);
   rmSync(join(broker.dir, 'broker.json'));
   t.is((await broker.get(`/m${tag}`)).status, 200);
@@ -92,7 +92,7 @@ test('a bad configuration at the start is an error that names every fault', asyn
   writeFileSync(configFile, '{"sliceBytes": 0}');
   const { signal } = new AbortController();
   const options = { configFile, log: createLogger({ level: 'silent' }) };
-  await t.throwsAsync(runBroker(options, signal), { message: /socket: .*sliceBytes: .*mirrors: / });
+  await t.throwsAsync(runBroker(options, signal), { message: /sockets: .*sliceBytes: .*mirrors: / });
 });
 
 test('a CA bundle that comes later is taken without a restart', async (t) => {
