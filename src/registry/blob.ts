@@ -1,21 +1,13 @@
-/** Reads a range of a blob so that a broken connection, an expired redirect or a wrong range never shows in the bytes. */
+/** Reads a range of a blob so that a broken connection, a dying source or a wrong range never shows in the bytes. */
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type BlobRange, type BlobWindow, checkWindow } from './blob-range.ts';
-import { BlobTargets } from './blob-targets.ts';
+import type { BlobAnswer, BlobRequest, BlobSource } from './blob-source.ts';
 import { BoundedMap } from './bounded-map.ts';
-import { type Digest, finishDigest } from './digest.ts';
+import { finishDigest } from './digest.ts';
 import { discard } from './read-body.ts';
-import type { UpstreamAnswer, UpstreamClient } from './upstream-client.ts';
-import { toUpstreamError, UpstreamError } from './upstream-error.ts';
-
-export interface BlobRequest {
-  readonly repository: string;
-  readonly digest: Digest;
-  /** Absent: the whole blob. */
-  readonly range: BlobRange | undefined;
-  readonly signal: AbortSignal;
-}
+import { UpstreamBlobs } from './upstream-blobs.ts';
+import type { UpstreamClient } from './upstream-client.ts';
+import { toUpstreamError, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
 
 /** A part of a blob, or all of it. `body` throws rather than end early or give a byte too many. */
 export interface Blob {
@@ -23,54 +15,59 @@ export interface Blob {
   readonly body: AsyncGenerator<Buffer, void, undefined>;
 }
 
-/** Pauses before an answer of 5xx is asked for again, in milliseconds. A slice that fails costs a client its download. */
-const statusPauses = [100, 400];
+/** An answer that holds `window`, and who can be asked for what it turns out to lack: never nobody. */
+interface Opened {
+  readonly source: BlobSource;
+  readonly others: readonly BlobSource[];
+  readonly answer: BlobAnswer;
+  readonly window: BlobWindow;
+}
+
 /** A size that was stated wrongly once may be corrected after this. Milliseconds. */
 const sizeMs = 10 * 60_000;
 /** How often a body that broke is taken up again within one request. */
 const maxResumes = 4;
 
 export class BlobReader {
-  readonly #client: UpstreamClient;
-  readonly #targets: BlobTargets;
+  readonly #upstream: BlobSource;
   /** Sizes seen, so that two slices of one blob never come from objects of two sizes. */
   readonly #sizes = new BoundedMap<string, { readonly total: number; readonly at: number }>(4096);
   readonly #now: () => number;
 
   constructor(client: UpstreamClient, now: () => number = Date.now) {
-    this.#client = client;
+    this.#upstream = new UpstreamBlobs(client);
     this.#now = now;
-    this.#targets = new BlobTargets(client);
   }
 
   /**
-   * Resolves when the upstream has answered usably. Rejects with `UpstreamStatusError` for a status that is not the
-   * blob's (404, 416, 429, ...), with `UpstreamError` for anything else.
+   * Asks `nearer` sources in their order, then the upstream. Resolves when one has answered usably. Rejects with
+   * `UpstreamStatusError` for a status that is not the blob's (404, 416, 429, ...), with `UpstreamError` for anything else.
    */
-  async open(request: BlobRequest): Promise<Blob> {
-    const answer = await this.#locate(request, request.range);
-    const window = await this.#check(answer, request.digest.text, request.range);
-    const pieces = this.#pieces(request, answer, window);
+  async open(request: BlobRequest, nearer: readonly BlobSource[] = []): Promise<Blob> {
+    const sources = [...nearer, this.#upstream];
+    const opened = await this.#ask(request, request.range, sources);
+    const { window } = opened;
+    const pieces = this.#pieces(request, opened);
     const isWhole = window.start === 0 && (window.total === undefined || window.end === window.total - 1);
-    return { window, body: isWhole ? this.#verified(request, pieces) : pieces };
+    return { window, body: isWhole ? this.#verified(request, pieces, sources) : pieces };
   }
 
-  async #locate(request: BlobRequest, range: BlobRange | undefined): Promise<UpstreamAnswer> {
-    for (let attempt = 0; ; attempt++) {
-      const answer = await this.#targets.get(request.repository, request.digest.text, range, request.signal);
-      if (answer.status === 200 || answer.status === 206) return answer;
-      const refusal = await this.#client.refuse(answer);
-      const pause = statusPauses[attempt];
-      // An empty blob has no first byte: asked for a range of it, servers answer 416.
-      if (answer.status === 416 && range?.start === 0) return this.#locate(request, undefined);
-      if (answer.status < 500 || pause === undefined || refusal.retryAfterSeconds !== undefined)
-        throw refusal;
-      this.#client.counters.retries++;
-      await delay(pause, undefined, { signal: request.signal });
+  /** The first of `sources` that answers usably, or whose failure is the answer. */
+  async #ask(
+    request: BlobRequest,
+    range: BlobRange | undefined,
+    [source = this.#upstream, ...others]: readonly BlobSource[],
+  ): Promise<Opened> {
+    try {
+      const answer = await askFor(source, request, range);
+      return { source, others, answer, window: await this.#check(answer, request.digest.text, range) };
+    } catch (error) {
+      if (others.length === 0 || request.signal.aborted || source.hasLastWord(error)) throw error;
+      return this.#ask(request, range, others);
     }
   }
 
-  async #check(answer: UpstreamAnswer, digest: string, range: BlobRange | undefined): Promise<BlobWindow> {
+  async #check(answer: BlobAnswer, digest: string, range: BlobRange | undefined): Promise<BlobWindow> {
     try {
       const window = checkWindow(answer, range);
       this.#checkSize(digest, window.total, answer.url.host);
@@ -94,18 +91,16 @@ export class BlobReader {
   }
 
   /** The window's bytes; where a body ends early, the rest is asked for from there. */
-  async *#pieces(
-    request: BlobRequest,
-    first: UpstreamAnswer,
-    window: BlobWindow,
-  ): AsyncGenerator<Buffer, void> {
-    let [answer, at] = [first, window.start];
+  async *#pieces(request: BlobRequest, first: Opened): AsyncGenerator<Buffer, void> {
+    const { window } = first;
+    let [opened, at] = [first, window.start];
     for (let resumes = 0; ; resumes++) {
+      const { answer, source } = opened;
       const host = answer.url.host;
       try {
         for await (const piece of part(answer, at, window)) {
           at += piece.length;
-          this.#client.counters.bytes += piece.length;
+          source.counters.bytes += piece.length;
           yield piece;
         }
         if (isComplete(at, window)) return;
@@ -114,22 +109,32 @@ export class BlobReader {
         const failure = toUpstreamError(request.signal.aborted ? request.signal.reason : error, host);
         if (resumes === maxResumes || !isResumable(failure, window) || request.signal.aborted) throw failure;
       }
-      this.#client.counters.retries++;
-      answer = await this.#resume(request, at, window);
+      // It broke between the last byte and the end of its framing.
+      if (isComplete(at, window)) return;
+      source.counters.retries++;
+      opened = await this.#resume(request, at, { ...opened, window });
     }
   }
 
-  async #resume(request: BlobRequest, at: number, window: BlobWindow): Promise<UpstreamAnswer> {
+  /** One that died in the middle is asked again only when there is nobody else. */
+  async #resume(request: BlobRequest, at: number, { source, others, window }: Opened): Promise<Opened> {
     const range = { start: at, end: window.end ?? at };
-    const answer = await this.#locate(request, range);
-    const rest = await this.#check(answer, request.digest.text, range);
-    if (rest.total === window.total && (answer.status === 200 || rest.end === window.end)) return answer;
-    await discard(answer);
-    throw new UpstreamError('answer', `${answer.url.host}: expected the rest of a blob, got another part`);
+    const rest = await this.#ask(request, range, others.length === 0 ? [source] : others);
+    const isRest = rest.answer.status === 200 || rest.window.end === window.end;
+    if (rest.window.total === window.total && isRest) return rest;
+    await discard(rest.answer);
+    throw new UpstreamError(
+      'answer',
+      `${rest.answer.url.host}: expected the rest of a blob, got another part`,
+    );
   }
 
   /** Holds each piece back until the next has come, so that a whole blob of wrong bytes is never whole for the reader. */
-  async *#verified(request: BlobRequest, pieces: AsyncGenerator<Buffer, void>): AsyncGenerator<Buffer, void> {
+  async *#verified(
+    request: BlobRequest,
+    pieces: AsyncGenerator<Buffer, void>,
+    sources: readonly BlobSource[],
+  ): AsyncGenerator<Buffer, void> {
     const { digest } = request;
     const hash = createHash(digest.algorithm);
     let held: Buffer | undefined;
@@ -140,18 +145,30 @@ export class BlobReader {
     }
     if (finishDigest(hash, digest.algorithm) !== digest.text) {
       this.#sizes.delete(digest.text);
-      this.#targets.forget(request.repository, digest.text);
-      throw new UpstreamError(
-        'digest',
-        `${this.#client.origin.host}: expected ${digest.text}, got other bytes`,
-      );
+      for (const source of sources) source.distrust(request);
+      throw new UpstreamError('digest', `${this.#upstream.host}: expected ${digest.text}, got other bytes`);
     }
     if (held !== undefined) yield held;
   }
 }
 
+/** An empty blob has no first byte: asked for a range of it, servers answer 416. */
+async function askFor(
+  source: BlobSource,
+  request: BlobRequest,
+  range: BlobRange | undefined,
+): Promise<BlobAnswer> {
+  try {
+    return await source.ask(request, range);
+  } catch (error) {
+    const isEmpty = error instanceof UpstreamStatusError && error.status === 416 && range?.start === 0;
+    if (!isEmpty) throw error;
+    return source.ask(request, undefined);
+  }
+}
+
 /** The pieces of an answer from byte `at` to the window's end; of an answer that ignored Range the rest is dropped. */
-async function* part(answer: UpstreamAnswer, at: number, window: BlobWindow): AsyncGenerator<Buffer, void> {
+async function* part(answer: BlobAnswer, at: number, window: BlobWindow): AsyncGenerator<Buffer, void> {
   const end = window.end ?? Number.POSITIVE_INFINITY;
   let position = answer.status === 206 ? at : 0;
   for await (const piece of answer.body as AsyncIterable<Buffer>) {

@@ -1,8 +1,9 @@
 /** Answers nginx's misses of blobs, one slice at a time, as a stream. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Blob, BlobRequest } from '../../registry/blob.ts';
+import type { Blob } from '../../registry/blob.ts';
 import type { BlobRange } from '../../registry/blob-range.ts';
+import type { BlobRequest } from '../../registry/blob-source.ts';
 import { failedSeconds, failureSeconds, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
