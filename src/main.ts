@@ -1,8 +1,8 @@
 /** Argv to command. A command's code is loaded only when it runs, so that probes and the node agent stay small. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ConfigError } from './config/problems.ts';
 import { errorMessage } from './observe/error-message.ts';
+import { packageVersion } from './observe/version.ts';
 
 const commands: Record<string, { description: string; load: () => Promise<Command> }> = {
   broker: {
@@ -52,12 +52,6 @@ function overview(): Command {
     ([name, { description }]) => `  ${name.padEnd(12)}${description}`,
   );
   return program.addHelpText('after', `\nCommands (each with --help):\n${list.join('\n')}`);
-}
-
-/** The version in package.json, which lies beside src/ and dist/ alike. */
-function packageVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 async function runOperator(flags: OperatorFlags): Promise<void> {

@@ -28,8 +28,9 @@ const upstream = z.object({
   rateLimit: z.object({ limit: count, remaining: count, windowSeconds: count.optional() }).optional(),
 });
 
-/** Since the process started, as everything that is counted here. */
 const counters = z.object({
+  /** When the counting began: with the process, or when the mirror was last changed. */
+  started: moment.optional(),
   requests: counter,
   /** By class: `2xx`, `4xx`, ..., `429`, and `error` where there was no answer. */
   byStatus: byName,

@@ -7,18 +7,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Authorizer, type Destination } from './authorizer.ts';
 import { parseChallenges } from './challenge.ts';
 import type { CredentialSource } from './credentials.ts';
+import { parseRateLimit, type RateLimit } from './rate-limit.ts';
 import { discard } from './read-body.ts';
 import { TokenSource } from './token.ts';
-import type { HttpAnswer, Transport } from './transport.ts';
+import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
 import { parseRetryAfter, toUpstreamError, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
 
-/** What was asked of an upstream so far; only ever counted up. */
+/** What was asked of an upstream so far; only ever counted up, but for the rate limit. */
 export interface UpstreamCounters {
   requests: number;
+  /** By class of the answer's status (`2xx`), with `429` apart, and `error` where there was none. */
+  readonly byStatus: Record<string, number>;
+  /** As the upstream last told it. */
+  rateLimit?: RateLimit;
   bytes: number;
   tokens: number;
   redirects: number;
   retries: number;
+}
+
+/** Nothing asked yet. */
+export function zeroCounters(): UpstreamCounters {
+  return { requests: 0, byStatus: {}, bytes: 0, tokens: 0, redirects: 0, retries: 0 };
 }
 
 export interface UpstreamRequest {
@@ -183,17 +193,38 @@ export class UpstreamClient {
     const headers = authorization === undefined ? request.headers : { ...request.headers, authorization };
     const { method, signal } = request;
     for (const pause of retryPauses) {
-      this.counters.requests++;
       try {
-        return await this.#options.transport().send(url, { method, headers, signal });
+        return await this.#sendOnce(url, { method, headers, signal });
       } catch (error) {
         if (!(error instanceof UpstreamError) || error.code !== 'broken' || signal.aborted) throw error;
       }
       this.counters.retries++;
       await delay(pause, undefined, { signal });
     }
+    return this.#sendOnce(url, { method, headers, signal });
+  }
+
+  async #sendOnce(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     this.counters.requests++;
-    return this.#options.transport().send(url, { method, headers, signal });
+    try {
+      const answer = await this.#options.transport().send(url, request);
+      this.#count(answer.status === 429 ? '429' : `${Math.floor(answer.status / 100)}xx`);
+      if (url.origin === this.origin.origin) this.#noteRateLimit(answer);
+      return answer;
+    } catch (error) {
+      this.#count('error');
+      throw error;
+    }
+  }
+
+  #count(status: string): void {
+    const { byStatus } = this.counters;
+    byStatus[status] = (byStatus[status] ?? 0) + 1;
+  }
+
+  #noteRateLimit({ headers }: HttpAnswer): void {
+    const told = parseRateLimit(headers);
+    if (told !== undefined) this.counters.rateLimit = told;
   }
 
   #wereCredentialsRefused(answer: UpstreamAnswer): boolean {

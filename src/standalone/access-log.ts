@@ -1,7 +1,7 @@
 /** Keeps nginx's access log from filling the disk: one file and the one before it. */
-import { rename, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readPid } from '../cache/nginx-process.ts';
+import { rotateLog } from '../cache/rotate-log.ts';
 import { errorMessage, type Logger } from '../observe/log.ts';
 
 const largest = 64 * 2 ** 20;
@@ -24,17 +24,8 @@ export async function keepAccessLogSmall(plan: AccessLogPlan, signal: AbortSigna
       () => 0,
     );
     if (size <= largest) continue;
-    await rotate(file, pidFile).catch((error: unknown) =>
+    await rotateLog(file, pidFile).catch((error: unknown) =>
       log.warn({ detail: errorMessage(error) }, 'Access log could not be rotated; tried again'),
     );
   }
-}
-
-async function rotate(file: string, pidFile: string): Promise<void> {
-  const pid = await readPid(pidFile);
-  if (pid === undefined) return;
-  // An nginx that is just being started again may have the log open before its process id is written.
-  process.kill(pid, 0);
-  await rename(file, `${file}.1`);
-  process.kill(pid, 'SIGUSR1');
 }

@@ -1,35 +1,39 @@
 /** What is known of a mirror's upstream: how it last answered, since when, and how much was asked of it. */
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
-import type { UpstreamCounters } from '../../registry/upstream-client.ts';
+import { type UpstreamCounters, zeroCounters } from '../../registry/upstream-client.ts';
 import { UpstreamError, type UpstreamFailure, UpstreamStatusError } from '../../registry/upstream-error.ts';
+import type { CacheReportInput } from '../cache-report.ts';
+import { LastHour } from './metrics/last-hour.ts';
+import { StaleTags } from './metrics/stale-tags.ts';
 
-export type UpstreamReason =
-  | 'Unknown'
-  | 'Ok'
-  | 'DNS'
-  | 'Refused'
-  | 'TLS'
-  | 'Timeout'
-  | 'Broken'
-  | 'BadAnswer'
-  | 'Unauthorized'
-  | 'RateLimited'
-  | 'ServerError';
+/** How the upstream last answered; the reasons of the condition `UpstreamReachable`. */
+export type UpstreamReason = (typeof upstreamReasons)[number];
 
-/** One mirror in `GET /-/status`. Times are ISO 8601. */
-export interface MirrorReport {
-  readonly name: string;
-  readonly upstream: {
-    readonly reason: UpstreamReason;
-    readonly since: string;
-    readonly message?: string;
-    /** Until when a rate limit holds, where the upstream said so. */
-    readonly until?: string;
-  };
-  readonly credentials: 'none' | 'present';
-  readonly counters: UpstreamCounters;
-}
+export const upstreamReasons = [
+  /** Not asked yet. One that was asked keeps its last reason, however long ago that was: nothing newer is known. */
+  'Unknown',
+  'Ok',
+  'DNS',
+  'Refused',
+  'TLS',
+  'Timeout',
+  /** The connection ended before the answer did. */
+  'Broken',
+  /** Not what was asked for: wrong bytes, range or type, a redirect that may not be followed. */
+  'BadAnswer',
+  /** The token server gave no token. */
+  'TokenServer',
+  /** It was shown our credentials and would not take them. */
+  'Unauthorized',
+  'RateLimited',
+  'ServerError',
+  /** The egress proxy would not let us through. */
+  'Proxy',
+] as const;
+
+/** One mirror of one broker process. Times are ISO 8601. */
+export type MirrorReport = CacheReportInput['mirrors'][number];
 
 const reasonOf: Readonly<Record<UpstreamFailure, UpstreamReason>> = {
   dns: 'DNS',
@@ -38,52 +42,87 @@ const reasonOf: Readonly<Record<UpstreamFailure, UpstreamReason>> = {
   timeout: 'Timeout',
   broken: 'Broken',
   redirect: 'BadAnswer',
-  token: 'BadAnswer',
+  token: 'TokenServer',
   answer: 'BadAnswer',
   digest: 'BadAnswer',
 };
 
+/** A rate limit without a stated end counts for this long. Milliseconds. */
+const rateLimitMs = 60_000;
+
 export class MirrorStatus {
-  readonly counters: UpstreamCounters = { requests: 0, bytes: 0, tokens: 0, redirects: 0, retries: 0 };
+  readonly counters: UpstreamCounters = zeroCounters();
+  /** What was asked of other replicas instead. */
+  readonly peers = { requests: 0, bytes: 0, failures: 0 };
+  readonly staleTags: StaleTags;
+  readonly #hour: LastHour;
+  /** Upstream bytes that are in `#hour`. */
+  #hourBytes = 0;
   readonly #log: Logger;
   readonly #now: () => number;
   #reason: UpstreamReason = 'Unknown';
   #since: number;
+  readonly #started: string;
+  #asked: number | undefined;
   #message: string | undefined;
   #until: number | undefined;
+  /** Until when only a manifest can show that a rate limit is over. */
+  #limitedUntil = 0;
 
   constructor(log: Logger, now: () => number = Date.now) {
     this.#log = log;
     this.#now = now;
     this.#since = now();
+    this.#started = new Date(this.#since).toISOString();
+    this.staleTags = new StaleTags(now);
+    this.#hour = new LastHour(now);
   }
 
-  /** Notes what came of one request: nothing for success, else what it failed with. Logs changes only. */
-  note(error?: unknown): void {
+  /**
+   * Notes what came of one request: no error for success, else what it failed with. Logs changes only. `object` is
+   * what was asked for: registries limit manifests, so that a blob says nothing about a limit.
+   */
+  note(error?: unknown, object?: 'blob' | 'manifest' | 'list'): void {
+    this.#noteBytes();
     const reason = reasonFor(error);
     if (reason === undefined) return;
+    this.#asked = this.#now();
+    if (reason === 'Ok' && object === 'blob' && this.#asked < this.#limitedUntil) return;
     this.#message = reason === 'Ok' ? undefined : errorMessage(error);
     const retryAfter = error instanceof UpstreamStatusError ? error.retryAfterSeconds : undefined;
-    this.#until = retryAfter === undefined ? undefined : this.#now() + retryAfter * 1000;
+    this.#until = retryAfter === undefined ? undefined : this.#asked + retryAfter * 1000;
+    this.#limitedUntil = reason === 'RateLimited' ? (this.#until ?? this.#asked + rateLimitMs) : 0;
     if (reason === this.#reason) return;
     this.#reason = reason;
-    this.#since = this.#now();
+    this.#since = this.#asked;
     if (reason === 'Ok') this.#log.info({ reason }, 'Upstream answered');
     else this.#log.warn({ reason, detail: this.#message }, 'Upstream failed');
   }
 
   report(name: string, hasCredentials: boolean): MirrorReport {
+    this.#noteBytes();
+    const { rateLimit, ...counters } = this.counters;
     return {
       name,
       upstream: {
         reason: this.#reason,
         since: new Date(this.#since).toISOString(),
-        ...(this.#message === undefined ? {} : { message: this.#message }),
-        ...(this.#until === undefined ? {} : { until: new Date(this.#until).toISOString() }),
+        ...(this.#message !== undefined && { message: this.#message }),
+        ...(this.#until !== undefined && { until: new Date(this.#until).toISOString() }),
+        ...(this.#asked !== undefined && { asked: new Date(this.#asked).toISOString() }),
+        ...(rateLimit !== undefined && { rateLimit }),
       },
       credentials: hasCredentials ? 'present' : 'none',
-      counters: { ...this.counters },
+      counters: { started: this.#started, ...counters, byStatus: { ...counters.byStatus } },
+      hour: { upstreamBytes: this.#hour.total() },
+      stale: { tags: this.staleTags.count() },
+      peers: { ...this.peers },
     };
+  }
+
+  #noteBytes(): void {
+    this.#hour.add(this.counters.bytes - this.#hourBytes);
+    this.#hourBytes = this.counters.bytes;
   }
 }
 

@@ -1,10 +1,12 @@
 /** One request of nginx from route to answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
+import { parseDigest } from '../../registry/digest.ts';
+import type { CacheReportInput } from '../cache-report.ts';
 import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
 import { type Answer, errorAnswer, failureAnswer, failureSeconds, jsonAnswer } from './answer.ts';
+import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
-import type { MirrorReport } from './mirror-status.ts';
 import { parseRoute, type Route } from './routes.ts';
 import { serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
@@ -53,8 +55,8 @@ export async function handleRequest(
   else await handleMirror(context, route, request, response, gone.signal);
 }
 
-function report(context: RequestContext): { mirrors: MirrorReport[] } {
-  return { mirrors: [...context.mirrors()].map((mirror) => mirror.report()) };
+function report(context: RequestContext): CacheReportInput {
+  return processReport(context.mirrors());
 }
 
 async function handleMirror(
@@ -75,17 +77,33 @@ async function handleMirror(
   }
   try {
     const answer = await answerFor(context, mirror, route, request, response, signal);
-    mirror.status.note();
+    mirror.status.note(undefined, route.kind);
+    noteTag(mirror, route, request);
     if (answer !== undefined) send(response, answer);
   } catch (error) {
     if (signal.aborted && !response.headersSent) return;
-    mirror.status.note(error);
+    mirror.status.note(error, route.kind);
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
     // A body that has begun was broken off by whoever sent it.
     if (response.headersSent) return;
     const seconds = isLaterSlice(route, request) ? 0 : failureSeconds(error);
-    send(response, failureAnswer(error, unknownCode[route.kind], seconds));
+    const answer = failureAnswer(error, unknownCode[route.kind], seconds);
+    noteTag(mirror, route, request, answer.status);
+    send(response, answer);
   }
+}
+
+/** nginx has a copy of a tag that it asks about so: what fails with 5xx, it serves stale. */
+function noteTag(
+  { status }: Mirror,
+  route: MirrorRoute,
+  { headers }: IncomingMessage,
+  failed?: number,
+): void {
+  if (route.kind !== 'manifest' || parseDigest(route.reference) !== undefined) return;
+  const tag = `${route.repository}:${route.reference}`;
+  if (failed === undefined || failed < 500) status.staleTags.clear(tag);
+  else if (headers['if-none-match'] !== undefined) status.staleTags.note(tag);
 }
 
 /** nginx and broker take a changed upstream at different moments; in between nothing may be kept under the other's name. */

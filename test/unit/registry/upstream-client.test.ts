@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { createTransport } from '../../../src/registry/transport.ts';
-import { UpstreamClient } from '../../../src/registry/upstream-client.ts';
+import { UpstreamClient, zeroCounters } from '../../../src/registry/upstream-client.ts';
 import { startScriptableUpstream } from '../../support/scriptable-upstream.ts';
 
 const manifest = { schemaVersion: 2, layers: [] };
@@ -19,7 +19,7 @@ async function setUp(t: ExecutionContext) {
     origin,
     transport: () => transport,
     credentials: { current: () => undefined, reread: async () => {} },
-    counters: { requests: 0, bytes: 0, tokens: 0, redirects: 0, retries: 0 },
+    counters: zeroCounters(),
     now: () => clock.now,
   });
   const get = async (signal = new AbortController().signal) => {
