@@ -4,6 +4,7 @@
  */
 import type { Logger } from '../observe/log.ts';
 import type { Connection } from './connection.ts';
+import type { ExecProcess, ExecRequest } from './exec.ts';
 import { HttpKubeClient } from './http-client.ts';
 import type { KubeObject, ObjectKey } from './object.ts';
 import type { ResourceType } from './resource-type.ts';
@@ -131,6 +132,8 @@ export interface KubeClient {
   ): AsyncIterable<WatchEvent<T>>;
   /** Anything else of the API (`/version`, a review, discovery); returns the parsed body. */
   request(method: string, path: string, options?: RawOptions): Promise<unknown>;
+  /** Runs a command in a container of a pod; see `ExecProcess`. */
+  exec(request: ExecRequest): Promise<ExecProcess>;
   close(): Promise<void>;
 }
 

@@ -10,6 +10,7 @@ export interface StatusCause {
 
 /** The part of a `v1.Status` that is read here. */
 export interface StatusBody {
+  status?: string;
   message?: string;
   reason?: string;
   code?: number;

@@ -13,6 +13,7 @@ import type {
   WriteOptions,
 } from './client.ts';
 import { ApiError } from './errors.ts';
+import { type ExecProcess, type ExecRequest, startExec } from './exec.ts';
 import type { KubeObject, ObjectKey } from './object.ts';
 import { apiVersionOf, type ResourceType, resourcePath } from './resource-type.ts';
 import type { Transport, TransportRequest } from './transport.ts';
@@ -164,6 +165,10 @@ export class HttpKubeClient implements KubeClient {
       signal,
       body: body === undefined ? undefined : JSON.stringify(body),
     });
+  }
+
+  exec(request: ExecRequest): Promise<ExecProcess> {
+    return startExec(this.#transport.openWebSocket, request);
   }
 
   close(): Promise<void> {

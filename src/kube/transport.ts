@@ -4,6 +4,8 @@ import type { Logger } from '../observe/log.ts';
 import { redact } from '../observe/redact.ts';
 import type { Connection, TlsOptions } from './connection.ts';
 import { ApiError, answerToError, ConnectionError } from './errors.ts';
+import type { OpenExec } from './exec.ts';
+import { type OpenWebSocket, openWebSocket } from './web-socket.ts';
 
 /** What happened to one HTTP request; `status` is 0 when there was no answer. For metrics and benchmarks. */
 export interface RequestRecord {
@@ -101,12 +103,44 @@ export class Transport {
     }
   }
 
+  /** Opens a WebSocket; a 401 is tried once more with fresh credentials. */
+  openWebSocket: OpenExec = async (request) => {
+    const attempt = async (fresh: boolean) =>
+      this.#openWebSocket(request, await this.#authorization({ method: 'GET', ...request }, fresh));
+    return attempt(false).catch((error: unknown) => {
+      if (error instanceof ApiError && error.unauthorized) return attempt(true);
+      throw error;
+    });
+  };
+
+  #openWebSocket(
+    { path, query, protocols, signal }: Parameters<OpenExec>[0],
+    authorization: string | undefined,
+  ): Promise<OpenWebSocket> {
+    const search = new URLSearchParams(query.map((entry) => [...entry]));
+    return openWebSocket({
+      url: new URL(`${this.#basePath}${path}?${search}`, this.#origin),
+      what: describe({ method: 'GET', path }),
+      headers: {
+        'user-agent': this.#options.userAgent,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+      protocols,
+      dispatcher: this.#agent,
+      timeoutMs: headersMs,
+      signal,
+    });
+  }
+
   /** Ends every request and connection. */
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
 
-  async #authorization(request: TransportRequest, fresh = false): Promise<string | undefined> {
+  async #authorization(
+    request: { method: string; path: string },
+    fresh = false,
+  ): Promise<string | undefined> {
     try {
       return await this.#connection.authorization({ fresh });
     } catch (cause) {
