@@ -1,19 +1,20 @@
 /** `registry-mirror-operator broker` as people and supervisors run it. */
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { ask, mirrorOf, sliceBytes } from '../support/broker.ts';
+import { ask, brokerConfig, mirrorOf } from '../support/broker.ts';
 import { eventually } from '../support/eventually.ts';
+import { childrenOf, isRunning } from '../support/processes.ts';
 
 function setUp(t: ExecutionContext) {
   const dir = mkdtempSync(join(tmpdir(), 'broker-process-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const [configFile, socket] = [join(dir, 'broker.json'), join(dir, 'broker.sock')];
-  const mirrors = [mirrorOf('https://127.0.0.1:1')];
-  writeFileSync(configFile, JSON.stringify({ socket, sliceBytes, mirrors }));
+  writeFileSync(configFile, JSON.stringify(brokerConfig(dir, [mirrorOf('https://127.0.0.1:1')])));
   const start = (...flags: string[]) => {
     const child = spawn('bin/registry-mirror-operator', ['broker', '--config', configFile, ...flags]);
     t.teardown(() => child.kill('SIGKILL'));
@@ -65,8 +66,23 @@ test('a bad configuration is exit code 1 and one message with every fault', asyn
   const { configFile, start } = setUp(t);
   writeFileSync(configFile, '{"mirrors": [{"name": "Bad Name"}]}');
   const child = start();
-  t.regex(await output(child), /socket: .*sliceBytes: .*mirrors\.0\.name: /);
+  t.regex(await output(child), /sockets: .*sliceBytes: .*mirrors\.0\.name: /);
   t.is(child.exitCode, 1);
+});
+
+test('a worker that is killed is replaced within two seconds, and none outlives its supervisor', async (t) => {
+  const { start, answers } = setUp(t);
+  const child = start();
+  await answers();
+  const [worker = t.fail()] = await childrenOf(child.pid ?? 0);
+  process.kill(Number(worker), 'SIGKILL');
+  const killedAt = performance.now();
+  t.is((await answers()).status, 200);
+  t.true(performance.now() - killedAt < 2_000);
+  const [next] = await childrenOf(child.pid ?? 0);
+  t.not(next, worker);
+  child.kill('SIGKILL');
+  await eventually(async () => assert.equal(await isRunning(next ?? 0), false));
 });
 
 test('an upstream that is not there is 502, and the status says so', async (t) => {

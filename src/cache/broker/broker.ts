@@ -6,6 +6,7 @@
  * before `answerFor`, an egress proxy in `registry/transport.ts`, metrics beside `/-/status`.
  */
 import { readFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
@@ -13,7 +14,8 @@ import type { Network } from '../../registry/transport.ts';
 import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
 import { type Mirror, openMirror } from './mirror.ts';
 import { handleRequest } from './requests.ts';
-import { closeServer, listenOnSocket } from './socket.ts';
+import type { Guard } from './serve-blob.ts';
+import { closeServing, type Serving, serveOnSocket } from './socket.ts';
 
 export interface BrokerOptions {
   /** Path of `broker.json`. */
@@ -21,6 +23,10 @@ export interface BrokerOptions {
   readonly log: Logger;
   /** Timeouts and name resolution; the defaults are for production. */
   readonly network?: Network;
+  /** Which of the broker's processes this is; 0 when there is one. */
+  readonly index?: number;
+  /** Where requests come from; its own socket when absent. */
+  readonly serve?: (listener: RequestListener) => Serving | Promise<Serving>;
   /** How often files are looked at, in milliseconds. */
   readonly followMs?: number;
   /** How long running requests may take to end when it is stopped, in milliseconds. */
@@ -45,15 +51,17 @@ export async function runBroker(
   const config = parseBrokerConfig(text);
   const broker = new Broker(options, config);
   await broker.apply(config);
-  const server = await listenOnSocket(broker.socket, (request, response) => {
+  const serve = options.serve ?? ((listener) => serveOnSocket(broker.socket, listener));
+  const serving = await serve((request, response) => {
     handleRequest(broker, request, response).catch((error: unknown) =>
       log.error({ error }, 'Request failed'),
     );
   });
-  log.info({ socket: broker.socket, mirrors: broker.config.mirrors.length }, 'Broker ready');
+  broker.hold = serving.guard;
+  log.info({ process: options.index ?? 0, mirrors: broker.config.mirrors.length }, 'Broker ready');
   onReady();
   await broker.follow(text, signal);
-  await closeServer(server, options.drainMs ?? defaultDrainMs, () => broker.breakOff());
+  await closeServing(serving, options.drainMs ?? defaultDrainMs, () => broker.breakOff());
   await broker.destroy();
   log.info('Broker stopped');
 }
@@ -61,6 +69,7 @@ export async function runBroker(
 class Broker {
   readonly log: Logger;
   readonly running = new Set<AbortController>();
+  hold: Guard | undefined;
   readonly #options: BrokerOptions;
   #config: BrokerConfig;
   #mirrors = new Map<string, Mirror>();
@@ -76,12 +85,13 @@ class Broker {
   }
 
   get socket(): string {
-    return this.#config.sockets[0] ?? '';
+    return this.#config.sockets[this.#options.index ?? 0] ?? '';
   }
 
   mirror = (name: string): Mirror | undefined => this.#mirrors.get(name);
   mirrors = (): Iterable<Mirror> => this.#mirrors.values();
   sliceBytes = (): number => this.#config.sliceBytes;
+  guard = (): Guard | undefined => this.hold;
 
   /** Opens what is new and closes what is gone; a mirror that is configured as before keeps tokens and connections. */
   async apply(config: BrokerConfig): Promise<void> {
@@ -120,7 +130,8 @@ class Broker {
     if (text === seen) return seen;
     try {
       const config = parseBrokerConfig(text);
-      if (config.sockets[0] !== this.socket) this.log.warn('Another socket takes effect at the next start');
+      if (config.sockets[this.#options.index ?? 0] !== this.socket)
+        this.log.warn('Another socket takes effect at the next start');
       await this.apply(config);
       this.log.info({ mirrors: config.mirrors.length }, 'Configuration changed');
     } catch (error) {

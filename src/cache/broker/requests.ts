@@ -8,7 +8,7 @@ import { type Answer, errorAnswer, failureAnswer, failureSeconds, jsonAnswer } f
 import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
 import { parseRoute, type Route } from './routes.ts';
-import { serveBlob } from './serve-blob.ts';
+import { type Guard, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
 
@@ -19,6 +19,7 @@ export interface RequestContext {
   readonly sliceBytes: () => number;
   /** One for each request that is being answered; aborting it breaks the answer off. */
   readonly running: Set<AbortController>;
+  readonly guard: () => Guard | undefined;
   readonly log: Logger;
 }
 
@@ -135,7 +136,7 @@ async function answerFor(
       signal,
     });
   }
-  const question = { range: headers.range, sliceBytes: context.sliceBytes(), signal };
+  const question = { range: headers.range, sliceBytes: context.sliceBytes(), signal, guard: context.guard() };
   await serveBlob(mirror, route, question, response);
   return undefined;
 }

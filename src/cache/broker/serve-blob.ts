@@ -1,6 +1,6 @@
 /** Answers nginx's misses of blobs, one slice at a time, as a stream. */
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Blob } from '../../registry/blob.ts';
 import type { BlobRange } from '../../registry/blob-range.ts';
 import type { BlobRequest } from '../../registry/blob-source.ts';
@@ -12,7 +12,11 @@ export interface BlobQuestion {
   readonly range: string | undefined;
   readonly sliceBytes: number;
   readonly signal: AbortSignal;
+  readonly guard?: Guard | undefined;
 }
+
+/** Makes sure that a slice sent on `socket` is broken off also when this process dies, until what it returns is called. */
+export type Guard = (socket: Socket) => Promise<() => void>;
 
 /**
  * Streams a blob or a part of it into `response`. Rejects before the first byte with what the upstream failed with;
@@ -29,6 +33,7 @@ export async function serveBlob(
   const { digest } = route;
   const { blob, first } = await begin(mirror, { repository, digest, range, signal: question.signal });
   const asPart = isPart(blob, range, question.sliceBytes);
+  const release = await guarded(question, response, asPart);
   writeHead(response, blob, digest.text, asPart);
   try {
     if (!first.done) await write(response, first.value, question.signal);
@@ -37,7 +42,14 @@ export async function serveBlob(
   } catch (error) {
     breakOff(response, asPart);
     throw error;
+  } finally {
+    release();
   }
+}
+
+/** Whole bodies have a length: nginx notices by itself when they end early. */
+async function guarded({ guard }: BlobQuestion, { socket }: ServerResponse, asPart: boolean) {
+  return asPart && guard !== undefined && socket !== null ? guard(socket) : () => {};
 }
 
 /**
@@ -90,8 +102,20 @@ function writeHead(response: ServerResponse, { window }: Blob, digest: string, a
   });
 }
 
+/**
+ * A chunk of so many bytes, its size before and its newline behind it, is one buffer of the kernel's (32 KiB and a little): the socket
+ * takes all of it or nothing, and whatever ends this process, what lies in the socket ends with a whole chunk. Larger ones are cut.
+ */
+const chunkBytes = 32_640;
+
+/** One chunk after the other: several in one call would be cut anywhere. */
 async function write(response: ServerResponse, piece: Buffer, signal: AbortSignal): Promise<void> {
-  if (!response.write(piece)) await once(response, 'drain', { signal });
+  for (let at = 0; at < piece.length; at += chunkBytes) {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) =>
+      response.write(piece.subarray(at, at + chunkBytes), (error) => (error ? reject(error) : resolve())),
+    );
+  }
 }
 
 /** Only what nginx's slice module writes; any other range is answered with the whole, as RFC 9110 allows. */

@@ -1,23 +1,55 @@
 /** The unix socket nginx asks on. */
 import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import { connect } from 'node:net';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { connect, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Guard } from './serve-blob.ts';
+
+/** Where requests of nginx come from. */
+export interface Serving {
+  readonly server: Server;
+  readonly connections: ReadonlySet<Socket>;
+  /** Absent: nobody holds on to the connections when this process dies. */
+  readonly guard?: Guard;
+}
+
+/** Makes the HTTP server for nginx; it listens nowhere yet. */
+export function createServing(listener: RequestListener): Serving {
+  // nginx closes its idle connections first (60 s by default): a request never meets a connection being closed.
+  const server = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 600_000 }, listener);
+  server.timeout = 0;
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  return { server, connections };
+}
+
+/** Serves on `path`; see `listen`. */
+export async function serveOnSocket(path: string, listener: RequestListener): Promise<Serving> {
+  const serving = createServing(listener);
+  await listen(serving.server, path);
+  return serving;
+}
+
+/** Accepts connections on `path` for somebody else to read: they are paused. See `listen`. */
+export async function acceptOn(path: string, take: (socket: Socket) => void): Promise<NetServer> {
+  const server = createServer({ pauseOnConnect: true }, take);
+  await listen(server, path);
+  return server;
+}
 
 /**
  * Listens on `path`. A socket left behind by a broker that died is removed; one that somebody answers on, and a file
  * that is no socket, are errors. The mode lets nginx's workers in by owner and group.
  */
-export async function listenOnSocket(path: string, listener: RequestListener): Promise<Server> {
+async function listen(server: NetServer, path: string): Promise<void> {
   await removeStale(path);
-  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 600_000 }, listener);
-  // nginx closes its idle connections first (60 s by default): a request never meets a connection being closed.
-  server.timeout = 0;
   server.listen(path);
   await once(server, 'listening');
   await chmod(path, 0o660);
-  return server;
 }
 
 async function removeStale(path: string): Promise<void> {
@@ -42,24 +74,29 @@ async function isAnswered(path: string): Promise<boolean> {
 
 /** What `breakOff` makes answers say last still reaches nginx within this. Milliseconds. */
 const breakOffMs = 200;
+/** How often connections that have become idle are closed. Milliseconds. */
+const lookMs = 20;
 
 /**
  * Stops accepting and lets running requests finish for at most `drainMs`. Then `breakOff` is called, which must end
  * them in a way that nginx takes for a failure, and a little later whatever is left is cut.
  */
-export async function closeServer(server: Server, drainMs: number, breakOff = () => {}): Promise<void> {
-  const closed = once(server, 'close');
+export async function closeServing(
+  { server, connections }: Serving,
+  drainMs: number,
+  breakOff = () => {},
+): Promise<void> {
   server.close();
-  server.closeIdleConnections();
-  const over = new AbortController();
-  const cut = async () => {
-    await delay(drainMs, undefined, { signal: over.signal });
-    breakOff();
-    await delay(breakOffMs, undefined, { signal: over.signal });
-    server.closeAllConnections();
-  };
-  // Aborted: everything had ended by itself.
-  cut().catch(() => {});
-  await closed;
-  over.abort();
+  if (await idle(drainMs)) return;
+  breakOff();
+  await idle(breakOffMs);
+  server.closeAllConnections();
+
+  async function idle(ms: number): Promise<boolean> {
+    for (const end = performance.now() + ms; connections.size > 0; await delay(lookMs)) {
+      server.closeIdleConnections();
+      if (performance.now() >= end) return false;
+    }
+    return true;
+  }
 }

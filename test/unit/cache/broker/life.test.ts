@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { runBroker } from '../../../../src/cache/broker/broker.ts';
-import { closeServer, listenOnSocket } from '../../../../src/cache/broker/socket.ts';
+import { closeServing, serveOnSocket } from '../../../../src/cache/broker/socket.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
 import { ask, brokerConfig, mirrorOf, sliceBytes, startBroker } from '../../../support/broker.ts';
 import { makeAuthority, makeLeaf } from '../../../support/certificates.ts';
@@ -121,17 +121,17 @@ test('a socket that a dead broker left behind is replaced', async (t) => {
   const leaveBehind = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
   spawnSync(process.execPath, ['-e', leaveBehind]);
   t.true(existsSync(path));
-  const server = await listenOnSocket(path, (_, response) => response.end('new'));
-  t.teardown(() => closeServer(server, 0));
+  const server = await serveOnSocket(path, (_, response) => response.end('new'));
+  t.teardown(() => closeServing(server, 0));
   t.is((await ask(path, '/')).body.toString(), 'new');
 });
 
 test('a socket on which another broker answers is left alone', async (t) => {
   const path = join(tempDir(t), 'broker.sock');
-  const server = await listenOnSocket(path, (_, response) => response.end('first'));
-  t.teardown(() => closeServer(server, 0));
+  const server = await serveOnSocket(path, (_, response) => response.end('first'));
+  t.teardown(() => closeServing(server, 0));
   await t.throwsAsync(
-    listenOnSocket(path, () => {}),
+    serveOnSocket(path, () => {}),
     { message: /another broker answers/ },
   );
   t.is((await ask(path, '/')).body.toString(), 'first');
@@ -141,7 +141,7 @@ test('a file where the socket should be is not removed', async (t) => {
   const path = join(tempDir(t), 'broker.sock');
   writeFileSync(path, 'precious');
   await t.throwsAsync(
-    listenOnSocket(path, () => {}),
+    serveOnSocket(path, () => {}),
     { message: /expected a socket/ },
   );
   t.is(readFileSync(path, 'utf8'), 'precious');

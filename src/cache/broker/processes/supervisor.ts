@@ -1,0 +1,142 @@
+/**
+ * Keeps the broker's processes running, one for each socket of the configuration. It accepts nginx's connections, hands them to the
+ * worker and holds on to them, so that the death of a worker in the middle of a slice cannot give a client wrong bytes (ADR 0016).
+ * Small on purpose: it reads no mirror and talks to no upstream. Used by `src/cli/broker.ts`.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Server, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../../../observe/log.ts';
+import { acceptOn } from '../socket.ts';
+import { HeldConnections } from './held-connections.ts';
+import type { WorkerMessage } from './messages.ts';
+
+export interface SupervisorOptions {
+  /** The sockets that are wanted now; looked at again and again. */
+  readonly sockets: () => Promise<readonly string[]>;
+  /** Starts worker `index` with a channel to it. */
+  readonly start: (index: number) => ChildProcess;
+  readonly log: Logger;
+  readonly followMs?: number;
+}
+
+/** A worker that lived this long is started again at once; another one after a growing pause. Milliseconds. */
+const healthyMs = 10_000;
+const firstPauseMs = 100;
+const longestPauseMs = 5_000;
+
+/**
+ * Runs until `signal` aborts, then until the workers have ended. Rejects when a socket cannot be listened on, and when a worker ends
+ * before it was ever ready, which is a fault of the configuration that the worker has told.
+ */
+export async function superviseBroker(options: SupervisorOptions, signal: AbortSignal): Promise<void> {
+  const failed = new AbortController();
+  const over = AbortSignal.any([signal, failed.signal]);
+  const running = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
+  try {
+    do {
+      const wanted = await options.sockets();
+      for (const [index, path] of wanted.entries())
+        if (!running.has(path)) running.set(path, open(index, path));
+      for (const [path, { stop }] of running) if (!wanted.includes(path)) stop.abort();
+    } while (await pause(options.followMs ?? 2_000, over));
+  } finally {
+    await Promise.allSettled([...running.values()].map(({ done }) => done));
+  }
+  if (failed.signal.aborted) throw failed.signal.reason;
+
+  function open(index: number, path: string) {
+    const stop = new AbortController();
+    const done = new Worker(index, path, options)
+      .run(AbortSignal.any([over, stop.signal]))
+      .catch((error: unknown) => failed.abort(error))
+      .finally(() => running.delete(path));
+    return { stop, done };
+  }
+}
+
+class Worker {
+  readonly #index: number;
+  readonly #path: string;
+  readonly #options: SupervisorOptions;
+  readonly #connections = new HeldConnections();
+  /** Accepted while there was no worker to take them. */
+  readonly #waiting: Socket[] = [];
+  #child: ChildProcess | undefined;
+  #wasReady = false;
+
+  constructor(index: number, path: string, options: SupervisorOptions) {
+    this.#index = index;
+    this.#path = path;
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const server = await acceptOn(this.#path, (socket) => this.#accept(socket));
+    try {
+      for (let pauseMs = 0; !signal.aborted; ) {
+        const startedAt = performance.now();
+        await this.#runOnce(signal, server);
+        if (signal.aborted) return;
+        if (!this.#wasReady) throw new Error(`Broker process ${this.#index} did not start`);
+        const wasHealthy = performance.now() - startedAt > healthyMs;
+        this.#options.log.error(
+          { process: this.#index, pauseMs },
+          'Broker process ended; it is started again',
+        );
+        await pause(wasHealthy ? 0 : pauseMs, signal);
+        pauseMs = wasHealthy ? 0 : Math.min(longestPauseMs, Math.max(firstPauseMs, pauseMs * 2));
+      }
+    } finally {
+      server.close();
+      for (const socket of this.#waiting) socket.destroy();
+    }
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#child === undefined) this.#waiting.push(socket);
+    else this.#connections.handOver(socket, this.#child);
+  }
+
+  /** Ends when the worker has; what it had is broken off only when everything it said was heard. */
+  async #runOnce(signal: AbortSignal, server: Server): Promise<void> {
+    const child = this.#options.start(this.#index);
+    const ended = endOf(child);
+    child.on('message', (message: WorkerMessage) => this.#hear(child, message));
+    const stop = () => {
+      server.close();
+      child.kill('SIGTERM');
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    await ended.finally(() => signal.removeEventListener('abort', stop));
+    this.#child = undefined;
+    this.#connections.breakOff();
+  }
+
+  #hear(child: ChildProcess, message: WorkerMessage): void {
+    if ('closed' in message) this.#connections.close(message.closed);
+    else if ('slice' in message) this.#connections.mark(message.slice, !message.over);
+    else {
+      this.#wasReady = true;
+      this.#child = child;
+      for (const socket of this.#waiting.splice(0)) this.#connections.handOver(socket, child);
+    }
+  }
+}
+
+/** What a worker said before it died is heard before its channel is; a channel that is being written to may never say so. Milliseconds. */
+const hearMs = 200;
+
+async function endOf(child: ChildProcess): Promise<void> {
+  const silent = once(child, 'disconnect');
+  await once(child, 'exit');
+  if (child.connected) await Promise.race([silent, delay(hearMs)]);
+}
+
+/** False when `signal` aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  await delay(ms, undefined, { signal }).catch(() => {});
+  return !signal.aborted;
+}
