@@ -8,6 +8,8 @@ export interface BlobRequest {
   readonly digest: Digest;
   /** Absent: the whole blob. */
   readonly range: BlobRange | undefined;
+  /** The client's own, as in `UpstreamRequest`; absent: the mirror's. */
+  readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -1,5 +1,7 @@
 /** Remembers where an upstream redirects a blob to, for as long as that place serves it. */
+import { authorizationKey } from './authorization-key.ts';
 import type { BlobRange } from './blob-range.ts';
+import type { BlobRequest } from './blob-source.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { discard } from './read-body.ts';
 import type { UpstreamAnswer, UpstreamClient, UpstreamRequest } from './upstream-client.ts';
@@ -19,17 +21,12 @@ export class BlobTargets {
   /**
    * Asks for a range of a blob where it is known to lie. Those who ask while that is being found out wait for it, so
    * that one redirect serves all slices. A place that no longer serves it (a signed URL that expired) is forgotten,
-   * and the upstream asked again, once.
+   * and the upstream asked again, once. Where one client is led no other is: a signed URL is a credential.
    */
-  async get(
-    repository: string,
-    digest: string,
-    range: BlobRange | undefined,
-    signal: AbortSignal,
-  ): Promise<UpstreamAnswer> {
-    const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` };
-    const request: UpstreamRequest = { method: 'GET', repository, path: `blobs/${digest}`, headers, signal };
-    const key = keyOf(repository, digest);
+  async get(blob: BlobRequest, range: BlobRange | undefined): Promise<UpstreamAnswer> {
+    const request = upstreamRequest(blob, range);
+    const { signal } = request;
+    const key = keyOf(blob);
     for (let round = 0; round < 2; round++) {
       const known = this.#targets.get(key);
       if (known === undefined) break;
@@ -45,8 +42,8 @@ export class BlobTargets {
   }
 
   /** Makes the next request ask the upstream again, after bytes that were not the blob's. */
-  forget(repository: string, digest: string): void {
-    this.#targets.delete(keyOf(repository, digest));
+  forget(blob: BlobRequest): void {
+    this.#targets.delete(keyOf(blob));
   }
 
   /** Undefined when the target does not serve the blob (any more). */
@@ -75,8 +72,14 @@ export class BlobTargets {
   }
 }
 
-function keyOf(repository: string, digest: string): string {
-  return `${repository}@${digest}`;
+function upstreamRequest(blob: BlobRequest, range: BlobRange | undefined): UpstreamRequest {
+  const { repository, digest, authorization, signal } = blob;
+  const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end}` };
+  return { method: 'GET', repository, path: `blobs/${digest.text}`, headers, authorization, signal };
+}
+
+function keyOf({ repository, digest, authorization }: BlobRequest): string {
+  return `${repository}@${digest.text} ${authorizationKey(authorization)}`;
 }
 
 function targetOf(answer: UpstreamAnswer): Target {

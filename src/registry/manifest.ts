@@ -10,6 +10,8 @@ export interface ManifestRequest {
   /** A tag, or a digest as text. */
   readonly reference: string;
   readonly accept: string;
+  /** The client's own, as in `UpstreamRequest`; absent: the mirror's. */
+  readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -76,8 +78,8 @@ function knowsNoHead({ status, foreign }: UpstreamAnswer): boolean {
 }
 
 function upstreamRequest(method: 'GET' | 'HEAD', request: ManifestRequest): UpstreamRequest {
-  const { repository, reference, accept, signal } = request;
-  return { method, repository, path: `manifests/${reference}`, headers: { accept }, signal };
+  const { repository, reference, accept, authorization, signal } = request;
+  return { method, repository, path: `manifests/${reference}`, headers: { accept }, authorization, signal };
 }
 
 function checkedDigest(answer: UpstreamAnswer, reference: string, bytes: Buffer): string {

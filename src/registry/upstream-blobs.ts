@@ -26,16 +26,15 @@ export class UpstreamBlobs implements BlobSource {
   }
 
   async ask(request: BlobRequest, range: BlobRange | undefined): Promise<BlobAnswer> {
-    const { repository, digest, signal } = request;
     for (let attempt = 0; ; attempt++) {
-      const answer = await this.#targets.get(repository, digest.text, range, signal);
+      const answer = await this.#targets.get(request, range);
       if (answer.status === 200 || answer.status === 206) return answer;
       const refusal = await this.#client.refuse(answer);
       const pause = statusPauses[attempt];
       if (answer.status < 500 || pause === undefined || refusal.retryAfterSeconds !== undefined)
         throw refusal;
       this.counters.retries++;
-      await delay(pause, undefined, { signal });
+      await delay(pause, undefined, { signal: request.signal });
     }
   }
 
@@ -43,7 +42,7 @@ export class UpstreamBlobs implements BlobSource {
     return true;
   }
 
-  distrust({ repository, digest }: BlobRequest): void {
-    this.#targets.forget(repository, digest.text);
+  distrust(request: BlobRequest): void {
+    this.#targets.forget(request);
   }
 }

@@ -9,6 +9,7 @@ import { parseChallenges } from './challenge.ts';
 import type { CredentialSource } from './credentials.ts';
 import { parseRateLimit, type RateLimit } from './rate-limit.ts';
 import { discard } from './read-body.ts';
+import { isRedirect, maxHops, redirectTarget } from './redirect.ts';
 import { TokenSource } from './token.ts';
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
 import { parseRetryAfter, toUpstreamError, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
@@ -38,6 +39,11 @@ export interface UpstreamRequest {
   /** Below the repository: `manifests/latest`, `blobs/sha256:...`, with a query if there is one. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /**
+   * The client's own `Authorization`, empty where it has none: the only one the upstream is shown, over https and on its
+   * own origin. Nothing comes of it for other requests. Absent: the mirror's own credentials and tokens.
+   */
+  readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -46,6 +52,10 @@ export interface UpstreamAnswer extends HttpAnswer {
   readonly url: URL;
   /** True when that is, or went through, another origin than the upstream's. */
   readonly foreign: boolean;
+  /** True when the upstream was shown the mirror's credentials and would not take them. */
+  readonly credentialsRefused: boolean;
+  /** What the upstream asks the client for (`WWW-Authenticate` of a 401), where it was shown the client's own header. */
+  readonly challenge: string | undefined;
 }
 
 export interface UpstreamClientOptions {
@@ -59,8 +69,6 @@ export interface UpstreamClientOptions {
   readonly now?: () => number;
 }
 
-const redirects = new Set([301, 302, 303, 307, 308]);
-const maxHops = 5;
 /** Pauses before a request is sent again whose connection broke before it was answered. Milliseconds. */
 const retryPauses = [50, 250];
 
@@ -107,8 +115,8 @@ export class UpstreamClient {
       (this.#options.now ?? Date.now)(),
     );
     const message = `${answer.url.host}: answered ${answer.status}`;
-    const credentialsRefused = this.#wereCredentialsRefused(answer);
-    return new UpstreamStatusError(answer.status, message, { retryAfterSeconds, credentialsRefused });
+    const { status, credentialsRefused, challenge } = answer;
+    return new UpstreamStatusError(status, message, { retryAfterSeconds, credentialsRefused, challenge });
   }
 
   /** Whatever was being waited for when the time was over, it is the same failure. */
@@ -124,32 +132,33 @@ export class UpstreamClient {
   async #follow(start: Destination, request: UpstreamRequest): Promise<UpstreamAnswer> {
     let destination = start;
     for (let hop = 0; hop <= maxHops; hop++) {
-      const answer = await this.#authorized(destination, request);
-      if (!redirects.has(answer.status))
-        return { ...answer, url: destination.url, foreign: destination.foreign };
+      const answer = await this.#allowed(destination, request);
+      if (!isRedirect(answer.status)) return this.#judged(answer, destination, request);
       await discard(answer);
       this.counters.redirects++;
-      destination = this.#next(destination, answer.headers['location']);
+      destination = redirectTarget(destination, answer.headers['location'], this.origin);
     }
     throw new UpstreamError('redirect', `${start.url.host}: expected at most ${maxHops} redirects, got more`);
   }
 
-  #next(from: Destination, location: string | string[] | undefined): Destination {
-    const { origin } = this.#options;
-    if (typeof location !== 'string' || !URL.canParse(location, from.url)) {
-      throw new UpstreamError('redirect', `${from.url.host}: expected a Location, got none`);
-    }
-    const url = new URL(location, from.url);
-    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && origin.protocol === 'http:')) {
-      throw new UpstreamError(
-        'redirect',
-        `${from.url.host}: refused to follow to ${url.protocol}//${url.host}`,
-      );
-    }
-    url.username = '';
-    url.password = '';
-    url.hash = '';
-    return { ...from, url, foreign: from.foreign || url.origin !== origin.origin };
+  #judged(answer: HttpAnswer, { url, foreign }: Destination, request: UpstreamRequest): UpstreamAnswer {
+    const isRefusal = answer.status === 401 && !foreign && this.origin.protocol === 'https:';
+    const ofClient = request.authorization !== undefined;
+    return {
+      ...answer,
+      url,
+      foreign,
+      credentialsRefused: isRefusal && !ofClient && this.#wereCredentialsRefused(answer),
+      challenge: isRefusal && ofClient ? fieldText(answer.headers['www-authenticate']) : undefined,
+    };
+  }
+
+  /** A client's own header is sent as it is; whatever comes back is for the client. Elsewhere nobody is known. */
+  #allowed(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
+    const { authorization } = request;
+    if (authorization === undefined || destination.foreign) return this.#authorized(destination, request);
+    const mayBeShown = this.origin.protocol === 'https:' && authorization !== '';
+    return this.#send(destination.url, request, mayBeShown ? authorization : undefined);
   }
 
   /** A 401 makes the credentials be read again at once; where they are others by then, it is all done once more. */
@@ -227,15 +236,17 @@ export class UpstreamClient {
     if (told !== undefined) this.counters.rateLimit = told;
   }
 
-  #wereCredentialsRefused(answer: UpstreamAnswer): boolean {
-    const { credentials, origin } = this.#options;
-    const kind = credentials.current()?.kind;
-    if (answer.status !== 401 || answer.foreign || origin.protocol !== 'https:' || kind === undefined)
-      return false;
+  #wereCredentialsRefused(answer: HttpAnswer): boolean {
+    const kind = this.#options.credentials.current()?.kind;
+    if (kind === undefined) return false;
     // After a token it is the repository that is refused: Docker Hub says 401 for what does not exist.
     const wantsToken = parseChallenges(answer.headers['www-authenticate']).some(
       ({ scheme }) => scheme === 'bearer',
     );
     return kind === 'bearer' || !wantsToken;
   }
+}
+
+function fieldText(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'object' ? value.join(', ') : value;
 }

@@ -7,6 +7,8 @@ export type UpstreamFailure =
   | 'timeout'
   /** The connection ended before the answer did. */
   | 'broken'
+  /** The egress proxy could not be reached, or would not lead there. */
+  | 'proxy'
   /** A redirect that may not be followed: scheme, address, too many. */
   | 'redirect'
   /** The token server did not give what the distribution token specification says. */
@@ -32,17 +34,24 @@ export class UpstreamStatusError extends Error {
   readonly retryAfterSeconds: number | undefined;
   /** True when it was shown our credentials and would not take them. */
   readonly credentialsRefused: boolean;
+  /** What the upstream asks the client for, where it was shown the client's own `Authorization`. */
+  readonly challenge: string | undefined;
 
   constructor(
     status: number,
     message: string,
-    details: { retryAfterSeconds?: number | undefined; credentialsRefused?: boolean } = {},
+    details: {
+      retryAfterSeconds?: number | undefined;
+      credentialsRefused?: boolean;
+      challenge?: string | undefined;
+    } = {},
   ) {
     super(message);
     this.name = 'UpstreamStatusError';
     this.status = status;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.credentialsRefused = details.credentialsRefused ?? false;
+    this.challenge = details.challenge;
   }
 }
 

@@ -23,6 +23,7 @@ const statusOf: Readonly<Record<UpstreamFailure, number>> = {
   tls: 502,
   timeout: 504,
   broken: 502,
+  proxy: 502,
   redirect: 502,
   token: 502,
   answer: 502,

@@ -41,6 +41,7 @@ const reasonOf: Readonly<Record<UpstreamFailure, UpstreamReason>> = {
   tls: 'TLS',
   timeout: 'Timeout',
   broken: 'Broken',
+  proxy: 'Proxy',
   redirect: 'BadAnswer',
   token: 'TokenServer',
   answer: 'BadAnswer',

@@ -1,6 +1,7 @@
 /** Answers nginx's misses of blobs, one slice at a time, as a stream. */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { authorizationKey } from '../../registry/authorization-key.ts';
 import type { Blob } from '../../registry/blob.ts';
 import type { BlobRange } from '../../registry/blob-range.ts';
 import type { BlobRequest } from '../../registry/blob-source.ts';
@@ -11,6 +12,8 @@ import type { Route } from './routes.ts';
 export interface BlobQuestion {
   readonly range: string | undefined;
   readonly sliceBytes: number;
+  /** The client's own, where it is passed through. */
+  readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
   readonly guard?: Guard | undefined;
 }
@@ -28,16 +31,17 @@ export async function serveBlob(
   question: BlobQuestion,
   response: ServerResponse,
 ): Promise<void> {
+  const { authorization, signal } = question;
   const range = parseRange(question.range);
   const repository = mirror.upstreamRepository(route.repository);
   const { digest } = route;
-  const { blob, first } = await begin(mirror, { repository, digest, range, signal: question.signal });
+  const { blob, first } = await begin(mirror, { repository, digest, range, authorization, signal });
   const asPart = isPart(blob, range, question.sliceBytes);
   const release = await guarded(question, response, asPart);
   writeHead(response, blob, digest.text, asPart);
   try {
-    if (!first.done) await write(response, first.value, question.signal);
-    for await (const piece of blob.body) await write(response, piece, question.signal);
+    if (!first.done) await write(response, first.value, signal);
+    for await (const piece of blob.body) await write(response, piece, signal);
     response.end();
   } catch (error) {
     breakOff(response, asPart);
@@ -57,8 +61,8 @@ async function guarded({ guard }: BlobQuestion, { socket }: ServerResponse, asPa
  * nginx asks again for a failure, to keep it for the repository alone: it stands for a moment.
  */
 async function begin(mirror: Mirror, request: BlobRequest) {
-  const { repository, digest, range, signal } = request;
-  const key = `${repository}@${digest.text} ${range?.start}-${range?.end}`;
+  const { repository, digest, range, authorization, signal } = request;
+  const key = `${repository}@${digest.text} ${range?.start}-${range?.end} ${authorizationKey(authorization)}`;
   mirror.blobFailures.throwKnown(key);
   try {
     const blob = await mirror.blobs.open(request);

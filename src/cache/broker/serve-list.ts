@@ -14,7 +14,7 @@ const keptSeconds = 1;
 export async function serveList(
   mirror: Mirror,
   route: Extract<Route, { kind: 'list' }>,
-  question: { headers: IncomingHttpHeaders; signal: AbortSignal },
+  question: { headers: IncomingHttpHeaders; authorization?: string | undefined; signal: AbortSignal },
 ): Promise<Answer> {
   const query = upstreamQuery(route.query);
   const answer = await mirror.client.request({
@@ -22,6 +22,7 @@ export async function serveList(
     repository: mirror.upstreamRepository(route.repository),
     path: query === '' ? route.path : `${route.path}?${query}`,
     headers: { accept: 'application/vnd.oci.image.index.v1+json, application/json' },
+    authorization: question.authorization,
     signal: question.signal,
   });
   if (answer.status !== 200) throw await mirror.client.refuse(answer);

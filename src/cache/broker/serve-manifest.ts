@@ -11,6 +11,8 @@ import type { ReferenceRequest } from './tag-reader.ts';
 export interface ManifestQuestion {
   readonly method: 'GET' | 'HEAD';
   readonly headers: IncomingHttpHeaders;
+  /** The client's own, where it is passed through. */
+  readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -22,15 +24,21 @@ export async function serveManifest(
 ): Promise<Answer> {
   const { reference } = route;
   const repository = mirror.upstreamRepository(route.repository);
-  const { signal, headers } = question;
+  const { signal, headers, authorization } = question;
   if (parseDigest(reference) !== undefined) {
-    const manifest = await mirror.tags.fetch({ repository, reference, accept: acceptByDigest, signal });
+    const manifest = await mirror.tags.fetch({
+      repository,
+      reference,
+      accept: acceptByDigest,
+      authorization,
+      signal,
+    });
     return manifestAnswer(manifest, keepFor(forever));
   }
   const className = headers['x-registry-accept'];
   const { accept, varies } = acceptFor(typeof className === 'string' ? className : undefined, headers.accept);
   const keep = { ...keepFor(mirror.config.tagTtlSeconds), ...(varies ? { Vary: 'Accept' } : {}) };
-  return serveTag(mirror, { repository, reference, accept, signal }, question, keep);
+  return serveTag(mirror, { repository, reference, accept, authorization, signal }, question, keep);
 }
 
 /** One HEAD decides about a copy that nginx has; a HEAD of the client is answered by one as well. */

@@ -1,4 +1,5 @@
 /** Tags and manifests of one mirror, each asked of the upstream once however many ask at the same time. */
+import { authorizationKey } from '../../registry/authorization-key.ts';
 import { BoundedMap } from '../../registry/bounded-map.ts';
 import { fetchManifest, headManifest, type Manifest, type ManifestHead } from '../../registry/manifest.ts';
 import type { UpstreamClient } from '../../registry/upstream-client.ts';
@@ -9,6 +10,8 @@ export interface ReferenceRequest {
   readonly repository: string;
   readonly reference: string;
   readonly accept: string;
+  /** The client's own, as in `UpstreamRequest`: it shares work with nobody but itself. Absent: the mirror's. */
+  readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -64,6 +67,6 @@ export class TagReader {
   }
 }
 
-function keyOf({ repository, reference, accept }: ReferenceRequest): string {
-  return `${repository} ${reference} ${accept}`;
+function keyOf({ repository, reference, accept, authorization }: ReferenceRequest): string {
+  return `${repository} ${reference} ${authorizationKey(authorization)} ${accept}`;
 }
