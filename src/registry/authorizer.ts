@@ -15,8 +15,8 @@ export interface Destination {
 export interface AuthorizerOptions {
   readonly upstream: URL;
   readonly tokens: TokenSource;
-  /** The credentials as they are now. */
-  readonly credentials: () => Credentials | undefined;
+  /** The credentials for a repository as they are now. */
+  readonly credentials: (repository: string) => Credentials | undefined;
   readonly tokenHosts?: readonly string[];
   /** Called when a realm is not shown the credentials although there are some. */
   readonly onWithheld?: (realmHost: string) => void;
@@ -99,11 +99,11 @@ export class Authorizer {
     return `Bearer ${await this.#options.tokens.get(request, signal, refused?.replace(/^Bearer /, ''))}`;
   }
 
-  /** The mirror's credentials where they may go at all: the upstream's own origin, over https. */
+  /** The repository's credentials where they may go at all: the upstream's own origin, over https. */
   #ownCredentials(destination: Destination): Credentials | undefined {
     const { upstream, credentials } = this.#options;
     const own = !destination.foreign && destination.url.origin === upstream.origin;
-    return own && upstream.protocol === 'https:' ? credentials() : undefined;
+    return own && upstream.protocol === 'https:' ? credentials(destination.repository) : undefined;
   }
 
   #shownTo(realm: URL, credentials: Credentials | undefined): Credentials | undefined {

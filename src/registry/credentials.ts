@@ -16,6 +16,9 @@ export interface CredentialSource {
   reread(): Promise<void>;
 }
 
+/** A source that never has any. */
+export const noCredentials: CredentialSource = { current: () => undefined, reread: async () => {} };
+
 /** The files of a Secret that mean something here, by name, with their text. */
 export type CredentialFiles = Readonly<Partial<Record<CredentialFile, string>>>;
 export type CredentialFile = (typeof credentialFiles)[number];
@@ -41,15 +44,14 @@ export function parseCredentials(files: CredentialFiles, names: readonly string[
   return { kind: 'bearer', token: tokenText(withoutNewline(token), 'token') };
 }
 
-/** The names under which a docker configuration may list an upstream, closest first, each once. */
-export function credentialNames(upstream: {
-  readonly host: string;
-  readonly pathPrefix: string;
-  readonly names: readonly string[];
-}): string[] {
-  const { pathPrefix } = upstream;
+/** The names under which a docker configuration may list what lies below `prefix` of an upstream, closest first, each once. */
+export function credentialNames(
+  upstream: { readonly host: string; readonly pathPrefix: string; readonly names: readonly string[] },
+  prefix = '',
+): string[] {
   const hosts = [upstream.host, ...upstream.names];
-  const paths = pathPrefix === '' ? [] : hosts.map((host) => `${host}/${pathPrefix}`);
+  const path = [upstream.pathPrefix, prefix].filter((part) => part !== '').join('/');
+  const paths = path === '' ? [] : hosts.map((host) => `${host}/${path}`);
   return [...new Set([...paths, ...hosts])];
 }
 

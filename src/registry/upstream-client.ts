@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Authorizer, type Destination } from './authorizer.ts';
 import { parseChallenges } from './challenge.ts';
-import type { CredentialSource } from './credentials.ts';
+import { type CredentialSource, noCredentials } from './credentials.ts';
 import { parseRateLimit, type RateLimit } from './rate-limit.ts';
 import { discard } from './read-body.ts';
 import { isRedirect, maxHops, redirectTarget } from './redirect.ts';
@@ -62,7 +62,8 @@ export interface UpstreamClientOptions {
   readonly origin: URL;
   /** The connections to use at the time. */
   readonly transport: () => Transport;
-  readonly credentials: CredentialSource;
+  /** The credentials of a repository, as the upstream knows it. */
+  readonly credentials: (repository: string) => CredentialSource;
   readonly tokenHosts?: readonly string[] | undefined;
   readonly counters: UpstreamCounters;
   readonly onWithheld?: ((realmHost: string) => void) | undefined;
@@ -86,7 +87,7 @@ export class UpstreamClient {
     this.#authorizer = new Authorizer({
       upstream: origin,
       tokens,
-      credentials: () => credentials.current(),
+      credentials: (repository) => credentials(repository).current(),
       tokenHosts: options.tokenHosts ?? [],
       onWithheld: options.onWithheld ?? (() => {}),
     });
@@ -141,14 +142,15 @@ export class UpstreamClient {
     throw new UpstreamError('redirect', `${start.url.host}: expected at most ${maxHops} redirects, got more`);
   }
 
-  #judged(answer: HttpAnswer, { url, foreign }: Destination, request: UpstreamRequest): UpstreamAnswer {
+  #judged(answer: HttpAnswer, destination: Destination, request: UpstreamRequest): UpstreamAnswer {
+    const { url, foreign } = destination;
     const isRefusal = answer.status === 401 && !foreign && this.origin.protocol === 'https:';
     const ofClient = request.authorization !== undefined;
     return {
       ...answer,
       url,
       foreign,
-      credentialsRefused: isRefusal && !ofClient && this.#wereCredentialsRefused(answer),
+      credentialsRefused: isRefusal && !ofClient && this.#wereCredentialsRefused(answer, destination),
       challenge: isRefusal && ofClient ? fieldText(answer.headers['www-authenticate']) : undefined,
     };
   }
@@ -161,17 +163,21 @@ export class UpstreamClient {
     return this.#send(destination.url, request, mayBeShown ? authorization : undefined);
   }
 
-  /** A 401 makes the credentials be read again at once; where they are others by then, it is all done once more. */
+  /**
+   * A refusal makes the credentials be read again at once; where they are others by then, it is all done once more. 403
+   * is what some registries say of credentials that have expired.
+   */
   async #authorized(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
-    const { credentials } = this.#options;
-    const shown = credentials.current();
+    const source = destination.foreign ? noCredentials : this.#options.credentials(destination.repository);
+    const shown = source.current();
     const haveChanged = async () => {
-      if (!destination.foreign) await credentials.reread();
-      return !destination.foreign && credentials.current() !== shown;
+      await source.reread();
+      return source.current() !== shown;
     };
     try {
       const answer = await this.#attempt(destination, request);
-      if (answer.status !== 401 || !(await haveChanged())) return answer;
+      const isRefusal = answer.status === 401 || answer.status === 403;
+      if (!isRefusal || !(await haveChanged())) return answer;
       await discard(answer);
     } catch (error) {
       const refused = error instanceof UpstreamStatusError && error.credentialsRefused;
@@ -236,8 +242,8 @@ export class UpstreamClient {
     if (told !== undefined) this.counters.rateLimit = told;
   }
 
-  #wereCredentialsRefused(answer: HttpAnswer): boolean {
-    const kind = this.#options.credentials.current()?.kind;
+  #wereCredentialsRefused(answer: HttpAnswer, { repository }: Destination): boolean {
+    const kind = this.#options.credentials(repository).current()?.kind;
     if (kind === undefined) return false;
     // After a token it is the repository that is refused: Docker Hub says 401 for what does not exist.
     const wantsToken = parseChallenges(answer.headers['www-authenticate']).some(

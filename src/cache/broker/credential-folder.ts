@@ -1,4 +1,4 @@
-/** The credentials of one mirror, read from a mounted Secret and followed while it changes. */
+/** Credentials read from a mounted Secret and followed while it changes. */
 import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage } from '../../observe/error-message.ts';
@@ -21,6 +21,8 @@ export class CredentialFolder implements CredentialSource {
   readonly #log: Logger;
   #seen: string | undefined;
   #credentials: Credentials | undefined;
+  #reading: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
 
   /** `names` are those of the upstream under which a docker configuration may list it. */
   constructor(options: { dir: string; names: readonly string[]; log: Logger }) {
@@ -33,8 +35,20 @@ export class CredentialFolder implements CredentialSource {
     return this.#credentials;
   }
 
-  /** Credentials that disappear or break leave the last working ones in force; each such change is logged once. */
-  async reread(): Promise<void> {
+  /**
+   * Credentials that disappear or break leave the last working ones in force; each such change is logged once. Readings
+   * follow one another, or that of the older files could end last; those who wait for the next one share it.
+   */
+  reread(): Promise<void> {
+    this.#next ??= this.#reading.then(() => {
+      this.#next = undefined;
+      return this.#read();
+    });
+    this.#reading = this.#next;
+    return this.#next;
+  }
+
+  async #read(): Promise<void> {
     const files = await readFiles(this.#dir);
     const seen = JSON.stringify(files);
     if (seen === this.#seen) return;

@@ -1,15 +1,15 @@
 /** One mirror in the broker: its upstream's client, and the files it follows. */
 import type { Logger } from '../../observe/log.ts';
 import { BlobReader } from '../../registry/blob.ts';
-import { credentialNames } from '../../registry/credentials.ts';
 import { createTransport, type Network, type Transport } from '../../registry/transport.ts';
 import { UpstreamClient } from '../../registry/upstream-client.ts';
 import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities.ts';
 import type { BrokerMirror } from './broker-config.ts';
-import { CredentialFolder } from './credential-folder.ts';
 import { FailureMemory } from './failure-memory.ts';
+import { mirrorCredentials } from './mirror-credentials.ts';
 import { type MirrorReport, MirrorStatus } from './mirror-status.ts';
 import { TagReader } from './tag-reader.ts';
+import { upstreamRepository } from './upstream-repository.ts';
 
 export interface Mirror {
   readonly config: BrokerMirror;
@@ -37,12 +37,12 @@ export async function openMirror(
   const log = options.log.child({ mirror: config.name });
   const status = new MirrorStatus(log);
   const origin = new URL(`${config.upstream.scheme}://${config.upstream.host}`);
-  const credentials = credentialsOf(config, log);
+  const credentials = mirrorCredentials(config, log);
   const connections = await openConnections(config, origin, log, options.network);
   const client = new UpstreamClient({
     origin,
     transport: connections.current,
-    credentials,
+    credentials: credentials.of,
     tokenHosts: config.tokenHosts,
     counters: status.counters,
     onWithheld: once((realm) =>
@@ -57,28 +57,12 @@ export async function openMirror(
     blobFailures: new FailureMemory(),
     tags: new TagReader(client),
     status,
-    upstreamRepository: (repository) => upstreamRepository(config, repository),
+    upstreamRepository: (repository) => upstreamRepository(config.upstream, repository),
     refresh: async () => void (await Promise.all([credentials.reread(), connections.refresh()])),
-    report: () => status.report(config.name, credentials.current() !== undefined),
+    report: () => status.report(config.name, credentials.present()),
     close: () => connections.current().close(),
     destroy: () => connections.current().destroy(),
   };
-}
-
-/** Docker Hub keeps its own images under `library/`; a path prefix comes before everything. */
-function upstreamRepository({ upstream }: BrokerMirror, repository: string): string {
-  if (upstream.pathPrefix !== '') return `${upstream.pathPrefix}/${repository}`;
-  return upstream.dockerHub && !repository.includes('/') ? `library/${repository}` : repository;
-}
-
-/** Over plain http no credentials are ever sent, so none are read. */
-function credentialsOf(config: BrokerMirror, log: Logger) {
-  const { upstream, credentials } = config;
-  const credentialsDir = credentials.at(-1)?.dir;
-  if (credentialsDir === undefined || upstream.scheme !== 'https') {
-    return { current: () => undefined, reread: async () => {} };
-  }
-  return new CredentialFolder({ dir: credentialsDir, names: credentialNames(upstream), log });
 }
 
 interface Connections {

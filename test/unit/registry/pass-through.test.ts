@@ -33,7 +33,7 @@ async function setUp(t: ExecutionContext, scheme: 'http' | 'https' = 'https') {
   const upstreamClient = new UpstreamClient({
     origin,
     transport: () => transport,
-    credentials: { current: () => ({ kind: 'basic', ...own }), reread: async () => {} },
+    credentials: () => ({ current: () => ({ kind: 'basic', ...own }), reread: async () => {} }),
     counters,
   });
   const asked = { repository: 'a/b', reference: 'v1', accept: '*/*', signal };

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { noCredentials } from '../../../src/registry/credentials.ts';
 import { createTransport } from '../../../src/registry/transport.ts';
 import { UpstreamClient, zeroCounters } from '../../../src/registry/upstream-client.ts';
 import { startScriptableUpstream } from '../../support/scriptable-upstream.ts';
@@ -18,7 +19,7 @@ async function setUp(t: ExecutionContext) {
   const client = new UpstreamClient({
     origin,
     transport: () => transport,
-    credentials: { current: () => undefined, reread: async () => {} },
+    credentials: () => noCredentials,
     counters: zeroCounters(),
     now: () => clock.now,
   });
