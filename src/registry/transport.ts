@@ -1,15 +1,16 @@
-/** Connections to one upstream and to where it sends us. The only file of this folder that opens a socket. */
-import type { LookupAddress } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
-import { type AddressKind, addressKind, mayLeadTo } from './address.ts';
+/** Connections to one upstream and to where it sends us, directly or through a proxy. */
+import { createSecureContext } from 'node:tls';
+import type { Dispatcher } from 'undici';
+import { addressRules } from './address-rule.ts';
+import type { Resolve } from './connect.ts';
+import { proxyExemption } from './no-proxy.ts';
 import { lookupOnce } from './resolve.ts';
-import { toUpstreamError, UpstreamError } from './upstream-error.ts';
+import { toUpstreamError } from './upstream-error.ts';
+import { directWay, proxiedWay, type Way } from './way.ts';
 
 /** How long an upstream may take, in milliseconds. */
 export interface Timeouts {
-  /** Name resolution, TCP and TLS together. */
+  /** Name resolution, TCP, a proxy's tunnel and TLS together. */
   readonly connect: number;
   /** From the request to the end of the answer's headers. */
   readonly headers: number;
@@ -33,9 +34,8 @@ export interface HttpAnswer {
 }
 
 /**
- * Sends single requests. What goes to the upstream's own origin is dialled as it resolves; everywhere else only
- * public addresses and addresses of the upstream's own kind are dialled (an upstream on the loopback may redirect to
- * the loopback, nobody else may). Rejects with `UpstreamError`; the signal also ends the body.
+ * Sends single requests. What goes to the upstream's own origin is dialled as it resolves; everywhere else the rules of
+ * `addressRules` hold. Rejects with `UpstreamError`; the signal also ends the body.
  */
 export interface Transport {
   readonly origin: URL;
@@ -51,43 +51,40 @@ const userAgent = 'registry-mirror-operator';
 /** What of the network can be another one in tests. */
 export interface Network {
   readonly timeouts?: Timeouts;
-  readonly resolve?: (hostname: string) => Promise<LookupAddress[]>;
+  readonly resolve?: Resolve;
 }
 
-/** Takes the upstream's origin and the PEM certificates to trust (and nothing beside them). */
-export function createTransport(
-  origin: URL,
-  authorities: readonly string[],
-  network: Network = {},
-): Transport {
-  const { timeouts = defaultTimeouts, resolve = lookupOnce } = network;
-  const secureContext = createSecureContext({ ca: [...authorities], minVersion: 'TLSv1.2' });
-  const options = { secureContext, timeouts, resolve };
-  let ownKind: AddressKind | undefined;
-  const own = createAgent(
-    timeouts,
-    connector(options, {
-      permitted: () => true,
-      learn: (kind) => (ownKind = kind),
-    }),
-  );
-  const foreign = createAgent(
-    timeouts,
-    connector(options, { permitted: (kind) => mayLeadTo(kind, ownKind) }),
-  );
+export interface TransportOptions {
+  /** PEM certificates to trust, and nothing beside them. */
+  readonly authorities: readonly string[];
+  /** `host` or `*.domain`: may be redirected to whatever they resolve to. */
+  readonly redirectHosts?: readonly string[];
+  readonly proxy?: { readonly url: string; readonly noProxy: readonly string[] } | undefined;
+  readonly network?: Network | undefined;
+}
+
+/** Takes the upstream's origin; connects to nothing yet. */
+export function createTransport(origin: URL, options: TransportOptions): Transport {
+  const { timeouts = defaultTimeouts, resolve = lookupOnce } = options.network ?? {};
+  const secureContext = createSecureContext({ ca: [...options.authorities], minVersion: 'TLSv1.2' });
+  const connect = { secureContext, timeout: timeouts.connect, resolve };
+  const wayOptions = { origin, rules: addressRules(options.redirectHosts ?? []), connect, timeouts };
+  const direct = directWay(wayOptions);
+  const { proxy } = options;
+  const proxied = proxy && proxiedWay(wayOptions, new URL(proxy.url));
+  const isExempt = proxyExemption(proxy?.noProxy ?? []);
+  const ways = proxied === undefined ? [direct] : [direct, proxied];
   return {
     origin,
-    send: (url, request) => send(url.origin === origin.origin ? own : foreign, url, request),
-    close: async () => void (await Promise.all([own.close(), foreign.close()])),
-    destroy: async () => void (await Promise.all([own.destroy(), foreign.destroy()])),
+    send: (url, request) => send(proxied === undefined || isExempt(url) ? direct : proxied, url, request),
+    close: async () => void (await Promise.all(ways.map((way) => way.close()))),
+    destroy: async () => void (await Promise.all(ways.map((way) => way.destroy()))),
   };
 }
 
-async function send(agent: Agent, url: URL, request: HttpRequest): Promise<HttpAnswer> {
+async function send(way: Way, url: URL, request: HttpRequest): Promise<HttpAnswer> {
   try {
-    const { statusCode, headers, body } = await agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
+    const { statusCode, headers, body } = await way.ask(url, {
       method: request.method,
       // Identity: what is kept and checked are the bytes themselves, never a transfer's packing of them.
       headers: { 'user-agent': userAgent, 'accept-encoding': 'identity', ...request.headers },
@@ -98,80 +95,4 @@ async function send(agent: Agent, url: URL, request: HttpRequest): Promise<HttpA
   } catch (error) {
     throw toUpstreamError(request.signal.aborted ? request.signal.reason : error, url.host);
   }
-}
-
-function createAgent(timeouts: Timeouts, connect: buildConnector.connector): Agent {
-  return new Agent({
-    connect,
-    connections: 256,
-    pipelining: 1,
-    allowH2: false,
-    keepAliveTimeout: 30_000,
-    headersTimeout: timeouts.headers,
-    bodyTimeout: timeouts.bodyIdle,
-  });
-}
-
-/** Which addresses may be dialled, and who is told of what kind the one was that answered. */
-interface AddressRule {
-  readonly permitted: (kind: AddressKind) => boolean;
-  readonly learn?: (kind: AddressKind) => void;
-}
-
-interface ConnectorOptions extends Required<Network> {
-  readonly secureContext: SecureContext;
-}
-
-/** Checks addresses between resolving and dialling, so that no second resolution can give another answer. */
-function connector(options: ConnectorOptions, rule: AddressRule): buildConnector.connector {
-  const connect = buildConnector(connectOptions(options, checkedLookup(options.resolve, rule)));
-  return (target, callback) => {
-    // A literal address is dialled without a lookup.
-    const literal = target.hostname.replace(/^\[(.*)\]$/, '$1');
-    if (isIP(literal) !== 0 && !rule.permitted(addressKind(literal))) {
-      return queueMicrotask(() => callback(refusal(target.hostname, addressKind(literal)), null));
-    }
-    connect(target, (...[error, socket]) => {
-      if (error !== null) return callback(error, null);
-      const kind = addressKind(socket.remoteAddress ?? '');
-      rule.learn?.(kind);
-      if (rule.permitted(kind)) return callback(null, socket);
-      socket.destroy();
-      callback(refusal(target.hostname, kind), null);
-    });
-  };
-}
-
-function connectOptions(
-  { secureContext, timeouts }: ConnectorOptions,
-  lookup: LookupFunction,
-): buildConnector.BuildOptions {
-  return {
-    timeout: timeouts.connect,
-    allowH2: false,
-    secureContext,
-    lookup,
-    autoSelectFamily: true,
-    // Node's 250 ms would give up on a distant address of the first family.
-    autoSelectFamilyAttemptTimeout: 1_000,
-  };
-}
-
-function checkedLookup(resolve: Required<Network>['resolve'], rule: AddressRule): LookupFunction {
-  return (hostname, options, callback) => {
-    resolve(hostname).then(
-      (found) => {
-        const usable = found.filter(({ address }) => rule.permitted(addressKind(address)));
-        const [first] = usable;
-        if (first === undefined) callback(refusal(hostname, addressKind(found[0]?.address ?? '')), []);
-        else if (options.all) callback(null, usable);
-        else callback(null, first.address, first.family);
-      },
-      (error: NodeJS.ErrnoException) => callback(error, []),
-    );
-  };
-}
-
-function refusal(host: string, kind: AddressKind): UpstreamError {
-  return new UpstreamError('redirect', `${host}: refused to follow to a ${kind} address`);
 }

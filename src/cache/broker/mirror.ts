@@ -77,8 +77,16 @@ async function openConnections(
   log: Logger,
   network: Network | undefined,
 ): Promise<Connections> {
+  const { redirectHosts, egressProxy: proxy, timeouts } = config;
+  const connect = (bundles: string) =>
+    createTransport(origin, {
+      authorities: trustedAuthorities(bundles, log),
+      redirectHosts,
+      proxy,
+      network: { timeouts, ...network },
+    });
   let bundles = await readBundles(config.caFiles);
-  let transport = createTransport(origin, trustedAuthorities(bundles, log), network);
+  let transport = connect(bundles);
   const warnKept = once(() => log.warn('CA bundle is gone; the last one stays in force'));
   return {
     current: () => transport,
@@ -89,7 +97,7 @@ async function openConnections(
       if (holdsAuthorities(bundles) && !holdsAuthorities(now)) return warnKept(now);
       bundles = now;
       const old = transport;
-      transport = createTransport(origin, trustedAuthorities(bundles, log), network);
+      transport = connect(bundles);
       log.info('CA bundle changed');
       // Not awaited: a body may take as long as it likes to end.
       old.close().catch((error: unknown) => log.warn({ error }, 'Connections failed to close'));

@@ -8,7 +8,11 @@ import { makeAuthority, makeLeaf } from '../../support/certificates.ts';
 import { startScriptableUpstream } from '../../support/scriptable-upstream.ts';
 
 /** An upstream on the loopback known as `registry.test`, and a resolver that knows the given names beside it. */
-async function setUp(t: ExecutionContext, names: Record<string, string[]> = {}) {
+async function setUp(
+  t: ExecutionContext,
+  names: Record<string, string[]> = {},
+  redirectHosts: string[] = [],
+) {
   const upstream = await startScriptableUpstream();
   t.teardown(() => upstream.close());
   const [, port] = upstream.host.split(':');
@@ -19,7 +23,11 @@ async function setUp(t: ExecutionContext, names: Record<string, string[]> = {}) 
     if (known === undefined) throw Object.assign(new Error('no such name'), { code: 'ENOTFOUND' });
     return known.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
   };
-  const transport = createTransport(new URL(`http://registry.test:${port}`), [], { resolve });
+  const transport = createTransport(new URL(`http://registry.test:${port}`), {
+    authorities: [],
+    network: { resolve },
+    redirectHosts,
+  });
   t.teardown(() => transport.destroy());
   const send = async (host: string) => {
     const url = new URL(`http://${host}:${port}/v2/a/blobs/x`);
@@ -46,6 +54,14 @@ test('another name on the loopback is refused until the upstream itself is seen 
   t.is(upstream.seen.length, 0);
   await send('registry.test');
   t.is(await send('evil.test'), 404);
+});
+
+test('a redirect host that the administrator named is dialled wherever it is', async (t) => {
+  const { send } = await setUp(t, { 'a.cdn.test': ['127.0.0.1'], 'evil.test': ['127.0.0.1'] }, [
+    '*.cdn.test',
+  ]);
+  t.is(await send('a.cdn.test'), 404);
+  await t.throwsAsync(send('evil.test'), { message: /refused to follow to a loopback address/ });
 });
 
 for (const [address, kind] of [
@@ -98,7 +114,7 @@ async function tlsSetUp(t: ExecutionContext, certificateNames: string[]) {
   t.teardown(() => upstream.close());
   const origin = new URL(`https://${upstream.host}`);
   const send = async (trusted: readonly string[]) => {
-    const transport = createTransport(origin, trusted);
+    const transport = createTransport(origin, { authorities: trusted });
     t.teardown(() => transport.destroy());
     const { signal } = new AbortController();
     const answer = await transport.send(new URL('/v2/', origin), { method: 'GET', headers: {}, signal });

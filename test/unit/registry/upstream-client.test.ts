@@ -11,8 +11,9 @@ async function setUp(t: ExecutionContext) {
   t.teardown(() => upstream.close());
   upstream.addManifest('a/b', 'v1', manifest);
   const origin = new URL(`http://${upstream.host}`);
-  const transport = createTransport(origin, [], {
-    timeouts: { connect: 1_000, headers: 2_000, bodyIdle: 2_000 },
+  const transport = createTransport(origin, {
+    authorities: [],
+    network: { timeouts: { connect: 1_000, headers: 2_000, bodyIdle: 2_000 } },
   });
   t.teardown(() => transport.destroy());
   const clock = { now: Date.now() };

@@ -151,7 +151,7 @@ test('when it stops, a running answer ends whole and the socket is gone', async 
   const { broker, upstream } = await setUp(t);
   const blob = randomBytes(200_000);
   const digest = upstream.addBlob(blob);
-  upstream.faults = { drip: 20_000 };
+  upstream.faults = { drip: 100_000 };
   const running = broker.get(`/m/v2/a/b/blobs/${digest}`);
   await eventually(() => assert.ok(upstream.counters.bytes > 0), { interval: 1 });
   const stopped = broker.stop();
