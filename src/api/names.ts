@@ -47,6 +47,8 @@ export interface ObjectNames {
   readonly configSecret: string;
   /** Certificate and key made by our own CA, and a copy of the given ones: all that cache pods mount of certificates. */
   readonly leafSecret: string;
+  /** Certificate and key that node agents show, where the mirror asks for one. */
+  readonly clientSecret: string;
   /** cert-manager's Certificate and the Secret cert-manager writes for it; never written by us. */
   readonly certificate: string;
   readonly certificateSecret: string;
@@ -63,6 +65,7 @@ export function objectNames(name: string): ObjectNames {
     restoreDaemonSet: `${base}-restore`,
     configSecret: `${base}-secret`,
     leafSecret: `${base}-leaf`,
+    clientSecret: `${base}-client`,
     certificate: base,
     certificateSecret: `${base}-tls`,
   };
@@ -79,6 +82,16 @@ export function labelSelector(name: string, component?: Component): string {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
+}
+
+/** Common name of every replica's certificate: only who shows it is taken for a replica of the mirror. */
+export function replicaCommonName(name: string): string {
+  return objectNames(name).statefulSet;
+}
+
+/** Common name of what node agents show; with a dot, which no mirror's name has: never that of a replica, of whichever mirror. */
+export function nodeCommonName(name: string): string {
+  return `${replicaCommonName(name)}.node`;
 }
 
 /** DNS names under which the mirror's Service is known in the cluster, shortest first; SANs of the leaf. */

@@ -13,6 +13,8 @@ export interface OperatorSettings {
   readonly certificateSecret?: string;
   /** ConfigMap with key `ca-certificates.crt`, trusted towards upstreams beside the system's CAs. */
   readonly caCertificateBundle?: string;
+  /** `HTTPS_PROXY` and `NO_PROXY`: through which upstreams are asked whose mirror names no proxy; without user name and password. */
+  readonly egressProxy?: { readonly url: string; readonly noProxy: readonly string[] };
   readonly imageswapNamespace: string;
   /** Dialect of the imageswap map: `:` for imageswap 1.4 and later, `::` for 1.5 and later. */
   readonly imageswapSeparator: ':' | '::';

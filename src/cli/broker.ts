@@ -7,8 +7,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { superviseBroker } from '../cache/broker/processes/supervisor.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 
-/** Our own and, where the user gave one, a copy of theirs. */
-const certificateFiles = ['tls.crt', 'tls.key', 'given.crt', 'given.key'];
+/** Our own, who else has one of it, and, where the user gave one, a copy of theirs. */
+const certificateFiles = ['tls.crt', 'tls.key', 'peer-ca.crt', 'given.crt', 'given.key'];
 
 interface BrokerFlags {
   readonly config: string;

@@ -1,10 +1,14 @@
 /** What the operator would make of mirrors, as text, without a cluster. Pure and deterministic. */
 
+import { credentialSecrets } from '../api/access.ts';
 import { imageswapConfigMap, objectNames } from '../api/names.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import { masqueradeOf } from '../api/upstream.ts';
 import { imageswapMap } from '../operator/imageswap-map/map.ts';
+import { sizeNote } from '../operator/registry-mirror/claims.ts';
+import { clientsAsked } from '../operator/registry-mirror/conditions.ts';
+import { sharedByDefault } from '../operator/registry-mirror/credentials.ts';
 import { type CompositionInputs, desiredObjects, dockerNames } from '../operator/registry-mirror/desired.ts';
 import {
   masqueradeConflict,
@@ -96,15 +100,22 @@ function compositionOf(place: PlacedMirror & { readonly settings: OperatorSettin
   const issuer = settings.addressingScheme === 'services';
   const names = objectNames(mirror.metadata.name);
   const secret = issuer && clusterIPs.length > 0 ? names.certificateSecret : settings.certificateSecret;
-  const inputs = { ...place, leaf, leafOptions: {}, trustBundle: '', issuer };
+  const inputs = {
+    ...place,
+    leaf,
+    ...(mirror.spec.nodes?.clientCertificate && { client: leaf }),
+    leafOptions: { authorities: '' },
+    trustBundle: '',
+    issuer,
+  };
   if (secret === undefined) return inputs;
-  const leafOptions = { given: { certificate: '', key: '', authority: '' } };
+  const leafOptions = { authorities: '', given: { certificate: '', key: '', authority: '' } };
   return { ...inputs, leafOptions, given: { secret, names: dockerNames(inputs) } };
 }
 
 const comments: Readonly<Record<string, string>> = {
   'kubernetes.io/tls':
-    'tls.crt, tls.key and ca.crt are made by the operator; a given certificate is copied beside them.',
+    'Certificates and keys are made by the operator; a given certificate is copied beside them.',
   Opaque: 'ca.crt is filled in by the operator.',
   DaemonSet: 'The annotation k8s.osp.tech/authority of the pods is filled in by the operator.',
 };
@@ -123,8 +134,23 @@ function notesOn(inputs: CompositionInputs): string[] {
       ? [`left out without the Service's address (--cluster-ip): ${left}, and the address in default.conf`]
       : []),
     ...(given ? [`Secret ${given.secret} is taken to cover ${given.names.join(', ')}`] : []),
+    ...notesOnMirror(mirror),
     ...(services && clusterIPs.length > 0 ? ['the Certificate is made only where its Issuer exists'] : []),
     `no fallback: ${services ? 'a rewritten image' : `what is pulled as ${masqueradeOf(mirror)}`} comes from the mirror or not at all`,
+  ];
+}
+
+/** What its fields mean for people. */
+function notesOnMirror(mirror: RegistryMirror): string[] {
+  const { spec } = mirror;
+  const size = sizeNote(mirror);
+  return [
+    ...(spec.access === undefined && credentialSecrets(mirror).length > 0 ? [sharedByDefault] : []),
+    ...(spec.nodes?.clientCertificate ? [clientsAsked] : []),
+    ...(spec.storage === 'ephemeral'
+      ? ['the cache of a replica lies on its node and is lost with its pod']
+      : []),
+    ...(size === undefined ? [] : [size]),
   ];
 }
 

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { OperatorSettings } from '../api/settings.ts';
 import { subdomain } from '../api/subdomain.ts';
 import type { LogLevel } from '../observe/log.ts';
+import { readEgressProxy } from './egress-proxy.ts';
 import { type Environment, matching, oneOf, readLogLevel, text } from './environment.ts';
 import { readImages } from './images.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
@@ -82,6 +83,7 @@ function readSettings(
     addressingScheme: oneOf(env, 'ADDRESSING_SCHEME', ['hostess', 'services'], 'hostess', problems),
     ...(certificateSecret === undefined ? {} : { certificateSecret }),
     ...(caCertificateBundle === undefined ? {} : { caCertificateBundle }),
+    ...readEgressProxy(env, problems),
     images: readImages(env, options, problems, notices),
     imagePullSecrets: readNames(env, 'IMAGE_PULL_SECRETS', problems),
     labels: readLabels(env, 'SS_DS_LABELS', problems),

@@ -9,7 +9,7 @@ import { type MasqueradeClaim, masqueradeHost } from './registry-mirror/obstacle
 /** What is meant by a change: named mirrors, or all of them. */
 export type Affected = readonly string[] | 'all';
 
-const derivedName = /^registry-mirror-(.+?)(-headless|-utils|-restore|-secret|-tls|-leaf)?$/;
+const derivedName = /^registry-mirror-(.+?)(-headless|-utils|-restore|-secret|-tls|-leaf|-client)?$/;
 
 /** The mirrors an object belongs to: by owner, by label, or, where both were taken away, by its name. */
 export function mirrorsOf({ metadata }: KubeObject): readonly string[] {
@@ -43,8 +43,10 @@ export function masqueradeHosts(mirror: KubeObject): string[] {
   return host === undefined ? [] : [host];
 }
 
-/** Index of mirrors by the Secret with their credentials. */
+/** Index of mirrors by the Secrets with their credentials; a mirror in the store may not be valid. */
 export function credentialsSecrets(mirror: KubeObject): string[] {
-  const secret = (mirror['spec'] as { credentialsSecret?: unknown } | undefined)?.credentialsSecret;
-  return typeof secret === 'string' ? [secret] : [];
+  const { credentialsSecret, credentials } = (mirror['spec'] ?? {}) as Record<string, unknown>;
+  const listed = Array.isArray(credentials) ? credentials.map((entry) => entry?.secret) : [];
+  const names = [credentialsSecret, ...listed].filter((name) => typeof name === 'string');
+  return [...new Set(names)];
 }

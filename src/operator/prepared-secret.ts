@@ -3,7 +3,7 @@ import { caSecretName } from '../api/names.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import type { KubeObject } from '../kube/object.ts';
 
-const ours = /^registry-mirror-.+-(secret|leaf|tls)$/;
+const ours = /^registry-mirror-.+-(secret|leaf|client|tls)$/;
 
 /** Returns the Secret to store. Credentials are the broker's: here only whether a key has a value matters. */
 export function preparedSecret(secret: KubeObject, settings: OperatorSettings): KubeObject {

@@ -32,6 +32,8 @@ export interface GivenFiles {
 
 /** What the leaf's Secret holds beside the leaf. */
 export interface LeafOptions {
+  /** Our own authorities that sign replicas and node agents, PEM: who shows a certificate of another one is let in nowhere. */
+  readonly authorities: string;
   readonly given?: GivenFiles;
   /** Nodes whose agents did not know the authority yet when it first signed; for the condition, see `leaf-inputs.ts`. */
   readonly agentsBehind?: string;
@@ -45,6 +47,8 @@ export interface ConfigOptions {
 }
 
 const template = 'secret.yaml';
+/** Key of the leaf's Secret: authorities of replicas and node agents, never one of a given certificate. */
+export const peerAuthoritiesKey = 'peer-ca.crt';
 /** On the configuration Secret while a renewed authority waits: which one, and since when nodes are given it. */
 export const authoritySinceAnnotation = `${group}/authority-since`;
 /** On the leaf's Secret: which nodes were behind when the leaf changed. */
@@ -58,19 +62,28 @@ export function configSecret(input: MirrorInput, { files, authoritySince }: Conf
 }
 
 /**
- * All certificates and keys of the cache pods: `tls.crt`, `tls.key`, `ca.crt` of our own authority, and a copy of the
+ * All certificates and keys of the cache pods: `tls.crt`, `tls.key`, `ca.crt` of our own authority, `peer-ca.crt`, and a copy of the
  * given ones, so that a pod starts whatever has become of the user's Secret.
  */
 export function leafSecret(
   input: MirrorInput,
   leaf: Leaf,
-  { given, agentsBehind }: LeafOptions = {},
+  { authorities, given, agentsBehind }: LeafOptions,
 ): KubernetesObject {
-  const own = { 'tls.crt': leaf.certificate, 'tls.key': leaf.key, 'ca.crt': leaf.ca };
   const name = objectNames(input.mirror.metadata.name).leafSecret;
-  const files = { ...own, ...(given && copied(given)) };
+  const files = { ...leafFiles(leaf), [peerAuthoritiesKey]: authorities, ...(given && copied(given)) };
   const object = objectFrom(template, secretView(input, name, 'kubernetes.io/tls', files));
   return annotated(object, agentsBehindAnnotation, agentsBehind);
+}
+
+/** What node agents show to a mirror that asks for a certificate: in a Secret of its own, since agents mount nothing else of the leaf's. */
+export function clientSecret(input: MirrorInput, leaf: Leaf): KubernetesObject {
+  const name = objectNames(input.mirror.metadata.name).clientSecret;
+  return objectFrom(template, secretView(input, name, 'kubernetes.io/tls', leafFiles(leaf)));
+}
+
+function leafFiles({ certificate, key, ca }: Leaf): Record<string, string> {
+  return { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': ca };
 }
 
 function annotated(object: KubernetesObject, key: string, value: string | undefined): KubernetesObject {

@@ -1,6 +1,9 @@
 /** The StatefulSet of a mirror: cache pods of nginx and broker. */
+import { credentialSecrets } from '../api/access.ts';
+import { claimSize } from '../api/cache-size.ts';
 import { componentLabel, components, objectNames, selectorLabels } from '../api/names.ts';
-import type { ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
+import type { RegistryMirror, ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
+import { ports } from '../cache/ports.ts';
 import { claimTemplate } from './claim-template.ts';
 import {
   type KubernetesObject,
@@ -12,7 +15,7 @@ import {
 
 /** What decides over the cache pods beside the mirror and the settings. */
 export interface CacheOptions {
-  /** Those of the live StatefulSet, sent back as they are: they cannot change, a difference refuses the whole set. */
+  /** Those of the live StatefulSet, sent back as they are: they cannot change, a difference refuses the whole set. Empty: its pods have no claim. */
   readonly volumeClaimTemplates?: readonly unknown[];
 }
 
@@ -28,8 +31,16 @@ export interface StatefulSetView {
   readonly broker: { readonly image: string; readonly resources: ResourceRequirements };
   readonly configSecret: string;
   readonly leafSecret: string;
-  readonly credentialsSecret: string | null;
+  readonly ports: typeof ports;
+  /** Volumes, one for each Secret, and where in the broker's container they are: a folder for each prefix. */
+  readonly credentials: {
+    readonly volumes: readonly { readonly name: string; readonly secret: string }[];
+    readonly mounts: readonly { readonly name: string; readonly mountPath: string }[];
+  };
   readonly upstreamCa: string | null;
+  readonly mirrorCa: { readonly name: string; readonly key: string } | null;
+  /** The cache lies on the node. */
+  readonly ephemeral: { readonly sizeLimit: string | number } | null;
   readonly priorityClass: string | null;
   readonly imagePullSecrets: readonly { readonly name: string }[];
   readonly nodeSelector: Readonly<Record<string, string>>;
@@ -41,7 +52,6 @@ export interface StatefulSetView {
 }
 
 const defaultNginx: ResourceRequirements = { requests: { cpu: '100m', memory: '256Mi' } };
-const defaultBroker: ResourceRequirements = { requests: { cpu: '50m', memory: '128Mi' } };
 const topologies = ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'];
 
 /** The StatefulSet; certificates, credentials and configuration are mounted and followed, so their change restarts nothing. */
@@ -63,14 +73,67 @@ export function statefulSetView(input: MirrorInput, options: CacheOptions): Stat
     retention: spec.persistentVolumeClaimRetentionPolicy ?? { whenDeleted: 'Retain', whenScaled: 'Retain' },
     podLabels: { ...settings.templateLabels, ...selector, [componentLabel]: components.cache },
     nginx: { image: settings.images.nginx, resources: spec.resources ?? defaultNginx },
-    broker: { image: settings.images.operator, resources: spec.broker?.resources ?? defaultBroker },
+    broker: { image: settings.images.operator, resources: brokerResources(mirror) },
     configSecret: names.configSecret,
     leafSecret: names.leafSecret,
-    credentialsSecret: spec.credentialsSecret ?? null,
+    ports,
+    credentials: credentialsVolumes(mirror),
     upstreamCa: settings.caCertificateBundle ?? null,
+    mirrorCa: spec.upstreamCA ?? null,
     ...scheduling(input),
-    volumeClaimTemplates: options.volumeClaimTemplates ?? [claimTemplate(mirror)],
+    ...volumes(mirror, options),
   };
+}
+
+const credentialsRoot = '/etc/registry-mirror/credentials';
+const prefixedRoot = '/etc/registry-mirror/prefixed-credentials';
+
+/**
+ * Folder of the credentials for the repositories below `prefix`, in the broker's container. Named by the prefix, not by the Secret: pods that
+ * are still to be replaced go on with the Secret they have.
+ */
+export function credentialsFolder(prefix: string): string {
+  // A prefix holds no tilde; and one folder must not lie in another.
+  return prefix === '' ? credentialsRoot : `${prefixedRoot}/${prefix.replaceAll('/', '~')}`;
+}
+
+/** The prefix whose credentials lie in `folder`; undefined for any other folder. */
+export function prefixOfFolder(folder: string): string | undefined {
+  if (folder === credentialsRoot) return '';
+  const [root, name] = [folder.slice(0, prefixedRoot.length + 1), folder.slice(prefixedRoot.length + 1)];
+  return root === `${prefixedRoot}/` ? name.replaceAll('~', '/') : undefined;
+}
+
+/** Volumes are numbered, because names of Secrets can be longer than theirs. */
+function credentialsVolumes(mirror: RegistryMirror): StatefulSetView['credentials'] {
+  const entries = credentialSecrets(mirror);
+  const secrets = [...new Set(entries.map(({ secret }) => secret))].sort();
+  const volume = (secret: string) => `credentials-${secrets.indexOf(secret)}`;
+  return {
+    volumes: secrets.map((secret) => ({ name: volume(secret), secret })),
+    mounts: entries.map(({ prefix, secret }) => ({
+      name: volume(secret),
+      mountPath: credentialsFolder(prefix),
+    })),
+  };
+}
+
+/** Each process is a Node of its own. */
+function brokerResources({ spec: { broker } }: RegistryMirror): ResourceRequirements {
+  const processes = broker?.processes ?? 1;
+  const requests = { cpu: `${50 * processes}m`, memory: `${128 * processes}Mi` };
+  return broker?.resources ?? { requests };
+}
+
+/** A set that exists is what it was made as. */
+function volumes(
+  mirror: RegistryMirror,
+  { volumeClaimTemplates }: CacheOptions,
+): Pick<StatefulSetView, 'ephemeral' | 'volumeClaimTemplates'> {
+  const templates =
+    volumeClaimTemplates ?? (mirror.spec.storage === 'ephemeral' ? [] : [claimTemplate(mirror)]);
+  const ephemeral = templates.length > 0 ? null : { sizeLimit: claimSize(mirror) };
+  return { ephemeral, volumeClaimTemplates: templates };
 }
 
 function scheduling({ mirror: { metadata, spec }, settings }: MirrorInput) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'ava';
 import { createAuthority, issueLeaf } from '../../src/cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../src/cache/tls/certificate.ts';
+import { replicaIdentity } from '../../src/operator/certificates/leaf.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
 
@@ -65,7 +66,7 @@ async function agentsMark(name: string): Promise<string> {
 async function replaceAuthority(name: string, authority: Live, now: Date): Promise<string> {
   const { leafSecret } = pathsOf(name);
   const { names } = inspectCertificate(await file(leafSecret, 'tls.crt'));
-  const leaf = await issueLeaf(authority, { names, days: 365, now });
+  const leaf = await issueLeaf(authority, { names, ...replicaIdentity(name), days: 365, now });
   const files = {
     'tls.crt': leaf.certificatePem,
     'tls.key': leaf.keyPem,
@@ -109,20 +110,28 @@ test.serial('A renewed authority is shipped first; the leaf follows when all age
   await reportAgents('turn', 1);
   await world.quiet();
   t.is(await file(paths.leafSecret, 'tls.crt'), oldLeaf, 'one agent is not ready');
-  world.proxy.reset();
   await reportAgents('turn', 2);
+  await world.quiet();
+  t.is(await file(paths.leafSecret, 'tls.crt'), oldLeaf, 'pods have not had the time to read what to trust');
+  const peers = await file(paths.leafSecret, 'peer-ca.crt');
+  t.true(peers.includes(renewed.trim()) && peers.includes(old.certificatePem.trim()));
+  world.proxy.reset();
+  const given = { 'k8s.osp.tech/authority-since': `${newMark} ${ago(hourMs / 10).toISOString()}` };
+  await world.patch(paths.configSecret, { metadata: { annotations: given } });
   await eventually(async () => assert.ok(signedBy(await file(paths.leafSecret, 'tls.crt'), renewed)));
   await world.condition('turn', 'CertificateValid', 'OwnAuthority');
   await world.quiet();
   t.log(world.proxy.requests.map(({ verb, path }) => `${verb} ${path}`).join('\n'));
-  t.is((await world.get(paths.configSecret)).metadata.annotations, undefined, 'the wait is over');
+  const { managedFields } = (await world.get(paths.configSecret)).metadata;
+  const ours = managedFields.filter(({ manager }: Live) => manager === 'registry-mirror-operator');
+  t.false(JSON.stringify(ours).includes('authority-since'), 'the wait is over');
   const followed = await file(paths.configSecret, 'ca.crt');
   t.true(followed.includes(old.certificatePem.trim()), 'pods may still serve the old leaf');
 
   const { names } = inspectCertificate(await file(paths.leafSecret, 'tls.crt'));
   const keyPem = await file(caPath, 'tls.key');
   const pair = { certificatePem: renewed, keyPem };
-  const aged = await issueLeaf(pair, { names, days: 365, now: ago(2 * hourMs) });
+  const aged = await issueLeaf(pair, { names, ...replicaIdentity('turn'), days: 365, now: ago(2 * hourMs) });
   await world.patch(paths.leafSecret, {
     data: encoded({ 'tls.crt': aged.certificatePem, 'tls.key': aged.keyPem }),
   });
@@ -255,7 +264,7 @@ test.serial(
       async () => {
         assert.doesNotMatch(await file(paths.configSecret, 'default.conf'), /given\.crt/);
         const { data } = await world.get(paths.leafSecret);
-        assert.deepEqual(Object.keys(data).sort(), ['ca.crt', 'tls.crt', 'tls.key']);
+        assert.deepEqual(Object.keys(data).sort(), ['ca.crt', 'peer-ca.crt', 'tls.crt', 'tls.key']);
       },
       { timeout: 20_000 },
     );

@@ -30,7 +30,7 @@ const secretPath = (name: string) => `/api/v1/namespaces/default/secrets/${name}
 
 async function mountedCredentials(name: string): Promise<string | undefined> {
   const { volumes } = (await world.get(pathsOf(name).statefulSet)).spec.template.spec;
-  return volumes.find((volume: Live) => volume.name === 'credentials')?.secret.secretName;
+  return volumes.find((volume: Live) => volume.name.startsWith('credentials'))?.secret.secretName;
 }
 
 test.serial('A stored mirror that is older than the schema is stalled and harms no other', async (t) => {
@@ -71,7 +71,11 @@ test.serial(
   'Credentials that are missing or unusable are said, and never replace those that work',
   async (t) => {
     const operator = world.start();
-    await world.mirror('cred', { upstreamUrl: 'cred.example', credentialsSecret: 'cred-one' });
+    await world.mirror('cred', {
+      upstreamUrl: 'cred.example',
+      credentialsSecret: 'cred-one',
+      access: 'shared',
+    });
     const missing = await world.condition('cred', 'CredentialsValid', 'SecretNotFound');
     t.regex(missing.message, /default\/cred-one does not exist/);
     t.is((await world.condition('cred', 'Ready', 'SecretNotFound')).status, 'False');
@@ -112,7 +116,11 @@ test.serial(
 test.serial('With REQUIRE_CREDENTIALS_LABEL a Secret without the label is not mounted', async (t) => {
   await secret('unlabelled', { username: 'u', password: 'p' });
   world.start({ REQUIRE_CREDENTIALS_LABEL: 'true' });
-  await world.mirror('label', { upstreamUrl: 'label.example', credentialsSecret: 'unlabelled' });
+  await world.mirror('label', {
+    upstreamUrl: 'label.example',
+    credentialsSecret: 'unlabelled',
+    access: 'shared',
+  });
   await world.condition('label', 'CredentialsValid', 'SecretNotLabelled');
   t.is(await mountedCredentials('label'), undefined);
   await secret('unlabelled', { username: 'u', password: 'p' }, { 'k8s.osp.tech/mirror-credentials': 'true' });

@@ -4,13 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { loadAll } from 'js-yaml';
 import { waitUntilServing } from '../../src/cache/nginx-process.ts';
+import { ports } from '../../src/cache/ports.ts';
 import { renderMirrors } from '../../src/cli/render-mirrors.ts';
 import type { KubernetesObject } from '../../src/resources/object.ts';
 import { makeAuthority, makeLeaf } from '../support/certificates.ts';
@@ -82,7 +83,14 @@ async function startPod(t: ExecutionContext, environment: Record<string, string>
   const folder = await mkdtemp(join(tmpdir(), 'pod-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const port = await freePort();
-  const moved = (value: string) => moveBelow(folder, value).replaceAll(':5000', `:${port}`);
+  const free = new Map<string, number>();
+  for (const one of Object.values(ports))
+    free.set(String(one), one === ports.https ? port : await freePort());
+  // In nginx's files after an address, in the broker's by themselves; and what a kubelet puts into a command.
+  const moved = (value: string) =>
+    moveBelow(folder, value)
+      .replace(/(?<=:|"port": )(5000|5001|5002|9090)\b/g, (one) => String(free.get(one)))
+      .replace('$(POD_NAME)', 'registry-mirror-hub-0');
   await makeFolders(folder);
   const files = (tagTTL: string): Files => mapValues(rendered(tagTTL, environment).files, moved);
   const write = (next: Files) => writeFiles(join(folder, 'etc/registry-mirror/config'), next);
@@ -145,6 +153,7 @@ async function makeFolders(folder: string): Promise<void> {
   }
   const authority = await makeAuthority(join(folder, 'etc/registry-mirror/tls'));
   for (const name of ['tls', 'given']) await makeLeaf(authority, ['localhost'], name);
+  await copyFile(authority.file, join(folder, 'etc/registry-mirror/tls/peer-ca.crt'));
 }
 
 /** As kubelet does: whole files, each replaced at once. */

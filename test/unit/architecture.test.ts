@@ -22,7 +22,7 @@ const allowed: Record<string, readonly string[]> = {
     'observe',
   ],
   operator: ['resources', 'kube', 'api', 'image', 'cache', 'observe'],
-  resources: ['api', 'cache/render.ts'],
+  resources: ['api', 'cache/ports.ts', 'cache/render.ts'],
   cache: ['registry', 'image', 'api', 'observe'],
   node: ['api', 'image', 'observe'],
   registry: ['image', 'observe'],

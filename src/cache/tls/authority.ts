@@ -41,20 +41,32 @@ export async function createAuthority(options: {
   return { certificatePem: pem(certificate), keyPem: await exportKey(keys.privateKey) };
 }
 
+/** What a certificate may be shown for: by a server, by a client. */
+export type Usage = 'serverAuth' | 'clientAuth';
+
+/** What a leaf is to say. */
+export interface LeafRequest {
+  /** DNS names, wildcards, IP literals with or without brackets; no ports. None: a client's. */
+  readonly names: readonly string[];
+  readonly days: number;
+  readonly now?: Date;
+  /** At most 64 characters. */
+  readonly commonName?: string;
+  readonly usages?: readonly Usage[];
+}
+
 /**
- * Issues a server certificate for `names` (DNS names, wildcards, IP literals with or without brackets; no ports),
- * valid for `days` but never longer than the authority. Throws `TypeError` on a name that can be neither.
+ * Issues a certificate (a server's, where nothing else is asked for), valid for `days` but never longer than the authority. Throws
+ * `TypeError` on a name that can be neither DNS name nor address.
  */
-export async function issueLeaf(
-  authority: KeyPair,
-  options: { names: readonly string[]; days: number; now?: Date },
-): Promise<KeyPair> {
+export async function issueLeaf(authority: KeyPair, options: LeafRequest): Promise<KeyPair> {
+  const { names, commonName: subject = 'registry-mirror', usages = ['serverAuth'] } = options;
   const issuer = new x509.X509Certificate(authority.certificatePem);
   const keys = await generateKeys();
   const { notBefore, notAfter } = validity(options.days, options.now);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: randomSerial(),
-    subject: commonName('registry-mirror'),
+    subject: commonName(subject),
     issuer: issuer.subjectName,
     notBefore,
     notAfter: new Date(Math.min(notAfter.getTime(), issuer.notAfter.getTime())),
@@ -64,8 +76,10 @@ export async function issueLeaf(
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension([...new Set(options.names)].map(alternativeName)),
+      new x509.ExtendedKeyUsageExtension(usages.map((usage) => x509.ExtendedKeyUsage[usage])),
+      ...(names.length > 0
+        ? [new x509.SubjectAlternativeNameExtension([...new Set(names)].map(alternativeName))]
+        : []),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],

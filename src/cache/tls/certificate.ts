@@ -1,6 +1,13 @@
 /** What a certificate says and which names it serves, as a TLS client sees it (RFC 9525: the subject does not count). Pure. */
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import type { Usage } from './authority.ts';
+
+/** RFC 5280 section 4.2.1.12. */
+const usageOf: Readonly<Record<string, Usage>> = {
+  '1.3.6.1.5.5.7.3.1': 'serverAuth',
+  '1.3.6.1.5.5.7.3.2': 'clientAuth',
+};
 
 /** The facts of one certificate that decide whether and how long it can be used. */
 export interface CertificateFacts {
@@ -10,6 +17,10 @@ export interface CertificateFacts {
   readonly notAfter: Date;
   readonly issuer: string;
   readonly subject: string;
+  /** The subject's common name; empty where there is none. */
+  readonly commonName: string;
+  /** What it may be shown for; empty: anything. */
+  readonly usages: readonly Usage[];
   readonly isAuthority: boolean;
 }
 
@@ -22,6 +33,8 @@ export function inspectCertificate(pem: string): CertificateFacts {
     notAfter: new Date(certificate.validTo),
     issuer: certificate.issuer,
     subject: certificate.subject,
+    commonName: /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? '',
+    usages: (certificate.keyUsage ?? []).flatMap((oid) => usageOf[oid] ?? []),
     isAuthority: certificate.ca,
   };
 }

@@ -1,8 +1,8 @@
-/** The certificate of our own authority that a mirror serves: which names it needs, when it is made anew. */
-import { objectNames, serviceDnsNames } from '../../api/names.ts';
+/** Certificates of our own authority for one mirror, its replicas' and its nodes': what they say, when they are made anew. */
+import { nodeCommonName, objectNames, replicaCommonName, serviceDnsNames } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { masqueradeOf, parseUpstream, splitHostPort } from '../../api/upstream.ts';
-import { issueLeaf, type KeyPair } from '../../cache/tls/authority.ts';
+import { issueLeaf, type KeyPair, type Usage } from '../../cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../cache/tls/certificate.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Leaf } from '../../resources/secret.ts';
@@ -29,6 +29,22 @@ export function leafNames(
   return [...new Set([...dialled, ...clusterIPs, ...serviceDnsNames(metadata.name, namespace), ...replicas])];
 }
 
+/** Who a certificate is of. */
+export interface Identity {
+  readonly commonName: string;
+  readonly usages: readonly Usage[];
+}
+
+/** A replica serves, and asks other replicas. */
+export function replicaIdentity(mirror: string): Identity {
+  return { commonName: replicaCommonName(mirror), usages: ['serverAuth', 'clientAuth'] };
+}
+
+/** A node agent asks; no replica takes it for one of its own. */
+export function nodeIdentity(mirror: string): Identity {
+  return { commonName: nodeCommonName(mirror), usages: ['clientAuth'] };
+}
+
 /** Reads the leaf's Secret; undefined when something of it is missing. */
 export function readLeaf(secret: KubeObject | undefined): Leaf | undefined {
   const certificate = secretText(secret, 'tls.crt');
@@ -49,6 +65,11 @@ const checks: readonly ((leaf: Leaf, wanted: Wanted) => string | undefined)[] = 
     const same = has.size === names.length && names.every((name) => has.has(comparable(name)));
     return same ? undefined : 'the names of the mirror changed';
   },
+  function otherIdentity(leaf, { identity }) {
+    const { commonName, usages } = inspectCertificate(leaf.certificate);
+    const same = commonName === identity.commonName && usages.join() === identity.usages.join();
+    return same ? undefined : 'it is to be used for more than it says';
+  },
   function old(leaf, { now }) {
     return renewalTime(leaf.certificate) <= now.getTime() ? 'two thirds of its life are over' : undefined;
   },
@@ -61,6 +82,7 @@ const checks: readonly ((leaf: Leaf, wanted: Wanted) => string | undefined)[] = 
 /** What a leaf has to be. */
 export interface Wanted {
   readonly names: readonly string[];
+  readonly identity: Identity;
   readonly authority: Authority;
   /** False: the agents do not know the authority yet, the one before it signs what cannot wait. */
   readonly renewedSigns: boolean;
@@ -83,9 +105,9 @@ export function leafFault(leaf: Leaf | undefined, wanted: Wanted): string | unde
 
 /** Issues a leaf; its `ca` is the authority that signed it and, where that changed, the one of the leaf before. */
 export async function newLeaf(wanted: Wanted, before?: Leaf): Promise<Leaf> {
-  const { names, now } = wanted;
+  const { names, identity, now } = wanted;
   const signer = signerOf(wanted);
-  const pair = await issueLeaf(signer, { names, days: validDays, now });
+  const pair = await issueLeaf(signer, { names, ...identity, days: validDays, now });
   const own = signer.certificatePem;
   const former = before && splitBundle(before.ca)[0];
   const ca = former === undefined || former.trim() === own.trim() ? own : `${own}${former}`;

@@ -29,6 +29,11 @@ export function preparedBundle(configMap: KubeObject): KubeObject {
 }
 
 function hasBundle(configMap: KubeObject): boolean {
+  return hasContent(configMap, key);
+}
+
+/** Whether there is anything under `key` of a ConfigMap. */
+export function hasContent(configMap: KubeObject, key: string): boolean {
   const { data, binaryData } = configMap as { data?: Texts; binaryData?: Texts };
   return Boolean(data?.[key] || binaryData?.[key]);
 }

@@ -1,9 +1,9 @@
 /**
  * Cache volumes: a StatefulSet's claim templates cannot change, so the live ones are sent back, claims grow one by one,
- * and everything else that is asked for is an obstacle. Pure.
+ * and everything else that is asked for is an obstacle. A set without claims (`storage: ephemeral`) stays so, too. Pure.
  */
 
-import { claimSize } from '../../api/cache-size.ts';
+import { cacheSizeMiB, claimSize, isClamped } from '../../api/cache-size.ts';
 import { quantityBytes } from '../../api/quantity.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { claimTemplate } from '../../resources/claim-template.ts';
@@ -17,7 +17,7 @@ export interface Growth {
 }
 
 export interface ClaimPlan {
-  /** Templates of the live StatefulSet; undefined: there is none, a new one is made. */
+  /** Templates of the live StatefulSet, none of an ephemeral one; undefined: there is no set, a new one is made. */
   readonly templates?: readonly unknown[];
   /** What the smallest volume has, for nginx's `max_size`; never more than what is asked for. */
   readonly storage: string | number;
@@ -31,17 +31,24 @@ export function planClaims(
   live: Pick<LiveObjects, 'statefulSet' | 'claims'>,
 ): ClaimPlan {
   const wanted = claimSize(mirror);
-  const template = live.statefulSet?.spec?.volumeClaimTemplates?.[0];
+  const templates = live.statefulSet && (live.statefulSet.spec?.volumeClaimTemplates ?? []);
+  const isEphemeral = templates ? templates.length === 0 : mirror.spec.storage === 'ephemeral';
+  const changed = templates ? otherStorage(mirror, isEphemeral) : [];
+  // Claims of a set that was there before are nobody's now.
+  if (isEphemeral) {
+    return { ...(templates && { templates }), storage: wanted, growths: [], obstacles: changed };
+  }
+  const template = templates?.[0];
   const sizes = live.claims.flatMap((claim) => claim.status?.capacity?.storage ?? requestOf(claim) ?? []);
   const known = template === undefined || sizes.length > 0 ? sizes : [requestOf(template) ?? wanted];
   return {
-    ...(live.statefulSet && { templates: live.statefulSet.spec?.volumeClaimTemplates ?? [] }),
+    ...(templates && { templates }),
     storage: smallest([wanted, ...known]),
     growths: live.claims
       // Until it is bound a claim cannot be changed at all; its binding is an event.
       .filter((claim) => claim.status?.phase === 'Bound' && isSmaller(requestOf(claim) ?? wanted, wanted))
       .map((claim) => ({ claim, storage: String(wanted) })),
-    obstacles: [...shrinking(wanted, template, live.claims), ...otherClaims(mirror, template)],
+    obstacles: [...changed, ...shrinking(wanted, template, live.claims), ...otherClaims(mirror, template)],
   };
 }
 
@@ -58,6 +65,12 @@ export function withStorage(mirror: RegistryMirror, storage: string | number): R
   return { ...mirror, spec: { ...mirror.spec, volumeClaimTemplate: { ...volumeClaimTemplate, spec } } };
 }
 
+/** What a person should know of the cache's bound; undefined where it is what was asked for. */
+export function sizeNote(mirror: RegistryMirror): string | undefined {
+  if (!isClamped(mirror)) return undefined;
+  return `cache.maxSize ${mirror.spec.cache?.maxSize} is more than 80 % of the volume: the cache keeps to ${cacheSizeMiB(mirror)}Mi`;
+}
+
 function shrinking(
   wanted: string | number,
   template: LiveClaim | undefined,
@@ -70,6 +83,14 @@ function shrinking(
   if (larger === undefined) return [];
   const message = `volumeClaimTemplate asks for ${wanted}, but the claims have ${larger}: claims cannot shrink; the cache keeps to the smaller size`;
   return [{ reason: 'StorageCannotShrink', message }];
+}
+
+/** A set without claims gets none by a change of its template, nor loses them. */
+function otherStorage({ spec }: RegistryMirror, isEphemeral: boolean): Obstacle[] {
+  if ((spec.storage === 'ephemeral') === isEphemeral) return [];
+  const [is, left] = isEphemeral ? ['ephemeral', ''] : ['persistent', '; its claims are left to you'];
+  const message = `storage is ${spec.storage}, but the StatefulSet was made ${is}, which cannot change: delete the StatefulSet and it is made anew, with an empty cache${left}`;
+  return [{ reason: 'ClaimTemplateImmutable', message }];
 }
 
 /** Class and access modes of a set that exists are what they were when it was made. */

@@ -5,8 +5,13 @@ import type { Finding, Obstacle } from './finding.ts';
 import type { Renewal } from './leaf-inputs.ts';
 import type { LiveClaim, LiveObjects } from './live-objects.ts';
 
-/** Whether cache pods serve. */
-export function cacheAvailable(live: LiveObjects): Finding {
+/** Whether cache pods serve; `note` is told beside. */
+export function cacheAvailable(live: LiveObjects, note?: string): Finding {
+  const finding = replicasReady(live);
+  return note === undefined ? finding : { ...finding, message: `${finding.message}; ${note}` };
+}
+
+function replicasReady(live: LiveObjects): Finding {
   const { statefulSet } = live;
   if (statefulSet === undefined) return cache('Unknown', 'NotCreated', 'The StatefulSet does not exist yet');
   const wanted = statefulSet.spec?.replicas ?? 0;
@@ -58,13 +63,20 @@ export interface CertificateFacts {
   readonly renewal?: Renewal;
   /** The Secret cert-manager writes, where it is asked to. */
   readonly issued?: string | undefined;
+  /** The mirror lets nobody in without a certificate. */
+  readonly asksClients?: boolean | undefined;
   readonly now: Date;
 }
 
+/** Told beside: today's wirings of Docker cannot show one. */
+export const clientsAsked =
+  'who reads must show a certificate of the operator’s authority (spec.nodes.clientCertificate); Docker, which comes by the line in the hosts file, has none and is refused';
+
 /** Whether what is served covers all names; our own leaf covers what a given certificate does not. */
 export function certificateValid(facts: CertificateFacts): Finding {
-  const finding = coverageFinding(facts);
-  const { renewal } = facts;
+  const { renewal, asksClients } = facts;
+  const coverage = coverageFinding(facts);
+  const finding = asksClients ? { ...coverage, message: `${coverage.message}; ${clientsAsked}` } : coverage;
   if (renewal === undefined) return finding;
   if (renewal.state === 'waiting') {
     const until = renewal.until.toISOString().replace(/\.\d+Z$/, 'Z');

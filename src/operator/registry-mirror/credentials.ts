@@ -1,4 +1,5 @@
-/** Which credentials Secret the cache pods mount, and what is wrong with the one that is asked for. Pure. */
+/** Which credentials Secrets the cache pods mount, and what is wrong with those that are asked for. Pure. */
+import { credentialSecrets } from '../../api/access.ts';
 import { credentialsLabel } from '../../api/names.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
@@ -7,10 +8,16 @@ import { isAdopted } from './adoption.ts';
 import type { Finding } from './finding.ts';
 import type { LiveStatefulSet } from './live-objects.ts';
 
+/** A Secret for the repositories below a prefix. */
+export interface CredentialsEntry {
+  readonly prefix: string;
+  readonly secret: string;
+}
+
 /** The decision, and condition `CredentialsValid`. */
 export interface CredentialsDecision {
-  /** The Secret to mount; undefined: none. */
-  readonly mount?: string;
+  /** What to mount, by prefix. */
+  readonly mount: readonly CredentialsEntry[];
   readonly finding: Finding;
 }
 
@@ -18,48 +25,78 @@ export interface CredentialsInputs {
   readonly mirror: RegistryMirror;
   readonly settings: OperatorSettings;
   readonly statefulSet?: LiveStatefulSet;
-  /** The Secret named by the mirror; values are not looked at, only whether there are any. */
-  readonly secret?: KubeObject;
-  /** The Secret that the pods mount, where it is another one. */
-  readonly mountedSecret?: KubeObject;
+  /** What the pods use now. */
+  readonly mounted: readonly CredentialsEntry[];
+  /** A Secret by name; values are not looked at, only whether there are any. */
+  readonly find: (secret: string) => KubeObject | undefined;
+}
+
+/** Told whoever never chose that everybody may read what the Secrets can read. */
+export const sharedByDefault =
+  'spec.access is not set and is shared by default: whoever reaches the mirror may read everything that its credentials can read; set spec.access: shared if that is meant';
+
+/** What is wrong with one Secret that is asked for. */
+interface Fault {
+  readonly reason: string;
+  readonly message: string;
 }
 
 /**
- * A Secret that cannot be used never replaces one that can: what the pods mount stays. Where nothing is mounted yet, a
+ * A Secret that cannot be used never replaces one that can: what the pods mount for its prefix stays. Where nothing is mounted yet, a
  * missing Secret is mounted all the same (optional), so that its arrival restarts nothing, unless it must carry a label.
  */
 export function decideCredentials(inputs: CredentialsInputs): CredentialsDecision {
-  const wanted = inputs.mirror.spec.credentialsSecret;
-  if (wanted === undefined) {
-    return { finding: finding('True', 'Anonymous', 'The upstream is asked without credentials') };
+  const wanted = credentialSecrets(inputs.mirror);
+  if (wanted.length === 0) {
+    const message = 'The upstream is asked without credentials';
+    return { mount: [], finding: finding('True', 'Anonymous', message) };
   }
-  const mounted = mountedCredentials(inputs.statefulSet);
-  const fault = faultOf(inputs, wanted);
-  if (fault === undefined) {
-    return { mount: wanted, finding: finding('True', 'Valid', `Secret ${wanted} has credentials`) };
-  }
-  const mount = insteadOf(inputs, wanted, mounted);
-  const [reason, message] = fault;
+  const decided = wanted.map((entry) => decide(inputs, entry));
+  const mount = decided.flatMap((one) => one.mount ?? []);
+  const faults = decided.flatMap(({ fault }) => fault ?? []);
+  const [first] = faults;
+  if (first === undefined) return { mount, finding: valid(inputs.mirror, wanted) };
+  const message = [...new Set(faults.map((fault) => fault.message))].join('. ');
+  return { mount, finding: { ...finding('False', first.reason, message), warn: true } };
+}
+
+/** The mirror as the pods are to see it: with credentials that can be mounted, and open to the same clients. */
+export function withCredentials(
+  { spec: { credentialsSecret: _one, ...spec }, ...mirror }: RegistryMirror,
+  { mount }: CredentialsDecision,
+  access: NonNullable<RegistryMirror['spec']['access']>,
+): RegistryMirror {
+  return { ...mirror, spec: { ...spec, credentials: [...mount], access } };
+}
+
+function decide(
+  inputs: CredentialsInputs,
+  entry: CredentialsEntry,
+): { readonly mount?: CredentialsEntry; readonly fault?: Fault } {
+  const fault = faultOf(inputs, entry.secret);
+  if (fault === undefined) return { mount: entry };
+  const mounted = inputs.mounted.find(({ prefix }) => prefix === entry.prefix)?.secret;
+  const instead = mounted ?? entry.secret;
+  const isAllowed = mayBeSent(inputs, instead);
+  const message = `${fault.message}${consequence(entry, isAllowed ? mounted : undefined)}`;
   return {
-    ...(mount !== undefined && { mount }),
-    finding: { ...finding('False', reason, `${message}${consequence(mounted && mount)}`), warn: true },
+    ...(isAllowed && { mount: { ...entry, secret: instead } }),
+    fault: { ...fault, message },
   };
 }
 
-/**
- * What is mounted although the Secret that is asked for cannot be used. Nothing that must not go to an upstream: who may
- * edit the mirror may have changed where it goes.
- */
-function insteadOf(
-  inputs: CredentialsInputs,
-  wanted: string,
-  mounted: string | undefined,
-): string | undefined {
-  const instead = mounted ?? wanted;
-  const secret = instead === wanted ? inputs.secret : inputs.mountedSecret;
-  if (isServiceAccountToken(secret)) return undefined;
-  if (needsLabel(inputs) && !isLabelled(secret)) return undefined;
-  return instead;
+/** Who may edit the mirror may have changed where it goes, so of what is mounted already, too. */
+function mayBeSent(inputs: CredentialsInputs, name: string): boolean {
+  const secret = inputs.find(name);
+  return !isServiceAccountToken(secret) && !(needsLabel(inputs) && !isLabelled(secret));
+}
+
+function valid({ spec }: RegistryMirror, wanted: readonly CredentialsEntry[]): Finding {
+  const names = [...new Set(wanted.map(({ secret }) => secret))];
+  const have = names.length === 1 ? `Secret ${names[0]} has` : `Secrets ${names.join(', ')} have`;
+  if (spec.access !== undefined) return finding('True', 'Valid', `${have} credentials`);
+  const found = finding('True', 'SharedByDefault', `${have} credentials; ${sharedByDefault}`);
+  return { ...found, warn: 'once' };
 }
 
 /** The kinds of Secret the broker reads. */
@@ -69,31 +106,22 @@ export function hasCredentials(secret: KubeObject): boolean {
   return (has('username') && has('password')) || has('.dockerconfigjson') || has('token');
 }
 
-function faultOf(
-  inputs: CredentialsInputs,
-  wanted: string,
-): readonly [reason: string, message: string] | undefined {
-  const { settings, secret } = inputs;
-  const where = `${settings.namespace}/${wanted}`;
-  if (secret === undefined) return ['SecretNotFound', `Secret ${where} does not exist`];
+function faultOf(inputs: CredentialsInputs, wanted: string): Fault | undefined {
+  const secret = inputs.find(wanted);
+  const where = `Secret ${inputs.settings.namespace}/${wanted}`;
+  if (secret === undefined) return { reason: 'SecretNotFound', message: `${where} does not exist` };
   if (isServiceAccountToken(secret)) {
-    return [
-      'SecretIsServiceAccountToken',
-      `Secret ${where} is the token of a service account of this cluster, which no upstream may see; name another Secret`,
-    ];
+    const message = `${where} is the token of a service account of this cluster, which no upstream may see; name another Secret`;
+    return { reason: 'SecretIsServiceAccountToken', message };
   }
   if (!hasCredentials(secret)) {
-    return [
-      'SecretWithoutCredentials',
-      `Secret ${where} has neither username and password, nor .dockerconfigjson, nor token`,
-    ];
+    const message = `${where} has neither username and password, nor .dockerconfigjson, nor token`;
+    return { reason: 'SecretWithoutCredentials', message };
   }
   if (!needsLabel(inputs) || isLabelled(secret)) return undefined;
   const label = `${credentialsLabel.key}: "${credentialsLabel.value}"`;
-  return [
-    'SecretNotLabelled',
-    `Secret ${where} lacks the label ${label}, which REQUIRE_CREDENTIALS_LABEL demands`,
-  ];
+  const message = `${where} lacks the label ${label}, which REQUIRE_CREDENTIALS_LABEL demands`;
+  return { reason: 'SecretNotLabelled', message };
 }
 
 /** Its key `token` opens this cluster's API server, not a registry. */
@@ -110,16 +138,11 @@ function isLabelled(secret: KubeObject | undefined): boolean {
   return secret?.metadata.labels?.[credentialsLabel.key] === credentialsLabel.value;
 }
 
-/** Name of the credentials Secret in the pods' template. */
-export function mountedCredentials(set: LiveStatefulSet | undefined): string | undefined {
-  const volumes = set?.spec?.template?.spec?.volumes ?? [];
-  return volumes.find(({ name }) => name === 'credentials')?.secret?.secretName;
-}
-
-function consequence(mounted: string | undefined): string {
-  return mounted === undefined
+function consequence({ prefix }: CredentialsEntry, mounted: string | undefined): string {
+  if (mounted !== undefined) return '; the last working configuration stays in force';
+  return prefix === ''
     ? '; until then the upstream is asked without credentials'
-    : '; the last working configuration stays in force';
+    : `; until then repositories below ${prefix} are asked for with the next shorter prefix, or without credentials`;
 }
 
 function finding(status: Finding['status'], reason: string, message: string): Finding {

@@ -7,7 +7,13 @@ import { cacheFiles } from '../../cache/cache-files.ts';
 import { certificate } from '../../resources/certificate.ts';
 import { nodeDaemonSet } from '../../resources/daemon-set.ts';
 import type { KubernetesObject, MirrorInput } from '../../resources/object.ts';
-import { configSecret, type Leaf, type LeafOptions, leafSecret } from '../../resources/secret.ts';
+import {
+  clientSecret,
+  configSecret,
+  type Leaf,
+  type LeafOptions,
+  leafSecret,
+} from '../../resources/secret.ts';
 import { clusterService, headlessService } from '../../resources/service.ts';
 import { cacheStatefulSet } from '../../resources/stateful-set.ts';
 import { podCacheConfig } from './cache-view.ts';
@@ -18,6 +24,8 @@ export interface CompositionInputs extends MirrorInput {
   readonly clusterIPs: readonly string[];
   /** Certificate of our own authority, always served for what a given one does not cover. */
   readonly leaf: Leaf;
+  /** What node agents show, where the mirror asks for a certificate. */
+  readonly client?: Leaf;
   /** PEM certificates that nodes trust. */
   readonly trustBundle: string;
   /** While a renewed authority waits: which one, and since when nodes are given it. */
@@ -73,8 +81,12 @@ export function serviceObjects(
 /** The leaf comes before the pods that mount it. */
 function certificateObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
   const { clusterIPs, issuer } = inputs;
-  const leaf = leafSecret(inputs, inputs.leaf, inputs.leafOptions);
-  return issuer && clusterIPs.length > 0 ? [leaf, certificate(inputs, { clusterIPs })] : [leaf];
+  const issued = issuer && clusterIPs.length > 0;
+  return [
+    leafSecret(inputs, inputs.leaf, inputs.leafOptions),
+    ...(inputs.client ? [clientSecret(inputs, inputs.client)] : []),
+    ...(issued ? [certificate(inputs, { clusterIPs })] : []),
+  ];
 }
 
 function configurationObjects(inputs: CompositionInputs): readonly KubernetesObject[] {

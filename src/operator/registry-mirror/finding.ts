@@ -1,9 +1,10 @@
 /** What a check of a mirror finds: a condition, and whether people should be told by an event. Types only. */
 import type { ConditionFinding } from '../../api/conditions.ts';
 
-/** A condition; `warn`: a Warning event is recorded when it first shows. */
+/** A condition. */
 export interface Finding extends ConditionFinding {
-  readonly warn?: boolean;
+  /** A Warning event is recorded when it shows; `once`: not again when it comes back. */
+  readonly warn?: boolean | 'once';
 }
 
 /** Something only a person can change; all of them together are condition `Stalled`. */

@@ -12,6 +12,7 @@ export function gatherLive(views: Views, namespace: string, name: string): LiveO
     service: views.services.get(at(names.service)),
     headlessService: views.services.get(at(names.headlessService)),
     leafSecret: views.secrets.get(at(names.leafSecret)),
+    clientSecret: views.secrets.get(at(names.clientSecret)),
     configSecret: views.secrets.get(at(names.configSecret)),
     statefulSet: views.statefulSets.get(at(names.statefulSet)),
     daemonSet: views.daemonSets.get(at(names.daemonSet)),

@@ -1,9 +1,10 @@
 /** Everything one pass works from, as a snapshot: the composition's inputs and what was found while making it. */
-import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import { accessOf } from '../../api/access.ts';
 import { type ClaimPlan, planClaims, withStorage } from './claims.ts';
-import { type CredentialsDecision, decideCredentials, mountedCredentials } from './credentials.ts';
+import { type CredentialsDecision, decideCredentials, withCredentials } from './credentials.ts';
 import type { CompositionInputs } from './desired.ts';
 import type { Finding } from './finding.ts';
+import { mountedCredentials } from './mounted-credentials.ts';
 import { type TlsQuestion, tlsInputs } from './tls-inputs.ts';
 
 export interface MirrorInputs {
@@ -21,7 +22,7 @@ export async function gatherInputs(question: TlsQuestion): Promise<MirrorInputs>
   const credentials = credentialsOf(question);
   const claims = planClaims(mirror, live);
   const composition = {
-    mirror: withCredentials(withStorage(mirror, claims.storage), credentials),
+    mirror: withCredentials(withStorage(mirror, claims.storage), credentials, accessOf(mirror)),
     settings,
     clusterIPs,
     ...tls.composition,
@@ -31,20 +32,12 @@ export async function gatherInputs(question: TlsQuestion): Promise<MirrorInputs>
 }
 
 function credentialsOf({ mirror, settings, views, live }: TlsQuestion): CredentialsDecision {
-  const at = (name: string | undefined) => views.secrets.get(`${settings.namespace}/${name}`);
   const { statefulSet } = live;
-  const [secret, mountedSecret] = [at(mirror.spec.credentialsSecret), at(mountedCredentials(statefulSet))];
   return decideCredentials({
     mirror,
     settings,
     ...(statefulSet && { statefulSet }),
-    ...(secret && { secret }),
-    ...(mountedSecret && { mountedSecret }),
+    mounted: mountedCredentials(statefulSet),
+    find: (secret) => views.secrets.get(`${settings.namespace}/${secret}`),
   });
-}
-
-/** The mirror as the pods are to see it: with credentials that can be mounted. */
-function withCredentials(mirror: RegistryMirror, { mount }: CredentialsDecision): RegistryMirror {
-  const { credentialsSecret: _wanted, ...spec } = mirror.spec;
-  return { ...mirror, spec: { ...spec, ...(mount !== undefined && { credentialsSecret: mount }) } };
 }

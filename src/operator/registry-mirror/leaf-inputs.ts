@@ -1,6 +1,7 @@
 /**
- * Which leaf a mirror serves and which of our own authorities its nodes trust. A renewed authority is trusted first; it
- * signs for a mirror when all agents of that mirror were started with it, or when they were waited for long enough.
+ * Which leaf a mirror serves, which one its nodes show, and which of our own authorities nodes and replicas trust. A renewed
+ * authority is trusted first; it signs for a mirror when its pods have had time to read it and all its agents were started
+ * with it, or when they were waited for long enough.
  */
 import type { Logger } from '../../observe/log.ts';
 import { agentsBehindAnnotation, authoritySinceAnnotation, type Leaf } from '../../resources/secret.ts';
@@ -10,9 +11,12 @@ import {
   leafFault,
   newLeaf,
   nextLeafCheck,
+  nodeIdentity,
   readLeaf,
+  replicaIdentity,
   spreadEnd,
   spreadMs,
+  type Wanted,
 } from '../certificates/leaf.ts';
 import { secretText } from '../certificates/secret-text.ts';
 import { splitBundle } from '../certificates/trust-bundle.ts';
@@ -21,7 +25,10 @@ import type { LiveObjects } from './live-objects.ts';
 
 /** What the decision depends on. */
 export interface LeafQuestion {
-  readonly mirror: { readonly metadata: { readonly name: string } };
+  readonly mirror: {
+    readonly metadata: { readonly name: string };
+    readonly spec: { readonly nodes?: { readonly clientCertificate?: boolean | undefined } | undefined };
+  };
   readonly live: LiveObjects;
   readonly authority: Authority;
   readonly now: Date;
@@ -37,7 +44,9 @@ export type Renewal =
 
 export interface LeafInputs {
   readonly leaf: Leaf;
-  /** Our own authorities that nodes trust; PEM. */
+  /** What node agents show; absent where nobody is asked for a certificate. */
+  readonly client?: Leaf;
+  /** Our own authorities, which nodes trust, and replicas among each other; PEM. */
   readonly trusted: readonly string[];
   readonly renewal?: Renewal;
   /** To be remembered while a renewed authority waits: since when nodes are given it. */
@@ -46,26 +55,63 @@ export interface LeafInputs {
   readonly checkAt: number;
 }
 
-/** Keeps the live leaf, or issues one where that cannot stay. */
+/** A mounted Secret is followed within a minute and a half by the kubelet, within seconds by nginx and broker. */
+export const podsFollowMs = 3 * 60_000;
+
+/** Keeps the live leaves, or issues one where that cannot stay. */
 export async function leafInputs(question: LeafQuestion, names: readonly string[]): Promise<LeafInputs> {
-  const { live, authority, now, logger, mirror } = question;
+  const { live, authority, now, mirror } = question;
   const before = readLeaf(live.leafSecret);
   const agentsKnow = agentsTrust(live.daemonSet, authorityMark(authority));
-  const renewedSigns = agentsKnow || mayNotWait(question, before);
-  const wanted = { names, authority, renewedSigns, now };
-  const fault = leafFault(before, wanted);
-  const leaf = before === undefined || fault !== undefined ? await newLeaf(wanted, before) : before;
-  if (fault !== undefined) logger.info({ mirror: mirror.metadata.name, why: fault }, 'Issued a certificate');
+  const renewedSigns = (agentsKnow && podsKnow(question)) || mayNotWait(question, before);
+  const signing = { authority, renewedSigns, now };
+  const { name } = mirror.metadata;
+  const leaf = await keptLeaf(question, before, { ...signing, names, identity: replicaIdentity(name) });
+  const client = mirror.spec.nodes?.clientCertificate
+    ? await keptLeaf(question, readLeaf(live.clientSecret), {
+        ...signing,
+        names: [],
+        identity: nodeIdentity(name),
+      })
+    : undefined;
   const renewal = await renewalOf(question, { before, leaf, agentsKnow });
   const { former, until } = formerAuthorities(question, leaf);
   const waiting = renewal?.state === 'waiting' ? renewal.until.getTime() : undefined;
   return {
     leaf,
+    ...(client && { client }),
     trusted: [authority.certificatePem, ...former],
     ...(renewal && { renewal }),
     ...(waiting !== undefined && { authoritySince: sinceText(question) }),
-    checkAt: Math.min(nextLeafCheck(leaf, authority), until, waiting ?? until),
+    checkAt: Math.min(
+      nextLeafCheck(leaf, authority),
+      client ? nextLeafCheck(client, authority) : until,
+      until,
+      waiting === undefined ? until : nextLook(question, waiting),
+    ),
   };
+}
+
+async function keptLeaf(
+  { logger, mirror }: LeafQuestion,
+  before: Leaf | undefined,
+  wanted: Wanted,
+): Promise<Leaf> {
+  const fault = leafFault(before, wanted);
+  if (before !== undefined && fault === undefined) return before;
+  const of = wanted.identity.commonName;
+  logger.info({ mirror: mirror.metadata.name, of, why: fault }, 'Issued a certificate');
+  return newLeaf(wanted, before);
+}
+
+/** Replicas ask each other as long as they do not all have the new leaf: those that do not must trust it before. */
+function podsKnow(question: LeafQuestion): boolean {
+  return sinceOf(question) + podsFollowMs <= question.now.getTime();
+}
+
+/** When pods have followed, or else when the wait for agents ends; agents that get ready are an event. */
+function nextLook(question: LeafQuestion, waitEnds: number): number {
+  return podsKnow(question) ? waitEnds : Math.min(waitEnds, sinceOf(question) + podsFollowMs);
 }
 
 /** It signed before (nothing goes back), no node was ever wired, or the wait is over. */

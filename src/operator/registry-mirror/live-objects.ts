@@ -6,13 +6,24 @@ export interface LiveService extends KubeObject {
   readonly spec?: { readonly clusterIP?: string; readonly clusterIPs?: readonly string[] };
 }
 
+/** A volume of a pod as far as it is read here. */
+export interface LiveVolume {
+  readonly name: string;
+  readonly secret?: { readonly secretName?: string };
+}
+
 /** A StatefulSet as far as it is read here. */
 export interface LiveStatefulSet extends KubeObject {
   readonly spec?: {
     readonly replicas?: number;
     readonly volumeClaimTemplates?: readonly LiveClaim[];
     readonly template?: {
-      readonly spec?: { readonly volumes?: readonly { name: string; secret?: { secretName?: string } }[] };
+      readonly spec?: {
+        readonly volumes?: readonly LiveVolume[];
+        readonly containers?: readonly {
+          readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+        }[];
+      };
     };
   };
   readonly status?: {
@@ -54,6 +65,7 @@ export interface LiveObjects {
   readonly service?: LiveService;
   readonly headlessService?: KubeObject;
   readonly leafSecret?: KubeObject;
+  readonly clientSecret?: KubeObject;
   readonly configSecret?: KubeObject;
   readonly statefulSet?: LiveStatefulSet;
   readonly daemonSet?: LiveDaemonSet;

@@ -19,12 +19,16 @@ import { nodesBehind } from './agent-trust.ts';
 import { Applier } from './apply.ts';
 import { caBundleMissing } from './ca-bundle.ts';
 import { ClaimGrowth } from './claim-growth.ts';
-import { phases } from './desired.ts';
+import { sizeNote } from './claims.ts';
+import { type CompositionInputs, phases } from './desired.ts';
 import { Finalizer } from './finalize.ts';
 import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
 import { gatherInputs } from './inputs.ts';
+import type { LiveObjects } from './live-objects.ts';
+import { wasAppliedByUs } from './managed-fields.ts';
 import { applyServices } from './mirror-services.ts';
+import { NamedObjects } from './named-objects.ts';
 import { NodesPhase, type NodesPhaseResult } from './nodes-phase.ts';
 import { ObjectsPass, refusalOf } from './objects-pass.ts';
 import {
@@ -35,7 +39,6 @@ import {
   serviceConflict,
   serviceRivals,
 } from './obstacles.ts';
-import { PriorityClasses } from './priority-classes.ts';
 import { type Report, Reporter } from './report.ts';
 import type { StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
@@ -60,8 +63,8 @@ interface Result extends Report {
 
 /** Days pass without an event: certificates are looked at at least so often. */
 const dailyMs = 86_400_000;
-/** Priority classes are not watched. */
-const priorityClassMs = 30_000;
+/** Priority classes and authorities of upstreams are not watched. */
+const missingMs = 30_000;
 
 /** The reconciler of RegistryMirrors. */
 export class MirrorReconciler {
@@ -69,7 +72,7 @@ export class MirrorReconciler {
   readonly #applier: Applier;
   readonly #authorities: AuthorityKeeper;
   readonly #claims: ClaimGrowth;
-  readonly #classes: PriorityClasses;
+  readonly #named: NamedObjects;
   readonly #reporter: Reporter;
   readonly #finalizer: Finalizer;
   readonly #nodes: NodesPhase;
@@ -86,7 +89,7 @@ export class MirrorReconciler {
       logger,
     });
     this.#claims = new ClaimGrowth(client, logger, () => this.#now().getTime());
-    this.#classes = new PriorityClasses(client);
+    this.#named = new NamedObjects(client, settings);
     const shared = { ...options, applier: this.#applier, now: () => this.#now() };
     this.#reporter = new Reporter(shared);
     this.#finalizer = new Finalizer({ ...shared, reporter: this.#reporter });
@@ -180,7 +183,7 @@ export class MirrorReconciler {
     const known = { mirror, settings, clusterIPs, live, views };
     const question = { ...known, authority, now, logger, nodesBehind: behind };
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
-    const classMissing = await this.#missingClass(mirror, signal);
+    const classMissing = await this.#named.missingClass(mirror, signal);
     const pass = new ObjectsPass(this.#applier);
     let nodes: NodesPhaseResult = { obstacles: [] };
     for (const { name, objects } of phases) {
@@ -190,10 +193,13 @@ export class MirrorReconciler {
         else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
       }
     }
+    await this.#withdraw(composition, live, signal);
     const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
+    const authoritiesMissing = await this.#named.missingAuthorities(mirror, signal);
     const growth = await this.#claims.grow(claims.growths, signal);
     return {
       status: statusFields(mirror, clusterIPs),
+      cacheNote: sizeNote(composition.mirror),
       findings,
       obstacles: [
         ...pass.obstacles,
@@ -202,22 +208,26 @@ export class MirrorReconciler {
         ...growth.obstacles,
         ...nodes.obstacles,
         ...(bundleMissing ? [bundleMissing] : []),
+        ...(authoritiesMissing ? [authoritiesMissing] : []),
       ],
       checkAt: earliest(
         checkAt,
         nodes.checkAt,
         growth.checkAt,
-        classMissing && now.getTime() + priorityClassMs,
+        (classMissing ?? authoritiesMissing) && now.getTime() + missingMs,
       ),
       failure: pass.failure,
     };
   }
 
-  async #missingClass(mirror: RegistryMirror, signal: AbortSignal): Promise<Obstacle | undefined> {
-    const { priorityClass } = mirror.spec;
-    if (priorityClass === undefined || (await this.#classes.exists(priorityClass, signal))) return undefined;
-    const message = `PriorityClass ${priorityClass} does not exist, so every pod would be refused: StatefulSet and DaemonSet stay as they are; create it or change spec.priorityClass`;
-    return { reason: 'PriorityClassNotFound', message };
+  /** The nodes' certificate, once nobody is asked for one any more. */
+  async #withdraw(
+    { client }: CompositionInputs,
+    { clientSecret }: LiveObjects,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (client !== undefined || clientSecret === undefined || !wasAppliedByUs(clientSecret)) return;
+    await this.#applier.delete(clientSecret, signal);
   }
 
   /** A mirror that is not in force: what is known without writing anything. */

@@ -25,6 +25,8 @@ export interface Report {
   /** A finding about a type that the live objects show too takes its place. */
   readonly findings: readonly Finding[];
   readonly obstacles: readonly Obstacle[];
+  /** What a person should know of the cache beside its replicas. */
+  readonly cacheNote?: string | undefined;
 }
 
 export class Reporter {
@@ -38,16 +40,17 @@ export class Reporter {
   /** Events come first: they are named by their cause, so a crash in between repeats nothing. */
   async report(
     stored: StoredMirror,
-    { status, findings, obstacles }: Report,
+    { status, findings, obstacles, cacheNote }: Report,
     signal: AbortSignal,
   ): Promise<void> {
     const { views, settings, events, applier, now } = this.#options;
     const { name } = stored.metadata;
     const live = gatherLive(views, settings.namespace, name);
-    const shown = [stalled(obstacles), cacheAvailable(live), nodesWired(live)];
+    const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), nodesWired(live)];
     const all = [...shown.filter(({ type }) => !findings.some((found) => found.type === type)), ...findings];
-    for (const { type, reason, message } of newWarnings(stored, all)) {
-      await events.warning(stored, reason, message, { occurrence: stateBefore(stored, type) });
+    for (const { type, reason, message, warn } of newWarnings(stored, all)) {
+      const occurrence = warn === 'once' ? '' : stateBefore(stored, type);
+      await events.warning(stored, reason, message, { occurrence });
     }
     const inputs = {
       ...status,

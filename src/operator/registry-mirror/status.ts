@@ -48,7 +48,7 @@ export function newWarnings(mirror: StoredMirror, findings: readonly Finding[]):
   const before = mirror.status?.conditions ?? [];
   return findings.filter(
     (found) =>
-      found.warn === true &&
+      Boolean(found.warn) &&
       !before.some(({ type, reason, message }) => {
         return type === found.type && reason === found.reason && message === redact(found.message);
       }),

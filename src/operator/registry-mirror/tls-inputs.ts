@@ -12,7 +12,14 @@ import { type LeafInputs, type LeafQuestion, leafInputs } from './leaf-inputs.ts
 export interface TlsInputs {
   readonly composition: Pick<
     CompositionInputs,
-    'leaf' | 'leafOptions' | 'authorityMark' | 'authoritySince' | 'trustBundle' | 'given' | 'issuer'
+    | 'leaf'
+    | 'client'
+    | 'leafOptions'
+    | 'authorityMark'
+    | 'authoritySince'
+    | 'trustBundle'
+    | 'given'
+    | 'issuer'
   >;
   readonly finding: Finding;
   /** When to look again, in milliseconds since the epoch. */
@@ -31,7 +38,8 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
   return {
     composition: {
       leaf: own.leaf,
-      leafOptions: leafOptions(given, own),
+      ...(own.client && { client: own.client }),
+      leafOptions: { ...leafOptions(given, own), authorities: trustBundle(own.trusted, now) },
       authorityMark: authorityMark(authority),
       ...(own.authoritySince !== undefined && { authoritySince: own.authoritySince }),
       issuer: given.issuer,
@@ -45,12 +53,16 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
       ...(given.kept && given.served && { keptUntil: given.served.notAfter }),
       ...(given.issuer && { issued: given.wanted }),
       ...(renewal && { renewal }),
+      asksClients: mirror.spec.nodes?.clientCertificate,
     }),
     checkAt: Math.min(own.checkAt, given.checkAt),
   };
 }
 
-function leafOptions({ files }: GivenInputs, { renewal }: LeafInputs): CompositionInputs['leafOptions'] {
+function leafOptions(
+  { files }: GivenInputs,
+  { renewal }: LeafInputs,
+): Omit<CompositionInputs['leafOptions'], 'authorities'> {
   return {
     ...(files && { given: files }),
     ...(renewal?.state === 'behind' && { agentsBehind: renewal.nodes }),

@@ -74,8 +74,8 @@ test('no key or certificate is printed, and where they belong is said beside it'
   const { text } = renderMirrors([hub], settingsOf(), addresses());
   t.regex(
     text,
-    /---\n# tls\.crt, tls\.key and ca\.crt are made by the operator; a given certificate is copied beside them\.\napiVersion: v1\nkind: Secret/,
+    /---\n# Certificates and keys are made by the operator; a given certificate is copied beside them\.\napiVersion: v1\nkind: Secret/,
   );
   const leaf = (loadAll(text) as KubernetesObject[]).find(({ metadata }) => metadata.name.endsWith('-leaf'));
-  t.deepEqual(leaf?.['data'], { 'tls.crt': '', 'tls.key': '', 'ca.crt': '' });
+  t.deepEqual(leaf?.['data'], { 'tls.crt': '', 'tls.key': '', 'ca.crt': '', 'peer-ca.crt': '' });
 });

@@ -7,7 +7,7 @@ import { readOperatorSettings } from '../../../src/config/operator-environment.t
 import { certificate } from '../../../src/resources/certificate.ts';
 import { nodeDaemonSet } from '../../../src/resources/daemon-set.ts';
 import type { KubernetesObject, MirrorInput } from '../../../src/resources/object.ts';
-import { configSecret, type LeafOptions, leafSecret } from '../../../src/resources/secret.ts';
+import { clientSecret, configSecret, type LeafOptions, leafSecret } from '../../../src/resources/secret.ts';
 import { clusterService, headlessService } from '../../../src/resources/service.ts';
 import { cacheStatefulSet } from '../../../src/resources/stateful-set.ts';
 
@@ -35,9 +35,11 @@ const authority = '0123456789abcdef';
 /** Every object that can be made for a mirror. */
 export function allObjects(input: MirrorInput, clusterIPs = ['10.96.7.1']): KubernetesObject[] {
   const files = { 'nginx.conf': 'events {}\n', 'default.conf': '', 'broker.json': '{}', 'ca.crt': 'CA\n' };
+  const leaf = { certificate: 'CERTIFICATE', key: 'KEY', ca: 'CA' };
   return [
     configSecret(input, { files }),
-    leafSecret(input, { certificate: 'CERTIFICATE', key: 'KEY', ca: 'CA' }, leafOptions(input)),
+    leafSecret(input, leaf, leafOptions(input)),
+    ...(input.mirror.spec.nodes?.clientCertificate ? [clientSecret(input, leaf)] : []),
     clusterService(input, { clusterIPs }),
     headlessService(input),
     ...(input.settings.addressingScheme === 'services' ? [certificate(input, { clusterIPs })] : []),
@@ -48,9 +50,9 @@ export function allObjects(input: MirrorInput, clusterIPs = ['10.96.7.1']): Kube
 
 /** As if everything that can be told of certificates had to be told. */
 function leafOptions({ settings }: MirrorInput): LeafOptions {
-  if (settings.certificateSecret === undefined) return {};
+  if (settings.certificateSecret === undefined) return { authorities: 'CA' };
   const given = { certificate: 'GIVEN', key: 'GIVEN KEY', authority: 'GIVEN CA' };
-  return { given, agentsBehind: 'node-a, node-b' };
+  return { authorities: 'CA', given, agentsBehind: 'node-a, node-b' };
 }
 
 /** The DaemonSet that takes everything back. */
@@ -63,7 +65,16 @@ export function restoreDaemonSet(input: MirrorInput): KubernetesObject {
 export const everyField = {
   upstreamUrl: 'https://harbor.example:8443/dockerhub-proxy',
   masqueradeUrl: 'cache.example:5000',
-  credentialsSecret: 'harbor-credentials',
+  credentials: [
+    { secret: 'harbor-credentials' },
+    { prefix: 'team-a/private', secret: 'harbor-team-a' },
+    { prefix: 'team-b', secret: 'harbor-credentials' },
+  ],
+  access: 'shared',
+  redirectHosts: ['*.storage.example'],
+  upstreamProxy: 'http://proxy.example:3128',
+  upstreamCA: { name: 'harbor-ca', key: 'root.pem' },
+  upstreamTimeouts: { connect: '2s', response: '1m', idle: '10s' },
   volumeClaimTemplate: {
     metadata: { name: 'anything' },
     spec: {
@@ -76,9 +87,9 @@ export const everyField = {
   persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete', whenScaled: 'Retain' },
   priorityClass: 'user-standard',
   replicas: 3,
-  cache: { tagPolicy: 'revalidate', tagTTL: '5m' },
+  cache: { tagPolicy: 'background', tagTTL: '5m', maxSize: '100Gi', inactive: '720h' },
   resources: { requests: { cpu: '1', memory: '1Gi' }, limits: { memory: '2Gi' } },
-  broker: { resources: { limits: { memory: '512Mi' } } },
+  broker: { processes: 2, resources: { limits: { memory: '512Mi' } } },
   nodeSelector: { pool: 'cache' },
   tolerations: [{ key: 'cache', operator: 'Exists', effect: 'NoSchedule' }],
   affinity: {
@@ -98,6 +109,7 @@ export const everyField = {
     ],
     affinity: {},
     resources: { requests: { cpu: '20m' } },
+    clientCertificate: true,
   },
 };
 
@@ -106,6 +118,8 @@ export const everyVariable = {
   NAMESPACE: 'mirrors',
   DOCKER_CERTIFICATE_SECRET: 'mirror-certificate',
   CA_CERTIFICATE_BUNDLE: 'company-ca',
+  HTTPS_PROXY: 'http://proxy.example:3128',
+  NO_PROXY: 'localhost,.svc,10.0.0.0/8',
   DOCKER_REGISTRY: 'registry.example/library',
   NGINX_IMAGE: 'docker.io/library/nginx:1.29',
   IMAGE_PULL_SECRETS: 'pull-one,pull-two',

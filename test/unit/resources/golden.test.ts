@@ -30,6 +30,10 @@ const cases: Record<string, () => KubernetesObject[]> = {
     }),
   'every-field': () =>
     allObjects({ mirror: mirrorOf(everyField, { uid }), settings: settingsOf(everyVariable) }),
+  ephemeral: () => {
+    const mirror = mirrorOf({ upstreamUrl: 'quay.io', storage: 'ephemeral', replicas: 1 }, { uid });
+    return allObjects({ mirror, settings: settingsOf() });
+  },
   restore: () => [
     restoreDaemonSet({ mirror: mirrorOf(everyField, { uid }), settings: settingsOf(everyVariable) }),
   ],

@@ -4,7 +4,7 @@ import { templateSource } from '../../../src/cache/render.ts';
 import { certificateView } from '../../../src/resources/certificate.ts';
 import { daemonSetView } from '../../../src/resources/daemon-set.ts';
 import { secretView } from '../../../src/resources/secret.ts';
-import { serviceView } from '../../../src/resources/service.ts';
+import { clusterServiceView, headlessServiceView } from '../../../src/resources/service.ts';
 import { statefulSetView } from '../../../src/resources/stateful-set.ts';
 import { templatePaths } from '../../support/template-paths.ts';
 import { everyField, everyVariable, mirrorOf, settingsOf } from './fixtures.ts';
@@ -18,12 +18,13 @@ const clusterIPs = ['10.96.7.1'];
 
 /** Views that between them have a value for every optional part. */
 const views: Record<string, object[]> = {
-  'service.yaml': [serviceView(input, 'name', clusterIPs)],
+  'service.yaml': [clusterServiceView(input, clusterIPs), headlessServiceView(input)],
   'secret.yaml': [secretView(input, 'name', 'Opaque', { file: 'text' })],
   'certificate.yaml': [certificateView(input, clusterIPs)],
   'stateful-set.yaml': [
     statefulSetView(input, {}),
     statefulSetView({ ...input, mirror: mirrorOf(withoutAffinity, { uid }) }, {}),
+    statefulSetView({ ...input, mirror: mirrorOf({ ...everyField, storage: 'ephemeral' }, { uid }) }, {}),
   ],
   'daemon-set.yaml': [
     daemonSetView(foreign, {

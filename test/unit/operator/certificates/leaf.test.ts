@@ -13,6 +13,8 @@ import {
   leafNames,
   newLeaf,
   nextLeafCheck,
+  nodeIdentity,
+  replicaIdentity,
 } from '../../../../src/operator/certificates/leaf.ts';
 import { mirrorOf } from '../../resources/fixtures.ts';
 
@@ -20,6 +22,7 @@ const now = new Date('2026-01-01T00:00:00Z');
 const later = (ms: number) => new Date(now.getTime() + ms);
 const dayMs = 86_400_000;
 const renewedSigns = true;
+const identity = replicaIdentity('hub');
 const mirror = mirrorOf({ upstreamUrl: 'docker.io', masqueradeUrl: 'hub.example:5000' });
 const names = leafNames(mirror, 'mirrors', ['10.96.0.7', 'fd00:96::7']);
 
@@ -45,22 +48,30 @@ test('A leaf has every name under which the mirror may be dialled', (t) => {
 
 test('A leaf stays until two thirds of its life are over', async (t) => {
   const authority = await authorityAt(now);
-  const leaf = await newLeaf({ names, authority, renewedSigns, now });
-  t.is(leafFault(leaf, { names, authority, renewedSigns, now }), undefined);
+  const leaf = await newLeaf({ identity, names, authority, renewedSigns, now });
+  t.is(leafFault(leaf, { identity, names, authority, renewedSigns, now }), undefined);
   const { notBefore, notAfter } = inspectCertificate(leaf.certificate);
   const due = new Date(nextLeafCheck(leaf, authority));
   const share = (due.getTime() - notBefore.getTime()) / (notAfter.getTime() - notBefore.getTime());
   t.true(Math.abs(share - 2 / 3) < 1e-6);
-  t.is(leafFault(leaf, { names, authority, renewedSigns, now: new Date(due.getTime() - 1) }), undefined);
-  t.regex(leafFault(leaf, { names, authority, renewedSigns, now: due }) ?? '', /two thirds/);
+  t.is(
+    leafFault(leaf, { identity, names, authority, renewedSigns, now: new Date(due.getTime() - 1) }),
+    undefined,
+  );
+  t.regex(leafFault(leaf, { identity, names, authority, renewedSigns, now: due }) ?? '', /two thirds/);
+});
+
+test('No mirror’s replicas have the common name of another mirror’s nodes', (t) => {
+  const [node] = ['hub', 'hub-node', 'hub.node'].map((name) => nodeIdentity(name).commonName);
+  for (const name of ['hub', 'hub-node', 'node']) t.not(replicaIdentity(name).commonName, node);
 });
 
 test('A leaf is made anew for other names, another key, or when there is none', async (t) => {
   const authority = await authorityAt(now);
-  const leaf = await newLeaf({ names, authority, renewedSigns, now });
-  const other = await newLeaf({ names, authority, renewedSigns, now });
+  const leaf = await newLeaf({ identity, names, authority, renewedSigns, now });
+  const other = await newLeaf({ identity, names, authority, renewedSigns, now });
   const fault = (candidate: typeof leaf | undefined, wanted = names) =>
-    leafFault(candidate, { names: wanted, authority, renewedSigns, now });
+    leafFault(candidate, { identity, names: wanted, authority, renewedSigns, now });
   t.regex(fault(leaf, [...names, 'new.example']) ?? '', /names/);
   t.regex(fault(leaf, names.slice(1)) ?? '', /names/);
   t.regex(fault({ ...leaf, key: other.key }) ?? '', /key/);
@@ -70,9 +81,9 @@ test('A leaf is made anew for other names, another key, or when there is none', 
 
 test('A renewed authority signs only where its time has come; until then the former one does', async (t) => {
   const old = await authorityAt(new Date(now.getTime() - 100 * dayMs));
-  const leaf = await newLeaf({ names, authority: old, renewedSigns: true, now });
+  const leaf = await newLeaf({ identity, names, authority: old, renewedSigns: true, now });
   const renewed = { ...(await authorityAt(now)), previous: [old.certificatePem], former: old };
-  const waiting = { names, authority: renewed, renewedSigns: false, now };
+  const waiting = { identity, names, authority: renewed, renewedSigns: false, now };
   t.is(leafFault(leaf, waiting), undefined);
   t.regex(leafFault(leaf, { ...waiting, renewedSigns: true }) ?? '', /renewed/);
 
@@ -112,7 +123,7 @@ test('An authority is read back as it was written, and renewed after two thirds 
 
 test('A Secret that holds something else is a fault for a person', async (t) => {
   const secret = await newAuthoritySecret('mirrors', [], now);
-  const leaf = await newLeaf({ names, authority: readAuthority(secret), renewedSigns, now });
+  const leaf = await newLeaf({ identity, names, authority: readAuthority(secret), renewedSigns, now });
   const encoded = (text: string) => Buffer.from(text).toString('base64');
   const data = secret['data'] as Record<string, string>;
   for (const broken of [

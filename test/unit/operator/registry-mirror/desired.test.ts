@@ -11,7 +11,7 @@ function inputs(more: Partial<CompositionInputs> = {}): CompositionInputs {
     settings: settingsOf(),
     clusterIPs: ['10.96.0.7'],
     leaf,
-    leafOptions: {},
+    leafOptions: { authorities: 'CA' },
     trustBundle: 'BUNDLE',
     issuer: false,
     ...more,
@@ -61,7 +61,7 @@ test('A given certificate serves its names, our leaf the others; the one with th
 test('Pods mount one Secret: a given certificate lies in it beside the leaf', (t) => {
   const given = { certificate: 'GIVEN', key: 'ITS KEY', authority: 'ITS CA' };
   const composition = inputs({
-    leafOptions: { given },
+    leafOptions: { authorities: 'CA', given },
     given: { secret: 'user', names: ['mirror-docker.io'] },
   });
   const objects = desiredObjects(composition).flatMap((phase) => phase.objects);
@@ -72,6 +72,7 @@ test('Pods mount one Secret: a given certificate lies in it beside the leaf', (t
     'given-ca.crt',
     'given.crt',
     'given.key',
+    'peer-ca.crt',
     'tls.crt',
     'tls.key',
   ]);

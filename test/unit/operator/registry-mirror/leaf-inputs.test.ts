@@ -1,11 +1,22 @@
 import test from 'ava';
 import { createAuthority } from '../../../../src/cache/tls/authority.ts';
+import { inspectCertificate } from '../../../../src/cache/tls/certificate.ts';
 import type { KubeClient } from '../../../../src/kube/client.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
 import { type Authority, authorityMark } from '../../../../src/operator/certificates/authority-secret.ts';
-import { isSignedBy, newLeaf, spreadMs } from '../../../../src/operator/certificates/leaf.ts';
+import {
+  isSignedBy,
+  newLeaf,
+  nodeIdentity,
+  replicaIdentity,
+  spreadMs,
+} from '../../../../src/operator/certificates/leaf.ts';
 import { agentsTrust, nodesBehind } from '../../../../src/operator/registry-mirror/agent-trust.ts';
-import { type LeafQuestion, leafInputs } from '../../../../src/operator/registry-mirror/leaf-inputs.ts';
+import {
+  type LeafQuestion,
+  leafInputs,
+  podsFollowMs,
+} from '../../../../src/operator/registry-mirror/leaf-inputs.ts';
 import type { LiveDaemonSet, LiveObjects } from '../../../../src/operator/registry-mirror/live-objects.ts';
 import type { Leaf } from '../../../../src/resources/secret.ts';
 
@@ -13,6 +24,7 @@ const renewedAt = new Date('2026-01-01T00:00:00Z');
 const later = (ms: number) => new Date(renewedAt.getTime() + ms);
 const dayMs = 86_400_000;
 const names = ['hub.example'];
+const identity = replicaIdentity('hub');
 const logger = createLogger({ level: 'silent' });
 
 async function authorityAt(now: Date): Promise<Authority> {
@@ -23,7 +35,7 @@ async function authorityAt(now: Date): Promise<Authority> {
 async function renewal() {
   const former = await authorityAt(later(-2500 * dayMs));
   const authority = { ...(await authorityAt(renewedAt)), previous: [former.certificatePem], former };
-  const leaf = await newLeaf({ names, authority: former, renewedSigns: true, now: later(-dayMs) });
+  const leaf = await newLeaf({ identity, names, authority: former, renewedSigns: true, now: later(-dayMs) });
   const since = `${authorityMark(authority)} ${renewedAt.toISOString()}`;
   const bundle = [authority.certificatePem, former.certificatePem].join('');
   const live = (mark: string, ready: number, served: Leaf = leaf, annotations = {}): LiveObjects => ({
@@ -58,12 +70,12 @@ function agents(mark: string, status: object, generation = 2): LiveDaemonSet {
   };
 }
 
-function ask(authority: Authority, live: LiveObjects, now: Date, asked: string[] = []) {
+function ask(authority: Authority, live: LiveObjects, now: Date, asked: string[] = [], spec = {}) {
   const nodes = async (mark: string) => {
     asked.push(mark);
     return 'node-a';
   };
-  const mirror = { metadata: { name: 'hub' } };
+  const mirror = { metadata: { name: 'hub' }, spec };
   const question: LeafQuestion = { mirror, live, authority, now, logger, nodesBehind: nodes };
   return leafInputs(question, names);
 }
@@ -120,7 +132,10 @@ test('The wait counts from when the mirror’s nodes were given the authority, h
   const first = await ask(authority, unknown, at);
   t.is(first.leaf.certificate, leaf.certificate);
   t.is(first.authoritySince, `${mark} ${at.toISOString()}`);
-  t.is(first.checkAt, at.getTime() + spreadMs);
+  t.is(first.checkAt, at.getTime() + podsFollowMs);
+  const since = secret({}, { 'k8s.osp.tech/authority-since': first.authoritySince ?? '' });
+  const next = await ask(authority, { ...unknown, configSecret: since }, new Date(first.checkAt));
+  t.is(next.checkAt, at.getTime() + spreadMs);
   for (const strange of ['', `other ${renewedAt.toISOString()}`, `${mark} nonsense`, `${mark} 2036-01-01`]) {
     const annotations = { 'k8s.osp.tech/authority-since': strange };
     const again = await ask(authority, { ...unknown, configSecret: secret({}, annotations) }, at);
@@ -131,14 +146,17 @@ test('The wait counts from when the mirror’s nodes were given the authority, h
 test('The leaf changes when all agents are there; the old authority goes when pods have followed', async (t) => {
   const { authority, former, live, mark } = await renewal();
   const asked: string[] = [];
-  const changed = await ask(authority, live(mark, 2), later(60_000), asked);
+  const changed = await ask(authority, live(mark, 2), later(podsFollowMs), asked);
   t.true(isSignedBy(changed.leaf, authority));
   t.is(changed.renewal, undefined);
   t.deepEqual(asked, [], 'no request');
   t.true(changed.trusted.includes(former.certificatePem));
-  t.true(changed.checkAt <= later(60_000 + spreadMs).getTime(), 'looked at again to let the old one go');
+  t.true(
+    changed.checkAt <= later(podsFollowMs + spreadMs).getTime(),
+    'looked at again to let the old one go',
+  );
 
-  const after = await ask(authority, live(mark, 2, changed.leaf), later(60_000 + spreadMs));
+  const after = await ask(authority, live(mark, 2, changed.leaf), later(podsFollowMs + spreadMs));
   t.is(after.leaf.certificate, changed.leaf.certificate);
   t.false(after.trusted.includes(former.certificatePem));
 });
@@ -146,17 +164,17 @@ test('The leaf changes when all agents are there; the old authority goes when po
 test('An authority that a person replaced is trusted as long, though its Secret names no former one', async (t) => {
   const { authority: renewed, former, live, mark } = await renewal();
   const { former: _key, ...authority } = { ...renewed, previous: [] };
-  const changed = await ask(authority, live(mark, 2), later(60_000));
+  const changed = await ask(authority, live(mark, 2), later(podsFollowMs));
   t.true(changed.trusted.includes(former.certificatePem));
-  const soon = await ask(authority, live(mark, 2, changed.leaf), later(120_000));
+  const soon = await ask(authority, live(mark, 2, changed.leaf), later(podsFollowMs + 60_000));
   t.true(soon.trusted.includes(former.certificatePem));
-  const after = await ask(authority, live(mark, 2, changed.leaf), later(60_000 + spreadMs));
+  const after = await ask(authority, live(mark, 2, changed.leaf), later(podsFollowMs + spreadMs));
   t.deepEqual(after.trusted, [authority.certificatePem]);
 });
 
 test('A leaf that is renewed years later brings no former authority back', async (t) => {
   const { authority, live, mark, former } = await renewal();
-  const leaf = await newLeaf({ names, authority, renewedSigns: true, now: renewedAt });
+  const leaf = await newLeaf({ identity, names, authority, renewedSigns: true, now: renewedAt });
   const objects = { ...live(mark, 2, leaf), configSecret: secret({ 'ca.crt': authority.certificatePem }) };
   const inputs = await ask(authority, objects, later(300 * dayMs));
   t.not(inputs.leaf.certificate, leaf.certificate);
@@ -186,4 +204,49 @@ test('A new mirror needs no wait; one whose Secret was lost gets a leaf that its
   const { leafSecret: _lost, ...rest } = live(mark, 1);
   const again = await ask(authority, rest, later(1_000));
   t.true(isSignedBy(again.leaf, former));
+});
+
+test('However quick the agents are, the leaf waits until the pods have read which authorities to trust', async (t) => {
+  const { authority, leaf, live, mark } = await renewal();
+  const early = await ask(authority, live(mark, 2), later(podsFollowMs - 1));
+  t.is(early.leaf.certificate, leaf.certificate);
+  t.is(early.checkAt, later(podsFollowMs).getTime(), 'no event tells the time');
+});
+
+test('Replicas with the old leaf and with the new one trust each other all through a rotation', async (t) => {
+  const { authority, leaf, live, mark } = await renewal();
+  const before = await ask(authority, live(mark, 2), later(1_000));
+  const changed = await ask(authority, live(mark, 2), later(podsFollowMs));
+  const trusts = (pems: readonly string[], certificate: string) =>
+    pems.some((pem) => isSignedBy({ certificate, key: '', ca: '' }, { ...authority, certificatePem: pem }));
+  for (const { trusted } of [before, changed]) {
+    t.true(trusts(trusted, leaf.certificate) && trusts(trusted, changed.leaf.certificate));
+  }
+});
+
+test('A leaf of an earlier version, which no replica would be let in with, is made anew once', async (t) => {
+  const { authority, live, mark } = await renewal();
+  const server = { commonName: 'registry-mirror', usages: ['serverAuth'] } as const;
+  const earlier = await newLeaf({ identity: server, names, authority, renewedSigns: true, now: renewedAt });
+  const again = await ask(authority, live(mark, 2, earlier), later(podsFollowMs));
+  t.like(inspectCertificate(again.leaf.certificate), replicaIdentity('hub'));
+  const kept = await ask(authority, live(mark, 2, again.leaf), later(podsFollowMs + 1_000));
+  t.is(kept.leaf.certificate, again.leaf.certificate);
+});
+
+test('Nodes get a certificate only where the mirror asks for one; it turns with the leaf', async (t) => {
+  const { authority, former, leaf, live, mark } = await renewal();
+  const spec = { nodes: { clientCertificate: true } };
+  const askFor = (objects: LiveObjects, ms: number) => ask(authority, objects, later(ms), [], spec);
+  t.is((await ask(authority, live(mark, 2), later(1_000))).client, undefined);
+  const first = await askFor(live(mark, 2), 1_000);
+  t.like(inspectCertificate(first.client?.certificate ?? ''), { ...nodeIdentity('hub'), names: [] });
+  t.true(isSignedBy(first.client!, { ...authority, ...former }), 'not sooner than the leaf');
+  const { certificate, key, ca } = first.client!;
+  const clientSecret = secret({ 'tls.crt': certificate, 'tls.key': key, 'ca.crt': ca });
+  const still = await askFor({ ...live(mark, 2), clientSecret }, 2_000);
+  t.is(still.client?.certificate, certificate);
+  const turned = await askFor({ ...live(mark, 2, leaf), clientSecret }, podsFollowMs);
+  t.true(isSignedBy(turned.client!, authority));
+  t.not(inspectCertificate(certificate).commonName, inspectCertificate(leaf.certificate).commonName);
 });
