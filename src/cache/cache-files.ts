@@ -35,7 +35,7 @@ export function renderDefaultConf(config: CacheConfig): string {
 
 /** What the broker is told. */
 export function brokerConfigOf(config: CacheConfig): BrokerConfig {
-  const { mirrors, paths, sliceSizeKiB, brokerProcesses, peers, metricsListen } = config;
+  const { mirrors, paths, sliceSizeKiB, brokerProcesses, peers, metricsListen, certificates } = config;
   return {
     sockets: Array.from({ length: brokerProcesses }, (_, index) => brokerSocket(paths, index)),
     localSocket: localSocket(paths),
@@ -44,6 +44,7 @@ export function brokerConfigOf(config: CacheConfig): BrokerConfig {
     stateDir: paths.brokerDir,
     sliceBytes: sliceSizeKiB * 1024,
     ...(metricsListen && { metricsListen }),
+    certificateFiles: certificates.map(({ certFile }) => certFile),
     ...(peers && { peers: peersOf(peers) }),
     mirrors: mirrors.map(brokerMirrorOf),
   };

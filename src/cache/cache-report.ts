@@ -50,7 +50,7 @@ const cache = z.object({
   writable: z.boolean(),
   reason: z.string().optional(),
   message: z.string().optional(),
-  /** How long ago the object was last used that had to go last. Small: the cache is too small. Seconds. */
+  /** How long the most recently used object that had to go was not used. Small: the cache is too small. Seconds. */
   youngestEvictedSeconds: count.optional(),
 });
 
@@ -73,7 +73,7 @@ const mirror = z.object({
   stale: z.object({ tags: counter }).prefault({}),
   purges: counter,
   /** Cached objects that were compared with their digests. */
-  scrub: z.object({ checked: counter, corrupt: counter, last: moment.optional() }).prefault({}),
+  scrub: z.object({ checked: counter, corrupt: counter, lastCorrupt: moment.optional() }).prefault({}),
   /** What was asked of other replicas instead of the upstream. */
   peers: z.object({ requests: counter, bytes: counter, failures: counter }).prefault({}),
   /** The certificate of nginx that expires first. */
@@ -91,6 +91,11 @@ export type CacheReport = z.output<typeof schema>;
 export type CacheMirrorReport = CacheReport['mirrors'][number];
 /** A report before its absent fields are filled in: what a broker may write. */
 export type CacheReportInput = z.input<typeof schema>;
+
+/** Takes a report as it was made and returns it with everything that a reader expects. */
+export function completeReport(report: CacheReportInput): CacheReport {
+  return schema.parse(report);
+}
 
 /** Takes the body of `GET /status`; throws `TypeError` that says what was expected. */
 export function parseCacheReport(text: string): CacheReport {

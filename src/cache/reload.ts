@@ -1,9 +1,9 @@
 /** Follows files that processes read only when told to: configuration and certificates of nginx. Polls, because kubelet swaps symlinks. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../observe/log.ts';
 import { readPid, reloadNginx, testNginx } from './nginx-process.ts';
+import { pause } from './pause.ts';
 
 /** Content of all `files` as one short text; a missing file counts as empty. */
 export async function fingerprint(files: readonly string[]): Promise<string> {
@@ -81,10 +81,4 @@ async function reload(confFile: string, pidFile: string, log: Logger): Promise<b
     log.error({ confFile, error }, 'Kept the nginx configuration in force');
     return false;
   }
-}
-
-/** False when `signal` ended the pause. */
-async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  await delay(ms, undefined, { signal }).catch(() => undefined);
-  return !signal.aborted;
 }

@@ -1,6 +1,7 @@
 /** `standalone`: composition root of the cache on one machine. */
 import { isIP } from 'node:net';
 import { Command, InvalidArgumentError } from 'commander';
+import type { ListenAddress } from '../cache/cache-config.ts';
 import { ConfigError } from '../config/problems.ts';
 import { createLogger } from '../observe/log.ts';
 import { credentialNames, parseCredentials } from '../registry/credentials.ts';
@@ -17,6 +18,7 @@ export function standaloneCommand(): Command {
     .option('--listen <address>', 'address to listen on', parseAddress, '127.0.0.1')
     .option('--port <port>', 'port to listen on; 0 picks one', parsePort, 5000)
     .option('--upstream-ca <file>', 'PEM bundle trusted towards upstreams beside the system’s')
+    .option('--metrics <address:port>', 'where to answer /metrics and /status over plain HTTP', parseEndpoint)
     .option('--tls-cert <file>', 'certificate to serve instead of one of our own authority')
     .option('--tls-key <file>', 'its key')
     .action(run);
@@ -43,6 +45,17 @@ const checkCredentials: CheckCredentials = (files, upstream) =>
 function parseAddress(value: string): string {
   if (isIP(value) === 0) throw new InvalidArgumentError('expected an IP address.');
   return value;
+}
+
+/** `127.0.0.1:9090`, `[::]:9090`. */
+function parseEndpoint(value: string): ListenAddress {
+  const [, address = '', port = ''] = /^(.+):(\d+)$/.exec(value) ?? [];
+  const bare = address.replace(/^\[(.*)\]$/, '$1');
+  if ((isIP(bare) === 6) !== address.startsWith('['))
+    throw new InvalidArgumentError('expected ADDRESS:PORT.');
+  const listen = { address: parseAddress(bare), port: parsePort(port) };
+  if (listen.port === 0) throw new InvalidArgumentError('expected a port.');
+  return listen;
 }
 
 function parsePort(value: string): number {

@@ -25,6 +25,8 @@ export interface StandaloneOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly upstreamCa?: string;
+  /** Absent: no metrics. */
+  readonly metrics?: ListenAddress;
   /** Both or none. */
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -65,6 +67,7 @@ export async function configure(
     listen: [listen],
     fallbackListen: [],
     brokerProcesses: 1,
+    ...(options.metrics && { metricsListen: options.metrics }),
     certificates: [await certificateFor(caches, options, folders, log)],
     paths: folders,
     accessLog: join(folders.logDir, 'access.log'),

@@ -19,10 +19,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { parseCacheReport } from '../../src/cache/cache-report.ts';
 import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { digestOf, makeImage } from '../support/images.ts';
-import { pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
+import { freePort, pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
 import { type RunningStandalone, runStandalone } from '../support/standalone.ts';
 
 const run = promisify(execFile);
@@ -257,6 +258,19 @@ test.serial('a given certificate is served instead of one of our own authority',
   ]);
   t.is((await get(t, dir, `${url}/v2/`, { ca: authority.certificatePem })).status, 200);
   t.false(existsSync(join(dir, 'data/ca.crt')));
+});
+
+test.serial('with --metrics it tells how its mirrors fare', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const address = `127.0.0.1:${await freePort()}`;
+  const { url } = await start(t, dir, yaml(registry), registry, ['--metrics', address]);
+  t.is((await get(t, dir, `${url}/v2/library/app/manifests/1`)).status, 200);
+  await eventually(async () => {
+    const metrics = await (await fetch(`http://${address}/metrics`)).text();
+    assert.match(metrics, /^registry_mirror_upstream_state\{mirror="demo",reason="Ok"\} 1$/m);
+  });
+  const report = parseCacheReport(await (await fetch(`http://${address}/status`)).text());
+  t.like(report.mirrors[0], { name: 'demo', upstream: { reason: 'Ok' } });
 });
 
 function folder(t: ExecutionContext): string {

@@ -22,6 +22,8 @@ export interface BrokerConfig {
   /** nginx's `slice`, in bytes: a whole body that fits into one is answered as its first slice. */
   readonly sliceBytes: number;
   readonly metricsListen?: ListenAddress | undefined;
+  /** The certificates nginx serves, for the day they expire. */
+  readonly certificateFiles?: readonly string[] | undefined;
   readonly peers?: Omit<Peers, 'listen'> | undefined;
   readonly mirrors: readonly BrokerMirror[];
 }
@@ -77,6 +79,7 @@ const schema = z
     stateDir: text,
     sliceBytes: z.int().min(1),
     metricsListen: z.strictObject({ address: text, port }).optional(),
+    certificateFiles: z.array(text).optional(),
     peers: peers.optional(),
     mirrors: z.array(mirror),
   })

@@ -3,7 +3,7 @@
  * have; the contract between the two is in docs/architecture.md. Started by `src/cli/broker.ts` and by tests.
  *
  * What comes later has its place here: peers before `mirror.blobs`, purge and scrub beside the routes, access modes
- * before `answerFor`, an egress proxy in `registry/transport.ts`, metrics beside `/-/status`.
+ * before `answerFor`, an egress proxy in `registry/transport.ts`.
  */
 import { readFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
@@ -12,6 +12,8 @@ import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Network } from '../../registry/transport.ts';
 import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
+import { runMetrics } from './metrics/metrics.ts';
+import { processReport } from './metrics/process-report.ts';
 import { type Mirror, openMirror } from './mirror.ts';
 import { handleRequest } from './requests.ts';
 import type { Guard } from './serve-blob.ts';
@@ -60,10 +62,17 @@ export async function runBroker(
   broker.hold = serving.guard;
   log.info({ process: options.index ?? 0, mirrors: broker.config.mirrors.length }, 'Broker ready');
   onReady();
-  await broker.follow(text, signal);
+  await Promise.all([broker.follow(text, signal), ...besides(broker, options, signal)]);
   await closeServing(serving, options.drainMs ?? defaultDrainMs, () => broker.breakOff());
   await broker.destroy();
   log.info('Broker stopped');
+}
+
+/** What the first process does for all of them. */
+function besides(broker: Broker, { index = 0, log }: BrokerOptions, signal: AbortSignal): Promise<void>[] {
+  if (index !== 0) return [];
+  const own = () => processReport(broker.mirrors());
+  return [runMetrics({ config: () => broker.config, own, store: () => undefined, log }, signal)];
 }
 
 class Broker {

@@ -73,8 +73,7 @@ export class RequestCounts {
     pulls.byStatus[line.cache] = (pulls.byStatus[line.cache] ?? 0) + 1;
     pulls.bytes += line.bytes;
     pulls.hour.add(line.bytes);
-    const isPull = line.status < 300 && line.object !== 'list' && line.object !== 'other';
-    if (isPull) pulls.lastPull = Math.max(line.at, pulls.lastPull ?? 0);
+    if (line.status < 300 && isImage(line)) pulls.lastPull = Math.max(line.at, pulls.lastPull ?? 0);
   }
 
   #pullsOf(mirror: string): Pulls {
@@ -84,6 +83,10 @@ export class RequestCounts {
     this.#pulls.set(mirror, pulls);
     return pulls;
   }
+}
+
+function isImage({ object }: RequestLine): boolean {
+  return object === 'blob' || object === 'manifest' || object === 'tag';
 }
 
 function isClient({ address }: RequestLine): boolean {

@@ -7,7 +7,7 @@ export type ObjectKind = (typeof objectKinds)[number];
 export type CacheStatus = (typeof cacheStatuses)[number];
 
 const addressKinds = ['plain', 'fallback', 'peer', 'local', 'other'] as const;
-const objectKinds = ['blob', 'manifest', 'tag', 'list', 'other'] as const;
+const objectKinds = ['blob', 'manifest', 'tag', 'list', 'ping', 'other'] as const;
 const cacheStatuses = [
   'hit',
   'miss',

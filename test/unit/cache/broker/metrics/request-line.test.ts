@@ -37,7 +37,7 @@ test('fields that come later do no harm', (t) => {
 
 test('whatever stands in a line, no label is made up by it', (t) => {
   const known =
-    /^(?:plain|fallback|peer|local|other|blob|manifest|tag|list|hit|miss|expired|revalidated|stale|updating|bypass|scarce|none)$/;
+    /^(?:plain|fallback|peer|local|other|blob|manifest|tag|list|ping|hit|miss|expired|revalidated|stale|updating|bypass|scarce|none)$/;
   fc.assert(
     fc.property(fc.array(fc.string(), { minLength: 8, maxLength: 12 }), (parts) => {
       const line = parseRequestLine(parts.join('\t')) ?? parseRequestLine(['1', 'm', ...parts].join('\t'));
