@@ -148,7 +148,11 @@ test('what nginx wrote, the processes and the disk tell is in the metrics and in
   t.true((found['process_resident_memory_bytes'] ?? 0) > 0);
   const days = (found['registry_mirror_certificate_expiry_timestamp_seconds{mirror="m"}'] ?? 0) * 1000;
   t.true(days > Date.now() && days < Date.now() + 11 * 86_400_000, leaf.certFile);
-  const [mirror] = parseCacheReport(await page('/status')).mirrors;
+  const mirror = await eventually(async () => {
+    const [mirror] = parseCacheReport(await page('/status')).mirrors;
+    assert.equal(mirror?.requests.total, 3);
+    return mirror;
+  });
   t.deepEqual(mirror?.requests, { total: 3, byStatus: { miss: 2, hit: 1 }, bytes: 1560 });
   t.deepEqual(mirror?.hour, { bytes: 1560, upstreamBytes: 0 });
   t.is(mirror?.lastPull, '2026-01-01T00:00:01.000Z');
