@@ -1,4 +1,6 @@
 /** The figures of one run, from the audit log and the moments between which its phases lay. Pure. */
+
+import type { Memory } from '../process-usage.ts';
 import {
   byMirror,
   countVerbs,
@@ -14,7 +16,6 @@ import {
   withoutMirror,
 } from './audit.ts';
 import { expectedObjects, mirrorNames } from './mirrors.ts';
-import type { Memory } from './process-usage.ts';
 
 /** The user the operator is known as to the API server; nobody else has that name. */
 export const operatorUser = 'registry-mirror-operator';

@@ -1,8 +1,9 @@
 /** The report for people. Pure. */
+
+import { formatTable } from '../table.ts';
 import type { VerbCounts } from './audit.ts';
 import { expectationsOf } from './expectations.ts';
 import type { Figures } from './figures.ts';
-import { formatTable } from './table.ts';
 
 /** Returns the table of all runs, what is expected of them, and which requests the last (largest) run was made of. */
 export function report(runs: readonly Figures[]): string {

@@ -3,12 +3,12 @@ import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Guardian } from '../../test/kubernetes/guardian.ts';
 import type { ControlPlane } from '../../test/support/control-plane.ts';
+import { cpuSecondsOf, memoryOf } from '../process-usage.ts';
+import { waitFor } from '../wait-for.ts';
 import { isLease, type Period, type RequestEvent, requestsOf, takesLease } from './audit.ts';
 import { type Figures, figuresOf, operatorUser, type Restart } from './figures.ts';
 import { collections, expectedObjects, mirror, mirrorNames, mirrorsPath } from './mirrors.ts';
 import { type OperatorCommand, OperatorProcess, scriptOf } from './operator-process.ts';
-import { cpuSecondsOf, memoryOf } from './process-usage.ts';
-import { waitFor } from './wait-for.ts';
 
 /** What a run needs to know beside its API server and its operator. */
 export interface StageOptions {

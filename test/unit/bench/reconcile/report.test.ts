@@ -2,7 +2,7 @@ import test from 'ava';
 import { expectationsOf } from '../../../../bench/reconcile/expectations.ts';
 import type { Figures } from '../../../../bench/reconcile/figures.ts';
 import { report } from '../../../../bench/reconcile/report.ts';
-import { formatTable } from '../../../../bench/reconcile/table.ts';
+import { formatTable } from '../../../../bench/table.ts';
 
 /** A run that keeps every promise exactly. */
 function figures(mirrors: number): Figures {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { cpuSecondsOf, memoryOf, parseStat, parseStatus } from '../../../../bench/reconcile/process-usage.ts';
+import { cpuSecondsOf, memoryOf, parseStat, parseStatus } from '../../../bench/process-usage.ts';
 
 test('kibibytes of the kernel are read as MiB', (t) => {
   const text = 'Name:\tnode\nVmHWM:\t  102400 kB\nVmRSS:\t   81920 kB\nRssAnon:\t   51251 kB\n';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { waitFor } from '../../../../bench/reconcile/wait-for.ts';
+import { waitFor } from '../../../bench/wait-for.ts';
 
 const { signal } = new AbortController();
 
