@@ -90,6 +90,7 @@ async function work(flags: BrokerFlags, index: number, log: Logger, stop: AbortC
   process.once('disconnect', () => stop.abort());
   const broker = {
     configFile: flags.config,
+    replica: flags.replica,
     index,
     serve: serveSupervised,
     log,

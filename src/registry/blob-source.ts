@@ -22,13 +22,15 @@ export interface BlobAnswer extends HttpAnswer {
 export interface BlobSource {
   /** Named in errors. */
   readonly host: string;
-  /** What came from here; only ever counted up. */
-  readonly counters: { bytes: number; retries: number };
   /**
    * Asks for `range` (not the request's own: a body that broke is taken up from its middle). Rejects with
    * `UpstreamStatusError` for any status but 200 and 206, with `UpstreamError` for anything else.
    */
   ask(request: BlobRequest, range: BlobRange | undefined): Promise<BlobAnswer>;
+  /** Counts what came from here. */
+  received(bytes: number): void;
+  /** Told when a body from here broke and is taken up again. */
+  broke(): void;
   /** True when what it failed with is the answer, and nobody else must be asked. */
   hasLastWord(error: unknown): boolean;
   /** Told when bytes that came from here were not the blob's. */

@@ -13,6 +13,8 @@ import { toUpstreamError, UpstreamError, UpstreamStatusError } from './upstream-
 export interface Blob {
   readonly window: BlobWindow;
   readonly body: AsyncGenerator<Buffer, void, undefined>;
+  /** True when the upstream itself was asked for some of what was read so far. */
+  readonly fromUpstream: () => boolean;
 }
 
 /** An answer that holds `window`, and who can be asked for what it turns out to lack: never nobody. */
@@ -47,9 +49,11 @@ export class BlobReader {
     const sources = [...nearer, this.#upstream];
     const opened = await this.#ask(request, request.range, sources);
     const { window } = opened;
-    const pieces = this.#pieces(request, opened);
+    const used = new Set([opened.source]);
+    const pieces = this.#pieces(request, opened, (source) => used.add(source));
     const isWhole = window.start === 0 && (window.total === undefined || window.end === window.total - 1);
-    return { window, body: isWhole ? this.#verified(request, pieces, sources) : pieces };
+    const body = isWhole ? this.#verified(request, pieces, sources) : pieces;
+    return { window, body, fromUpstream: () => used.has(this.#upstream) };
   }
 
   /** The first of `sources` that answers usably, or whose failure is the answer. */
@@ -91,7 +95,11 @@ export class BlobReader {
   }
 
   /** The window's bytes; where a body ends early, the rest is asked for from there. */
-  async *#pieces(request: BlobRequest, first: Opened): AsyncGenerator<Buffer, void> {
+  async *#pieces(
+    request: BlobRequest,
+    first: Opened,
+    onSource: (source: BlobSource) => void,
+  ): AsyncGenerator<Buffer, void> {
     const { window } = first;
     let [opened, at] = [first, window.start];
     for (let resumes = 0; ; resumes++) {
@@ -100,7 +108,7 @@ export class BlobReader {
       try {
         for await (const piece of part(answer, at, window)) {
           at += piece.length;
-          source.counters.bytes += piece.length;
+          source.received(piece.length);
           yield piece;
         }
         if (isComplete(at, window)) return;
@@ -111,8 +119,9 @@ export class BlobReader {
       }
       // It broke between the last byte and the end of its framing.
       if (isComplete(at, window)) return;
-      source.counters.retries++;
+      source.broke();
       opened = await this.#resume(request, at, { ...opened, window });
+      onSource(opened.source);
     }
   }
 

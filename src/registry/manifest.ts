@@ -2,6 +2,7 @@
 import { digestOf, parseDigest } from './digest.ts';
 import { bareType, isManifestType, manifestType } from './media-types.ts';
 import { discard, readBody } from './read-body.ts';
+import type { HttpAnswer } from './transport.ts';
 import type { UpstreamAnswer, UpstreamClient, UpstreamRequest } from './upstream-client.ts';
 import { UpstreamError } from './upstream-error.ts';
 
@@ -21,6 +22,9 @@ export interface Manifest {
   readonly digest: string;
 }
 
+/** An answer, and where it came from; only the host is ever told. */
+type ManifestAnswer = HttpAnswer & { readonly url: URL };
+
 /** What registries accept as the largest manifest (OCI distribution specification, "Pushing Manifests"). Bytes. */
 const maxBytes = 4 * 1024 * 1024;
 
@@ -31,17 +35,23 @@ const maxBytes = 4 * 1024 * 1024;
 export async function fetchManifest(client: UpstreamClient, request: ManifestRequest): Promise<Manifest> {
   const answer = await client.request(upstreamRequest('GET', request));
   if (answer.status !== 200) throw await client.refuse(answer);
-  const host = answer.url.host;
+  const manifest = await readManifest(answer, request.reference);
+  client.counters.bytes += manifest.bytes.length;
+  return manifest;
+}
+
+/** Whoever sent it: reads an answer of 200 and checks encoding, type and digest. Rejects with `UpstreamError`. */
+export async function readManifest(answer: ManifestAnswer, reference: string): Promise<Manifest> {
+  const { host } = answer.url;
   if (isPacked(answer)) {
     await discard(answer);
     throw new UpstreamError('answer', `${host}: expected no Content-Encoding, got one`);
   }
   const bytes = await readBody(answer.body, maxBytes, host);
-  client.counters.bytes += bytes.length;
   const mediaType = manifestType(header(answer, 'content-type'), bytes);
   if (mediaType === undefined)
     throw new UpstreamError('answer', `${host}: expected a manifest, got something else`);
-  return { bytes, mediaType, digest: checkedDigest(answer, request.reference, bytes) };
+  return { bytes, mediaType, digest: checkedDigest(answer, reference, bytes) };
 }
 
 /** What HEAD says of a manifest; nothing of it is checked against bytes. */
@@ -63,6 +73,11 @@ export async function headManifest(
   }
   if (answer.status !== 200) throw await client.refuse(answer);
   await discard(answer);
+  return statedHead(answer);
+}
+
+/** What the headers of an answer say of a manifest; undefined when they do not say it all. */
+export function statedHead(answer: Pick<HttpAnswer, 'headers'>): ManifestHead | undefined {
   const digest = parseDigest(header(answer, 'docker-content-digest') ?? '')?.text;
   const mediaType = bareType(header(answer, 'content-type'));
   const length = header(answer, 'content-length') ?? '';
@@ -82,7 +97,7 @@ function upstreamRequest(method: 'GET' | 'HEAD', request: ManifestRequest): Upst
   return { method, repository, path: `manifests/${reference}`, headers: { accept }, authorization, signal };
 }
 
-function checkedDigest(answer: UpstreamAnswer, reference: string, bytes: Buffer): string {
+function checkedDigest(answer: ManifestAnswer, reference: string, bytes: Buffer): string {
   const asked = parseDigest(reference);
   const stated = parseDigest(header(answer, 'docker-content-digest') ?? '');
   const expected = asked ?? stated;
@@ -91,11 +106,11 @@ function checkedDigest(answer: UpstreamAnswer, reference: string, bytes: Buffer)
   throw new UpstreamError('digest', `${answer.url.host}: expected ${expected.text}, got ${got}`);
 }
 
-function isPacked(answer: UpstreamAnswer): boolean {
+function isPacked(answer: ManifestAnswer): boolean {
   return (answer.headers['content-encoding'] ?? 'identity') !== 'identity';
 }
 
-function header(answer: UpstreamAnswer, name: string): string | undefined {
+function header(answer: Pick<HttpAnswer, 'headers'>, name: string): string | undefined {
   const value = answer.headers[name];
   return typeof value === 'string' ? value : undefined;
 }

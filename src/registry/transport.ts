@@ -46,7 +46,8 @@ export interface Transport {
   destroy(): Promise<void>;
 }
 
-const userAgent = 'registry-mirror-operator';
+/** How we name ourselves to whomever we ask. */
+export const userAgent = 'registry-mirror-operator';
 
 /** What of the network can be another one in tests. */
 export interface Network {

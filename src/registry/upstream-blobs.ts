@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { BlobRange } from './blob-range.ts';
 import type { BlobAnswer, BlobRequest, BlobSource } from './blob-source.ts';
 import { BlobTargets } from './blob-targets.ts';
-import type { UpstreamClient, UpstreamCounters } from './upstream-client.ts';
+import type { UpstreamClient } from './upstream-client.ts';
 
 /** Pauses before an answer of 5xx is asked for again, in milliseconds. A slice that fails costs a client its download. */
 const statusPauses = [100, 400];
@@ -21,10 +21,6 @@ export class UpstreamBlobs implements BlobSource {
     return this.#client.origin.host;
   }
 
-  get counters(): UpstreamCounters {
-    return this.#client.counters;
-  }
-
   async ask(request: BlobRequest, range: BlobRange | undefined): Promise<BlobAnswer> {
     for (let attempt = 0; ; attempt++) {
       const answer = await this.#targets.get(request, range);
@@ -33,9 +29,17 @@ export class UpstreamBlobs implements BlobSource {
       const pause = statusPauses[attempt];
       if (answer.status < 500 || pause === undefined || refusal.retryAfterSeconds !== undefined)
         throw refusal;
-      this.counters.retries++;
+      this.broke();
       await delay(pause, undefined, { signal: request.signal });
     }
+  }
+
+  received(bytes: number): void {
+    this.#client.counters.bytes += bytes;
+  }
+
+  broke(): void {
+    this.#client.counters.retries++;
   }
 
   hasLastWord(): boolean {

@@ -28,7 +28,7 @@ async function brokerFor(
     writeFileSync(join(dir, 'username'), shown.username);
     writeFileSync(join(dir, 'password'), shown.password);
   }
-  const files = { caFiles: [registry.authority.file], credentialsDir: dir };
+  const files = { caFiles: [registry.authority.file], credentials: [{ prefix: '', dir }] };
   return startBroker(t, [mirrorOf(`https://${registry.host}`, files)]);
 }
 

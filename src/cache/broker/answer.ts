@@ -2,6 +2,8 @@
 import { errorMessage } from '../../observe/error-message.ts';
 import { UpstreamError, type UpstreamFailure, UpstreamStatusError } from '../../registry/upstream-error.ts';
 
+import { upstreamStatusHeader } from './peers/told.ts';
+
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -33,6 +35,11 @@ const statusOf: Readonly<Record<UpstreamFailure, number>> = {
 /** The header by which nginx knows how long to keep an answer; 0: not at all. */
 export function keepFor(seconds: number): Record<string, string> {
   return { 'X-Accel-Expires': String(seconds) };
+}
+
+/** The same until a moment (ms since 1970). nginx counts whole seconds, the last one included; never 0, which is no moment for it. */
+export function keepUntil(ms: number): Record<string, string> {
+  return { 'X-Accel-Expires': `@${Math.max(1, Math.floor(ms / 1000))}` };
 }
 
 export function jsonAnswer(status: number, value: unknown, seconds = 0): Answer {
@@ -74,7 +81,10 @@ export function failureAnswer(error: unknown, unknown: string, seconds = failure
   if (error instanceof UpstreamError) {
     return errorAnswer(statusOf[error.code], 'UNAVAILABLE', errorMessage(error), { seconds });
   }
-  if (error instanceof UpstreamStatusError) return statusAnswer(error, unknown, seconds);
+  if (error instanceof UpstreamStatusError) {
+    const answer = statusAnswer(error, unknown, seconds);
+    return { ...answer, headers: { ...answer.headers, [upstreamStatusHeader]: String(error.status) } };
+  }
   return errorAnswer(500, 'UNKNOWN', 'internal error');
 }
 

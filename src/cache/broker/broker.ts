@@ -2,11 +2,11 @@
  * The miss path: the only thing that talks to upstreams. nginx asks it over a unix socket for everything it does not
  * have; the contract between the two is in docs/architecture.md. Started by `src/cli/broker.ts` and by tests.
  *
- * What comes later has its place here: peers before `mirror.blobs`, purge and scrub beside the routes, access modes
- * before `answerFor`, an egress proxy in `registry/transport.ts`.
+ * What comes later has its place here: purge and scrub beside the routes, access modes before `answerFor`.
  */
 import { readFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
@@ -15,6 +15,7 @@ import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
 import { runMetrics } from './metrics/metrics.ts';
 import { processReport } from './metrics/process-report.ts';
 import { type Mirror, openMirror } from './mirror.ts';
+import { Peers } from './peers/peers.ts';
 import { handleRequest } from './requests.ts';
 import type { Guard } from './serve-blob.ts';
 import { closeServing, type Serving, serveOnSocket } from './socket.ts';
@@ -29,6 +30,8 @@ export interface BrokerOptions {
   readonly index?: number;
   /** Where requests come from; its own socket when absent. */
   readonly serve?: (listener: RequestListener) => Serving | Promise<Serving>;
+  /** The name of this replica in the list of `peers`; default: the host's name, which is a pod's own. */
+  readonly replica?: string;
   /** How often files are looked at, in milliseconds. */
   readonly followMs?: number;
   /** How long running requests may take to end when it is stopped, in milliseconds. */
@@ -80,12 +83,14 @@ class Broker {
   readonly running = new Set<AbortController>();
   hold: Guard | undefined;
   readonly #options: BrokerOptions;
+  readonly #peers: Peers;
   #config: BrokerConfig;
   #mirrors = new Map<string, Mirror>();
 
   constructor(options: BrokerOptions, config: BrokerConfig) {
     this.#options = options;
     this.log = options.log;
+    this.#peers = new Peers(options.replica ?? hostname(), options.log);
     this.#config = config;
   }
 
@@ -106,10 +111,11 @@ class Broker {
   async apply(config: BrokerConfig): Promise<void> {
     const old = this.#mirrors;
     const { log, network } = this.#options;
+    await this.#peers.configure(config.peers);
     const opened = config.mirrors.map(async (wanted): Promise<[string, Mirror]> => {
       const same = old.get(wanted.name);
       const isSame = same !== undefined && JSON.stringify(same.config) === JSON.stringify(wanted);
-      return [wanted.name, isSame ? same : await openMirror(wanted, { log, network })];
+      return [wanted.name, isSame ? same : await openMirror(wanted, { log, network, peers: this.#peers })];
     });
     this.#mirrors = new Map(await Promise.all(opened));
     this.#config = config;
@@ -125,6 +131,7 @@ class Broker {
     let seen = text;
     while (await pause(this.#options.followMs ?? defaultFollowMs, signal)) {
       seen = await this.#reload(seen);
+      await this.#peers.refresh();
       for (const mirror of this.#mirrors.values()) {
         await mirror
           .refresh()
@@ -154,7 +161,7 @@ class Broker {
   }
 
   async destroy(): Promise<void> {
-    await Promise.all([...this.#mirrors.values()].map((mirror) => mirror.destroy()));
+    await Promise.all([this.#peers, ...this.#mirrors.values()].map((part) => part.destroy()));
   }
 }
 

@@ -6,8 +6,11 @@ import { UpstreamClient } from '../../registry/upstream-client.ts';
 import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { FailureMemory } from './failure-memory.ts';
+import { TagFinder } from './find-tag.ts';
 import { mirrorCredentials } from './mirror-credentials.ts';
 import { type MirrorReport, MirrorStatus } from './mirror-status.ts';
+import { MirrorPeers } from './peers/mirror-peers.ts';
+import type { Peers } from './peers/peers.ts';
 import { TagReader } from './tag-reader.ts';
 import { upstreamRepository } from './upstream-repository.ts';
 
@@ -18,6 +21,9 @@ export interface Mirror {
   /** By repository, digest and range. */
   readonly blobFailures: FailureMemory;
   readonly tags: TagReader;
+  readonly finder: TagFinder;
+  /** The other replicas, which are asked before the upstream. */
+  readonly peers: MirrorPeers;
   readonly status: MirrorStatus;
   /** What the upstream calls a repository that clients call `repository`. */
   upstreamRepository(repository: string): string;
@@ -32,7 +38,7 @@ export interface Mirror {
 /** Opens a mirror: reads its files; connects to nothing yet. */
 export async function openMirror(
   config: BrokerMirror,
-  options: { log: Logger; network?: Network | undefined },
+  options: { log: Logger; peers: Peers; network?: Network | undefined },
 ): Promise<Mirror> {
   const log = options.log.child({ mirror: config.name });
   const status = new MirrorStatus(log);
@@ -50,12 +56,16 @@ export async function openMirror(
     ),
   });
   await credentials.reread();
+  const tags = new TagReader(client, () => status.note(undefined, 'manifest'));
+  const peers = new MirrorPeers(options.peers, config, status.peers);
   return {
     config,
     client,
     blobs: new BlobReader(client),
     blobFailures: new FailureMemory(),
-    tags: new TagReader(client),
+    tags,
+    finder: new TagFinder({ config, tags, peers }),
+    peers,
     status,
     upstreamRepository: (repository) => upstreamRepository(config.upstream, repository),
     refresh: async () => void (await Promise.all([credentials.reread(), connections.refresh()])),

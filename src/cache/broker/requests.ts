@@ -1,7 +1,6 @@
 /** One request of nginx from route to answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
-import { parseDigest } from '../../registry/digest.ts';
 import type { CacheReportInput } from '../cache-report.ts';
 import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
 import { type Answer, errorAnswer, failureAnswer, failureSeconds, jsonAnswer } from './answer.ts';
@@ -78,9 +77,7 @@ async function handleMirror(
   }
   try {
     const answer = await answerFor(context, mirror, route, request, response, signal);
-    mirror.status.note(undefined, route.kind);
-    noteTag(mirror, route, request);
-    if (answer !== undefined) send(response, answer);
+    if (answer !== undefined) send(response, told(mirror, answer));
   } catch (error) {
     if (signal.aborted && !response.headersSent) return;
     mirror.status.note(error, route.kind);
@@ -89,22 +86,13 @@ async function handleMirror(
     if (response.headersSent) return;
     const seconds = isLaterSlice(route, request) ? 0 : failureSeconds(error);
     const answer = failureAnswer(error, unknownCode[route.kind], seconds);
-    noteTag(mirror, route, request, answer.status);
-    send(response, answer);
+    send(response, told(mirror, answer));
   }
 }
 
-/** nginx has a copy of a tag that it asks about so: what fails with 5xx, it serves stale. */
-function noteTag(
-  { status }: Mirror,
-  route: MirrorRoute,
-  { headers }: IncomingMessage,
-  failed?: number,
-): void {
-  if (route.kind !== 'manifest' || parseDigest(route.reference) !== undefined) return;
-  const tag = `${route.repository}:${route.reference}`;
-  if (failed === undefined || failed < 500) status.staleTags.clear(tag);
-  else if (headers['if-none-match'] !== undefined) status.staleTags.note(tag);
+/** With what other replicas know it by: an answer of another upstream than theirs is none for them. */
+function told({ config }: Mirror, answer: Answer): Answer {
+  return { ...answer, headers: { ...answer.headers, [identityHeader]: upstreamIdentity(config.upstream) } };
 }
 
 /** nginx and broker take a changed upstream at different moments; in between nothing may be kept under the other's name. */
@@ -128,15 +116,26 @@ async function answerFor(
   signal: AbortSignal,
 ): Promise<Answer | undefined> {
   const { headers } = request;
-  if (route.kind === 'list') return serveList(mirror, route, { headers, signal });
+  const fromPeer = headers['x-address-kind'] === 'peer';
+  const authorization = mirror.config.access === 'passThrough' ? headers.authorization : undefined;
+  if (route.kind === 'list') return serveList(mirror, route, { headers, authorization, signal });
   if (route.kind === 'manifest') {
     return serveManifest(mirror, route, {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       headers,
+      fromPeer,
+      authorization,
       signal,
     });
   }
-  const question = { range: headers.range, sliceBytes: context.sliceBytes(), signal, guard: context.guard() };
+  const question = {
+    range: headers.range,
+    sliceBytes: context.sliceBytes(),
+    fromPeer,
+    authorization,
+    signal,
+    guard: context.guard(),
+  };
   await serveBlob(mirror, route, question, response);
   return undefined;
 }

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { authorizationKey } from '../../registry/authorization-key.ts';
 import type { Blob } from '../../registry/blob.ts';
 import type { BlobRange } from '../../registry/blob-range.ts';
-import type { BlobRequest } from '../../registry/blob-source.ts';
+import type { BlobRequest, BlobSource } from '../../registry/blob-source.ts';
 import { failedSeconds, failureSeconds, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
@@ -12,6 +12,8 @@ import type { Route } from './routes.ts';
 export interface BlobQuestion {
   readonly range: string | undefined;
   readonly sliceBytes: number;
+  /** Another replica asks. */
+  readonly fromPeer: boolean;
   /** The client's own, where it is passed through. */
   readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
@@ -35,7 +37,9 @@ export async function serveBlob(
   const range = parseRange(question.range);
   const repository = mirror.upstreamRepository(route.repository);
   const { digest } = route;
-  const { blob, first } = await begin(mirror, { repository, digest, range, authorization, signal });
+  const owner = question.fromPeer ? undefined : mirror.peers.blobs(route.repository, digest.text);
+  const request = { repository, digest, range, authorization, signal };
+  const { blob, first } = await begin(mirror, request, owner);
   const asPart = isPart(blob, range, question.sliceBytes);
   const release = await guarded(question, response, asPart);
   writeHead(response, blob, digest.text, asPart);
@@ -43,6 +47,7 @@ export async function serveBlob(
     if (!first.done) await write(response, first.value, signal);
     for await (const piece of blob.body) await write(response, piece, signal);
     response.end();
+    if (blob.fromUpstream()) mirror.status.note(undefined, 'blob');
   } catch (error) {
     breakOff(response, asPart);
     throw error;
@@ -60,12 +65,12 @@ async function guarded({ guard }: BlobQuestion, { socket }: ServerResponse, asPa
  * The first piece decides: until it is there, and for a blob of one piece until it is verified, nothing is promised.
  * nginx asks again for a failure, to keep it for the repository alone: it stands for a moment.
  */
-async function begin(mirror: Mirror, request: BlobRequest) {
+async function begin(mirror: Mirror, request: BlobRequest, owner: BlobSource | undefined) {
   const { repository, digest, range, authorization, signal } = request;
   const key = `${repository}@${digest.text} ${range?.start}-${range?.end} ${authorizationKey(authorization)}`;
   mirror.blobFailures.throwKnown(key);
   try {
-    const blob = await mirror.blobs.open(request);
+    const blob = await mirror.blobs.open(request, owner && [owner]);
     return { blob, first: await blob.body.next() };
   } catch (error) {
     if (!signal.aborted) mirror.blobFailures.note(key, error, failureMs(error));

@@ -37,6 +37,7 @@ export async function serveList(
   }
   const bytes = await readBody(answer.body, maxBytes, answer.url.host);
   mirror.client.counters.bytes += bytes.length;
+  mirror.status.note(undefined, 'list');
   const body = route.path === 'tags/list' ? named(bytes, route.repository, answer.url.host) : bytes;
   const link = nextLink(answer.headers['link'], route, question.headers['x-forwarded-prefix']);
   const filters = answer.headers['oci-filters-applied'];

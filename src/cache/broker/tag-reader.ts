@@ -15,12 +15,18 @@ export interface ReferenceRequest {
   readonly signal: AbortSignal;
 }
 
+/** Something, and the moment just before the upstream was asked for it (ms since 1970): it is no newer than that. */
+export interface Dated<T> {
+  readonly value: T;
+  readonly askedAt: number;
+}
+
 /** A cached tag waits this long at most to hear whether it still stands; after that it is served as it is. Milliseconds. */
 const checkMs = 1_000;
 /** For this long after such a failure nobody waits again. Milliseconds. */
-const failureMs = 2_000;
+export const failureMs = 2_000;
 /** A manifest of 4 MiB that drips in may take this long, a cold HEAD as well. Milliseconds. */
-const fetchMs = 60_000;
+export const fetchMs = 60_000;
 
 /** Manifests remembered, and how large one may be (bytes): 4 MiB of memory at most. */
 const rememberedCount = 64;
@@ -28,45 +34,82 @@ const rememberedBytes = 64 * 1024;
 
 export class TagReader {
   readonly #client: UpstreamClient;
+  readonly #onAnswer: () => void;
+  readonly #now: () => number;
   readonly #fetched = new BoundedMap<string, Manifest>(rememberedCount);
-  readonly #checks = new SharedWork<ManifestHead | undefined>({ limitMs: checkMs, failureMs });
-  readonly #heads = new SharedWork<ManifestHead | undefined>({ limitMs: fetchMs, failureMs });
-  readonly #manifests = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs });
+  readonly #checks = new SharedWork<Dated<ManifestHead | undefined>>({ limitMs: checkMs, failureMs });
+  readonly #heads = new SharedWork<Dated<ManifestHead | undefined>>({ limitMs: fetchMs, failureMs });
+  readonly #manifests = new SharedWork<Dated<Manifest>>({ limitMs: fetchMs, failureMs });
 
-  constructor(client: UpstreamClient) {
+  /** `onAnswer` is told that the upstream has answered well. */
+  constructor(client: UpstreamClient, onAnswer = () => {}, now: () => number = Date.now) {
     this.#client = client;
+    this.#onAnswer = onAnswer;
+    this.#now = now;
   }
 
   /** What a tag is upstream now, within a second. Rejects as `headManifest` does, also at once after a failure. */
-  check(request: ReferenceRequest): Promise<ManifestHead | undefined> {
+  check(request: ReferenceRequest): Promise<Dated<ManifestHead | undefined>> {
     return this.#checks.run(keyOf(request), request.signal, (signal) =>
-      headManifest(this.#client, { ...request, signal }),
+      this.#dated(() => this.#head({ ...request, signal })),
     );
   }
 
   /** The same without the hurry, for a tag of which nothing is known yet. */
-  head(request: ReferenceRequest): Promise<ManifestHead | undefined> {
+  head(request: ReferenceRequest): Promise<Dated<ManifestHead | undefined>> {
     return this.#heads.run(keyOf(request), request.signal, (signal) =>
-      headManifest(this.#client, { ...request, signal }),
+      this.#dated(() => this.#head({ ...request, signal })),
     );
+  }
+
+  /** A manifest that was fetched lately, if it is the one that a HEAD has just told of. */
+  remembered(request: Omit<ReferenceRequest, 'signal'>, stated: string): Manifest | undefined {
+    const manifest = this.#fetched.get(keyOf(request));
+    return manifest?.digest === stated ? manifest : undefined;
   }
 
   /**
-   * The manifest itself, verified. `stated` is the digest that a HEAD has just told: clients whose copies are over at
-   * slightly different moments get what one GET brought.
+   * The manifest itself, verified. `nearer` is tried before the upstream; it resolves to nothing when that must be asked.
+   * What it brought is remembered: clients whose copies are over at slightly different moments get what one GET brought.
    */
-  async fetch(request: ReferenceRequest, stated?: string): Promise<Manifest> {
-    const key = keyOf(request);
-    const remembered = this.#fetched.get(key);
-    if (remembered !== undefined && remembered.digest === stated) return remembered;
-    const manifest = await this.#manifests.run(key, request.signal, (signal) =>
-      fetchManifest(this.#client, { ...request, signal }),
-    );
-    if (manifest.bytes.length <= rememberedBytes) this.#fetched.set(key, manifest);
+  async fetch(
+    request: ReferenceRequest,
+    nearer: (signal: AbortSignal) => Promise<Manifest | undefined> = async () => undefined,
+  ): Promise<Dated<Manifest>> {
+    const fetched = await this.#manifests.run(keyOf(request), request.signal, async (signal) => {
+      const near = await this.#dated(() => nearer(signal));
+      if (near.value !== undefined) return { ...near, value: near.value };
+      return this.#dated(() => this.#get({ ...request, signal }));
+    });
+    this.remember(request, fetched.value);
+    return fetched;
+  }
+
+  /** Keeps a manifest for those who are about to ask for the same. */
+  remember(request: Omit<ReferenceRequest, 'signal'>, manifest: Manifest): void {
+    if (manifest.bytes.length <= rememberedBytes) this.#fetched.set(keyOf(request), manifest);
+  }
+
+  async #head(request: ReferenceRequest): Promise<ManifestHead | undefined> {
+    const head = await headManifest(this.#client, request);
+    this.#onAnswer();
+    return head;
+  }
+
+  async #get(request: ReferenceRequest): Promise<Manifest> {
+    const manifest = await fetchManifest(this.#client, request);
+    this.#onAnswer();
     return manifest;
+  }
+
+  async #dated<T>(work: () => Promise<T>): Promise<Dated<T>> {
+    const askedAt = this.#now();
+    return { value: await work(), askedAt };
   }
 }
 
-function keyOf({ repository, reference, accept, authorization }: ReferenceRequest): string {
+/** One text for all that decides over what a reference means, and to whom. */
+export function keyOf(request: Omit<ReferenceRequest, 'signal'>): string {
+  const { repository, reference, accept, authorization } = request;
   return `${repository} ${reference} ${authorizationKey(authorization)} ${accept}`;
 }

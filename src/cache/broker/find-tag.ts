@@ -1,0 +1,114 @@
+/** Finds out what a tag is: from what was found out a moment ago, from the replica that owns it, from the upstream. */
+import { BoundedMap } from '../../registry/bounded-map.ts';
+import type { BrokerMirror } from './broker-config.ts';
+import { isLastWord, type MirrorPeers } from './peers/mirror-peers.ts';
+import { askOwner } from './peers/owned-tag.ts';
+import { SharedWork } from './shared-work.ts';
+import { failureMs, fetchMs, keyOf, type ReferenceRequest, type TagReader } from './tag-reader.ts';
+import { stateOf, type TagQuestion, type TagState } from './tag-state.ts';
+
+/** The owner has a second for its upstream, and half a one to tell. Milliseconds. */
+const ownerMs = 1_500;
+/** Then there is a second left for asking the upstream oneself. Milliseconds. */
+const hurriedMs = 2_500;
+
+export interface TagFinderOptions {
+  readonly config: BrokerMirror;
+  readonly tags: TagReader;
+  readonly peers: MirrorPeers;
+}
+
+export class TagFinder {
+  readonly #options: TagFinderOptions;
+  /** What was found, to be told to the other replicas and to those who did not wait for it. */
+  readonly #found = new BoundedMap<string, TagState>(4096);
+  readonly #patient = new SharedWork<TagState>({ limitMs: fetchMs, failureMs });
+  readonly #hurried = new SharedWork<TagState>({ limitMs: hurriedMs, failureMs });
+
+  constructor(options: TagFinderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Rejects with what owner and upstream failed with; a tag of which nginx has a copy is not waited for longer than
+   * `hurriedMs`, and after a failure not at all for a moment.
+   */
+  async find(question: TagQuestion): Promise<TagState> {
+    const { known, signal, wantsBody, fromPeer } = question;
+    const recent = this.#mayRecall(question) ? this.recent(question) : undefined;
+    const recalled = recent && this.#recall(question, recent);
+    if (recalled !== undefined) return recalled;
+    const key = JSON.stringify([keyOf(question), known, wantsBody, fromPeer]);
+    const work = known === undefined ? this.#patient : this.#hurried;
+    return work.run(key, signal, async (limit) => {
+      const state = await this.#ask({ ...question, signal: limit }, recent);
+      this.#remember(question, state);
+      return state;
+    });
+  }
+
+  /** What was found and still may be told; never the manifest itself. */
+  recent(request: Omit<ReferenceRequest, 'signal'>): TagState | undefined {
+    const found = this.#found.get(keyOf(request));
+    return found !== undefined && found.validUntil > Date.now() ? found : undefined;
+  }
+
+  /** Where one replica answers for all, and where the answer is found out behind the question. */
+  #mayRecall({ fromPeer }: TagQuestion): boolean {
+    const { config, peers } = this.#options;
+    return fromPeer || peers.areConfigured || config.tagPolicy === 'background';
+  }
+
+  #recall(question: TagQuestion, recent: TagState): TagState | undefined {
+    if (recent.digest === question.known) return recent;
+    if (recent.head === undefined || !question.wantsBody) return recent.head && recent;
+    const manifest = this.#options.tags.remembered(question, recent.digest);
+    return manifest && { ...recent, manifest };
+  }
+
+  async #ask(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
+    const { repository, reference, fromPeer, signal } = question;
+    const owner = fromPeer ? undefined : this.#options.peers.ownerOfManifest(repository, reference);
+    if (owner === undefined) return this.#askUpstream(question, recent);
+    try {
+      return await askOwner(owner, { ...question, signal: ownerLimit(question) });
+    } catch (error) {
+      if (isLastWord(error) || signal.aborted) throw error;
+      return this.#askUpstream(question, recent);
+    }
+  }
+
+  /** One HEAD decides about a copy that nginx has; a HEAD of the client is answered by one as well. */
+  async #askUpstream(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
+    const { tags } = this.#options;
+    const { known, wantsBody } = question;
+    const asks = recent === undefined && (known !== undefined || !wantsBody);
+    const checked = asks
+      ? await (known === undefined ? tags.head(question) : tags.check(question))
+      : undefined;
+    const head = checked?.value ?? recent?.head;
+    const isEnough = head !== undefined && (head.digest === known || !wantsBody);
+    const validUntil = recent?.validUntil ?? (checked && this.#endOf(checked.askedAt));
+    if (isEnough) return { digest: head.digest, head, validUntil: validUntil ?? 0 };
+    const remembered = head && tags.remembered(question, head.digest);
+    if (remembered !== undefined) return stateOf(remembered, validUntil ?? 0);
+    const { value: manifest, askedAt } = await tags.fetch(question);
+    return stateOf(manifest, validUntil ?? this.#endOf(askedAt));
+  }
+
+  #endOf(askedAt: number): number {
+    return askedAt + this.#options.config.tagTtlSeconds * 1000;
+  }
+
+  #remember(question: TagQuestion, { manifest, ...state }: TagState): void {
+    if (state.isStale) return;
+    const before = this.#found.get(keyOf(question));
+    const head = state.head ?? (before?.digest === state.digest ? before.head : undefined);
+    this.#found.set(keyOf(question), { ...state, head });
+    if (manifest !== undefined) this.#options.tags.remember(question, manifest);
+  }
+}
+
+function ownerLimit({ known, signal }: TagQuestion): AbortSignal {
+  return known === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(ownerMs)]);
+}

@@ -1,0 +1,74 @@
+/** Answers for tags: how fresh they are kept (`tagPolicy`, contract/addressing.md section 6), and until when nginx may tell them. */
+import { UpstreamError, UpstreamStatusError } from '../../registry/upstream-error.ts';
+import { type Answer, forever, keepFor, keepUntil } from './answer.ts';
+import type { BrokerMirror } from './broker-config.ts';
+import { manifestAnswer, notModified } from './manifest-answer.ts';
+import type { Mirror } from './mirror.ts';
+import { validUntilHeader } from './peers/told.ts';
+import type { TagQuestion, TagState } from './tag-state.ts';
+
+/** While the upstream is being asked behind, nginx comes again after this. Seconds. */
+const behindSeconds = 1;
+
+/** Returns the answer; rejects with what owner and upstream failed with, upon which nginx serves the copy it has. */
+export async function serveTag(mirror: Mirror, question: TagQuestion): Promise<Answer> {
+  const { tagPolicy } = mirror.config;
+  const { known, fromPeer } = question;
+  if (known !== undefined && tagPolicy === 'immutable') return notModified(known, keepFor(forever));
+  // Another replica asks behind its own clients' backs, and must hear what is so now.
+  if (known !== undefined && tagPolicy === 'background' && !fromPeer) {
+    return serveAtOnce(mirror, question, known);
+  }
+  return answerOf(mirror.config, question, await find(mirror, question));
+}
+
+/** The copy stands until the upstream has said otherwise, for which nobody waits. */
+async function serveAtOnce(mirror: Mirror, question: TagQuestion, known: string): Promise<Answer> {
+  if (mirror.finder.recent(question) !== undefined) {
+    return answerOf(mirror.config, question, await find(mirror, question));
+  }
+  const unhurried = new AbortController().signal;
+  find(mirror, { ...question, signal: unhurried }).catch((error: unknown) =>
+    mirror.status.note(error, 'manifest'),
+  );
+  return notModified(known, keepFor(behindSeconds));
+}
+
+/** Notes which copies nobody could ask about. */
+async function find({ finder, status }: Mirror, question: TagQuestion): Promise<TagState> {
+  const tag = `${question.name}:${question.reference}`;
+  try {
+    const state = await finder.find(question);
+    if (state.isStale) status.staleTags.note(tag);
+    else status.staleTags.clear(tag);
+    return state;
+  } catch (error) {
+    if (question.known !== undefined && isTrouble(error)) status.staleTags.note(tag);
+    throw error;
+  }
+}
+
+/** Not what the upstream has said of the tag: then it is no longer served. */
+function isTrouble(error: unknown): boolean {
+  if (error instanceof UpstreamStatusError) return error.status >= 500 || error.status === 429;
+  return error instanceof UpstreamError;
+}
+
+function answerOf(config: BrokerMirror, question: TagQuestion, state: TagState): Answer {
+  const keep = keepOf(config, state);
+  if (state.digest === question.known) return notModified(state.digest, keep);
+  if (state.head === undefined) throw new Error('expected all that is to be said of a manifest');
+  return manifestAnswer(state.head, keep, state.manifest?.bytes);
+}
+
+/** Absolute, so that neither the way here nor another replica's nginx makes the life of an answer longer. */
+function keepOf(
+  { tagPolicy, tagTtlSeconds }: BrokerMirror,
+  { validUntil }: TagState,
+): Record<string, string> {
+  if (tagPolicy === 'immutable') {
+    return { ...keepFor(forever), [validUntilHeader]: String(Date.now() + forever * 1000) };
+  }
+  const keep = tagTtlSeconds === 0 ? keepFor(0) : keepUntil(validUntil);
+  return { ...keep, [validUntilHeader]: String(validUntil) };
+}
