@@ -148,7 +148,7 @@ function write(config: CacheConfig, name: CacheFileName): string {
   return path;
 }
 
-function ask(
+export function ask(
   { port, authority, path }: { port: number; authority: TestAuthority; path: string },
   { method = 'GET', headers = {}, breakAfter }: Asked = {},
 ): Promise<Received> {

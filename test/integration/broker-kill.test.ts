@@ -1,0 +1,110 @@
+/** nginx or broker killed at any moment: what a client has got so far is always the beginning of what it asked for. */
+import assert from 'node:assert/strict';
+import { randomBytes, randomInt } from 'node:crypto';
+import { readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import test from 'ava';
+import { eventually } from '../support/eventually.ts';
+import { type KillableCache, startKillableCache, type Victim } from '../support/killable-cache.ts';
+import { type ScriptableUpstream, startScriptableUpstream } from '../support/scriptable-upstream.ts';
+
+const rounds = 100;
+const sliceSizeKiB = 256;
+const sliceBytes = sliceSizeKiB * 1024;
+const victims: readonly Victim[] = ['broker worker', 'broker supervisor', 'nginx worker', 'nginx'];
+const readers = 5;
+
+interface Blob {
+  readonly path: string;
+  readonly bytes: Buffer;
+}
+
+test('killed a hundred times under load, no client gets a wrong byte, and nothing that was complete is lost', async (t) => {
+  t.timeout(600_000);
+  const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
+  const cache = await startKillableCache(t, upstream, { sliceSizeKiB, brokerProcesses: 2 });
+  const kept = addBlobs(upstream, 2);
+  for (const { path, bytes } of kept) await eventually(() => whole(cache, path, bytes));
+  const blobs = addBlobs(upstream, 4);
+  upstream.faults = { drip: 64 * 1024 };
+  const over = new AbortController();
+  const results = { whole: 0, broken: 0, refused: 0 };
+  const load = Array.from({ length: readers }, () => read(cache, blobs, results, over.signal));
+  let slowest = 0;
+  for (let round = 0; round < rounds; round++) {
+    await delay(randomInt(250));
+    await cache.kill(victims[round % victims.length] ?? 'nginx');
+    const killedAt = performance.now();
+    const [probe] = addBlobs(upstream, 1, 1000);
+    await eventually(() => whole(cache, probe?.path ?? '', probe?.bytes ?? Buffer.alloc(0)), {
+      interval: 20,
+    });
+    slowest = Math.max(slowest, performance.now() - killedAt);
+    forgetSome(cache.cacheDir, blobs);
+  }
+  over.abort();
+  await Promise.all(load);
+  t.log(`${JSON.stringify(results)}, back after ${Math.round(slowest)} ms at the most`);
+  // A kill in every round, and still most downloads end: the test would mean nothing if none did.
+  t.true(results.whole > rounds / 2);
+  t.true(slowest < 4_000, `back after ${slowest} ms`);
+  await upstream.close();
+  for (const { path, bytes } of kept) await t.notThrowsAsync(whole(cache, path, bytes));
+});
+
+function addBlobs(upstream: ScriptableUpstream, count: number, size = 6 * sliceBytes + 1234): Blob[] {
+  return Array.from({ length: count }, () => {
+    const bytes = randomBytes(size);
+    return { path: `/v2/a/b/blobs/${upstream.addBlob(bytes)}`, bytes };
+  });
+}
+
+async function whole(cache: KillableCache, path: string, bytes: Buffer): Promise<void> {
+  const { status, complete, body } = await cache.get(path);
+  assert.equal(status, 200);
+  assert.ok(complete && body.equals(bytes));
+}
+
+/** Reads blobs, and ranges of them, over and over; throws when what came is not the beginning of what was asked for. */
+async function read(
+  cache: KillableCache,
+  blobs: readonly Blob[],
+  results: { whole: number; broken: number; refused: number },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const { path, bytes } = blobs[randomInt(blobs.length)] ?? assert.fail();
+    const start = randomInt(3) === 0 ? randomInt(bytes.length) : 0;
+    const headers = start === 0 ? {} : { range: `bytes=${start}-` };
+    const answer = await cache.get(path, { headers }).catch(() => undefined);
+    if (answer === undefined || answer.status >= 400) {
+      results.refused++;
+      await delay(20);
+      continue;
+    }
+    const wanted = bytes.subarray(start, start + answer.body.length);
+    assert.ok(
+      answer.body.equals(wanted),
+      `wrong bytes of ${path} from ${start}, ${answer.body.length} bytes`,
+    );
+    const isWhole = answer.complete && answer.body.length === bytes.length - start;
+    results[isWhole ? 'whole' : 'broken']++;
+  }
+}
+
+/** So that later slices are hits, misses and fills in turn: half of the cached files of `blobs` are dropped. */
+function forgetSome(cacheDir: string, blobs: readonly Blob[]): void {
+  const digests = blobs.map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
+  for (const file of readdirSync(cacheDir, { recursive: true, withFileTypes: true })) {
+    if (!file.isFile() || randomInt(2) === 0) continue;
+    const path = join(file.parentPath, file.name);
+    try {
+      const head = readFileSync(path).subarray(0, 1024).toString('latin1');
+      if (digests.some((digest) => head.includes(digest))) unlinkSync(path);
+    } catch {
+      // nginx was quicker.
+    }
+  }
+}
