@@ -21,6 +21,14 @@ const commands: Record<string, { description: string; load: () => Promise<Comman
     description: 'run mirrors on this machine without a cluster',
     load: async () => (await import('./cli/standalone.ts')).standaloneCommand(),
   },
+  purge: {
+    description: 'remove a repository, a tag or a digest from every replica of a mirror',
+    load: async () => (await import('./cli/purge.ts')).purgeCommand(),
+  },
+  warm: {
+    description: 'bring images into every replica of a mirror before anybody pulls them',
+    load: async () => (await import('./cli/warm.ts')).warmCommand(),
+  },
   render: {
     description: 'print every object a RegistryMirror becomes',
     load: async () => (await import('./cli/render.ts')).renderCommand(),

@@ -20,6 +20,7 @@ export interface Image {
 }
 
 const types = {
+  index: 'application/vnd.oci.image.index.v1+json',
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   config: 'application/vnd.oci.image.config.v1+json',
   layer: 'application/vnd.oci.image.layer.v1.tar+gzip',
@@ -36,15 +37,20 @@ export function randomBlob(seed: string, size: number): Blob {
   return blobOf(randomBytes(seed, size));
 }
 
-/** An OCI image for linux with one layer of each size (in bytes, of the file in it). */
-export function makeImage(options: { tag: string; seed: string; layerSizes: readonly number[] }): Image {
+/** An OCI image for linux (this machine's architecture, or another) with one layer of each size (in bytes, of the file in it). */
+export function makeImage(options: {
+  tag: string;
+  seed: string;
+  layerSizes: readonly number[];
+  architecture?: string;
+}): Image {
   const tars = options.layerSizes.map((size, index) =>
     tarOf(`layer-${index}.bin`, randomBytes(`${options.seed} ${index}`, size)),
   );
   const layers = tars.map((tar) => blobOf(gzipSync(tar, { level: 1 })));
   const config = blobOf(
     jsonOf({
-      architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+      architecture: options.architecture ?? ownArchitecture,
       os: 'linux',
       config: {},
       rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
@@ -60,6 +66,40 @@ export function makeImage(options: { tag: string; seed: string; layerSizes: read
   return {
     blobs: [config, ...layers],
     manifests: [{ ...blobOf(manifest), mediaType: types.manifest, tags: [options.tag] }],
+  };
+}
+
+/** What images call this machine's architecture. */
+export const ownArchitecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
+
+/** An index, tagged, of one image for each architecture; with `attested` each has an attestation beside it as BuildKit makes them. */
+export function makeMultiArchImage(options: {
+  tag: string;
+  seed: string;
+  layerSizes: readonly number[];
+  architectures: readonly string[];
+  attested?: boolean;
+}): Image {
+  const { tag, seed, layerSizes, architectures, attested = false } = options;
+  const entries = architectures.flatMap((architecture) => {
+    const platform = { os: 'linux', architecture };
+    const image = makeImage({ tag, seed: `${seed} ${architecture}`, layerSizes, architecture });
+    const attestation = makeImage({ tag, seed: `${seed} ${architecture} attestation`, layerSizes: [100] });
+    const unknown = { os: 'unknown', architecture: 'unknown' };
+    return [{ image, platform }, ...(attested ? [{ image: attestation, platform: unknown }] : [])];
+  });
+  const children = entries.flatMap(({ image }) => image.manifests.map((child) => ({ ...child, tags: [] })));
+  const index = jsonOf({
+    schemaVersion: 2,
+    mediaType: types.index,
+    manifests: entries.map(({ platform }, at) => ({
+      ...descriptor(types.manifest, children[at]!),
+      platform,
+    })),
+  });
+  return {
+    blobs: entries.flatMap(({ image }) => image.blobs),
+    manifests: [...children, { ...blobOf(index), mediaType: types.index, tags: [tag] }],
   };
 }
 

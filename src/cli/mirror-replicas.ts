@@ -1,0 +1,119 @@
+/** The replicas of a mirror as its cache pods, reached through the API server with the caller's own rights. */
+import { components, labelSelector } from '../api/names.ts';
+import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
+import { processEnvironment } from '../config/environment.ts';
+import { readMirrorAccess } from '../config/mirror-access.ts';
+import { ConfigError } from '../config/problems.ts';
+import { createClient, type KubeClient } from '../kube/client.ts';
+import { loadConnection } from '../kube/connection.ts';
+import { ApiError } from '../kube/errors.ts';
+import type { ExecProcess } from '../kube/exec.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { createLogger } from '../observe/log.ts';
+import { pods, registryMirrors } from '../operator/resource-types.ts';
+import { type MirrorFlags, noSuchMirror } from './mirror-flags.ts';
+import type { MirrorNames } from './mirror-image.ts';
+
+/** One mirror and its cache pods at this moment. */
+export interface MirrorReplicas {
+  readonly names: MirrorNames;
+  /** Those that can be asked, by ordinal. */
+  readonly running: readonly string[];
+  /** Those that cannot, and why. */
+  readonly others: readonly { readonly pod: string; readonly why: string }[];
+  /** Runs our own executable in a pod's broker container; its standard input lasts as long as we do. */
+  exec(pod: string, args: readonly string[], signal: AbortSignal): Promise<ExecProcess>;
+  close(): Promise<void>;
+}
+
+const executable = 'registry-mirror-operator';
+const container = 'broker';
+
+/** Looks the mirror and its pods up. Throws `ConfigError` when there is no such mirror or not one pod. */
+export async function findReplicas(
+  mirror: string,
+  flags: MirrorFlags,
+  signal: AbortSignal,
+): Promise<MirrorReplicas> {
+  const { namespace, sources } = readMirrorAccess(processEnvironment(), flags);
+  const connection = await loadConnection(sources);
+  const client = createClient(connection, { userAgent: 'registry-mirror-operator', logger: createLogger() });
+  try {
+    const names = await readNames(client, mirror, signal);
+    const { running, others } = await listPods(client, mirror, namespace, signal);
+    return {
+      names,
+      running,
+      others,
+      exec: (pod, args, ended) => {
+        const command = [executable, ...args];
+        return client.exec({ pod: { namespace, name: pod }, container, command, stdin: true, signal: ended });
+      },
+      close: () => client.close(),
+    };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+async function readNames(client: KubeClient, name: string, signal: AbortSignal): Promise<MirrorNames> {
+  const found = await client
+    .getOrUndefined(registryMirrors, { name }, { signal })
+    .catch(needing(`get registrymirrors.${registryMirrors.group}`));
+  if (found === undefined) throw noSuchMirror(name, await otherMirrors(client, signal));
+  const spec = found['spec'] as { upstreamUrl: string; masqueradeUrl?: string };
+  return { name, masquerade: masqueradeOf({ spec }), upstream: parseUpstream(spec.upstreamUrl) };
+}
+
+/** Only to be helpful: who may not list them is told none. */
+async function otherMirrors(client: KubeClient, signal: AbortSignal): Promise<string[]> {
+  const { items } = await client.listAll(registryMirrors, { signal }).catch(() => ({ items: [] }));
+  return items.map(({ metadata }) => metadata.name);
+}
+
+async function listPods(client: KubeClient, mirror: string, namespace: string, signal: AbortSignal) {
+  const selection = { namespace, labelSelector: labelSelector(mirror, components.cache) };
+  const { items } = await client
+    .listAll(pods, { ...selection, signal })
+    .catch(needing(`list pods in namespace ${namespace}`));
+  if (items.length === 0) {
+    throw new ConfigError([
+      `RegistryMirror ${mirror} has no cache pods in namespace ${namespace}; --namespace names the operator’s`,
+    ]);
+  }
+  const all = items
+    .toSorted((one, other) => ordinal(one) - ordinal(other))
+    .map((pod) => ({ pod: pod.metadata.name, why: whyNotRunning(pod) }));
+  return {
+    running: all.filter(({ why }) => why === undefined).map(({ pod }) => pod),
+    others: all.flatMap(({ pod, why }) => (why === undefined ? [] : [{ pod, why }])),
+  };
+}
+
+function ordinal({ metadata }: KubeObject): number {
+  return Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+}
+
+interface PodStatus {
+  readonly phase?: string;
+  readonly containerStatuses?: readonly {
+    readonly name: string;
+    readonly state?: { readonly running?: object };
+  }[];
+}
+
+/** A pod whose broker runs can be asked, ready or not. */
+function whyNotRunning(pod: KubeObject): string | undefined {
+  const { phase = 'Unknown', containerStatuses = [] } = (pod['status'] ?? {}) as PodStatus;
+  if (phase !== 'Running') return phase;
+  const broker = containerStatuses.find(({ name }) => name === container);
+  return broker?.state?.running === undefined ? `its container ${container} is not running` : undefined;
+}
+
+function needing(right: string): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof ApiError && error.forbidden) error.message += `; this needs the right to ${right}`;
+    throw error;
+  };
+}
