@@ -48,14 +48,20 @@ export interface TestCache {
   reload(mirrors: readonly CacheMirror[]): Promise<void>;
 }
 
-/** Starts a cache for `mirrors` (their `cacheDir` is put below the test's own folder) and stops it when the test ends. */
+/**
+ * Starts a cache for `mirrors` (their `cacheDir` is put below the test's own folder) and stops it when the test ends.
+ * `prepareData` may mount a volume for all that lies on the cache's.
+ */
 export async function startCache(
   t: ExecutionContext,
   mirrors: readonly CacheMirror[],
   changes: Partial<CacheConfig> = {},
+  prepareData: (dir: string) => void = () => {},
 ): Promise<TestCache> {
   const root = mkdtempSync(join(tmpdir(), 'cache-'));
   t.teardown(() => rmSync(root, { recursive: true, force: true }));
+  mkdirSync(join(root, 'data'));
+  prepareData(join(root, 'data'));
   const authority = await makeAuthority(join(root, 'tls'));
   const port = await freePort();
   const below = (wanted: readonly CacheMirror[]) =>

@@ -19,6 +19,7 @@ import { Peers } from './peers/peers.ts';
 import { handleRequest } from './requests.ts';
 import type { Guard } from './serve-blob.ts';
 import { closeServing, type Serving, serveOnSocket } from './socket.ts';
+import { Store } from './store/store.ts';
 
 export interface BrokerOptions {
   /** Path of `broker.json`. */
@@ -54,7 +55,7 @@ export async function runBroker(
   const { log } = options;
   const text = await readFile(options.configFile, 'utf8');
   const config = parseBrokerConfig(text);
-  const broker = new Broker(options, config);
+  const broker = new Broker(options, config, signal);
   await broker.apply(config);
   const serve = options.serve ?? ((listener) => serveOnSocket(broker.socket, listener));
   const serving = await serve((request, response) => {
@@ -65,7 +66,7 @@ export async function runBroker(
   broker.hold = serving.guard;
   log.info({ process: options.index ?? 0, mirrors: broker.config.mirrors.length }, 'Broker ready');
   onReady();
-  await Promise.all([broker.follow(text, signal), ...besides(broker, options, signal)]);
+  await Promise.all([broker.follow(text, signal), broker.store.run(), ...besides(broker, options, signal)]);
   await closeServing(serving, options.drainMs ?? defaultDrainMs, () => broker.breakOff());
   await broker.destroy();
   log.info('Broker stopped');
@@ -75,7 +76,7 @@ export async function runBroker(
 function besides(broker: Broker, { index = 0, log }: BrokerOptions, signal: AbortSignal): Promise<void>[] {
   if (index !== 0) return [];
   const own = () => processReport(broker.mirrors());
-  return [runMetrics({ config: () => broker.config, own, store: () => undefined, log }, signal)];
+  return [runMetrics({ config: () => broker.config, own, store: () => broker.store.report(), log }, signal)];
 }
 
 class Broker {
@@ -86,12 +87,15 @@ class Broker {
   readonly #peers: Peers;
   #config: BrokerConfig;
   #mirrors = new Map<string, Mirror>();
+  readonly store: Store;
 
-  constructor(options: BrokerOptions, config: BrokerConfig) {
+  constructor(options: BrokerOptions, config: BrokerConfig, signal: AbortSignal) {
     this.#options = options;
     this.log = options.log;
     this.#peers = new Peers(options.replica ?? hostname(), options.log);
     this.#config = config;
+    const forget = (mirror: string) => this.mirror(mirror)?.forget();
+    this.store = new Store(config, { index: options.index ?? 0, forget, log: options.log, signal });
   }
 
   get config(): BrokerConfig {
@@ -119,6 +123,7 @@ class Broker {
     });
     this.#mirrors = new Map(await Promise.all(opened));
     this.#config = config;
+    this.store.configure(config);
     const kept = new Set(this.#mirrors.values());
     for (const mirror of old.values()) {
       if (!kept.has(mirror))

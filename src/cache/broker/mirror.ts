@@ -25,6 +25,8 @@ export interface Mirror {
   /** The other replicas, which are asked before the upstream. */
   readonly peers: MirrorPeers;
   readonly status: MirrorStatus;
+  /** Drops everything it remembers of objects: what was asked before stands for nobody who asks from now on. */
+  forget(): void;
   /** What the upstream calls a repository that clients call `repository`. */
   upstreamRepository(repository: string): string;
   /** Looks at its credentials and CA bundles again. */
@@ -34,6 +36,9 @@ export interface Mirror {
   close(): Promise<void>;
   destroy(): Promise<void>;
 }
+
+/** What is known of objects. */
+type Memory = Pick<Mirror, 'blobs' | 'blobFailures' | 'tags' | 'finder'>;
 
 /** Opens a mirror: reads its files; connects to nothing yet. */
 export async function openMirror(
@@ -56,23 +61,46 @@ export async function openMirror(
     ),
   });
   await credentials.reread();
-  const tags = new TagReader(client, () => status.note(undefined, 'manifest'));
   const peers = new MirrorPeers(options.peers, config, status.peers);
+  const empty = () => emptyMemory({ config, client, peers, status });
+  let memory = empty();
   return {
     config,
     client,
-    blobs: new BlobReader(client),
-    blobFailures: new FailureMemory(),
-    tags,
-    finder: new TagFinder({ config, tags, peers }),
+    get blobs() {
+      return memory.blobs;
+    },
+    get blobFailures() {
+      return memory.blobFailures;
+    },
+    get tags() {
+      return memory.tags;
+    },
+    get finder() {
+      return memory.finder;
+    },
     peers,
     status,
+    forget: () => {
+      memory = empty();
+    },
     upstreamRepository: (repository) => upstreamRepository(config.upstream, repository),
     refresh: async () => void (await Promise.all([credentials.reread(), connections.refresh()])),
     report: () => status.report(config.name, credentials.present()),
     close: () => connections.current().close(),
     destroy: () => connections.current().destroy(),
   };
+}
+
+function emptyMemory({
+  config,
+  client,
+  peers,
+  status,
+}: Pick<Mirror, 'config' | 'client' | 'peers' | 'status'>): Memory {
+  const tags = new TagReader(client, () => status.note(undefined, 'manifest'));
+  const finder = new TagFinder({ config, tags, peers });
+  return { blobs: new BlobReader(client), blobFailures: new FailureMemory(), tags, finder };
 }
 
 interface Connections {

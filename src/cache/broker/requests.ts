@@ -10,12 +10,16 @@ import { parseRoute, type Route } from './routes.ts';
 import { type Guard, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
+import { type Fill, keptIfRoom } from './store/admission.ts';
+import type { Store } from './store/store.ts';
+import { isStoreRequest } from './store/store-requests.ts';
 
 /** What requests are answered from; both change while the broker runs. */
 export interface RequestContext {
   readonly mirror: (name: string) => Mirror | undefined;
   readonly mirrors: () => Iterable<Mirror>;
   readonly sliceBytes: () => number;
+  readonly store: Store;
   /** One for each request that is being answered; aborting it breaks the answer off. */
   readonly running: Set<AbortController>;
   readonly guard: () => Guard | undefined;
@@ -44,6 +48,7 @@ export async function handleRequest(
   });
   // A peer that goes away is no fault; without a listener its error would end the process.
   response.on('error', () => {});
+  if (isStoreRequest(request)) return context.store.answer(request, response);
   request.resume();
   const { method } = request;
   const route = parseRoute(request.url ?? '');
@@ -75,9 +80,10 @@ async function handleMirror(
   if (route.kind === 'blob' && request.method === 'HEAD') {
     return send(response, errorAnswer(405, 'UNSUPPORTED', 'expected GET'));
   }
+  const fill = context.store.begin(mirror.config.name, response);
   try {
-    const answer = await answerFor(context, mirror, route, request, response, signal);
-    if (answer !== undefined) send(response, told(mirror, answer));
+    const answer = await answerFor(context, mirror, route, request, response, signal, fill);
+    if (answer !== undefined) send(response, told(mirror, await keptIfRoom(fill, answer)));
   } catch (error) {
     if (signal.aborted && !response.headersSent) return;
     mirror.status.note(error, route.kind);
@@ -86,7 +92,7 @@ async function handleMirror(
     if (response.headersSent) return;
     const seconds = isLaterSlice(route, request) ? 0 : failureSeconds(error);
     const answer = failureAnswer(error, unknownCode[route.kind], seconds);
-    send(response, told(mirror, answer));
+    send(response, told(mirror, await keptIfRoom(fill, answer)));
   }
 }
 
@@ -114,6 +120,7 @@ async function answerFor(
   request: IncomingMessage,
   response: ServerResponse,
   signal: AbortSignal,
+  fill: Fill,
 ): Promise<Answer | undefined> {
   const { headers } = request;
   const fromPeer = headers['x-address-kind'] === 'peer';
@@ -135,6 +142,7 @@ async function answerFor(
     authorization,
     signal,
     guard: context.guard(),
+    fill,
   };
   await serveBlob(mirror, route, question, response);
   return undefined;

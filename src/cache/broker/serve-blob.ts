@@ -3,11 +3,12 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { authorizationKey } from '../../registry/authorization-key.ts';
 import type { Blob } from '../../registry/blob.ts';
-import type { BlobRange } from '../../registry/blob-range.ts';
+import type { BlobRange, BlobWindow } from '../../registry/blob-range.ts';
 import type { BlobRequest, BlobSource } from '../../registry/blob-source.ts';
 import { failedSeconds, failureSeconds, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
+import type { Fill } from './store/admission.ts';
 
 export interface BlobQuestion {
   readonly range: string | undefined;
@@ -18,6 +19,7 @@ export interface BlobQuestion {
   readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
   readonly guard?: Guard | undefined;
+  readonly fill: Fill;
 }
 
 /** Makes sure that a slice sent on `socket` is broken off also when this process dies, until what it returns is called. */
@@ -41,13 +43,15 @@ export async function serveBlob(
   const request = { repository, digest, range, authorization, signal };
   const { blob, first } = await begin(mirror, request, owner);
   const asPart = isPart(blob, range, question.sliceBytes);
+  const keep = await question.fill.keeps(lengthOf(blob.window));
   const release = await guarded(question, response, asPart);
-  writeHead(response, blob, digest.text, asPart);
+  writeHead(response, blob, digest.text, asPart, keep);
   try {
     if (!first.done) await write(response, first.value, signal);
     for await (const piece of blob.body) await write(response, piece, signal);
     response.end();
     if (blob.fromUpstream()) mirror.status.note(undefined, 'blob');
+    if (keep && asPart) question.fill.filled(digest.text, blob.window);
   } catch (error) {
     breakOff(response, asPart);
     throw error;
@@ -98,7 +102,17 @@ function isPart({ window }: Blob, range: BlobRange | undefined, sliceBytes: numb
   return window.start > 0 || window.end !== window.total - 1 || window.total <= sliceBytes;
 }
 
-function writeHead(response: ServerResponse, { window }: Blob, digest: string, asPart: boolean): void {
+function lengthOf({ start, end }: BlobWindow): number | undefined {
+  return end === undefined ? undefined : end - start + 1;
+}
+
+function writeHead(
+  response: ServerResponse,
+  { window }: Blob,
+  digest: string,
+  asPart: boolean,
+  keep: boolean,
+): void {
   const { start, end, total } = window;
   response.writeHead(asPart ? 206 : 200, {
     'Content-Type': 'application/octet-stream',
@@ -107,7 +121,7 @@ function writeHead(response: ServerResponse, { window }: Blob, digest: string, a
     // A part has no Content-Length: only a body in chunks can be broken off so that nginx notices.
     ...(asPart || end === undefined ? {} : { 'Content-Length': String(end - start + 1) }),
     ...(asPart ? { 'Content-Range': `bytes ${start}-${end}/${total}` } : { 'Accept-Ranges': 'bytes' }),
-    ...keepFor(forever),
+    ...keepFor(keep ? forever : 0),
   });
 }
 

@@ -1,0 +1,152 @@
+/**
+ * Verifies blobs after they came in slice by slice: nobody saw all of them at once. One at a time and slowly; what does not
+ * match its digest is removed, so that the next client gets it anew.
+ */
+import { unlink } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../../../observe/log.ts';
+import { type Digest, parseDigest } from '../../../registry/digest.ts';
+import { readCacheFile } from './cache-file.ts';
+import { forEachObject } from './cache-folder.ts';
+import type { StoreMirrorReport } from './store-report.ts';
+import { type StoredBlob, slicesOf, verifyBlob } from './verify-blob.ts';
+
+/** A blob of which slices came in. */
+export interface FilledBlob {
+  readonly mirror: string;
+  readonly digest: string;
+  readonly totalBytes: number;
+}
+
+export interface ScrubberOptions {
+  /** Where a mirror's slices lie; undefined: it is gone. */
+  readonly place: (mirror: string) => { readonly dir: string; readonly sliceBytes: number } | undefined;
+  /** True while clients wait for misses. */
+  readonly isBusy: () => boolean;
+  /** Called after a corrupt blob was removed: what is remembered of its source must go as well. */
+  readonly onCorrupt: (mirror: string) => Promise<void>;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+}
+
+type Counts = StoreMirrorReport['scrub'];
+
+/** Nothing may have come in for this long. Milliseconds. */
+const quietMs = 5_000;
+const lookMs = 1_000;
+/** Bytes a second that are read; a quarter of it while misses run. */
+const idleRate = 64 * 2 ** 20;
+const busyRate = idleRate / 4;
+/** More blobs than this do not wait: those that waited longest are left unverified. */
+const maxWaiting = 65_536;
+
+interface Waiting extends FilledBlob {
+  readonly digestOf: Digest;
+  readonly notBefore: number;
+}
+
+export class Scrubber {
+  readonly #options: ScrubberOptions;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #counts = new Map<string, Counts>();
+
+  constructor(options: ScrubberOptions) {
+    this.#options = options;
+  }
+
+  /** Notes that a slice of a blob came in; it is verified when all are there and no more come. */
+  note(blob: FilledBlob, quiet = quietMs): void {
+    const digestOf = parseDigest(blob.digest);
+    if (digestOf === undefined) return;
+    const key = `${blob.mirror} ${blob.digest}`;
+    this.#waiting.delete(key);
+    this.#waiting.set(key, { ...blob, digestOf, notBefore: this.#options.now() + quiet });
+    if (this.#waiting.size <= maxWaiting) return;
+    for (const oldest of this.#waiting.keys()) {
+      this.#waiting.delete(oldest);
+      return;
+    }
+  }
+
+  /** Puts every blob that lies in a mirror's folder into the queue; returns how many were found. */
+  async noteAll(mirror: string): Promise<number> {
+    const place = this.#options.place(mirror);
+    if (place === undefined) return 0;
+    const found = new Set<string>();
+    await forEachObject(place.dir, this.#options.signal, async ({ path, temporary }) => {
+      const file = temporary === undefined ? await readCacheFile(path) : undefined;
+      const blob = file?.key.kind === 'blob' && file.key.repository === undefined ? file.key : undefined;
+      if (blob === undefined || found.has(blob.digest.text)) return;
+      const total = /^bytes \d+-\d+\/(\d+)$/.exec(file?.head?.headers.get('content-range') ?? '')?.[1];
+      const length = file?.head?.status === 200 ? file.head.headers.get('content-length') : undefined;
+      const totalBytes = Number(total ?? length);
+      if (!Number.isSafeInteger(totalBytes)) return;
+      found.add(blob.digest.text);
+      this.note({ mirror, digest: blob.digest.text, totalBytes }, 0);
+    });
+    return found.size;
+  }
+
+  /** Verifies one blob after the other until its signal aborts. */
+  async run(): Promise<void> {
+    const { signal, log } = this.#options;
+    while (!signal.aborted) {
+      const next = this.#take();
+      if (next === undefined) await delay(lookMs, undefined, { signal }).catch(() => {});
+      else {
+        await this.#verify(next).catch((error: unknown) => {
+          if (!signal.aborted) log.error({ error, digest: next.digest }, 'Cached blob failed to be verified');
+        });
+      }
+    }
+  }
+
+  report(mirror: string): Counts {
+    return this.#counts.get(mirror) ?? { checked: 0, bytes: 0, corrupt: 0 };
+  }
+
+  #take(): Waiting | undefined {
+    const now = this.#options.now();
+    for (const [key, waiting] of this.#waiting) {
+      if (waiting.notBefore > now) continue;
+      this.#waiting.delete(key);
+      return waiting;
+    }
+    return undefined;
+  }
+
+  async #verify({ mirror, digestOf: digest, totalBytes }: Waiting): Promise<void> {
+    const place = this.#options.place(mirror);
+    if (place === undefined) return;
+    const blob: StoredBlob = { mirror, digest, totalBytes, ...place };
+    const { outcome, bytes } = await verifyBlob(blob, (read) => this.#pace(read));
+    if (outcome === 'incomplete') return;
+    const before = this.report(mirror);
+    const counts = { ...before, checked: before.checked + 1, bytes: before.bytes + bytes };
+    this.#counts.set(mirror, counts);
+    if (outcome === 'sound') return;
+    await remove(blob);
+    const at = new Date(this.#options.now()).toISOString();
+    this.#counts.set(mirror, {
+      ...counts,
+      corrupt: before.corrupt + 1,
+      lastCorrupt: { digest: digest.text, at },
+    });
+    this.#options.log.warn({ mirror, digest: digest.text }, 'Cached blob was not what its digest says');
+    await this.#options.onCorrupt(mirror);
+  }
+
+  async #pace(bytes: number): Promise<void> {
+    const { isBusy, signal } = this.#options;
+    await delay((bytes / (isBusy() ? busyRate : idleRate)) * 1000, undefined, { signal });
+  }
+}
+
+async function remove(blob: StoredBlob): Promise<void> {
+  for (const { path } of slicesOf(blob)) {
+    await unlink(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+}

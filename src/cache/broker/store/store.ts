@@ -1,0 +1,227 @@
+/**
+ * What the broker does on the cache volume, beside nginx which owns it: it watches the disk, removes, purges and verifies.
+ * One for each broker process; the first does the work, the others ask it. Started by `broker.ts`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../../../observe/log.ts';
+import type { BrokerConfig, BrokerMirror } from '../broker-config.ts';
+import { Admission, type Decide, type Fill } from './admission.ts';
+import { Evictor } from './evictor.ts';
+import { post, type Told, targets } from './process-link.ts';
+import { purgeFolder, type Removed } from './purge.ts';
+import { RemoteVolume } from './remote-volume.ts';
+import { type FilledBlob, Scrubber } from './scrubber.ts';
+import type { StoreMirrorReport, StoreReport } from './store-report.ts';
+import { answerStoreRequest, type PurgeOrder, type StoreActions } from './store-requests.ts';
+import { VolumeWatch } from './volume-watch.ts';
+
+export interface StoreOptions {
+  /** Which of the broker's processes this is. */
+  readonly index: number;
+  /** Drops everything that this process remembers of a mirror's objects. */
+  readonly forget: (mirror: string) => void;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly now?: () => number;
+}
+
+/**
+ * What an answer has left us may still be on its way to a file of nginx for this long; a purge waits for it, so that
+ * nothing is written after it has looked. Milliseconds.
+ */
+const onItsWayMs = 200;
+
+export class Store {
+  readonly #options: StoreOptions;
+  #config: BrokerConfig;
+  readonly #admission: Admission;
+  readonly #evictor: Evictor;
+  readonly #scrubber: Scrubber;
+  readonly #volume: VolumeWatch;
+  readonly #remote: RemoteVolume;
+  readonly #purges = new Map<string, StoreMirrorReport['purges']>();
+  #purging: Promise<unknown> = Promise.resolve();
+
+  constructor(config: BrokerConfig, options: StoreOptions) {
+    const { log, signal, now = Date.now } = options;
+    this.#options = options;
+    this.#config = config;
+    const outstanding = () => this.#admission.outstanding();
+    const decide: Decide = (wish, reserve) =>
+      this.#isFirst ? this.#volume.admit(wish, reserve) : this.#remote.decide(wish, reserve);
+    this.#admission = new Admission({ decide, onFilled: (blob) => this.#noteFilled(blob), now });
+    this.#evictor = new Evictor({ log, signal, now });
+    this.#volume = new VolumeWatch({
+      dir: config.stateDir,
+      evictor: this.#evictor,
+      outstanding,
+      sliceBytes: config.sliceBytes,
+      log,
+      signal,
+      now,
+    });
+    this.#remote = new RemoteVolume({
+      first: () => this.#socket(0),
+      own: () => this.#socket(options.index),
+      outstanding,
+      signal,
+    });
+    this.#scrubber = new Scrubber({
+      place: (mirror) => this.#place(mirror),
+      isBusy: () => this.#volume.isBusy,
+      onCorrupt: (mirror) => this.#forgetEverywhere(mirror),
+      log,
+      signal,
+      now,
+    });
+    this.configure(config);
+  }
+
+  /** Takes on another configuration of mirrors. */
+  configure(config: BrokerConfig): void {
+    this.#config = config;
+    this.#evictor.configure(
+      config.mirrors.map(({ name, cacheDir, maxSizeMiB }) => ({
+        name,
+        dir: cacheDir,
+        limitBytes: maxSizeMiB * 2 ** 20,
+      })),
+    );
+  }
+
+  /** Works until the signal aborts; never rejects. */
+  async run(): Promise<void> {
+    if (this.#isFirst) await Promise.all([this.#volume.run(), this.#scrubber.run()]);
+    else await this.#remote.run();
+  }
+
+  /** Begins a request of nginx. */
+  begin(mirror: string, response: ServerResponse): Fill {
+    return this.#admission.begin(mirror, response);
+  }
+
+  #noteFilled(blob: FilledBlob): void {
+    if (this.#isFirst) this.#scrubber.note(blob);
+    else this.#remote.note(blob);
+  }
+
+  /** Answers what `isStoreRequest` is true for. */
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await answerStoreRequest(this.#actions, request, response);
+  }
+
+  /** Undefined in every process but the first. */
+  report(): StoreReport | undefined {
+    if (!this.#isFirst) return undefined;
+    const mirrors = this.#config.mirrors.map((mirror) => this.#mirrorReport(mirror));
+    return { volume: this.#volume.report(), mirrors };
+  }
+
+  get #isFirst(): boolean {
+    return this.#options.index === 0;
+  }
+
+  get #actions(): StoreActions {
+    return {
+      purge: (order) => this.#purgeInTurn(order),
+      scrub: (mirror) => this.#scrub(mirror),
+      forget: (mirror) => this.#forget(mirror),
+      tell: (told) => this.#hear(told),
+      report: () => this.report(),
+    };
+  }
+
+  #mirrorReport({ name, maxSizeMiB }: BrokerMirror): StoreMirrorReport {
+    const { bytes, files, evicted } = this.#evictor.holding(name);
+    return {
+      name,
+      bytes,
+      files,
+      limitBytes: maxSizeMiB * 2 ** 20,
+      evicted,
+      purges: this.#purgesOf(name),
+      scrub: this.#scrubber.report(name),
+    };
+  }
+
+  #purgesOf(mirror: string): StoreMirrorReport['purges'] {
+    return this.#purges.get(mirror) ?? { requests: 0, files: 0, bytes: 0 };
+  }
+
+  #socket(index: number): string {
+    return this.#config.sockets[index] ?? '';
+  }
+
+  #mirror(name: string): BrokerMirror | undefined {
+    return this.#config.mirrors.find((mirror) => mirror.name === name);
+  }
+
+  #place(name: string) {
+    const mirror = this.#mirror(name);
+    return mirror && { dir: mirror.cacheDir, sliceBytes: this.#config.sliceBytes };
+  }
+
+  /** One at a time: each walks through the folder. */
+  #purgeInTurn(order: PurgeOrder): Promise<Removed | undefined> {
+    const purged = this.#purging.then(() => this.#purge(order));
+    this.#purging = purged.catch(() => {});
+    return purged;
+  }
+
+  async #purge({ mirror: name, repository, reference }: PurgeOrder): Promise<Removed | undefined> {
+    const mirror = this.#mirror(name);
+    if (mirror === undefined) return undefined;
+    const { log, signal } = this.#options;
+    await this.#forgetEverywhere(name);
+    await delay(onItsWayMs, undefined, { signal });
+    const repositories = spellings(mirror, repository);
+    const removed = await purgeFolder(mirror.cacheDir, { repositories, reference }, signal);
+    const { requests, files, bytes } = this.#purgesOf(name);
+    this.#purges.set(name, {
+      requests: requests + 1,
+      files: files + removed.removed,
+      bytes: bytes + removed.bytes,
+    });
+    log.info({ mirror: name, repository, ...removed }, 'Purged');
+    return removed;
+  }
+
+  async #scrub(mirror: string): Promise<{ queued: number } | undefined> {
+    if (this.#mirror(mirror) === undefined) return undefined;
+    return { queued: await this.#scrubber.noteAll(mirror) };
+  }
+
+  async #hear({ from, outstanding, wish, filled }: Told): Promise<{ keep: boolean }> {
+    this.#volume.noteOther(from, outstanding);
+    for (const blob of filled) this.#scrubber.note(blob);
+    if (wish === undefined) return { keep: false };
+    const keep = await this.#volume.admit(wish, () => this.#volume.noteOther(from, outstanding + wish.bytes));
+    return { keep };
+  }
+
+  #forget(mirror: string): void {
+    this.#admission.notePurge(mirror);
+    this.#options.forget(mirror);
+  }
+
+  async #forgetEverywhere(mirror: string): Promise<void> {
+    this.#forget(mirror);
+    const others = this.#config.sockets
+      .slice(1)
+      .map((socket) =>
+        post(socket, targets.forget, { mirror }).catch((error: unknown) =>
+          this.#options.log.warn({ error, socket }, 'Another broker process was not told to forget'),
+        ),
+      );
+    await Promise.all(others);
+  }
+}
+
+/** On Docker Hub `nginx` and `library/nginx` are one repository. */
+function spellings({ upstream }: BrokerMirror, repository: string): ReadonlySet<string> {
+  if (!upstream.dockerHub) return new Set([repository]);
+  const official = /^library\/([^/]+)$/.exec(repository)?.[1];
+  if (official !== undefined) return new Set([repository, official]);
+  return new Set(repository.includes('/') ? [repository] : [repository, `library/${repository}`]);
+}
