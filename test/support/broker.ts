@@ -95,6 +95,7 @@ export function ask(
   path: string,
   headers: Record<string, string> = {},
   method = 'GET',
+  body = '',
 ): Promise<BrokerAnswer> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, path, headers, method, agent: false }, (response) => {
@@ -105,6 +106,6 @@ export function ask(
         resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(pieces) });
       });
     });
-    asked.on('error', reject).end();
+    asked.on('error', reject).end(body);
   });
 }
