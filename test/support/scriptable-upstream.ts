@@ -22,6 +22,8 @@ export interface SeenRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
+  /** The address the connection came from. */
+  readonly from: string;
 }
 
 /** How the registry wants to be asked. `bearer`: tokens of `/token`, for which `username` and `password` may be needed. */
@@ -176,7 +178,8 @@ class State implements ScriptableUpstream {
     const url = new URL(request.url ?? '/', `${this.scheme}://${request.headers.host}`);
     const isToken = url.pathname.endsWith('token');
     const { method = 'GET', headers } = request;
-    this.seen.push({ origin: isToken ? 'token' : origin, method, url: request.url ?? '', headers });
+    const from = request.socket.remoteAddress ?? '';
+    this.seen.push({ origin: isToken ? 'token' : origin, method, url: request.url ?? '', headers, from });
     if (isToken) return this.#token(origin, url, request, response);
     this.counters.requests++;
     if (this.#drops-- > 0) {

@@ -115,13 +115,13 @@ async function openConnections(
   log: Logger,
   network: Network | undefined,
 ): Promise<Connections> {
-  const { redirectHosts, egressProxy: proxy, timeouts } = config;
+  const { redirectHosts, egressProxy: proxy } = config;
   const connect = (bundles: string) =>
     createTransport(origin, {
       authorities: trustedAuthorities(bundles, log),
       redirectHosts,
       proxy,
-      network: { timeouts, ...network },
+      network: { ...network, timeouts: network?.timeouts ?? config.timeouts },
     });
   let bundles = await readBundles(config.caFiles);
   let transport = connect(bundles);
