@@ -47,24 +47,37 @@ export class Authorizer {
   }
 
   /**
-   * Takes the challenges of a 401 and the header it refused; returns another header to try, or undefined when nothing
-   * we have or may show can satisfy it. Rejects as `TokenSource.get` does.
+   * Takes the challenges of a 401 and the headers refused so far; returns another header to try, or undefined when
+   * nothing we have or may show can satisfy it. A token server that fails is made up for by another challenge, else
+   * this rejects as `TokenSource.get` does.
    */
   async answer(
     challenges: readonly Challenge[],
     destination: Destination,
-    refused: string | undefined,
+    refused: readonly (string | undefined)[],
     signal: AbortSignal,
   ): Promise<string | undefined> {
+    const failures: unknown[] = [];
     for (const demand of this.#demandsOf(challenges, destination)) {
-      const header = await this.#satisfy(demand, destination, signal, refused);
-      if (header === undefined || header === refused) continue;
-      // Basic has no scope: what one repository asked for, all of them do.
-      const key = demand.scheme === 'basic' ? originKey(destination) : repositoryKey(destination);
-      this.#demands.set(key, demand);
-      return header;
+      try {
+        const header = await this.#satisfy(demand, destination, signal, refused);
+        if (header === undefined || refused.includes(header)) continue;
+        this.#remember(demand, destination);
+        return header;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
     return undefined;
+  }
+
+  /** Basic has no scope: what one repository asked for, all of them do. */
+  #remember(demand: Demand, destination: Destination): void {
+    if (demand.scheme === 'basic') this.#demands.delete(repositoryKey(destination));
+    const key = demand.scheme === 'basic' ? originKey(destination) : repositoryKey(destination);
+    this.#demands.set(key, demand);
   }
 
   /** Bearer first: a token says less than a password does. */
@@ -76,7 +89,7 @@ export class Authorizer {
           scheme: 'bearer',
           realm: parseRealm(params.get('realm'), this.#options.upstream),
           service: params.get('service'),
-          scope: pullScope(params.get('scope'), destination.repository),
+          scope: pullScope(params.get('scope'), repositoryAt(destination)),
         }),
       );
     const basic = challenges.some(({ scheme }) => scheme === 'basic');
@@ -87,7 +100,7 @@ export class Authorizer {
     demand: Demand,
     destination: Destination,
     signal: AbortSignal,
-    refused?: string,
+    refused: readonly (string | undefined)[] = [],
   ): Promise<string | undefined> {
     const credentials = this.#ownCredentials(destination);
     if (demand.scheme === 'basic')
@@ -96,7 +109,8 @@ export class Authorizer {
     const { realm, service, scope } = demand;
     if (realm === undefined) return undefined;
     const request = { realm, service, scope, credentials: this.#shownTo(realm, credentials) };
-    return `Bearer ${await this.#options.tokens.get(request, signal, refused?.replace(/^Bearer /, ''))}`;
+    const tokens = refused.flatMap((header) => /^Bearer (.*)$/.exec(header ?? '')?.[1] ?? []);
+    return `Bearer ${await this.#options.tokens.get(request, signal, tokens)}`;
   }
 
   /** The repository's credentials where they may go at all: the upstream's own origin, over https. */
@@ -120,6 +134,12 @@ function originKey({ url, foreign }: Destination): string {
 
 function repositoryKey(destination: Destination): string {
   return `${originKey(destination)} ${destination.repository}`;
+}
+
+/** What a redirect to another registry's API leads to has that registry's name for it. */
+function repositoryAt({ url, foreign, repository }: Destination): string {
+  const there = /^\/v2\/(.+)\/(?:manifests|blobs|tags|referrers)\/[^/]+$/.exec(url.pathname)?.[1];
+  return foreign ? (there ?? repository) : repository;
 }
 
 /** The challenge's scope with no action but pull: a registry that asks for more does not get it. */

@@ -2,11 +2,11 @@
 
 /**
  * `basic`: user name and password, for Basic and for token realms. `identity`: a refresh token, for token realms
- * only (OAuth2). `bearer`: a registry token, sent to the registry as it is.
+ * only (OAuth2), with the user name that stood beside it. `bearer`: a registry token, sent to the registry as it is.
  */
 export type Credentials =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
-  | { readonly kind: 'identity'; readonly token: string }
+  | { readonly kind: 'identity'; readonly token: string; readonly username?: string }
   | { readonly kind: 'bearer'; readonly token: string };
 
 /** Where credentials come from while they may change at any time. */
@@ -89,13 +89,22 @@ function fromDockerConfig(text: string, names: readonly string[]): Credentials {
 
 function fromEntry(entry: AuthEntry): Credentials {
   const { auth, username, password, identitytoken, registrytoken } = entry;
-  if (isText(identitytoken)) return { kind: 'identity', token: tokenText(identitytoken, 'identitytoken') };
+  if (isText(identitytoken)) return identity(identitytoken, isText(username) ? username : userOf(auth));
   if (isText(registrytoken)) return { kind: 'bearer', token: tokenText(registrytoken, 'registrytoken') };
   if (isText(username) && isText(password)) return basic(username, password);
   if (!isText(auth)) throw new TypeError('.dockerconfigjson: expected auth, or username and password');
   const [user, ...rest] = Buffer.from(auth, 'base64').toString('utf8').split(':');
   // Some tools pad with NUL; docker trims them as well.
   return basic(user ?? '', rest.join(':').replace(/\0+$/, ''));
+}
+
+function identity(token: string, username: string): Credentials {
+  const usable = username !== '' && !username.includes(':') && !hasControl(username);
+  return { kind: 'identity', token: tokenText(token, 'identitytoken'), ...(usable && { username }) };
+}
+
+function userOf(auth: unknown): string {
+  return isText(auth) ? (Buffer.from(auth, 'base64').toString('utf8').split(':')[0] ?? '') : '';
 }
 
 function parseAuths(text: string): Auth[] {

@@ -1,7 +1,8 @@
 /** Bearer tokens by the distribution token specification: one request in flight per scope, kept until they expire. */
 import { BoundedMap } from './bounded-map.ts';
 import type { Credentials } from './credentials.ts';
-import { readBody } from './read-body.ts';
+import { type LimitedRequest, RateGate } from './rate-gate.ts';
+import { discard, readBody } from './read-body.ts';
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
 import { parseRetryAfter, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
 import { waitFor } from './wait-for.ts';
@@ -34,6 +35,8 @@ const youngMs = 5_000;
 const failureMs = 2_000;
 const requestMs = 15_000;
 const maxAnswerBytes = 1024 * 1024;
+/** The user name under which docker keeps refresh tokens. */
+const tokenUser = '<token>';
 /** The specification's default for a missing `expires_in`; a day bounds what a wrong one can do. Seconds. */
 const defaultLife = 60;
 const longestLife = 86_400;
@@ -42,20 +45,27 @@ export class TokenSource {
   readonly #transport: () => Transport;
   readonly #now: () => number;
   readonly #onFetch: () => void;
+  readonly #gate: RateGate;
   readonly #entries = new BoundedMap<string, Entry>(4096);
 
   /** `transport` returns the connections to use at the time; `onFetch` is called for every request to a realm. */
-  constructor(options: { transport: () => Transport; now?: () => number; onFetch?: () => void }) {
+  constructor(options: {
+    transport: () => Transport;
+    now?: () => number;
+    onFetch?: () => void;
+    gate?: RateGate;
+  }) {
     this.#transport = options.transport;
     this.#now = options.now ?? Date.now;
     this.#onFetch = options.onFetch ?? (() => {});
+    this.#gate = options.gate ?? new RateGate(this.#now);
   }
 
   /**
-   * Returns a token, from memory where it lives long enough. `refused` is a token the registry would not take: it is
+   * Returns a token, from memory where it lives long enough. `refused` are tokens the registry would not take: they are
    * not returned again, but for one so young that the refusal was not about it. Rejects with `UpstreamStatusError` (401, 403, 429) or `UpstreamError`.
    */
-  async get(request: TokenRequest, signal: AbortSignal, refused?: string): Promise<string> {
+  async get(request: TokenRequest, signal: AbortSignal, refused: readonly string[] = []): Promise<string> {
     const entry = this.#entry(request);
     const now = this.#now();
     if (entry.token !== undefined && !isUsable(entry.token, now, refused)) delete entry.token;
@@ -94,18 +104,41 @@ export class TokenSource {
   }
 
   async #fetch(request: TokenRequest): Promise<Token> {
+    const signal = AbortSignal.timeout(requestMs);
+    const limited = limitedRequest(request);
+    await this.#gate.pass(limited, signal);
     const started = this.#now();
-    this.#onFetch();
-    const answer = await this.#transport().send(...httpRequest(request, AbortSignal.timeout(requestMs)));
+    const answer = await this.#ask(request, signal);
     const bytes = await readBody(answer.body, maxAnswerBytes, request.realm.host);
+    if (answer.status === 429) {
+      this.#gate.shut(limited, parseRetryAfter(answer.headers['retry-after'], this.#now()));
+    }
     if (answer.status !== 200) throw refusal(answer, request, this.#now());
-    return parseToken(bytes, request.realm.host, started);
+    return parseToken(bytes, { host: request.realm.host, started, date: answer.headers['date'] });
+  }
+
+  /** A server without the OAuth2 variant is shown a refresh token as a password: what is as good as one in its place. */
+  async #ask(request: TokenRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    this.#onFetch();
+    const answer = await this.#transport().send(...httpRequest(request, signal));
+    const { credentials } = request;
+    if (credentials?.kind !== 'identity' || (answer.status !== 404 && answer.status !== 405)) return answer;
+    await discard(answer);
+    const { username = tokenUser, token: password } = credentials;
+    this.#onFetch();
+    const asPassword = { ...request, credentials: { kind: 'basic', username, password } as const };
+    return this.#transport().send(...httpRequest(asPassword, signal));
   }
 }
 
-function isUsable(token: Token, now: number, refused: string | undefined): boolean {
-  const isRefused = token.text === refused && token.fetchedAt + youngMs <= now;
+function isUsable(token: Token, now: number, refused: readonly string[]): boolean {
+  const isRefused = refused.includes(token.text) && token.fetchedAt + youngMs <= now;
   return !isRefused && now < token.expiresAt;
+}
+
+function limitedRequest({ realm, service, scope, credentials }: TokenRequest): LimitedRequest {
+  const subject = JSON.stringify([service, scope, credentials]);
+  return { host: realm.host, kind: `${realm.origin} token`, subject };
 }
 
 /** GET with Basic or anonymous (token specification); POST with a refresh token (its OAuth2 variant). */
@@ -148,14 +181,22 @@ function refusal(answer: HttpAnswer, request: TokenRequest, now: number): Error 
   });
 }
 
-function parseToken(bytes: Buffer, host: string, started: number): Token {
+interface TokenAnswer {
+  readonly host: string;
+  /** When it was asked for, by our clock. */
+  readonly started: number;
+  /** When it was answered, by the server's. */
+  readonly date: string | string[] | undefined;
+}
+
+function parseToken(bytes: Buffer, { host, started, date }: TokenAnswer): Token {
   const answer = parseAnswer(bytes, host);
-  const text = answer['token'] ?? answer['access_token'];
+  // Some servers fill in one of the two and leave the other one empty.
+  const text = [answer['token'], answer['access_token']].find((field) => field !== '' && field !== undefined);
   if (typeof text !== 'string' || !/^[\x21-\x7e]+$/.test(text)) {
     throw new UpstreamError('token', `${host}: expected a field token, got none`);
   }
-  const stated = Number(answer['expires_in'] ?? defaultLife);
-  const life = Number.isFinite(stated) && stated > 0 ? Math.min(stated, longestLife) : defaultLife;
+  const life = lifeLeft(answer, typeof date === 'string' ? Date.parse(date) : started);
   // A fifth of its life, at most half a minute, covers the way of a request that carries it and a slow clock.
   const margin = Math.min(30, life / 5);
   return {
@@ -164,6 +205,17 @@ function parseToken(bytes: Buffer, host: string, started: number): Token {
     refreshAt: started + (life - 2 * margin) * 1000,
     expiresAt: started + (life - margin) * 1000,
   };
+}
+
+/**
+ * Seconds from the answer on, of which `at` (milliseconds) is the moment by the clock that `issued_at` is of: a server may
+ * give out a token that it made before. An age that leaves nothing is a wrong clock.
+ */
+function lifeLeft({ expires_in = defaultLife, issued_at }: Record<string, unknown>, at: number): number {
+  const stated = Number(expires_in);
+  const life = Number.isFinite(stated) && stated > 0 ? Math.min(stated, longestLife) : defaultLife;
+  const age = typeof issued_at === 'string' ? (at - Date.parse(issued_at)) / 1000 : 0;
+  return age > 0 && age < life ? life - age : life;
 }
 
 function parseAnswer(bytes: Buffer, host: string): Record<string, unknown> {

@@ -3,15 +3,17 @@
  * miss path; imports nothing of mirrors. What it sends where: credentials and tokens to the upstream's own origin
  * only, nothing to anybody else but what that place itself asked for anonymously.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { authorizationKey } from './authorization-key.ts';
 import { Authorizer, type Destination } from './authorizer.ts';
 import { parseChallenges } from './challenge.ts';
 import { type CredentialSource, noCredentials } from './credentials.ts';
-import { parseRateLimit, type RateLimit } from './rate-limit.ts';
+import { type LimitedRequest, RateGate } from './rate-gate.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { discard } from './read-body.ts';
 import { isRedirect, maxHops, redirectTarget } from './redirect.ts';
+import { Sender } from './sender.ts';
 import { TokenSource } from './token.ts';
-import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
+import type { HttpAnswer, Transport } from './transport.ts';
 import { parseRetryAfter, toUpstreamError, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
 
 /** What was asked of an upstream so far; only ever counted up, but for the rate limit. */
@@ -70,20 +72,26 @@ export interface UpstreamClientOptions {
   readonly now?: () => number;
 }
 
-/** Pauses before a request is sent again whose connection broke before it was answered. Milliseconds. */
-const retryPauses = [50, 250];
+/** How often a 401 is answered within one request: another token, another scheme. */
+const maxAnswers = 3;
 
 export class UpstreamClient {
   readonly counters: UpstreamCounters;
   readonly #options: UpstreamClientOptions;
   readonly #authorizer: Authorizer;
+  readonly #sender: Sender;
+  readonly #gate: RateGate;
+  readonly #now: () => number;
 
   constructor(options: UpstreamClientOptions) {
     this.#options = options;
     this.counters = options.counters;
     const { transport, counters, credentials, origin } = options;
     const now = options.now ?? Date.now;
-    const tokens = new TokenSource({ transport, now, onFetch: () => counters.tokens++ });
+    this.#now = now;
+    this.#gate = new RateGate(now);
+    this.#sender = new Sender(transport, counters);
+    const tokens = new TokenSource({ transport, now, gate: this.#gate, onFetch: () => counters.tokens++ });
     this.#authorizer = new Authorizer({
       upstream: origin,
       tokens,
@@ -111,10 +119,7 @@ export class UpstreamClient {
   /** The error for an answer of a status nobody wants; ends its body. */
   async refuse(answer: UpstreamAnswer): Promise<UpstreamStatusError> {
     await discard(answer);
-    const retryAfterSeconds = parseRetryAfter(
-      answer.headers['retry-after'],
-      (this.#options.now ?? Date.now)(),
-    );
+    const retryAfterSeconds = parseRetryAfter(answer.headers['retry-after'], this.#now());
     const message = `${answer.url.host}: answered ${answer.status}`;
     const { status, credentialsRefused, challenge } = answer;
     return new UpstreamStatusError(status, message, { retryAfterSeconds, credentialsRefused, challenge });
@@ -133,13 +138,24 @@ export class UpstreamClient {
   async #follow(start: Destination, request: UpstreamRequest): Promise<UpstreamAnswer> {
     let destination = start;
     for (let hop = 0; hop <= maxHops; hop++) {
-      const answer = await this.#allowed(destination, request);
+      const answer = await this.#gated(destination, request);
       if (!isRedirect(answer.status)) return this.#judged(answer, destination, request);
       await discard(answer);
       this.counters.redirects++;
       destination = redirectTarget(destination, answer.headers['location'], this.origin);
     }
     throw new UpstreamError('redirect', `${start.url.host}: expected at most ${maxHops} redirects, got more`);
+  }
+
+  /** A 429 is not only answered, it is heeded. */
+  async #gated(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
+    const limited = limitedRequest(destination, request);
+    await this.#gate.pass(limited, request.signal);
+    const answer = await this.#allowed(destination, request);
+    if (answer.status === 429) {
+      this.#gate.shut(limited, parseRetryAfter(answer.headers['retry-after'], this.#now()));
+    }
+    return answer;
   }
 
   #judged(answer: HttpAnswer, destination: Destination, request: UpstreamRequest): UpstreamAnswer {
@@ -186,60 +202,40 @@ export class UpstreamClient {
     return this.#attempt(destination, request);
   }
 
-  /** Sends with what this place asked for before, and once more with what a 401 asks for. */
+  /** Sends with what this place asked for before, then with what its 401s ask for, as long as that is something new. */
   async #attempt(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
-    const header = await this.#authorizer.header(destination, request.signal);
-    const answer = await this.#send(destination.url, request, header);
-    if (answer.status !== 401) return answer;
-    const challenges = parseChallenges(answer.headers['www-authenticate']);
-    const next = await this.#authorizer
-      .answer(challenges, destination, header, request.signal)
-      .catch(async (error) => {
-        await discard(answer);
-        throw error;
-      });
-    if (next === undefined) return answer;
-    await discard(answer);
-    return this.#send(destination.url, request, next);
-  }
-
-  /** Both methods are idempotent: a connection that broke before it answered (an idle one closed by the peer) is no answer. */
-  async #send(url: URL, request: UpstreamRequest, authorization: string | undefined): Promise<HttpAnswer> {
-    const headers = authorization === undefined ? request.headers : { ...request.headers, authorization };
-    const { method, signal } = request;
-    for (const pause of retryPauses) {
-      try {
-        return await this.#sendOnce(url, { method, headers, signal });
-      } catch (error) {
-        if (!(error instanceof UpstreamError) || error.code !== 'broken' || signal.aborted) throw error;
-      }
-      this.counters.retries++;
-      await delay(pause, undefined, { signal });
+    const refused: (string | undefined)[] = [];
+    let header = await this.#authorizer.header(destination, request.signal);
+    for (;;) {
+      const answer = await this.#send(destination.url, request, header);
+      if (answer.status !== 401) return answer;
+      refused.push(header);
+      const next = await this.#next(answer, destination, refused, request.signal);
+      if (next === undefined) return answer;
+      await discard(answer);
+      header = next;
     }
-    return this.#sendOnce(url, { method, headers, signal });
   }
 
-  async #sendOnce(url: URL, request: HttpRequest): Promise<HttpAnswer> {
-    this.counters.requests++;
+  async #next(
+    answer: HttpAnswer,
+    destination: Destination,
+    refused: readonly (string | undefined)[],
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    if (refused.length > maxAnswers) return undefined;
+    const challenges = parseChallenges(answer.headers['www-authenticate']);
     try {
-      const answer = await this.#options.transport().send(url, request);
-      this.#count(answer.status === 429 ? '429' : `${Math.floor(answer.status / 100)}xx`);
-      if (url.origin === this.origin.origin) this.#noteRateLimit(answer);
-      return answer;
+      return await this.#authorizer.answer(challenges, destination, refused, signal);
     } catch (error) {
-      this.#count('error');
+      await discard(answer);
       throw error;
     }
   }
 
-  #count(status: string): void {
-    const { byStatus } = this.counters;
-    byStatus[status] = (byStatus[status] ?? 0) + 1;
-  }
-
-  #noteRateLimit({ headers }: HttpAnswer): void {
-    const told = parseRateLimit(headers);
-    if (told !== undefined) this.counters.rateLimit = told;
+  #send(url: URL, request: UpstreamRequest, authorization: string | undefined): Promise<HttpAnswer> {
+    const headers = authorization === undefined ? request.headers : { ...request.headers, authorization };
+    return this.#sender.send(url, { method: request.method, headers, signal: request.signal });
   }
 
   #wereCredentialsRefused(answer: HttpAnswer, { repository }: Destination): boolean {
@@ -251,6 +247,16 @@ export class UpstreamClient {
     );
     return kind === 'bearer' || !wantsToken;
   }
+}
+
+/** Registries limit manifests and not blobs, or GET and not HEAD; a client of its own has limits of its own. */
+function limitedRequest({ url, repository }: Destination, request: UpstreamRequest): LimitedRequest {
+  const [what] = request.path.split('/');
+  return {
+    host: url.host,
+    kind: `${url.origin} ${request.method} ${what}`,
+    subject: `${repository} ${authorizationKey(request.authorization)}`,
+  };
 }
 
 function fieldText(value: string | string[] | undefined): string | undefined {

@@ -35,6 +35,10 @@ export interface AuthScript {
   expiresIn?: number;
   /** The challenge's scope; without it the challenge has none. */
   scope?: string;
+  /** The whole `WWW-Authenticate` instead of the challenge that fits. */
+  challenge?: string;
+  /** Status for an `Authorization` that does not fit, instead of 401. */
+  refusal?: number;
   /** Instead of the registry's own `/token`. */
   realm?: string;
   /** Status of every answer of `/token`. */
@@ -190,8 +194,10 @@ class State implements ScriptableUpstream {
     if (faults.delayMs !== undefined) await delay(faults.delayMs, undefined, { ref: false });
     const script = origin === 'cdn' ? this.cdnAuth : this.auth;
     const isDenied = this.denied !== undefined && url.pathname.startsWith(`/v2/${this.denied}/`);
-    if (isDenied || !this.#admits(script, headers.authorization))
-      return this.#challenge(origin, script, response);
+    if (isDenied || !this.#admits(script, headers.authorization)) {
+      const status = headers.authorization === undefined ? 401 : (script.refusal ?? 401);
+      return this.#challenge(origin, script, status, response);
+    }
     if (faults.headStatus !== undefined && method === 'HEAD') {
       response.writeHead(faults.headStatus).end();
       return;
@@ -288,14 +294,15 @@ class State implements ScriptableUpstream {
     return (this.#tokens.get(authorization.replace(/^Bearer /, '')) ?? 0) > Date.now();
   }
 
-  #challenge(origin: 'registry' | 'cdn', script: AuthScript, response: ServerResponse): void {
+  #challenge(origin: 'registry' | 'cdn', script: AuthScript, status: number, response: ServerResponse): void {
     const host = origin === 'cdn' ? this.cdnHost : this.host;
     const realm = script.realm ?? `${this.scheme}://${host}/token`;
-    const header =
+    const fitting =
       script.kind === 'basic'
         ? 'Basic realm="upstream"'
         : `Bearer realm="${realm}",service="scripted"${script.scope === undefined ? '' : `,scope="${script.scope}"`}`;
-    response.writeHead(401, { 'WWW-Authenticate': header, 'Content-Type': 'application/json' });
+    const header = script.challenge ?? fitting;
+    response.writeHead(status, { 'WWW-Authenticate': header, 'Content-Type': 'application/json' });
     if (this.endlessChallenge) response.write('{"errors":');
     else response.end('{"errors":[]}');
   }

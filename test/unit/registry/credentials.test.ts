@@ -95,7 +95,7 @@ test('a missing entry is told with every name it could have, once', (t) => {
 
 test('an identity token is a refresh token, a registry token and a token alone are sent as they are', (t) => {
   const of = (entry: object) => parseCredentials(dockerConfig({ 'registry.example': entry }), names);
-  t.deepEqual(of({ auth, identitytoken: 'abc' }), { kind: 'identity', token: 'abc' });
+  t.deepEqual(of({ auth, identitytoken: 'abc' }), { kind: 'identity', token: 'abc', username: 'user' });
   t.deepEqual(of({ registrytoken: 'abc' }), { kind: 'bearer', token: 'abc' });
   t.deepEqual(parseCredentials({ token: 'abc\n' }, names), { kind: 'bearer', token: 'abc' });
 });

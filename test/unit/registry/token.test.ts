@@ -10,17 +10,20 @@ interface Reply {
   text?: string;
 }
 
+const startedAt = 1_000_000;
+
 /** A token server that answers from a list (the last one again and again) and remembers what it was asked. */
 function setUp(...replies: Reply[]) {
   const asked: { url: URL; request: HttpRequest }[] = [];
   let release = () => {};
   const gate = new Promise<void>((resolve) => (release = resolve));
-  const state = { now: 1_000_000, gated: false };
+  const state = { now: startedAt, gated: false };
   const send = async (url: URL, request: HttpRequest) => {
     const reply = replies[Math.min(asked.length, replies.length - 1)] ?? {};
     asked.push({ url, request });
     if (state.gated) await gate;
-    const body = Readable.from([Buffer.from(reply.text ?? JSON.stringify(reply.json ?? {}))]);
+    const bytes = Buffer.from(reply.text ?? JSON.stringify(reply.json ?? {}));
+    const body = Object.assign(Readable.from([bytes]), { dump: async () => {} });
     return { status: reply.status ?? 200, headers: reply.headers ?? {}, body };
   };
   const transport = { send } as unknown as Transport;
@@ -60,6 +63,24 @@ test('an identity token is posted as a refresh token and stands in no URL', asyn
   t.false(url.href.includes('refresh-me'));
   t.is(new URLSearchParams(sent.body).get('refresh_token'), 'refresh-me');
   t.is(new URLSearchParams(sent.body).get('scope'), 'repository:a/b:pull');
+});
+
+for (const status of [404, 405]) {
+  test(`a token server that answers a POST with ${status} is shown the identity token as a password`, async (t) => {
+    const { source, asked } = setUp({ status }, { json: { token: 'abc' } });
+    const credentials = { kind: 'identity' as const, token: 'refresh-me', username: 'somebody' };
+    t.is(await source.get({ ...request, credentials }, signal), 'abc');
+    const { url, request: sent } = asked[1]!;
+    t.is(sent.method, 'GET');
+    t.false(url.href.includes('refresh-me'));
+    const value = sent.headers['authorization'] ?? '';
+    t.is(Buffer.from(value.replace('Basic ', ''), 'base64').toString(), 'somebody:refresh-me');
+  });
+}
+
+test('of two fields for the token the one that is filled in counts', async (t) => {
+  const { source } = setUp({ json: { token: '', access_token: 'abc' } });
+  t.is(await source.get(request, signal), 'abc');
 });
 
 test('those who ask at the same time share one request, and one who leaves does not end it', async (t) => {
@@ -113,18 +134,42 @@ for (const [expiresIn, life] of [
   });
 }
 
+for (const [what, issued, date, life] of [
+  ['made a minute ago', -60, undefined, 40],
+  ['made just now', 0, undefined, 100],
+  ['made later than now', 60, undefined, 100],
+  ['made so long ago that it is over', -500, undefined, 100],
+  ['made just now by a clock an hour behind', -3600, -3600, 100],
+  ['made a minute ago by a clock an hour ahead', 3540, 3600, 40],
+] as const) {
+  test(`a token of 100 seconds ${what} is good for ${life}`, async (t) => {
+    const at = (seconds: number) => new Date(startedAt + seconds * 1000);
+    const json = { token: 'one', expires_in: 100, issued_at: at(issued).toISOString() };
+    const headers = date === undefined ? {} : { date: at(date).toUTCString() };
+    const { source, asked, state } = setUp({ json, headers: headers as Record<string, string> });
+    await source.get(request, signal);
+    const margin = Math.min(30, life / 5);
+    state.now += (life - 2 * margin) * 1000 - 1;
+    await source.get(request, signal);
+    t.is(asked.length, 1);
+    state.now += 2;
+    await source.get(request, signal);
+    t.is(asked.length, 2);
+  });
+}
+
 test('a token that the registry refused is not given again', async (t) => {
   const { source, state } = setUp({ json: { token: 'one' } }, { json: { token: 'two' } });
   await source.get(request, signal);
   state.now += 5_000;
-  t.is(await source.get(request, signal, 'one'), 'two');
-  t.is(await source.get(request, signal, 'one'), 'two');
+  t.is(await source.get(request, signal, ['one']), 'two');
+  t.is(await source.get(request, signal, ['one']), 'two');
 });
 
 test('a token refused right after it was given is not replaced: it is the repository that is refused', async (t) => {
   const { source, asked } = setUp({ json: { token: 'one' } }, { json: { token: 'two' } });
   await source.get(request, signal);
-  t.is(await source.get(request, signal, 'one'), 'one');
+  t.is(await source.get(request, signal, ['one']), 'one');
   t.is(asked.length, 1);
 });
 
@@ -148,6 +193,20 @@ test('other credentials get another token', async (t) => {
   t.is(await source.get(as('a'), signal), 'one');
   t.is(await source.get(as('b'), signal), 'two');
   t.is(await source.get(as('a'), signal), 'one');
+});
+
+test('a token server that has had enough is asked for nothing of that kind until it said so, and for others in turn', async (t) => {
+  const { source, asked, state } = setUp(
+    { status: 429, headers: { 'retry-after': '30' } },
+    { json: { token: 'abc' } },
+  );
+  await t.throwsAsync(source.get(request, signal), { name: 'UpstreamStatusError' });
+  state.now += 10_000;
+  t.like(await t.throwsAsync(source.get(request, signal)), { status: 429, retryAfterSeconds: 20 });
+  t.is(asked.length, 1);
+  t.is(await source.get({ ...request, scope: 'repository:c/d:pull' }, signal), 'abc');
+  state.now += 20_001;
+  t.is(await source.get(request, signal), 'abc');
 });
 
 test('a refusal stands for two seconds', async (t) => {

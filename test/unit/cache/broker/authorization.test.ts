@@ -75,6 +75,46 @@ test('a public registry that wants tokens gives them to nobody in particular', a
   t.deepEqual(sent('token'), [undefined]);
 });
 
+for (const [what, script] of Object.entries({
+  'whose token server fails': { tokenStatus: 500 },
+  'whose token server refuses us': { tokenStatus: 403 },
+  'whose tokens are not taken': {},
+})) {
+  test(`of two schemes one ${what} is made up for by the other`, async (t) => {
+    const { upstream, getBlob, getTag, sent, blob } = await setUp(t);
+    const challenge = `Bearer realm="https://${upstream.host}/token",service="x", Basic realm="y"`;
+    upstream.auth = { kind: 'basic', username, password, challenge, ...script };
+    t.true((await getBlob()).body.equals(blob));
+    const asked = sent('registry').length;
+    t.is((await getTag()).status, 200);
+    t.is(sent('registry').length, asked + 1, 'what worked is sent at once from then on');
+    t.is(upstream.counters.tokens, 1);
+  });
+}
+
+test('credentials that changed on disk are taken when the old ones are refused with 403', async (t) => {
+  const { upstream, getTag, show } = await setUp(t);
+  upstream.auth = { kind: 'basic', username, password };
+  t.is((await getTag()).status, 200);
+  upstream.auth = { kind: 'basic', username, password: 'rotated', refusal: 403 };
+  show(username, 'rotated');
+  t.is((await getTag()).status, 200);
+});
+
+test('another registry that asks for a token without a scope is asked for its own repository', async (t) => {
+  const { upstream, getTag, sent } = await setUp(t);
+  upstream.auth = { kind: 'basic', username, password };
+  upstream.addManifest('prod/a/b', 'v1', { schemaVersion: 2, mediaType: ociManifest, layers: [] });
+  upstream.redirect = { manifests: `https://${upstream.cdnHost}/v2/prod/a/b/manifests/v1` };
+  upstream.cdnAuth = { kind: 'bearer' };
+  t.is((await getTag()).status, 200);
+  t.deepEqual(sent('token'), [undefined]);
+  t.regex(
+    upstream.seen.find(({ origin }) => origin === 'token')?.url ?? '',
+    /scope=repository%3Aprod%2Fa%2Fb%3Apull$/,
+  );
+});
+
 test('a token server of another domain is not shown the credentials', async (t) => {
   const { upstream, broker, getBlob, sent } = await setUp(t);
   const port = upstream.cdnHost.split(':')[1];

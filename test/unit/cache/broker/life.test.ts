@@ -52,8 +52,8 @@ test('the status says how the upstream is, since when, and what was asked of it'
   t.deepEqual({ ...after, asked: well.upstream.asked }, well.upstream, 'what does not exist is no fault');
   t.true(after.asked >= well.upstream.asked);
   for (const [status, reason] of [
-    [429, 'RateLimited'],
     [500, 'ServerError'],
+    [429, 'RateLimited'],
   ] as const) {
     upstream.faults = { status, retryAfter: '30' };
     await broker.get(`/m/v2/a/b/manifests/status-${status}`);
@@ -62,7 +62,7 @@ test('the status says how the upstream is, since when, and what was asked of it'
     t.true(Date.parse(state.until) > Date.now());
   }
   await upstream.close();
-  await broker.get('/m/v2/a/b/manifests/closed');
+  await broker.get('/m/v2/c/d/manifests/closed');
   t.is((await report()).upstream.reason, 'Refused');
 });
 
