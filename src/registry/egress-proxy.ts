@@ -3,9 +3,9 @@
  * http ones (RFC 9110 section 9.3.6, RFC 9112 section 3.2.2). What fails between us and the proxy, or is refused by it, is an
  * `UpstreamError` of code `proxy` that names the proxy.
  */
-import { isIP } from 'node:net';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
-import { type ConnectOptions, tlsOptions } from './connect.ts';
+import { literalKind } from './address-rule.ts';
+import { type ConnectOptions, directConnector, tlsOptions } from './connect.ts';
 import { toUpstreamError, UpstreamError } from './upstream-error.ts';
 
 export interface EgressProxy {
@@ -81,26 +81,10 @@ async function openTunnel(pool: Pool, proxy: URL, place: string, signal: AbortSi
   throw refusal(proxy, statusCode, place);
 }
 
-/** Connects to the proxy itself. undici would take the name for SNI from the target's Host header. */
+/** Connects to the proxy itself, wherever it is. undici would take the name for SNI from the target's Host header. */
 function proxyConnector(proxy: URL, options: ConnectOptions): buildConnector.connector {
-  const { resolve } = options;
-  const connect = buildConnector({
-    ...tlsOptions(options),
-    autoSelectFamily: true,
-    lookup: (hostname, { all }, callback) => {
-      resolve(hostname).then(
-        (found) => {
-          const [first] = found;
-          if (first === undefined) callback(Object.assign(new Error('no address'), { code: 'ENODATA' }), []);
-          else if (all) callback(null, found);
-          else callback(null, first.address, first.family);
-        },
-        (error: NodeJS.ErrnoException) => callback(error, []),
-      );
-    },
-  });
-  const hostname = proxy.hostname.replace(/^\[(.*)\]$/, '$1');
-  const servername = isIP(hostname) === 0 ? hostname : '';
+  const connect = directConnector(options, { permitted: () => true, learn: () => {} });
+  const servername = literalKind(proxy.hostname) === undefined ? proxy.hostname : '';
   return (target, callback) => {
     connect({ ...target, host: proxy.host, servername }, (...[error, socket]) => {
       if (error === null) callback(null, socket);

@@ -1,8 +1,7 @@
 /** Sends the single requests of one upstream's client: counted, and again where a connection broke before it was answered. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseRateLimit } from './rate-limit.ts';
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
-import type { UpstreamCounters } from './upstream-client.ts';
+import type { UpstreamCounters } from './upstream-counters.ts';
 import { UpstreamError } from './upstream-error.ts';
 
 /** Pauses before a request is sent again. Milliseconds. */
@@ -36,10 +35,8 @@ export class Sender {
   async #sendOnce(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     this.#counters.requests++;
     try {
-      const transport = this.#transport();
-      const answer = await transport.send(url, request);
+      const answer = await this.#transport().send(url, request);
       this.#count(answer.status === 429 ? '429' : `${Math.floor(answer.status / 100)}xx`);
-      if (url.origin === transport.origin.origin) this.#noteRateLimit(answer);
       return answer;
     } catch (error) {
       this.#count('error');
@@ -50,10 +47,5 @@ export class Sender {
   #count(status: string): void {
     const { byStatus } = this.#counters;
     byStatus[status] = (byStatus[status] ?? 0) + 1;
-  }
-
-  #noteRateLimit({ headers }: HttpAnswer): void {
-    const told = parseRateLimit(headers);
-    if (told !== undefined) this.#counters.rateLimit = told;
   }
 }

@@ -8,31 +8,14 @@ import { Authorizer, type Destination } from './authorizer.ts';
 import { parseChallenges } from './challenge.ts';
 import { type CredentialSource, noCredentials } from './credentials.ts';
 import { type LimitedRequest, RateGate } from './rate-gate.ts';
-import type { RateLimit } from './rate-limit.ts';
+import { parseRateLimit } from './rate-limit.ts';
 import { discard } from './read-body.ts';
 import { isRedirect, maxHops, redirectTarget } from './redirect.ts';
 import { Sender } from './sender.ts';
 import { TokenSource } from './token.ts';
 import type { HttpAnswer, Transport } from './transport.ts';
+import type { UpstreamCounters } from './upstream-counters.ts';
 import { parseRetryAfter, toUpstreamError, UpstreamError, UpstreamStatusError } from './upstream-error.ts';
-
-/** What was asked of an upstream so far; only ever counted up, but for the rate limit. */
-export interface UpstreamCounters {
-  requests: number;
-  /** By class of the answer's status (`2xx`), with `429` apart, and `error` where there was none. */
-  readonly byStatus: Record<string, number>;
-  /** As the upstream last told it. */
-  rateLimit?: RateLimit;
-  bytes: number;
-  tokens: number;
-  redirects: number;
-  retries: number;
-}
-
-/** Nothing asked yet. */
-export function zeroCounters(): UpstreamCounters {
-  return { requests: 0, byStatus: {}, bytes: 0, tokens: 0, redirects: 0, retries: 0 };
-}
 
 export interface UpstreamRequest {
   readonly method: 'GET' | 'HEAD';
@@ -147,7 +130,7 @@ export class UpstreamClient {
     throw new UpstreamError('redirect', `${start.url.host}: expected at most ${maxHops} redirects, got more`);
   }
 
-  /** A 429 is not only answered, it is heeded. */
+  /** A 429 is not only answered, it is heeded. What is left of a limit is the mirror's to know where it was the one who asked. */
   async #gated(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
     const limited = limitedRequest(destination, request);
     await this.#gate.pass(limited, request.signal);
@@ -155,6 +138,9 @@ export class UpstreamClient {
     if (answer.status === 429) {
       this.#gate.shut(limited, parseRetryAfter(answer.headers['retry-after'], this.#now()));
     }
+    const isOwn = !destination.foreign && request.authorization === undefined;
+    const told = isOwn ? parseRateLimit(answer.headers) : undefined;
+    if (told !== undefined) this.counters.rateLimit = told;
     return answer;
   }
 

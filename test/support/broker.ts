@@ -34,7 +34,7 @@ export const sliceBytes = 1024 * 1024;
 /** A mirror named `m` of `upstreamUrl`. */
 export function mirrorOf(upstreamUrl: string, more: Partial<BrokerMirror> = {}): BrokerMirror {
   const { names: _selectors, ...mirror } = cacheMirror('m', upstreamUrl, { caFiles: [] });
-  return { ...mirror, ...more };
+  return { ...mirror, ...(more.credentials?.length && { access: 'shared' }), ...more };
 }
 
 /** A broker below `dir` that has one process and no other replicas. */

@@ -16,7 +16,7 @@ export function cacheMirror(
     names: upstream.names,
     tagTtlSeconds: 60,
     tagPolicy: 'revalidate',
-    access: 'publicOnly',
+    access: changes.credentials?.length ? 'shared' : 'publicOnly',
     authTtlSeconds: 300,
     credentials: [],
     redirectHosts: [],

@@ -17,9 +17,10 @@ export interface MirrorCredentials {
   reread(): Promise<void>;
 }
 
-/** Reads nothing yet. Over plain http no credentials are ever sent, so none are read. */
+/** Reads nothing yet. What is not meant to be shown is not read: over plain http, or where access is not by the mirror's own credentials. */
 export function mirrorCredentials(config: BrokerMirror, log: Logger): MirrorCredentials {
-  const places = config.upstream.scheme === 'https' ? config.credentials : [];
+  const mayShow = config.upstream.scheme === 'https' && config.access === 'shared';
+  const places = mayShow ? config.credentials : [];
   const folders = places.map(({ prefix, dir }) => ({
     prefixes: upstreamPrefixes(config.upstream, prefix),
     folder: new CredentialFolder({

@@ -1,7 +1,7 @@
 /** What is known of a mirror's upstream: how it last answered, since when, and how much was asked of it. */
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
-import { type UpstreamCounters, zeroCounters } from '../../registry/upstream-client.ts';
+import { type UpstreamCounters, zeroCounters } from '../../registry/upstream-counters.ts';
 import { UpstreamError, type UpstreamFailure, UpstreamStatusError } from '../../registry/upstream-error.ts';
 import type { CacheReportInput } from '../cache-report.ts';
 import { LastHour } from './metrics/last-hour.ts';

@@ -6,7 +6,8 @@ import { BlobReader } from '../../../src/registry/blob.ts';
 import { type Digest, parseDigest } from '../../../src/registry/digest.ts';
 import { fetchManifest, headManifest } from '../../../src/registry/manifest.ts';
 import { createTransport } from '../../../src/registry/transport.ts';
-import { UpstreamClient, zeroCounters } from '../../../src/registry/upstream-client.ts';
+import { UpstreamClient } from '../../../src/registry/upstream-client.ts';
+import { zeroCounters } from '../../../src/registry/upstream-counters.ts';
 import { makeAuthority, makeLeaf } from '../../support/certificates.ts';
 import { startScriptableUpstream } from '../../support/scriptable-upstream.ts';
 

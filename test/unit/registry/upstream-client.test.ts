@@ -1,7 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { noCredentials } from '../../../src/registry/credentials.ts';
 import { createTransport } from '../../../src/registry/transport.ts';
-import { UpstreamClient, zeroCounters } from '../../../src/registry/upstream-client.ts';
+import { UpstreamClient } from '../../../src/registry/upstream-client.ts';
+import { zeroCounters } from '../../../src/registry/upstream-counters.ts';
 import { startScriptableUpstream } from '../../support/scriptable-upstream.ts';
 
 const manifest = { schemaVersion: 2, layers: [] };

@@ -189,6 +189,18 @@ for (const kind of ['basic', 'bearer'] as const) {
   });
 }
 
+for (const access of ['publicOnly', 'passThrough'] as const) {
+  test(`${access}: the mirror’s credentials are for nobody`, async (t) => {
+    const dir = tempDir(t);
+    writeSecret(dir, { username: 'a', password: 'one' });
+    const config = mirrorOf('registry.example', { credentials: [{ prefix: '', dir }], access });
+    const credentials = mirrorCredentials(config, createLogger({ level: 'silent' }));
+    await credentials.reread();
+    t.false(credentials.present());
+    t.is(credentials.of('a/b').current(), undefined);
+  });
+}
+
 test('the status says present as soon as any repository has credentials', async (t) => {
   const { broker } = await setUp(t);
   const { mirrors } = JSON.parse((await broker.get('/-/status')).body.toString());
