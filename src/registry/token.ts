@@ -146,14 +146,16 @@ function httpRequest(request: TokenRequest, signal: AbortSignal): [URL, HttpRequ
   const { realm, service, scope, credentials } = request;
   const fields = new URLSearchParams();
   if (service !== undefined) fields.set('service', service);
-  if (scope !== undefined) fields.set('scope', scope);
   if (credentials?.kind === 'identity') {
+    if (scope !== undefined) fields.set('scope', scope);
     fields.set('grant_type', 'refresh_token');
     fields.set('client_id', 'registry-mirror-operator');
     fields.set('refresh_token', credentials.token);
     const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' };
     return [realm, { method: 'POST', headers, body: fields.toString(), signal }];
   }
+  // Here each of several is a parameter of its own.
+  for (const one of scope?.split(' ') ?? []) fields.append('scope', one);
   const url = new URL(realm);
   for (const [name, value] of fields) url.searchParams.append(name, value);
   const authorization = credentials?.kind === 'basic' ? { authorization: basicHeader(credentials) } : {};

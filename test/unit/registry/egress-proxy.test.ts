@@ -152,7 +152,7 @@ for (const fault of ['silent', 'mute'] as const) {
     const start = performance.now();
     await t.throwsAsync(send(), { code: 'timeout' });
     const waited = performance.now() - start;
-    t.true(waited > 900 && waited < 1_900, `${waited} ms`);
+    t.true(waited > 900 && waited < 5_000, `${waited} ms`);
   });
 }
 
