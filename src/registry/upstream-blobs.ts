@@ -4,7 +4,6 @@ import type { BlobRange } from './blob-range.ts';
 import type { BlobAnswer, BlobRequest, BlobSource } from './blob-source.ts';
 import { BlobTargets } from './blob-targets.ts';
 import type { UpstreamClient } from './upstream-client.ts';
-import type { UpstreamClient } from './upstream-client.ts';
 import { UpstreamStatusError } from './upstream-error.ts';
 
 /** A limit that is over so soon is waited for. Seconds. */

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { runBroker } from '../../src/cache/broker/broker.ts';
 import type { BrokerConfig, BrokerMirror } from '../../src/cache/broker/broker-config.ts';
+import { type Mirror, openMirror } from '../../src/cache/broker/mirror.ts';
+import { Peers } from '../../src/cache/broker/peers/peers.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import type { Network } from '../../src/registry/transport.ts';
 import { cacheMirror } from './cache-config.ts';
@@ -35,6 +37,15 @@ export const sliceBytes = 1024 * 1024;
 export function mirrorOf(upstreamUrl: string, more: Partial<BrokerMirror> = {}): BrokerMirror {
   const { names: _selectors, ...mirror } = cacheMirror('m', upstreamUrl, { caFiles: [] });
   return { ...mirror, ...(more.credentials?.length && { access: 'shared' }), ...more };
+}
+
+/** A mirror as a broker without other replicas opens it; closed when the test ends. */
+export async function openTestMirror(t: ExecutionContext, config: BrokerMirror): Promise<Mirror> {
+  const log = createLogger({ level: 'silent' });
+  const peers = new Peers('this', log);
+  const mirror = await openMirror(config, { log, peers });
+  t.teardown(() => Promise.all([mirror.destroy(), peers.destroy()]));
+  return mirror;
 }
 
 /** A broker below `dir` that has one process and no other replicas. */

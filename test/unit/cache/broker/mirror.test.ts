@@ -1,8 +1,6 @@
 import test from 'ava';
-import { openMirror } from '../../../../src/cache/broker/mirror.ts';
-import { createLogger } from '../../../../src/observe/log.ts';
 import { fetchManifest } from '../../../../src/registry/manifest.ts';
-import { mirrorOf } from '../../../support/broker.ts';
+import { mirrorOf, openTestMirror } from '../../../support/broker.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
 
 test('an upstream is waited for as long as its mirror says', async (t) => {
@@ -14,8 +12,7 @@ test('an upstream is waited for as long as its mirror says', async (t) => {
     const config = mirrorOf(`http://${upstream.host}`, {
       timeouts: { connect: 5_000, headers, bodyIdle: 5_000 },
     });
-    const mirror = await openMirror(config, { log: createLogger({ level: 'silent' }) });
-    t.teardown(() => mirror.destroy());
+    const mirror = await openTestMirror(t, config);
     const { signal } = new AbortController();
     return fetchManifest(mirror.client, { repository: 'a/b', reference: 'v1', accept: '*/*', signal });
   };
