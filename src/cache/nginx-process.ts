@@ -1,7 +1,7 @@
 /** nginx as a child process: how it is started, tested, reloaded and known to serve. Used by standalone and by the cache pod's reloader. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
@@ -20,8 +20,12 @@ export function spawnOwned(command: string, args: readonly string[]): ChildProce
   return spawn(program ?? command, rest, { stdio: ['ignore', 2, 2], detached: true });
 }
 
-/** Starts nginx with `confFile` (`daemon off` is in it). */
-export function startNginx(confFile: string): ChildProcess {
+/**
+ * Starts nginx with `confFile` (`daemon off` is in it). A killed one leaves its unix socket, on which the next could not listen: whoever
+ * starts one knows that no other runs.
+ */
+export function startNginx(confFile: string, localSocket: string): ChildProcess {
+  rmSync(localSocket, { force: true });
   // Until the configuration is read nginx logs to a compiled-in place; -e names ours.
   return spawnOwned('nginx', ['-e', 'stderr', '-c', confFile]);
 }

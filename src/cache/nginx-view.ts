@@ -7,7 +7,10 @@ import {
   type CacheConfig,
   type CacheMirror,
   type Certificate,
+  type ListenAddress,
+  localSocket,
   nginxPidFile,
+  requestLog,
 } from './cache-config.ts';
 import { upstreamIdentity } from './upstream-identity.ts';
 
@@ -33,7 +36,8 @@ export interface Selector {
 /** The view of `templates/default.conf.hbs`. */
 export interface DefaultView {
   readonly accessLog: string;
-  readonly brokerSocket: string;
+  readonly requestLog: string;
+  readonly brokerSockets: readonly string[];
   readonly slice: string;
   /** Changes with the configuration; `/health-check` tells it, so that the end of a reload can be seen. */
   readonly generation: string;
@@ -46,6 +50,7 @@ export interface DefaultView {
     readonly keysZone: string;
     readonly maxSize: string;
     readonly minFree: string;
+    readonly inactive: string;
   }[];
   /** All masquerade names as one regular expression. */
   readonly prefixPattern: string;
@@ -57,13 +62,27 @@ export interface DefaultView {
   readonly authorities: readonly Selector[];
   /** The mirror any other Host means, if there is only one. */
   readonly onlyMirror: string | null;
-  readonly servers: readonly {
-    readonly isDefault: boolean;
-    readonly listen: readonly { readonly socket: string; readonly ipv6: boolean }[];
-    readonly names: readonly string[];
-    readonly certFile: string;
-    readonly keyFile: string;
-  }[];
+  /** Common name of the replicas' certificates. */
+  readonly peerName: string | null;
+  readonly servers: readonly ServerView[];
+}
+
+/** Who comes by an address: contract/addressing.md section 3. The broker is told it as `X-Address-Kind`. */
+export type AddressKind = 'plain' | 'fallback' | 'peer' | 'local';
+
+interface ServerView {
+  readonly kind: AddressKind;
+  readonly isFallback: boolean;
+  readonly isPeer: boolean;
+  readonly isDefault: boolean;
+  readonly listen: readonly { readonly socket: string; readonly ipv6: boolean }[];
+  readonly names: readonly string[];
+  /** Null: without TLS. */
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
+  readonly clientCaFile: string | null;
+  /** nginx's `ssl_verify_client`. */
+  readonly verifyClient: 'optional' | 'on' | null;
 }
 
 /** A name of several mirrors: Host or prefix must tell them apart. */
@@ -94,7 +113,11 @@ export function defaultView(config: CacheConfig): DefaultView {
   const known = names.filter(({ mirror }) => mirror !== ambiguous);
   return {
     accessLog: config.accessLog,
-    brokerSocket: `unix:${brokerSocket(config.paths)}`,
+    requestLog: requestLog(config.paths),
+    brokerSockets: Array.from(
+      { length: config.brokerProcesses },
+      (_, index) => `unix:${brokerSocket(config.paths, index)}`,
+    ),
     slice: `${config.sliceSizeKiB}k`,
     generation: createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16),
     mirrors: mirrors.map(cacheView),
@@ -106,11 +129,18 @@ export function defaultView(config: CacheConfig): DefaultView {
     hosts: known.filter(({ text }) => splitHostPort(text).port === undefined),
     authorities: known.filter(({ text }) => splitHostPort(text).port !== undefined),
     onlyMirror: mirrors.length === 1 ? (mirrors[0]?.name ?? null) : null,
-    servers: serverViews(config),
+    peerName: config.peers?.commonName ?? null,
+    servers: [
+      ...clientServers(config, 'plain', config.listen),
+      ...clientServers(config, 'fallback', config.fallbackListen),
+      ...peerServers(config),
+      localServer(config),
+    ],
   };
 }
 
-function cacheView({ name, upstream, cacheDir, maxSizeMiB }: CacheMirror): DefaultView['mirrors'][number] {
+function cacheView(mirror: CacheMirror): DefaultView['mirrors'][number] {
+  const { name, upstream, cacheDir, maxSizeMiB, inactiveSeconds } = mirror;
   return {
     name,
     upstream: upstreamIdentity(upstream),
@@ -120,6 +150,8 @@ function cacheView({ name, upstream, cacheDir, maxSizeMiB }: CacheMirror): Defau
     keysZone: `${8 + Math.ceil(maxSizeMiB / 8 / 4000)}m`,
     maxSize: `${maxSizeMiB}m`,
     minFree: `${Math.min(256, Math.ceil(maxSizeMiB / 16))}m`,
+    // Ten years: nginx would take ten minutes.
+    inactive: inactiveSeconds === undefined ? '10y' : `${inactiveSeconds}s`,
   };
 }
 
@@ -152,18 +184,64 @@ function literal(text: string): string {
   return text.replace(/[.[\]]/g, '[$&]');
 }
 
-function serverViews({ certificates, listen }: CacheConfig): DefaultView['servers'] {
+/** One server for each certificate; all of them ask clients for the same, so that no name leads around it. */
+function clientServers(
+  { certificates, clientCaFile }: CacheConfig,
+  kind: 'plain' | 'fallback',
+  listen: readonly ListenAddress[],
+): ServerView[] {
+  if (listen.length === 0) return [];
   const taken = new Set<string>();
   return certificates.map((certificate, index) => ({
+    kind,
+    isFallback: kind === 'fallback',
+    isPeer: false,
     isDefault: index === 0,
-    listen: listen.map(({ address, port }) => ({
-      socket: isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`,
-      ipv6: isIPv6(address),
-    })),
+    listen: listen.map(socketView),
     names: freeNames(certificate, taken, index === 0),
     certFile: certificate.certFile,
     keyFile: certificate.keyFile,
+    clientCaFile: clientCaFile ?? null,
+    verifyClient: clientCaFile === undefined ? null : 'optional',
   }));
+}
+
+function peerServers({ peers }: CacheConfig): ServerView[] {
+  if (peers === undefined || peers.listen.length === 0) return [];
+  return [
+    {
+      kind: 'peer',
+      isFallback: false,
+      isPeer: true,
+      isDefault: true,
+      listen: peers.listen.map(socketView),
+      names: ['_'],
+      certFile: peers.certFile,
+      keyFile: peers.keyFile,
+      clientCaFile: peers.caFile,
+      verifyClient: 'on',
+    },
+  ];
+}
+
+function localServer({ paths }: CacheConfig): ServerView {
+  return {
+    kind: 'local',
+    isFallback: false,
+    isPeer: false,
+    isDefault: true,
+    listen: [{ socket: `unix:${localSocket(paths)}`, ipv6: false }],
+    names: ['_'],
+    certFile: null,
+    keyFile: null,
+    clientCaFile: null,
+    verifyClient: null,
+  };
+}
+
+function socketView({ address, port }: ListenAddress): ServerView['listen'][number] {
+  const ipv6 = isIPv6(address);
+  return { socket: ipv6 ? `[${address}]:${port}` : `${address}:${port}`, ipv6 };
 }
 
 /** The first certificate with a name serves it. A server without names of its own is never chosen by name. */

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CacheConfig, type ListenAddress, nginxPidFile } from '../cache/cache-config.ts';
+import { type CacheConfig, type ListenAddress, localSocket, nginxPidFile } from '../cache/cache-config.ts';
 import { cacheFiles } from '../cache/cache-files.ts';
 import { reloadNginx, spawnOwned, startNginx, testNginx, waitUntilServing } from '../cache/nginx-process.ts';
 import { defaultView } from '../cache/nginx-view.ts';
@@ -198,7 +198,8 @@ class Standalone {
       { signal: 'SIGQUIT', waitMs: 2000 },
       { signal: 'SIGTERM', waitMs: 500 },
     ] as const;
-    return { name: 'nginx', start: () => startNginx(confFile), stop, log: this.#log };
+    const start = () => startNginx(confFile, localSocket(this.#folders));
+    return { name: 'nginx', start, stop, log: this.#log };
   }
 
   #broker(): ChildPlan {

@@ -60,7 +60,9 @@ test('nginx names what it refuses', async (t) => {
 async function machine(): Promise<string> {
   const root = mkdtempSync(join(tmpdir(), 'nginx-conf-'));
   for (const dir of ['run', 'tmp', 'config', 'data/cache']) mkdirSync(join(root, dir), { recursive: true });
-  await makeLeaf(await makeAuthority(join(root, 'tls')), ['127.0.0.1']);
+  const authority = await makeAuthority(join(root, 'tls'));
+  for (const label of ['tls', 'peer']) await makeLeaf(authority, ['127.0.0.1'], label);
+  for (const name of ['peer-ca.crt', 'client-ca.crt']) cpSync(authority.file, join(root, 'tls', name));
   cpSync(join(root, 'tls'), join(root, 'tls-given'), { recursive: true });
   return root;
 }

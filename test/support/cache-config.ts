@@ -66,9 +66,26 @@ export const goldenConfigs: Readonly<Record<string, CacheConfig>> = {
           'registry-mirror-hub.default.svc',
         ],
         credentials: [{ prefix: '', dir: '/credentials' }],
+        access: 'shared',
+        inactiveSeconds: 604_800,
       }),
     ],
     {
+      fallbackListen: [
+        { address: '0.0.0.0', port: 5001 },
+        { address: '::', port: 5001 },
+      ],
+      peers: {
+        listen: [{ address: '0.0.0.0', port: 5002 }],
+        replicas: [{ name: 'registry-mirror-hub-0', host: 'registry-mirror-hub-0.test', port: 5002 }],
+        commonName: 'registry-mirror-hub-peers',
+        serverName: 'registry-mirror-hub',
+        certFile: '/tls/peer.crt',
+        keyFile: '/tls/peer.key',
+        caFile: '/tls/peer-ca.crt',
+      },
+      clientCaFile: '/tls/client-ca.crt',
+      brokerProcesses: 2,
       listen: [
         { address: '0.0.0.0', port: 5000 },
         { address: '::', port: 5000 },

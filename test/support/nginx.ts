@@ -1,16 +1,17 @@
 /** A real nginx in front of a broker in the test's own process: the whole cache but its supervisor. */
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import type { IncomingHttpHeaders } from 'node:http';
+import { type IncomingHttpHeaders, request as plainRequest } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { runBroker } from '../../src/cache/broker/broker.ts';
-import type { CacheConfig, CacheMirror } from '../../src/cache/cache-config.ts';
+import { type CacheConfig, type CacheMirror, localSocket } from '../../src/cache/cache-config.ts';
 import { type CacheFileName, cacheFiles } from '../../src/cache/cache-files.ts';
 import { reloadNginx, startNginx, waitUntilServing } from '../../src/cache/nginx-process.ts';
 import { defaultView } from '../../src/cache/nginx-view.ts';
+import type { KeyPair } from '../../src/cache/tls/authority.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { cacheConfig, cacheMirror } from './cache-config.ts';
 import { makeAuthority, makeLeaf, type TestAuthority } from './certificates.ts';
@@ -21,6 +22,11 @@ export interface Asked {
   readonly headers?: Record<string, string | string[]>;
   /** Take this many bytes of the body, then break off. */
   readonly breakAfter?: number;
+  /** Another address of the cache than the first: a port, or a unix socket without TLS. */
+  readonly at?: number | string;
+  readonly servername?: string;
+  /** What the client shows of itself. */
+  readonly certificate?: KeyPair;
 }
 
 export interface Received {
@@ -80,7 +86,7 @@ export async function startCache(
   write(config, 'default.conf');
   const broker = new BrokerInProcess(write(config, 'broker.json'));
   await broker.start();
-  const nginx = startNginx(confFile);
+  const nginx = startNginx(confFile, localSocket(config.paths));
   t.teardown(async () => {
     if (nginx.exitCode === null && nginx.signalCode === null) {
       nginx.kill('SIGTERM');
@@ -156,15 +162,21 @@ function write(config: CacheConfig, name: CacheFileName): string {
 
 export function ask(
   { port, authority, path }: { port: number; authority: TestAuthority; path: string },
-  { method = 'GET', headers = {}, breakAfter }: Asked = {},
+  { method = 'GET', headers = {}, breakAfter, at = port, servername, certificate }: Asked = {},
 ): Promise<Received> {
   const startedAt = performance.now();
   return new Promise((resolve, reject) => {
     // Tests say any Host; node would look for that name in the certificate.
     const checkServerIdentity = () => undefined;
-    const tls = { ca: authority.certificatePem, checkServerIdentity };
-    const options = { host: '127.0.0.1', port, path, method, headers, ...tls };
-    const asked = request({ ...options, agent: false }, (response) => {
+    const tls = {
+      ca: authority.certificatePem,
+      checkServerIdentity,
+      ...(servername !== undefined && { servername }),
+      ...(certificate && { cert: certificate.certificatePem, key: certificate.keyPem }),
+    };
+    const where = typeof at === 'string' ? { socketPath: at } : { host: '127.0.0.1', port: at, ...tls };
+    const send = typeof at === 'string' ? plainRequest : request;
+    const asked = send({ ...where, path, method, headers, agent: false }, (response) => {
       const pieces: Buffer[] = [];
       let length = 0;
       let firstByteMs = 0;

@@ -15,7 +15,7 @@ export const forever = 31_536_000;
 /** Misses that may be filled any moment. Seconds. */
 const missingSeconds = 5;
 /** Those who waited for one failed fill fail with it, instead of each trying in turn. Seconds. */
-export const failedSeconds = 2;
+const failedSeconds = 2;
 /** The same for a refusal, which new credentials may end any moment. Seconds. */
 const refusedSeconds = 1;
 
@@ -71,6 +71,24 @@ export function failureSeconds(error: unknown): number {
   if (status === 401 || status === 403) return refusedSeconds;
   const isTheRequest = status >= 400 && status < 500 && ![407, 408, 429].includes(status);
   return isTheRequest ? 0 : failedSeconds;
+}
+
+/**
+ * How long the broker itself answers with a failure: nginx asks for each a second time, for the answer. Not as long as nginx keeps it, since
+ * the two add up. Milliseconds.
+ */
+export function failureMs(error: unknown): number {
+  return Math.min(failedSeconds, failureSeconds(error)) * 1000;
+}
+
+/**
+ * What a client is told that has the upstream itself behind us (contract/addressing.md section 3): nothing of which it could think that
+ * the upstream said it. 404 and 503 make it go there.
+ */
+export function forFallback(answer: Answer, unknown: string): Answer {
+  const { status, headers } = answer;
+  if (status === 401 || status === 403) return { ...errorAnswer(404, unknown, 'not for everybody'), headers };
+  return status >= 500 ? { ...answer, status: 503 } : answer;
 }
 
 /**

@@ -3,7 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
 import type { CacheReportInput } from '../cache-report.ts';
 import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
-import { type Answer, errorAnswer, failureAnswer, failureSeconds, jsonAnswer } from './answer.ts';
+import {
+  type Answer,
+  errorAnswer,
+  failureAnswer,
+  failureSeconds,
+  forFallback,
+  jsonAnswer,
+} from './answer.ts';
 import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
 import { parseRoute, type Route } from './routes.ts';
@@ -25,6 +32,9 @@ export interface RequestContext {
   readonly guard: () => Guard | undefined;
   readonly log: Logger;
 }
+
+/** By which address of the cache the client came; nginx says so. */
+const addressKindHeader = 'x-address-kind';
 
 type MirrorRoute = Exclude<Route, { kind: 'health' | 'status' }>;
 
@@ -92,7 +102,9 @@ async function handleMirror(
     if (response.headersSent) return;
     const seconds = isLaterSlice(route, request) ? 0 : failureSeconds(error);
     const answer = failureAnswer(error, unknownCode[route.kind], seconds);
-    send(response, told(mirror, await keptIfRoom(fill, answer)));
+    const isFallback = request.headers[addressKindHeader] === 'fallback';
+    const heard = isFallback ? forFallback(answer, unknownCode[route.kind]) : answer;
+    send(response, told(mirror, await keptIfRoom(fill, heard)));
   }
 }
 
@@ -123,7 +135,7 @@ async function answerFor(
   fill: Fill,
 ): Promise<Answer | undefined> {
   const { headers } = request;
-  const fromPeer = headers['x-address-kind'] === 'peer';
+  const fromPeer = headers[addressKindHeader] === 'peer';
   const authorization = mirror.config.access === 'passThrough' ? headers.authorization : undefined;
   if (route.kind === 'list') return serveList(mirror, route, { headers, authorization, signal });
   if (route.kind === 'manifest') {

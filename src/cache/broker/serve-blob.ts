@@ -5,7 +5,7 @@ import { authorizationKey } from '../../registry/authorization-key.ts';
 import type { Blob } from '../../registry/blob.ts';
 import type { BlobRange, BlobWindow } from '../../registry/blob-range.ts';
 import type { BlobRequest, BlobSource } from '../../registry/blob-source.ts';
-import { failedSeconds, failureSeconds, forever, keepFor } from './answer.ts';
+import { failureMs, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 import type { Fill } from './store/admission.ts';
@@ -80,11 +80,6 @@ async function begin(mirror: Mirror, request: BlobRequest, owner: BlobSource | u
     if (!signal.aborted) mirror.blobFailures.note(key, error, failureMs(error));
     throw error;
   }
-}
-
-/** Not as long as nginx keeps it: the two add up. */
-function failureMs(error: unknown): number {
-  return Math.min(failedSeconds, failureSeconds(error)) * 1000;
 }
 
 /**

@@ -1,21 +1,37 @@
 /** Passes tag lists and referrers through; nginx keeps them for a moment, and for when the upstream fails. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { authorizationKey } from '../../registry/authorization-key.ts';
 import { bareType } from '../../registry/media-types.ts';
 import { discard, readBody } from '../../registry/read-body.ts';
 import { UpstreamError } from '../../registry/upstream-error.ts';
-import { type Answer, keepFor } from './answer.ts';
+import { type Answer, failureMs, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 
 const maxBytes = 4 * 1024 * 1024;
 const keptSeconds = 1;
 
+type ListRoute = Extract<Route, { kind: 'list' }>;
+
+interface ListQuestion {
+  readonly headers: IncomingHttpHeaders;
+  readonly authorization?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** Returns the upstream's list with its `Link` to the next page leading through us; rejects with what it failed with. */
-export async function serveList(
-  mirror: Mirror,
-  route: Extract<Route, { kind: 'list' }>,
-  question: { headers: IncomingHttpHeaders; authorization?: string | undefined; signal: AbortSignal },
-): Promise<Answer> {
+export async function serveList(mirror: Mirror, route: ListRoute, question: ListQuestion): Promise<Answer> {
+  const key = `${route.repository}/${route.path}?${upstreamQuery(route.query)} ${authorizationKey(question.authorization)}`;
+  mirror.blobFailures.throwKnown(key);
+  try {
+    return await askList(mirror, route, question);
+  } catch (error) {
+    if (!question.signal.aborted) mirror.blobFailures.note(key, error, failureMs(error));
+    throw error;
+  }
+}
+
+async function askList(mirror: Mirror, route: ListRoute, question: ListQuestion): Promise<Answer> {
   const query = upstreamQuery(route.query);
   const answer = await mirror.client.request({
     method: 'GET',
@@ -82,7 +98,7 @@ function upstreamQuery(query: URLSearchParams): string {
 /** The upstream's next page under the path by which the client came: its own path has the upstream's names in it. */
 function nextLink(
   value: string | string[] | undefined,
-  route: Extract<Route, { kind: 'list' }>,
+  route: ListRoute,
   prefix: string | string[] | undefined,
 ): string | undefined {
   const target = typeof value === 'string' ? /^<([^>]*)>\s*;.*\brel="?next"?/i.exec(value)?.[1] : undefined;
