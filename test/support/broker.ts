@@ -66,17 +66,26 @@ export async function startBroker(
   t: ExecutionContext,
   mirrors: readonly BrokerMirror[],
   network: Network = {},
+  shared: { peers?: BrokerConfig['peers']; replica?: string } = {},
 ): Promise<TestBroker> {
   const dir = mkdtempSync(join(tmpdir(), 'broker-'));
   const [configFile, socket] = [join(dir, 'broker.json'), join(dir, 'broker.sock')];
   const configure = (config: BrokerConfig) => writeFileSync(configFile, JSON.stringify(config));
-  configure(brokerConfig(dir, mirrors));
+  const { peers, replica } = shared;
+  configure({ ...brokerConfig(dir, mirrors), ...(peers && { peers }) });
   const lines: string[] = [];
   const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
   const stop = new AbortController();
   const ready = Promise.withResolvers<void>();
   const done = runBroker(
-    { configFile, log, network: { timeouts, ...network }, followMs: 50, drainMs: 500 },
+    {
+      configFile,
+      log,
+      network: { timeouts, ...network },
+      followMs: 50,
+      drainMs: 500,
+      ...(replica !== undefined && { replica }),
+    },
     stop.signal,
     ready.resolve,
   );

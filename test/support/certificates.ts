@@ -1,7 +1,7 @@
 /** Certificates for tests, made by the product's own authority and written where daemons want them. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createAuthority, issueLeaf, type KeyPair } from '../../src/cache/tls/authority.ts';
+import { createAuthority, issueLeaf, type KeyPair, type LeafRequest } from '../../src/cache/tls/authority.ts';
 
 /** A certificate authority on disk; `file` is what clients are told to trust. */
 export interface TestAuthority extends KeyPair {
@@ -23,8 +23,9 @@ export async function makeLeaf(
   authority: TestAuthority,
   names: readonly string[],
   label = 'tls',
+  more: Partial<Omit<LeafRequest, 'names'>> = {},
 ): Promise<KeyPair & { certFile: string; keyFile: string }> {
-  const leaf = await issueLeaf(authority, { names, days: 10 });
+  const leaf = await issueLeaf(authority, { names, days: 10, ...more });
   const [certFile, keyFile] = [join(authority.dir, `${label}.crt`), join(authority.dir, `${label}.key`)];
   writeFileSync(certFile, leaf.certificatePem);
   writeFileSync(keyFile, leaf.keyPem, { mode: 0o600 });

@@ -12,7 +12,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Faults, sendBytes } from './scriptable-faults.ts';
@@ -86,7 +86,7 @@ const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
 
 /** Starts it on free ports of `address` (default 127.0.0.1). */
 export async function startScriptableUpstream(
-  options: { tls?: { cert: string; key: string }; address?: string; cdnAddress?: string } = {},
+  options: { tls?: ServerOptions; address?: string; cdnAddress?: string } = {},
 ): Promise<ScriptableUpstream> {
   const state = new State(options.tls === undefined ? 'http' : 'https');
   const make = (origin: 'registry' | 'cdn') => {
