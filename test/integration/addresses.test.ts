@@ -119,7 +119,8 @@ test('the broker is told the kind of address by nginx alone, and what it says to
   const broker = await standInBroker(t, cache, (_, response) => {
     const own = {
       'X-Valid-Until': '1',
-      'X-Upstream-Reason': 'Ok',
+      'X-Upstream-Status': '404',
+      'X-Upstream-Identity': 'ours',
       'X-Accel-Limit-Rate': '1',
       'Set-Cookie': 'a=b',
     };

@@ -30,9 +30,9 @@ async function start(t: ExecutionContext): Promise<World> {
   const upstream = await startScriptableUpstream();
   t.teardown(() => upstream.close());
   const mounted = Promise.withResolvers<{ volume: SmallVolume; dir: string }>();
-  const cache = await startCache(t, [mirrorOf(upstream, { maxSizeMiB })], { sliceSizeKiB: 1024 }, (dir) =>
-    mounted.resolve({ volume: mountSmallVolume(t, dir, volumeMiB), dir }),
-  );
+  const prepareData = (dir: string) => mounted.resolve({ volume: mountSmallVolume(t, dir, volumeMiB), dir });
+  const mirror = mirrorOf(upstream, { maxSizeMiB });
+  const cache = await startCache(t, [mirror], { sliceSizeKiB: 1024 }, { prepareData });
   const report = async () =>
     JSON.parse((await ask(brokerSocket(cache.config.paths), '/-/store')).body.toString());
   return { cache, upstream, report, ...(await mounted.promise) };

@@ -50,19 +50,25 @@ export interface TestCache {
   evict(share?: number): number;
   stopBroker(): Promise<void>;
   startBroker(): Promise<void>;
-  /** Takes on another configuration of mirrors as a pod does: new files, then HUP. */
-  reload(mirrors: readonly CacheMirror[]): Promise<void>;
+  /** Takes on another configuration as a pod does: new files, then HUP. */
+  reload(mirrors: readonly CacheMirror[], changes?: Partial<CacheConfig>): Promise<void>;
+  /** Ends nginx and broker at once: what a pod that is gone looks like to the others. */
+  stop(): Promise<void>;
 }
 
-/**
- * Starts a cache for `mirrors` (their `cacheDir` is put below the test's own folder) and stops it when the test ends.
- * `prepareData` may mount a volume for all that lies on the cache's.
- */
+export interface CacheMore {
+  /** May mount a volume for all that lies on the cache's. */
+  readonly prepareData?: (dir: string) => void;
+  /** The name of this one of several replicas. */
+  readonly replica?: string;
+}
+
+/** Starts a cache for `mirrors` (their `cacheDir` is put below the test's own folder) and stops it when the test ends. */
 export async function startCache(
   t: ExecutionContext,
   mirrors: readonly CacheMirror[],
   changes: Partial<CacheConfig> = {},
-  prepareData: (dir: string) => void = () => {},
+  { prepareData = () => {}, replica }: CacheMore = {},
 ): Promise<TestCache> {
   const root = mkdtempSync(join(tmpdir(), 'cache-'));
   t.teardown(() => rmSync(root, { recursive: true, force: true }));
@@ -84,16 +90,17 @@ export async function startCache(
     mkdirSync(join(root, dir), { recursive: true });
   const confFile = write(config, 'nginx.conf');
   write(config, 'default.conf');
-  const broker = new BrokerInProcess(write(config, 'broker.json'));
+  const broker = new BrokerInProcess(write(config, 'broker.json'), replica);
   await broker.start();
   const nginx = startNginx(confFile, localSocket(config.paths));
-  t.teardown(async () => {
+  const stop = async () => {
     if (nginx.exitCode === null && nginx.signalCode === null) {
       nginx.kill('SIGTERM');
       await once(nginx, 'exit');
     }
     await broker.stop();
-  });
+  };
+  t.teardown(stop);
   const serving = () =>
     waitUntilServing(config.listen[0]!, {
       generation: defaultView(config).generation,
@@ -110,8 +117,9 @@ export async function startCache(
     evict: (share = 1) => evict(join(root, 'data'), share),
     stopBroker: () => broker.stop(),
     startBroker: () => broker.start(),
-    async reload(wanted) {
-      config = { ...config, mirrors: below(wanted) };
+    stop,
+    async reload(wanted, more = {}) {
+      config = { ...config, mirrors: below(wanted), ...more };
       for (const name of ['broker.json', 'nginx.conf', 'default.conf'] as const) write(config, name);
       await reloadNginx(join(config.paths.runDir, 'nginx.pid'));
       await serving();
@@ -133,8 +141,11 @@ class BrokerInProcess {
   #stop = new AbortController();
   #done: Promise<void> = Promise.resolve();
 
-  constructor(configFile: string) {
+  readonly #replica: string | undefined;
+
+  constructor(configFile: string, replica?: string) {
     this.#configFile = configFile;
+    this.#replica = replica;
   }
 
   async start(): Promise<void> {
@@ -142,8 +153,13 @@ class BrokerInProcess {
     const ready = Promise.withResolvers<void>();
     const log = createLogger({ level: 'silent' });
     const timeouts = { connect: 1_000, headers: 3_000, bodyIdle: 3_000 };
-    const options = { configFile: this.#configFile, log, timeouts, followMs: 50, drainMs: 200 };
-    this.#done = runBroker(options, this.#stop.signal, ready.resolve);
+    const [configFile, replica] = [this.#configFile, this.#replica];
+    const options = { configFile, log, timeouts, followMs: 50, drainMs: 200 };
+    this.#done = runBroker(
+      { ...options, ...(replica !== undefined && { replica }) },
+      this.#stop.signal,
+      ready.resolve,
+    );
     this.#done.catch(ready.reject);
     await ready.promise;
   }

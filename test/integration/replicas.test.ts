@@ -1,0 +1,158 @@
+/** Must hold: however many replicas a cache has, the upstream sees one download, and clients get exact bytes whoever dies. */
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import type { CacheMirror } from '../../src/cache/cache-config.ts';
+import { eventually } from '../support/eventually.ts';
+import { randomBytes } from '../support/images.ts';
+import { mirrorOf } from '../support/nginx.ts';
+import { ownedBy } from '../support/peers.ts';
+import { type Replicas, startReplicas } from '../support/replicas.ts';
+import { type ScriptableUpstream, startScriptableUpstream } from '../support/scriptable-upstream.ts';
+
+const sliceKiB = 256;
+const slice = sliceKiB * 1024;
+
+test('24 clients of two replicas, a cold blob behind tokens and a redirect: one download', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.auth = { kind: 'bearer' };
+  upstream.redirect = { blobs: true };
+  const bytes = randomBytes('cold', 16 * slice + 12_345);
+  const path = `/v2/library/app/blobs/${upstream.addBlob(bytes)}`;
+  const answers = await Promise.all(
+    Array.from({ length: 24 }, (_, index) => replicas.caches[index % 2]!.get(path)),
+  );
+  for (const { status, body } of answers) {
+    t.is(status, 200);
+    t.true(body.equals(bytes));
+  }
+  const { bytes: sent, redirects, tokens } = upstream.counters;
+  t.log(`${sent / bytes.length} of the blob, ${redirects} redirects, ${tokens} tokens`);
+  t.true(sent <= 1.01 * bytes.length);
+  t.true(redirects <= 2 && tokens <= 2);
+});
+
+test('a manifest by tag and by digest is fetched once for all replicas', async (t) => {
+  const { upstream, replicas } = await start(t, 3);
+  const digest = upstream.addManifest('library/app', 'v1', { schemaVersion: 2, layers: [] });
+  for (const reference of ['v1', digest]) {
+    upstream.seen.length = 0;
+    const path = `/v2/library/app/manifests/${reference}`;
+    const answers = await Promise.all([0, 1, 2, 0, 1, 2].map((index) => replicas.caches[index]!.get(path)));
+    for (const { status, headers } of answers) {
+      t.is(status, 200);
+      t.is(headers['docker-content-digest'], digest);
+      for (const name of ['x-valid-until', 'x-upstream-identity', 'x-upstream-status'])
+        t.false(name in headers);
+    }
+    t.is(upstream.seen.length, 1, reference);
+  }
+});
+
+test('a slow upstream still sees one download', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  // 10 KiB each 10 ms: about 1 MB/s.
+  upstream.faults = { drip: 10 * 1024 };
+  const bytes = randomBytes('slow', 4 * slice);
+  const path = `/v2/library/app/blobs/${upstream.addBlob(bytes)}`;
+  const answers = await Promise.all([0, 1, 0, 1, 0, 1].map((index) => replicas.caches[index]!.get(path)));
+  for (const { body } of answers) t.true(body.equals(bytes));
+  t.is(upstream.counters.bytes, bytes.length);
+});
+
+test('what the upstream refuses is asked of it once, and told by every replica', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  const missing = `/v2/library/app/blobs/sha256:${'a'.repeat(64)}`;
+  const statuses = await Promise.all(replicas.caches.map(async (cache) => (await cache.get(missing)).status));
+  t.deepEqual(statuses, [404, 404]);
+  t.is(upstream.counters.requests, 1);
+});
+
+test('a rate limit of the upstream is not made worse: no replica asks again for another', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { status: 429, retryAfter: '30' };
+  const digest = upstream.addBlob(randomBytes('limited', 1000));
+  for (const cache of replicas.caches) {
+    const { status, headers } = await cache.get(`/v2/library/app/blobs/${digest}`);
+    t.is(status, 503);
+    t.is(headers['retry-after'], '30');
+  }
+  t.is(upstream.counters.requests, 1);
+});
+
+test('an owner that is gone before: its objects are fetched without it', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  const blob = owned(upstream, replicas, 'm-1', 2 * slice);
+  await replicas.cache('m-1').stop();
+  const { body } = await replicas.cache('m-0').get(blob.path);
+  t.true(body.equals(blob.bytes));
+});
+
+test('an owner that goes in the middle: the download goes on, with exact bytes and without waiting', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { drip: 8 * 1024 };
+  const blob = owned(upstream, replicas, 'm-1', 8 * slice);
+  const download = replicas.cache('m-0').get(blob.path);
+  await eventually(() => assert.ok(upstream.counters.bytes > 2.5 * slice));
+  await replicas.cache('m-1').stop();
+  const { status, body, complete } = await download;
+  t.is(status, 200);
+  t.true(complete);
+  t.true(body.equals(blob.bytes));
+  t.true(upstream.counters.bytes <= 10 * slice);
+});
+
+test('replicas become more and fewer under load while their lists differ: exact bytes, bounded requests, no deadlock', async (t) => {
+  const { upstream, replicas } = await start(t, 3);
+  await Promise.all([0, 1, 2].map((index) => replicas.tell(index, 1)));
+  let running = true;
+  let downloads = 0;
+  const client = async (index: number) => {
+    for (let round = 0; running; round++) {
+      const bytes = randomBytes(`load ${round}`, 3 * slice + 777);
+      const path = `/v2/library/app/blobs/${upstream.addBlob(bytes)}`;
+      const { body } = await replicas.caches[index % 3]!.get(path);
+      t.true(body.equals(bytes));
+      downloads++;
+    }
+  };
+  const clients = Promise.all(Array.from({ length: 9 }, (_, index) => client(index)));
+  for (const count of [2, 3, 2, 1, 3]) {
+    // One after the other: in between each has another list.
+    for (const index of [2, 0, 1]) {
+      await replicas.tell(index, count);
+      await delay(150);
+    }
+  }
+  running = false;
+  await clients;
+  const objects = new Set(upstream.seen.map(({ url }) => url)).size;
+  t.log(`${downloads} downloads of ${objects} blobs, ${upstream.counters.requests} requests upstream`);
+  // Four slices each; at worst every replica asks the upstream itself.
+  t.true(upstream.counters.requests <= objects * 4 * 3);
+});
+
+interface Started {
+  readonly upstream: ScriptableUpstream;
+  readonly replicas: Replicas;
+}
+
+async function start(
+  t: ExecutionContext,
+  count: number,
+  changes: Partial<CacheMirror> = {},
+): Promise<Started> {
+  const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
+  const mirror = mirrorOf(upstream, changes);
+  return { upstream, replicas: await startReplicas(t, mirror, count, { sliceSizeKiB: sliceKiB }) };
+}
+
+/** A new blob that the replica `owner` owns. */
+function owned(upstream: ScriptableUpstream, { replicas }: Replicas, owner: string, size: number) {
+  const { bytes, object } = ownedBy(owner, replicas, (seed) => {
+    const content = randomBytes(`${owner} ${seed} ${size}`, size);
+    return { bytes: content, object: upstream.addBlob(content) };
+  });
+  return { bytes, path: `/v2/library/app/blobs/${object}` };
+}
