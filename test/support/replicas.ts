@@ -7,9 +7,12 @@ import type { CacheConfig, CacheMirror, Peers, Replica } from '../../src/cache/c
 import { startCache, type TestCache } from './nginx.ts';
 import { makePeers } from './peers.ts';
 import { freePort } from './registry.ts';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 export interface Replicas {
   readonly caches: readonly TestCache[];
+  /** The way to each of them, for the others. */
+  readonly links: readonly TcpProxy[];
   readonly replicas: readonly Replica[];
   cache(name: string): TestCache;
   /** Tells one replica that there are the first `count` ones; the others hear nothing of it. */
@@ -25,26 +28,28 @@ export async function startReplicas(
 ): Promise<Replicas> {
   const dir = mkdtempSync(join(tmpdir(), 'replicas-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-  const replicas: Replica[] = [];
-  for (let index = 0; index < count; index++) {
-    replicas.push({ name: `m-${index}`, host: `127.0.0.${index + 2}`, port: await freePort() });
-  }
+  const ports = await Promise.all(Array.from({ length: count }, freePort));
+  const listen = ports.map((port, index) => ({ address: `127.0.0.${index + 2}`, port }));
+  const links = await Promise.all(listen.map(({ address, port }) => startTcpProxy(port, address)));
+  t.teardown(() => Promise.all(links.map((link) => link.stop())));
+  const replicas = links.map(({ port }, index) => ({ name: `m-${index}`, host: '127.0.0.1', port }));
   const { authority: _own, ...peers } = await makePeers(dir, replicas);
-  const peersOf = ({ host, port }: Replica, known: readonly Replica[]): Peers => ({
+  const peersOf = (index: number, known: readonly Replica[]): Peers => ({
     ...peers,
     replicas: known,
-    listen: [{ address: host, port }],
+    listen: [listen[index]!],
   });
   const caches = await Promise.all(
-    replicas.map((replica) =>
-      startCache(t, [mirror], { ...changes, peers: peersOf(replica, replicas) }, { replica: replica.name }),
+    replicas.map(({ name }, index) =>
+      startCache(t, [mirror], { ...changes, peers: peersOf(index, replicas) }, { replica: name }),
     ),
   );
   return {
     caches,
+    links,
     replicas,
     cache: (name) => caches[replicas.findIndex((replica) => replica.name === name)]!,
     tell: (index, known) =>
-      caches[index]!.reload([mirror], { peers: peersOf(replicas[index]!, replicas.slice(0, known)) }),
+      caches[index]!.reload([mirror], { peers: peersOf(index, replicas.slice(0, known)) }),
   };
 }
