@@ -10,6 +10,8 @@ import { EventRecorder } from '../kube/events.ts';
 import { LeaderElector } from '../kube/leader-election.ts';
 import { WorkQueue } from '../kube/work-queue.ts';
 import type { Logger } from '../observe/log.ts';
+import { CacheReports, type CacheReportsOptions } from './cache-reports/cache-reports.ts';
+import { warnOfCorruption } from './cache-reports/corruption.ts';
 import { enqueueChanges } from './enqueue.ts';
 import { reconcileMap } from './imageswap-map/reconcile.ts';
 import { outcomeOf } from './outcome.ts';
@@ -24,6 +26,8 @@ export interface OperatorOptions {
   /** Upper bound of the pause before a lost list or watch is tried again. */
   readonly secondsBetweenStreams: number;
   readonly logger: Logger;
+  /** How cache replicas are asked, where not as pods are in a cluster. */
+  readonly polling?: Pick<CacheReportsOptions, 'fetchReport' | 'pauseMs'>;
 }
 
 const component = 'registry-mirror-operator';
@@ -78,13 +82,21 @@ export class Operator {
     if (signal.aborted) return;
     const { views } = this.#watches;
     const events = new EventRecorder({ client, component, instance: this.#identity, logger });
-    const reconciler = new MirrorReconciler({ client, settings, views, events, logger });
     const queue = new WorkQueue({ logger, maxMs: maxBackoffMs });
+    const cacheReports = new CacheReports({
+      endpointSlices: views.endpointSlices,
+      changed: (mirror) => queue.add(mirror),
+      corrupt: (mirror, found) => void warnOfCorruption(events, views.mirrors.get(mirror), found),
+      logger,
+      ...this.#options.polling,
+    });
+    const reconciler = new MirrorReconciler({ client, settings, views, events, logger, cacheReports });
     const unsubscribe = enqueueChanges(views, settings, queue, mapKey);
     const handle = (key: string, stop: AbortSignal) =>
       key === mapKey ? this.#reconcileMap(stop) : reconciler.reconcile(key, stop);
     try {
-      await queue.run((key, stop) => this.#handle(queue, key, handle, stop), signal, { workers });
+      const work = queue.run((key, stop) => this.#handle(queue, key, handle, stop), signal, { workers });
+      await Promise.all([work, cacheReports.run(signal)]);
     } finally {
       unsubscribe();
     }

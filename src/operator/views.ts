@@ -19,6 +19,8 @@ export interface Views {
   readonly statefulSets: LiveView;
   readonly daemonSets: LiveView;
   readonly claims: LiveView;
+  /** Of the headless Services: where the cache replicas are. */
+  readonly endpointSlices: LiveView;
   readonly configMaps?: LiveView;
   /** The ConfigMap of CA_CERTIFICATE_BUNDLE, where that is set. */
   readonly caBundle?: LiveView;

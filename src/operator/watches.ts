@@ -7,6 +7,7 @@ import { Reflector } from '../kube/reflector.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 import { Store, type StoreOptions } from '../kube/store.ts';
 import type { Logger } from '../observe/log.ts';
+import { cacheSlices, preparedSlice } from './cache-reports/cache-endpoints.ts';
 import { LiveView } from './live-view.ts';
 import { credentialsSecrets, masqueradeHosts, mirrorsOf } from './mirror-keys.ts';
 import { preparedSecret } from './prepared-secret.ts';
@@ -15,6 +16,7 @@ import {
   certificates,
   configMaps,
   daemonSets,
+  endpointSlices,
   issuers,
   persistentVolumeClaims,
   registryMirrors,
@@ -71,6 +73,7 @@ export class Watches {
       statefulSets: this.#watch(statefulSets, labelled).view,
       daemonSets: this.#watch(daemonSets, labelled).view,
       claims: this.#watch(persistentVolumeClaims, labelled, byMirror, { optional: true }).view,
+      endpointSlices: this.#endpointSlices(),
       ...(settings.caCertificateBundle !== undefined && { caBundle: this.#caBundle() }),
       ...(settings.addressingScheme === 'services' && this.#servicesMode()),
     };
@@ -108,6 +111,11 @@ export class Watches {
     const { namespace, caCertificateBundle } = this.#options.settings;
     const selection = { namespace, fieldSelector: `metadata.name=${caCertificateBundle}` };
     return this.#watch(configMaps, selection, { prepare: preparedBundle }, { optional: true }).view;
+  }
+
+  #endpointSlices(): LiveView {
+    const selection = { namespace: this.#options.settings.namespace, labelSelector: cacheSlices };
+    return this.#watch(endpointSlices, selection, { prepare: preparedSlice }, { optional: true }).view;
   }
 
   #servicesMode(): Partial<Views> {

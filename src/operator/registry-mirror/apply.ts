@@ -38,13 +38,17 @@ export class Applier {
     return applied;
   }
 
+  /** False where the status is what it should be. */
+  statusDiffers(desired: KubeObject): boolean {
+    const live = homeOf(desired, this.#options.views).view?.get(keyOf(desired));
+    return difference(desired, live, { manager: fieldManager, subresource: 'status' }) !== undefined;
+  }
+
   /** Applies the status subresource. */
   async applyStatus(desired: KubeObject, signal: AbortSignal): Promise<void> {
     const { client, views } = this.#options;
     const { type, view } = homeOf(desired, views);
-    const live = view?.get(keyOf(desired));
-    const owner = { manager: fieldManager, subresource: 'status' };
-    if (live !== undefined && difference(desired, live, owner) === undefined) return;
+    if (!this.statusDiffers(desired)) return;
     const options = { fieldManager, force: true, subresource: 'status', signal };
     view?.written(await client.apply(type, desired, options));
   }

@@ -3,8 +3,11 @@ import type { ConditionFinding } from '../../api/conditions.ts';
 
 /** A condition. */
 export interface Finding extends ConditionFinding {
-  /** A Warning event is recorded when it shows; `once`: not again when it comes back. */
-  readonly warn?: boolean | 'once';
+  /**
+   * A Warning event is recorded when it shows; `once`: not again when it comes back; `byReason`: not again when only its message
+   * changes.
+   */
+  readonly warn?: boolean | 'once' | 'byReason';
 }
 
 /** Something only a person can change; all of them together are condition `Stalled`. */

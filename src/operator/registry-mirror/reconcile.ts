@@ -12,6 +12,7 @@ import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
+import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
 import { outcomeOf } from '../outcome.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
@@ -50,6 +51,8 @@ export interface ReconcilerOptions {
   readonly views: Views;
   readonly events: EventRecorder;
   readonly logger: Logger;
+  /** What cache replicas say of themselves; absent: nobody asks them. */
+  readonly cacheReports?: Pick<CacheReports, 'of'>;
   readonly now?: () => Date;
 }
 
@@ -113,10 +116,10 @@ export class MirrorReconciler {
       return undefined;
     }
     const result = await this.#attempt(stored, read.mirror, signal);
-    await this.#reporter.report(stored, result, signal);
+    const reportAt = await this.#reporter.report(stored, result, signal);
     if (result.failure !== undefined) throw result.failure;
     const now = this.#now().getTime();
-    return Math.max(1_000, Math.min(dailyMs, (result.checkAt ?? Number.POSITIVE_INFINITY) - now));
+    return Math.max(1_000, Math.min(dailyMs, earliest(result.checkAt, reportAt) - now));
   }
 
   /** What only a person can mend is a result; everything else that is thrown is the loop's. */

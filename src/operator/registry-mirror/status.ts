@@ -6,6 +6,7 @@ import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
 import { parseUpstream } from '../../api/upstream.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { redact } from '../../observe/redact.ts';
+import type { CacheNumbers } from '../cache-reports/cache-state.ts';
 import { ready } from './conditions.ts';
 import type { Finding } from './finding.ts';
 import type { LiveDaemonSet, LiveStatefulSet } from './live-objects.ts';
@@ -27,6 +28,8 @@ export interface StatusInputs {
   readonly daemonSet?: LiveDaemonSet;
   /** All but `Ready`, which is their sum. */
   readonly findings: readonly Finding[];
+  /** What the replicas said. */
+  readonly numbers: CacheNumbers;
   readonly now: Date;
 }
 
@@ -50,7 +53,8 @@ export function newWarnings(mirror: StoredMirror, findings: readonly Finding[]):
     (found) =>
       Boolean(found.warn) &&
       !before.some(({ type, reason, message }) => {
-        return type === found.type && reason === found.reason && message === redact(found.message);
+        if (type !== found.type || reason !== found.reason) return false;
+        return found.warn === 'byReason' || message === redact(found.message);
       }),
   );
 }
@@ -67,6 +71,7 @@ function statusOf(inputs: StatusInputs): RegistryMirrorStatus {
     ...(address !== undefined && { address, clusterIPs: [...clusterIPs] }),
     selector: labelSelector(name, 'registry'),
     ...cacheNumbers(inputs.statefulSet),
+    ...inputs.numbers,
     ...nodeNumbers(inputs.daemonSet),
     conditions: conditions(inputs),
   };

@@ -2,12 +2,14 @@ import test from 'ava';
 import type { KubeObject } from '../../../../src/kube/object.ts';
 import { Store } from '../../../../src/kube/store.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
+import type { ReplicaReport } from '../../../../src/operator/cache-reports/replica-report.ts';
 import { LiveView } from '../../../../src/operator/live-view.ts';
 import type { Finding } from '../../../../src/operator/registry-mirror/finding.ts';
 import { Reporter, type ReporterOptions } from '../../../../src/operator/registry-mirror/report.ts';
 import type { StoredMirror } from '../../../../src/operator/registry-mirror/status.ts';
 import { mirrorIndex } from '../../../../src/operator/views.ts';
 import { settingsOf } from '../../resources/fixtures.ts';
+import { replicaReport } from '../cache-reports/replica-reports.ts';
 
 /** A reporter whose statuses are stored at once and whose events are only kept. */
 function scene() {
@@ -17,9 +19,17 @@ function scene() {
   const next = () => String(++version);
   const other = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
   const views = { mirrors: new LiveView(mirrors), claims: other() };
-  const rest = { services: other(), secrets: other(), statefulSets: other(), daemonSets: other() };
+  const rest = {
+    services: other(),
+    secrets: other(),
+    statefulSets: other(),
+    daemonSets: other(),
+    endpointSlices: other(),
+  };
   const events: string[] = [];
   const lost = { status: false };
+  const written: StoredMirror[] = [];
+  const replicas: { reports: readonly ReplicaReport[] | undefined } = { reports: undefined };
   const reporter = new Reporter({
     settings: settingsOf(),
     views: { ...views, ...rest },
@@ -29,12 +39,16 @@ function scene() {
       },
     } as unknown as ReporterOptions['events'],
     applier: {
+      statusDiffers: ({ status }: StoredMirror) =>
+        JSON.stringify(status) !== JSON.stringify((mirrors.get('m') as StoredMirror).status),
       applyStatus: async ({ status }: StoredMirror) => {
+        written.push({ ...(mirrors.get('m') as StoredMirror), ...(status && { status }) });
         const stored = mirrors.get('m') as StoredMirror;
         const metadata = { ...stored.metadata, resourceVersion: next() };
         if (!lost.status && status) mirrors.put({ ...stored, metadata, status } as KubeObject);
       },
     } as unknown as ReporterOptions['applier'],
+    cacheReports: { of: () => replicas.reports },
     now: () => new Date(clock.now),
     logger: createLogger({ level: 'silent' }),
   });
@@ -49,9 +63,9 @@ function scene() {
     const finding = { type: 'CredentialsValid', status, reason: `Is${status}`, message: 'm' } as const;
     const findings = [{ ...finding, warn: status === 'False' }];
     const signal = new AbortController().signal;
-    await reporter.report(about, { status: { clusterIPs: [] }, findings, obstacles: [] }, signal);
+    return reporter.report(about, { status: { clusterIPs: [] }, findings, obstacles: [] }, signal);
   };
-  return { put, stored, report, events, lost };
+  return { put, stored, report, events, lost, written, replicas, clock };
 }
 
 test('Trouble that comes back is another cause; a pass that is begun again is not', async (t) => {
@@ -74,4 +88,69 @@ test('A generation is observed by the pass that looked at it, not by one that en
   await report('True', before);
   t.is(stored().status?.observedGeneration, 1);
   t.is(stored().status?.conditions?.[0]?.observedGeneration, 1);
+});
+
+const pulled = (minute: number, hour = { bytes: minute * 1e9, upstreamBytes: 0 }) =>
+  replicaReport({ lastPull: `2026-01-01T00:0${minute}:00Z`, hour });
+
+test('For numbers and messages alone there is one write a minute, and what was held back is written then', async (t) => {
+  const { report, written, replicas, stored, clock } = scene();
+  replicas.reports = [pulled(1)];
+  t.is(await report('True'), undefined);
+  t.is(written.length, 1);
+  t.is(stored().status?.lastPull, '2026-01-01T00:01:00Z');
+
+  replicas.reports = [pulled(2)];
+  const due = await report('True');
+  t.is(due, clock.now - 5_000 + 60_000);
+  t.is(written.length, 1);
+  clock.now = due ?? 0;
+  t.is(await report('True'), undefined);
+  t.is(written.length, 2);
+  t.is(stored().status?.lastPull, '2026-01-01T00:02:00Z');
+  t.is(await report('True'), undefined);
+  t.is(written.length, 2, 'nothing changed');
+});
+
+test('A condition that flips is written at once, with every number', async (t) => {
+  const { report, written, replicas, stored } = scene();
+  replicas.reports = [pulled(1)];
+  await report('True');
+  const upstream = { reason: 'DNS', since: '2026-01-01T00:02:00Z', message: 'no such host' };
+  replicas.reports = [replicaReport({ upstream, lastPull: '2026-01-01T00:03:00Z' })];
+  await report('True');
+  t.is(written.length, 2);
+  t.is(stored().status?.lastPull, '2026-01-01T00:03:00Z');
+  const ready = stored().status?.conditions?.find(({ type }) => type === 'Ready');
+  t.not(ready?.reason, 'DNS', 'an upstream that is away does not unmake a mirror');
+});
+
+test('The reason of a failing upstream is one warning, however its message changes', async (t) => {
+  const { report, replicas, events, clock } = scene();
+  for (const until of ['00:10:00', '00:20:00']) {
+    const upstream = { reason: 'RateLimited', since: '2026-01-01T00:02:00Z', until: `2026-01-01T${until}Z` };
+    replicas.reports = [replicaReport({ upstream })];
+    await report('True');
+    clock.now += 60_000;
+  }
+  t.deepEqual(
+    events.map((event) => event.split('|')[0]),
+    ['RateLimited'],
+  );
+});
+
+test('An operator that starts believes what is stored until it has asked', async (t) => {
+  const { report, replicas, stored, written } = scene();
+  replicas.reports = [pulled(1)];
+  await report('True');
+  const before = stored().status;
+  replicas.reports = undefined;
+  await report('True');
+  t.is(written.length, 1);
+  t.deepEqual(stored().status, before);
+  replicas.reports = [];
+  await report('True');
+  const said = stored().status?.conditions?.find(({ type }) => type === 'UpstreamReachable');
+  t.like(said, { status: 'Unknown', reason: 'NoReport' });
+  t.is(stored().status?.lastPull, '2026-01-01T00:01:00Z', 'when the mirror was used is not forgotten');
 });

@@ -1,0 +1,127 @@
+/**
+ * Polls what cache replicas say of themselves, keeps the newest of it, and tells which mirrors have to be looked at again. The main
+ * file of this folder; runs beside the reconciler, which only reads from it.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../../observe/error-message.ts';
+import type { Logger } from '../../observe/log.ts';
+import type { LiveView } from '../live-view.ts';
+import { type CacheEndpoint, cacheEndpoints } from './cache-endpoints.ts';
+import { cacheState } from './cache-state.ts';
+import { fetchReport as askPod, type FetchReport } from './fetch-report.ts';
+import type { ReplicaReport } from './replica-report.ts';
+
+export interface CacheReportsOptions {
+  readonly endpointSlices: LiveView;
+  /** What the status of this mirror says of its cache is out of date. */
+  readonly changed: (mirror: string) => void;
+  /** A replica has found more cached objects that are not what their digest says. */
+  readonly corrupt: (mirror: string, found: ReplicaReport) => void;
+  readonly logger: Logger;
+  readonly fetchReport?: FetchReport;
+  readonly now?: () => Date;
+  readonly random?: () => number;
+  readonly pauseMs?: { readonly least: number; readonly most: number };
+}
+
+/** Between two rounds; all mirrors at the same moment of each minute would be a burst. */
+const defaultPause = { least: 15_000, most: 30_000 };
+/** 400 replicas that do not answer keep a round busy for 25 s. */
+const parallel = 32;
+/** A replica that is too busy to answer keeps its last word for so long. */
+const keptMs = 120_000;
+/** A finding that is older than an event lives was told by whoever led before. */
+const tellCorruptMs = 3_600_000;
+
+export class CacheReports {
+  readonly #options: CacheReportsOptions;
+  /** By replica. */
+  readonly #reports = new Map<string, ReplicaReport>();
+  /** By mirror: what the reports came to when it was last told. */
+  readonly #told = new Map<string, string>();
+  /** Replicas whose failure was logged. */
+  readonly #failing = new Set<string>();
+  #complete = false;
+
+  constructor(options: CacheReportsOptions) {
+    this.#options = options;
+  }
+
+  /** Newest reports of a mirror's replicas, none where none serves; undefined: nobody was asked yet, nothing is known. */
+  of(mirror: string): readonly ReplicaReport[] | undefined {
+    if (!this.#complete) return undefined;
+    return [...this.#reports.values()].filter((report) => report.mirror === mirror);
+  }
+
+  /** Polls in rounds until `signal` is aborted; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { random = Math.random, pauseMs = defaultPause } = this.#options;
+    while (!signal.aborted) {
+      await this.#round(signal);
+      const pause = pauseMs.least + random() * (pauseMs.most - pauseMs.least);
+      await delay(pause, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    const endpoints = cacheEndpoints(this.#options.endpointSlices.list());
+    const left = endpoints.values();
+    const worker = async () => {
+      for (const endpoint of left) await this.#poll(endpoint, signal);
+    };
+    await Promise.all(Array.from({ length: parallel }, worker));
+    if (signal.aborted) return;
+    this.#forget(new Set(endpoints.map(({ replica }) => replica)));
+    this.#complete = true;
+    this.#tell();
+  }
+
+  async #poll({ mirror, replica, address }: CacheEndpoint, signal: AbortSignal): Promise<void> {
+    const { fetchReport = askPod, logger } = this.#options;
+    try {
+      const { mirrors } = await fetchReport(address, signal);
+      const report = mirrors.find(({ name }) => name === mirror);
+      if (report === undefined) throw new Error('it has no such mirror');
+      this.#take({ mirror, replica, at: this.#now(), report });
+      this.#failing.delete(replica);
+    } catch (error) {
+      if (signal.aborted || this.#failing.has(replica)) return;
+      this.#failing.add(replica);
+      logger.warn({ mirror, replica, detail: errorMessage(error) }, 'Could not read what a replica says');
+    }
+  }
+
+  #take(next: ReplicaReport): void {
+    const before = this.#reports.get(next.replica);
+    this.#reports.set(next.replica, next);
+    const { corrupt, last } = next.report.scrub;
+    // The counter begins again with the broker.
+    const known = before?.report.scrub.corrupt ?? 0;
+    const isNews = before !== undefined || next.at - Date.parse(last ?? '') < tellCorruptMs;
+    if (corrupt > 0 && corrupt !== known && isNews) this.#options.corrupt(next.mirror, next);
+  }
+
+  /** Replicas that serve no more, or have not answered for long. */
+  #forget(serving: ReadonlySet<string>): void {
+    for (const [replica, { at }] of this.#reports) {
+      if (!serving.has(replica) || this.#now() - at > keptMs) this.#reports.delete(replica);
+    }
+    for (const replica of this.#failing) if (!serving.has(replica)) this.#failing.delete(replica);
+  }
+
+  #tell(): void {
+    const mirrors = new Set([...this.#told.keys(), ...[...this.#reports.values()].map((one) => one.mirror)]);
+    for (const mirror of mirrors) {
+      const reports = this.of(mirror) ?? [];
+      const state = JSON.stringify(cacheState(reports, {}, new Date(this.#now())));
+      if (this.#told.get(mirror) === state) continue;
+      if (reports.length === 0) this.#told.delete(mirror);
+      else this.#told.set(mirror, state);
+      this.#options.changed(mirror);
+    }
+  }
+
+  #now(): number {
+    return (this.#options.now?.() ?? new Date()).getTime();
+  }
+}

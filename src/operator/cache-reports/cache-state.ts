@@ -1,0 +1,116 @@
+/** What the replicas' reports come to: conditions and numbers of a mirror's status. Pure; coarse, so that idle means no change. */
+import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
+import type { CacheMirrorReport } from '../../cache/cache-report.ts';
+import type { Finding } from '../registry-mirror/finding.ts';
+import { noReport, type ReplicaReport, reasonWord, replicaNames, shortText } from './replica-report.ts';
+import { upstreamReachable } from './upstream-reachable.ts';
+
+/** The numbers of the status that come from replicas; absent where there are none. */
+export type CacheNumbers = Pick<RegistryMirrorStatus, 'cacheSize' | 'hitRatio' | 'lastPull'>;
+
+export interface CacheState {
+  /** `UpstreamReachable`, `CacheWritable` and `InUse`. */
+  readonly findings: readonly Finding[];
+  readonly numbers: CacheNumbers;
+}
+
+/** Types of the conditions that replicas decide. */
+export const replicaConditions = ['UpstreamReachable', 'CacheWritable', 'InUse'] as const;
+
+/** A quiet night is no sign of disuse. */
+const inUseMs = 24 * 3_600_000;
+
+/** Sums the reports up. `before`: the numbers of the stored status, which outlive the replicas that gave them. */
+export function cacheState(reports: readonly ReplicaReport[], before: CacheNumbers, now: Date): CacheState {
+  const lastPull = latest([before.lastPull, ...reports.map(({ report }) => report.lastPull)]);
+  const [size, ratio] = [cacheSize(reports), hitRatio(reports)];
+  return {
+    findings: [upstreamReachable(reports), cacheWritable(reports), inUse(reports, lastPull, now)],
+    numbers: {
+      ...(size !== undefined && { cacheSize: size }),
+      ...(ratio !== undefined && { hitRatio: ratio }),
+      ...(lastPull !== undefined && { lastPull }),
+    },
+  };
+}
+
+/** What the stored status says, for when nothing newer is known. */
+export function storedState(status: RegistryMirrorStatus | undefined): CacheState {
+  const { cacheSize: size, hitRatio: ratio, lastPull } = status ?? {};
+  const findings = replicaConditions.flatMap((type) => {
+    const found = status?.conditions?.find((condition) => condition.type === type);
+    return found ? [{ type, status: found.status, reason: found.reason, message: found.message }] : [];
+  });
+  return {
+    findings,
+    numbers: {
+      ...(size !== undefined && { cacheSize: size }),
+      ...(ratio !== undefined && { hitRatio: ratio }),
+      ...(lastPull !== undefined && { lastPull }),
+    },
+  };
+}
+
+function cacheWritable(reports: readonly ReplicaReport[]): Finding {
+  const type = 'CacheWritable';
+  const looked = reports.flatMap(({ replica, report: { cache } }) => (cache ? [{ replica, cache }] : []));
+  const failing = looked.filter(({ cache }) => !cache.writable);
+  const [first] = failing;
+  if (looked.length === 0) return { type, ...noReport };
+  if (first === undefined) {
+    return { type, status: 'True', reason: 'Writable', message: 'Every replica keeps what it fetches' };
+  }
+  const why = shortText(first.cache.message ?? 'the volume takes nothing');
+  const message = `${replicaNames(failing)}: what is cached is served, the rest is passed through without keeping it: ${why}`;
+  const reason = reasonWord(first.cache.reason, 'NotWritable');
+  return { type, status: 'False', reason, message, warn: 'byReason' };
+}
+
+function inUse(reports: readonly ReplicaReport[], lastPull: string | undefined, now: Date): Finding {
+  const type = 'InUse';
+  if (reports.length === 0) return { type, ...noReport };
+  if (lastPull !== undefined && now.getTime() - Date.parse(lastPull) < inUseMs) {
+    const bytes = readable(sum(reports, ({ hour }) => hour.bytes));
+    const message = `The last pull was at ${lastPull}; ${bytes} were served in the last hour`;
+    return { type, status: 'True', reason: 'Pulled', message };
+  }
+  const last = lastPull === undefined ? '' : `; the last pull was at ${lastPull}`;
+  const message = `Nothing was pulled through the mirror in the last day${last}`;
+  return { type, status: 'False', reason: 'NotUsed', message };
+}
+
+function cacheSize(reports: readonly ReplicaReport[]): string | undefined {
+  if (!reports.some(({ report }) => report.cache)) return undefined;
+  const held = sum(reports, ({ cache }) => cache?.bytes ?? 0);
+  const limit = sum(reports, ({ cache }) => cache?.limitBytes ?? 0);
+  return `${readable(held)} of ${readable(limit)}`;
+}
+
+/** Absent where nothing was served: no ratio is no bad one. */
+function hitRatio(reports: readonly ReplicaReport[]): string | undefined {
+  const served = sum(reports, ({ hour }) => hour.bytes);
+  if (served === 0) return undefined;
+  const fetched = sum(reports, ({ hour }) => hour.upstreamBytes);
+  // What was fetched but not (yet) served makes no negative share.
+  return `${Math.max(0, Math.floor(100 * (1 - fetched / served)))}%`;
+}
+
+function sum(reports: readonly ReplicaReport[], value: (report: CacheMirrorReport) => number): number {
+  return reports.reduce((total, { report }) => total + value(report), 0);
+}
+
+/** The latest moment, to the minute. */
+function latest(moments: readonly (string | undefined)[]): string | undefined {
+  const times = moments.map((moment) => Date.parse(moment ?? '')).filter((time) => !Number.isNaN(time));
+  if (times.length === 0) return undefined;
+  return new Date(Math.max(...times)).toISOString().replace(/:\d\d\.\d+Z$/, ':00Z');
+}
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** `12.3 GiB`: three digits are enough to see, and few enough to stand still. */
+function readable(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${value >= 100 || power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}
