@@ -2,7 +2,9 @@
 import { isIP } from 'node:net';
 import { Command, InvalidArgumentError } from 'commander';
 import type { ListenAddress } from '../cache/cache-config.ts';
-import { ConfigError } from '../config/problems.ts';
+import { readEgressProxy } from '../config/egress-proxy.ts';
+import { processEnvironment } from '../config/environment.ts';
+import { ConfigError, Problems } from '../config/problems.ts';
 import { createLogger } from '../observe/log.ts';
 import { credentialNames, parseCredentials } from '../registry/credentials.ts';
 import type { StandaloneOptions } from '../standalone/configuration.ts';
@@ -35,7 +37,19 @@ async function run(options: StandaloneOptions): Promise<void> {
   // Whoever read the first lines may be gone (`| head -1`): the cache serves on.
   process.stdout.on('error', () => {});
   const print = (line: string) => process.stdout.write(`${line}\n`);
-  await runStandalone(options, { log: createLogger(), print, checkCredentials, mainFile }, stop.signal);
+  const proxy = readProxy();
+  await runStandalone(
+    { ...options, ...proxy },
+    { log: createLogger(), print, checkCredentials, mainFile },
+    stop.signal,
+  );
+}
+
+function readProxy() {
+  const problems = new Problems();
+  const proxy = readEgressProxy(processEnvironment(), problems);
+  problems.throwIfAny();
+  return proxy;
 }
 
 /** As the broker reads them later. */

@@ -6,13 +6,15 @@ import {
   type CacheConfig,
   type CacheMirror,
   type Certificate,
+  type CredentialPlace,
   defaultSliceSizeKiB,
+  type EgressProxy,
   type ListenAddress,
 } from '../cache/cache-config.ts';
 import { cacheMirrorOf } from '../cache/cache-mirror.ts';
 import type { Logger } from '../observe/log.ts';
 import { givenCertificate, ownCertificate } from './certificates.ts';
-import { placeCredentials } from './credentials.ts';
+import { credentialsOwner, placeCredentials } from './credentials.ts';
 import { fitToDisk } from './disk-share.ts';
 import type { Folders } from './folders.ts';
 import type { MirrorsFile } from './mirrors-file.ts';
@@ -25,6 +27,8 @@ export interface StandaloneOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly upstreamCa?: string;
+  /** Of the environment: for upstreams whose mirror names none. */
+  readonly egressProxy?: EgressProxy;
   /** Absent: no metrics. */
   readonly metrics?: ListenAddress;
   /** Both or none. */
@@ -45,20 +49,12 @@ export async function configure(
 ): Promise<CacheConfig> {
   const caches: CacheMirror[] = [];
   for (const mirror of mirrors) {
-    const files = credentials.get(mirror.metadata.name);
     const place = {
       cacheDir: join(folders.cacheDir, mirror.metadata.name),
       extraNames: [],
       caFiles: options.upstreamCa === undefined ? [] : [resolve(options.upstreamCa)],
-      credentials:
-        files === undefined
-          ? []
-          : [
-              {
-                prefix: '',
-                dir: await placeCredentials(folders.credentialsDir, mirror.metadata.name, files),
-              },
-            ],
+      credentials: await placed(credentials, mirror.metadata.name, folders),
+      ...(options.egressProxy && { egressProxy: options.egressProxy }),
     };
     caches.push(cacheMirrorOf(mirror, place));
   }
@@ -76,6 +72,19 @@ export async function configure(
     // Workers of another user could not open the cache's files after a start as somebody else.
     ...(process.getuid?.() === 0 && { user: userInfo().username }),
   };
+}
+
+async function placed(
+  all: MirrorsFile['credentials'],
+  mirror: string,
+  { credentialsDir }: Folders,
+): Promise<CredentialPlace[]> {
+  const places: CredentialPlace[] = [];
+  for (const { prefix, files } of all.get(mirror) ?? []) {
+    const owner = credentialsOwner(mirror, prefix);
+    places.push({ prefix, dir: await placeCredentials(credentialsDir, owner, files) });
+  }
+  return places;
 }
 
 function certificateFor(

@@ -1,4 +1,5 @@
 /** Puts each mirror's credentials into a folder of its own, whole or not at all, for the broker to read. */
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from './folders.ts';
@@ -6,20 +7,22 @@ import { writeWhole } from './folders.ts';
 /** One mirror's credentials by file name. */
 export type CredentialFiles = Readonly<Record<string, string>>;
 
+/** Who the folders of credentials belong to: a mirror, and of several the prefix, which may be too long for a name. */
+export function credentialsOwner(mirror: string, prefix: string): string {
+  if (prefix === '') return mirror;
+  return `${mirror}~${createHash('sha256').update(prefix).digest('hex').slice(0, 16)}`;
+}
+
 /**
- * Returns the folder below `root` that holds exactly `files` for `mirror`. Other credentials go into a new folder, `<mirror>@<n>`: the
+ * Returns the folder below `root` that holds exactly `files` for `owner`. Other credentials go into a new folder, `<owner>@<n>`: the
  * broker learns the folder and so both parts of a credential at once. `dropOldCredentials` takes away the former ones afterwards.
  */
-export async function placeCredentials(
-  root: string,
-  mirror: string,
-  files: CredentialFiles,
-): Promise<string> {
-  const versions = await versionsOf(root, mirror);
+export async function placeCredentials(root: string, owner: string, files: CredentialFiles): Promise<string> {
+  const versions = await versionsOf(root, owner);
   const newest = versions.at(-1) ?? 0;
-  const current = join(root, `${mirror}@${newest}`);
+  const current = join(root, `${owner}@${newest}`);
   if (newest > 0 && (await holds(current, files))) return current;
-  const next = join(root, `${mirror}@${newest + 1}`);
+  const next = join(root, `${owner}@${newest + 1}`);
   await mkdir(next, { mode: 0o700 });
   for (const [name, content] of Object.entries(files)) await writeWhole(join(next, name), content);
   return next;
@@ -33,9 +36,9 @@ export async function dropOldCredentials(root: string, used: readonly string[]):
   }
 }
 
-async function versionsOf(root: string, mirror: string): Promise<number[]> {
-  const names = (await readdir(root)).filter((name) => name.startsWith(`${mirror}@`));
-  return names.map((name) => Number(name.slice(mirror.length + 1))).sort((a, b) => a - b);
+async function versionsOf(root: string, owner: string): Promise<number[]> {
+  const names = (await readdir(root)).filter((name) => name.startsWith(`${owner}@`));
+  return names.map((name) => Number(name.slice(owner.length + 1))).sort((a, b) => a - b);
 }
 
 async function holds(dir: string, files: CredentialFiles): Promise<boolean> {

@@ -11,8 +11,15 @@ import { type Path, parseYaml, YamlError } from './yaml-lines.ts';
 /** A file's mirrors in its order, with the credentials of those that have some. */
 export interface MirrorsFile {
   readonly mirrors: readonly RegistryMirror[];
-  /** Files of the credentials folder by mirror: `username` and `password`, `.dockerconfigjson`, or `token`. */
-  readonly credentials: ReadonlyMap<string, CredentialFiles>;
+  /** By mirror. */
+  readonly credentials: ReadonlyMap<string, readonly PrefixedCredentials[]>;
+}
+
+/** Credentials for the repositories below a prefix. */
+export interface PrefixedCredentials {
+  readonly prefix: string;
+  /** `username` and `password`, `.dockerconfigjson`, or `token`. */
+  readonly files: CredentialFiles;
 }
 
 /** Throws what is wrong with credentials for this upstream, without showing them. Given: the registry's client is not ours to import. */
@@ -29,7 +36,14 @@ interface Draft {
   readonly name?: string | undefined;
   readonly masquerade?: string | undefined;
   readonly upstream?: Upstream | undefined;
-  readonly credentialsSecret?: string | undefined;
+  readonly credentials: readonly WantedSecret[];
+}
+
+/** A Secret that a mirror names, and the field in which it does. */
+interface WantedSecret {
+  readonly path: Path;
+  readonly prefix: string;
+  readonly secret: string;
 }
 
 interface Secret {
@@ -98,8 +112,23 @@ function draftOf(value: unknown, faults: readonly Fault[]): Draft {
     name: sound('metadata', 'name'),
     masquerade: named ? masqueradeOf({ spec: { upstreamUrl, masqueradeUrl } }) : undefined,
     upstream: upstreamUrl === undefined ? undefined : parseUpstream(upstreamUrl),
-    credentialsSecret: sound('spec', 'credentialsSecret'),
+    credentials: isSound(['spec', 'credentials'], faults) ? wantedSecrets(value, sound) : [],
   };
+}
+
+function wantedSecrets(
+  value: unknown,
+  sound: (...path: string[]) => string | undefined,
+): readonly WantedSecret[] {
+  const one = sound('spec', 'credentialsSecret');
+  if (one !== undefined) return [{ path: ['spec', 'credentialsSecret'], prefix: '', secret: one }];
+  const listed = ['spec', 'credentials'].reduce(field, value);
+  if (!Array.isArray(listed)) return [];
+  return listed.map((entry, index) => ({
+    path: ['spec', 'credentials', index, 'secret'],
+    prefix: String(field(entry, 'prefix') ?? ''),
+    secret: String(field(entry, 'secret')),
+  }));
 }
 
 function field(value: unknown, name: string): unknown {
@@ -174,19 +203,21 @@ function findCredentials(
   secrets: readonly Item<Secret>[],
   check: CheckCredentials,
   report: Report,
-): Map<string, CredentialFiles> {
-  const credentials = new Map<string, CredentialFiles>();
+): Map<string, readonly PrefixedCredentials[]> {
+  const credentials = new Map<string, readonly PrefixedCredentials[]>();
   for (const { object, lineOf } of mirrors) {
-    const { name, upstream, credentialsSecret: wanted } = object;
-    if (wanted === undefined) continue;
-    try {
-      const found = credentialOf(wanted, secrets);
-      if (upstream !== undefined) check(found, upstream);
-      if (name !== undefined) credentials.set(name, found);
-    } catch (error) {
-      const path = ['spec', 'credentialsSecret'];
-      report.add(lineOf(path), path, `${errorMessage(error)} (Secret ${JSON.stringify(wanted)})`);
-    }
+    const { name, upstream, credentials: wanted } = object;
+    const found = wanted.flatMap(({ path, prefix, secret }) => {
+      try {
+        const files = credentialOf(secret, secrets);
+        if (upstream !== undefined) check(files, upstream);
+        return [{ prefix, files }];
+      } catch (error) {
+        report.add(lineOf(path), path, `${errorMessage(error)} (Secret ${JSON.stringify(secret)})`);
+        return [];
+      }
+    });
+    if (name !== undefined && found.length > 0) credentials.set(name, found);
   }
   return credentials;
 }

@@ -135,7 +135,7 @@ test.serial('What replicas say reaches the status, and costs no write where it s
   const ready = (await world.get(path)).status.conditions.find(({ type }: Live) => type === 'Ready');
   t.not(ready.reason, 'RateLimited');
 
-  one.said = { ...one.said, scrub: { checked: 5, corrupt: 1, last: new Date().toISOString() } };
+  one.said = { ...one.said, scrub: { checked: 5, corrupt: 1, lastCorrupt: new Date().toISOString() } };
   await eventually(async () => assert.equal(await warnings('CorruptObject'), 1));
   await polled(4);
   t.is(await warnings('CorruptObject'), 1);

@@ -94,10 +94,10 @@ export class CacheReports {
   #take(next: ReplicaReport): void {
     const before = this.#reports.get(next.replica);
     this.#reports.set(next.replica, next);
-    const { corrupt, last } = next.report.scrub;
+    const { corrupt, lastCorrupt } = next.report.scrub;
     // The counter begins again with the broker.
     const known = before?.report.scrub.corrupt ?? 0;
-    const isNews = before !== undefined || next.at - Date.parse(last ?? '') < tellCorruptMs;
+    const isNews = before !== undefined || next.at - Date.parse(lastCorrupt ?? '') < tellCorruptMs;
     if (corrupt > 0 && corrupt !== known && isNews) this.#options.corrupt(next.mirror, next);
   }
 

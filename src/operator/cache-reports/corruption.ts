@@ -11,5 +11,5 @@ export async function warnOfCorruption(
 ): Promise<void> {
   if (mirror === undefined) return;
   const message = `${replica} removed cached objects whose content was not that of their digest (${scrub.corrupt} since it started): look for a faulty disk or memory of its node, or an upstream that sent wrong bytes`;
-  await events.warning(mirror, 'CorruptObject', message, { occurrence: scrub.last ?? '' });
+  await events.warning(mirror, 'CorruptObject', message, { occurrence: scrub.lastCorrupt ?? '' });
 }

@@ -25,7 +25,7 @@ ${mirror('a', 'credentialsSecret: pull')}---
 ${mirror('b')}`,
     'm.yaml',
   );
-  t.deepEqual([...file.credentials], [['a', { username: 'me', password: '1' }]]);
+  t.deepEqual([...file.credentials], [['a', [{ prefix: '', files: { username: 'me', password: '1' } }]]]);
   t.deepEqual(
     file.mirrors.map(({ metadata }) => metadata.name),
     ['a', 'b'],
@@ -38,8 +38,26 @@ test('a Secret may hold a docker configuration or a token', (t) => {
     ['token', 'abc'],
   ] as const) {
     const text = `${secret('pull', `stringData: {${key}: '${value}'}`)}---\n${mirror('a', 'credentialsSecret: pull')}`;
-    t.deepEqual(parseMirrorsFile(text, 'm').credentials.get('a'), { [key]: value });
+    t.deepEqual(parseMirrorsFile(text, 'm').credentials.get('a'), [{ prefix: '', files: { [key]: value } }]);
   }
+});
+
+test('a mirror may have a Secret for each prefix; each that is no credential is told at its line', (t) => {
+  const list = 'credentials: [{secret: all}, {prefix: team/a, secret: team}]';
+  const all = secret('all', 'stringData: {token: x}');
+  const text = `${all}---\n${secret('team', 'stringData: {username: me, password: p}')}---\n${mirror('a', list)}`;
+  t.deepEqual(parseMirrorsFile(text, 'm').credentials.get('a'), [
+    { prefix: '', files: { token: 'x' } },
+    { prefix: 'team/a', files: { username: 'me', password: 'p' } },
+  ]);
+  const { problems } = t.throws<ConfigError>(() => parseMirrorsFile(`${all}---\n${mirror('a', list)}`, 'm'), {
+    instanceOf: ConfigError,
+  })!;
+  t.is(problems.length, 1);
+  t.regex(
+    problems[0] ?? '',
+    /^m:\d+: spec\.credentials\[1\]\.secret: expected a Secret of this file \(Secret "team"\)$/,
+  );
 });
 
 test('every fault is told with its line and field, in the order of the file', (t) => {

@@ -115,7 +115,7 @@ test('So many are asked at a time, and no more', async (t) => {
 });
 
 test('Each growth of what a scrub found is told once; what was found long before is not', async (t) => {
-  const scrub = { corrupt: 2, checked: 9, last: '2025-12-31T00:00:00Z' };
+  const scrub = { corrupt: 2, checked: 9, lastCorrupt: '2025-12-31T00:00:00Z' };
   const one = scene(t, async () => reportOf({ scrub: { ...scrub } }));
   await one.nextRound();
   t.deepEqual(one.corrupt, []);
