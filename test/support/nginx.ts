@@ -6,7 +6,7 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { runBroker } from '../../src/cache/broker/broker.ts';
+import { type BrokerOptions, runBroker } from '../../src/cache/broker/broker.ts';
 import { type CacheConfig, type CacheMirror, localSocket } from '../../src/cache/cache-config.ts';
 import { type CacheFileName, cacheFiles } from '../../src/cache/cache-files.ts';
 import { reloadNginx, startNginx, waitUntilServing } from '../../src/cache/nginx-process.ts';
@@ -56,19 +56,20 @@ export interface TestCache {
   stop(): Promise<void>;
 }
 
-export interface CacheMore {
+/** What the broker has of the process around it: the name of this one of several replicas, where it logs, its network. */
+export type BrokerSurroundings = Partial<Pick<BrokerOptions, 'log' | 'network' | 'replica'>>;
+
+export interface CacheMore extends BrokerSurroundings {
   /** May mount a volume for all that lies on the cache's. */
   readonly prepareData?: (dir: string) => void;
-  /** The name of this one of several replicas. */
-  readonly replica?: string;
 }
 
 /** Starts a cache for `mirrors` (their `cacheDir` is put below the test's own folder) and stops it when the test ends. */
 export async function startCache(
-  t: ExecutionContext,
+  t: Pick<ExecutionContext, 'teardown'>,
   mirrors: readonly CacheMirror[],
   changes: Partial<CacheConfig> = {},
-  { prepareData = () => {}, replica }: CacheMore = {},
+  { prepareData = () => {}, ...surroundings }: CacheMore = {},
 ): Promise<TestCache> {
   const root = mkdtempSync(join(tmpdir(), 'cache-'));
   t.teardown(() => rmSync(root, { recursive: true, force: true }));
@@ -90,7 +91,7 @@ export async function startCache(
     mkdirSync(join(root, dir), { recursive: true });
   const confFile = write(config, 'nginx.conf');
   write(config, 'default.conf');
-  const broker = new BrokerInProcess(write(config, 'broker.json'), replica);
+  const broker = new BrokerInProcess(write(config, 'broker.json'), surroundings);
   await broker.start();
   const nginx = startNginx(confFile, localSocket(config.paths));
   const stop = async () => {
@@ -138,28 +139,21 @@ export function mirrorOf(
 
 class BrokerInProcess {
   readonly #configFile: string;
+  readonly #surroundings: BrokerSurroundings;
   #stop = new AbortController();
   #done: Promise<void> = Promise.resolve();
 
-  readonly #replica: string | undefined;
-
-  constructor(configFile: string, replica?: string) {
+  constructor(configFile: string, surroundings: BrokerSurroundings) {
     this.#configFile = configFile;
-    this.#replica = replica;
+    this.#surroundings = surroundings;
   }
 
   async start(): Promise<void> {
     this.#stop = new AbortController();
     const ready = Promise.withResolvers<void>();
     const log = createLogger({ level: 'silent' });
-    const timeouts = { connect: 1_000, headers: 3_000, bodyIdle: 3_000 };
-    const [configFile, replica] = [this.#configFile, this.#replica];
-    const options = { configFile, log, timeouts, followMs: 50, drainMs: 200 };
-    this.#done = runBroker(
-      { ...options, ...(replica !== undefined && { replica }) },
-      this.#stop.signal,
-      ready.resolve,
-    );
+    const options = { log, ...this.#surroundings, configFile: this.#configFile, followMs: 50, drainMs: 200 };
+    this.#done = runBroker(options, this.#stop.signal, ready.resolve);
     this.#done.catch(ready.reject);
     await ready.promise;
   }

@@ -34,6 +34,8 @@ export interface Faults {
   statedDigest?: string | 'none';
   /** Answer every HEAD with this status. */
   headStatus?: number;
+  /** Further headers of every object. */
+  headers?: Record<string, string>;
 }
 
 /** Sends bytes (or the range asked for) under the given faults; counts what left through `count`. */
@@ -56,6 +58,7 @@ export async function sendBytes(
   const shift = faults.shiftRange ?? 0;
   response.writeHead(range === null ? 200 : 206, {
     ...options.headers,
+    ...faults.headers,
     ...(faults.contentEncoding === undefined ? {} : { 'Content-Encoding': faults.contentEncoding }),
     ...(faults.noLength ? {} : { 'Content-Length': String(body.length) }),
     ...(range === null

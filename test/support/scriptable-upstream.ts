@@ -12,7 +12,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createTlsServer, type ServerOptions } from 'node:https';
+import { createServer as createTlsServer, type ServerOptions, Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Faults, sendBytes } from './scriptable-faults.ts';
@@ -43,6 +43,8 @@ export interface AuthScript {
   realm?: string;
   /** Status of every answer of `/token`. */
   tokenStatus?: number;
+  /** Instead of a token. */
+  tokenBody?: string;
   /** Wait before each answer of `/token`, in milliseconds. */
   tokenDelayMs?: number;
 }
@@ -77,6 +79,10 @@ export interface ScriptableUpstream {
   endlessChallenge: boolean;
   /** Closes so many connections instead of answering a request on them. */
   dropConnections(count: number): void;
+  /** Ends every connection, idle ones included; new ones are served. */
+  closeConnections(): void;
+  /** Shows another certificate from now on. */
+  setCertificate(tls: { cert: string; key: string }): void;
   /** No token given out so far is taken any more. */
   revokeTokens(): void;
   close(): Promise<void>;
@@ -158,6 +164,15 @@ class State implements ScriptableUpstream {
 
   dropConnections(count: number): void {
     this.#drops = count;
+  }
+
+  closeConnections(): void {
+    for (const server of this.servers) server.closeAllConnections();
+  }
+
+  setCertificate(tls: { cert: string; key: string }): void {
+    for (const server of this.servers) if (server instanceof TlsServer) server.setSecureContext(tls);
+    this.closeConnections();
   }
 
   revokeTokens(): void {
@@ -322,6 +337,10 @@ class State implements ScriptableUpstream {
       (!isAnonymous && request.headers.authorization !== basic(script))
     ) {
       response.writeHead(script.tokenStatus ?? 401).end('{}');
+      return;
+    }
+    if (script.tokenBody !== undefined) {
+      response.writeHead(200, { 'Content-Type': 'application/json' }).end(script.tokenBody);
       return;
     }
     const token = `${url.searchParams.get('scope')}-${randomUUID()}`.replace(/[^\w.~-]/g, '.');
