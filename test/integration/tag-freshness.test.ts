@@ -143,6 +143,20 @@ for (const count of [1, 2]) {
   });
 }
 
+test('background: what was found out behind a question answers the next one, however late that comes', async (t) => {
+  const { upstream, replicas, push } = await start(t, 1, { tagPolicy: 'background' });
+  const cache = replicas.caches[0]!;
+  const old = push();
+  await cache.get(path);
+  const moved = push();
+  await delay((ttlSeconds + 1) * 1000);
+  t.is(await digestAt(cache), old);
+  await eventually(() => assert.equal(upstream.seen.length, 3));
+  await delay((ttlSeconds + 2) * 1000);
+  t.is(await digestAt(cache), moved);
+  await eventually(() => assert.equal(upstream.seen.length, 4));
+});
+
 test('background: the copy stays while the upstream is away, and is counted as stale', async (t) => {
   const { upstream, replicas, push } = await start(t, 1, { tagPolicy: 'background' });
   const cache = replicas.caches[0]!;

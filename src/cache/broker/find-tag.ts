@@ -30,16 +30,16 @@ export class TagFinder {
   }
 
   /**
-   * Rejects with what owner and upstream failed with; a tag of which nginx has a copy is not waited for longer than
-   * `hurriedMs`, and after a failure not at all for a moment.
+   * Rejects with what owner and upstream failed with; in a hurry nobody waits longer than `hurriedMs`, and after a failure
+   * not at all for a moment.
    */
   async find(question: TagQuestion): Promise<TagState> {
     const { known, signal, wantsBody, fromPeer } = question;
-    const recent = this.#mayRecall(question) ? this.recent(question) : undefined;
-    const recalled = recent && this.#recall(question, recent);
+    const recent = this.#mayRecall(question) ? this.#recent(question) : undefined;
+    const recalled = recent && this.recall(question, recent);
     if (recalled !== undefined) return recalled;
     const key = JSON.stringify([keyOf(question), known, wantsBody, fromPeer]);
-    const work = known === undefined ? this.#patient : this.#hurried;
+    const work = question.isHurried ? this.#hurried : this.#patient;
     return work.run(key, signal, async (limit) => {
       const state = await this.#ask({ ...question, signal: limit }, recent);
       this.#remember(question, state);
@@ -47,9 +47,21 @@ export class TagFinder {
     });
   }
 
-  /** What was found and still may be told; never the manifest itself. */
-  recent(request: Omit<ReferenceRequest, 'signal'>): TagState | undefined {
-    const found = this.#found.get(keyOf(request));
+  /** What was found last, however long ago; never the manifest itself. No copy that nginx has is newer. */
+  found(request: Omit<ReferenceRequest, 'signal'>): TagState | undefined {
+    return this.#found.get(keyOf(request));
+  }
+
+  /** `found` as the answer to a question; undefined when it takes a manifest that is not remembered. */
+  recall(question: TagQuestion, found: TagState): TagState | undefined {
+    if (found.digest === question.known) return found;
+    if (found.head === undefined || !question.wantsBody) return found.head && found;
+    const manifest = this.#options.tags.remembered(question, found.digest);
+    return manifest && { ...found, manifest };
+  }
+
+  #recent(question: TagQuestion): TagState | undefined {
+    const found = this.found(question);
     return found !== undefined && found.validUntil > Date.now() ? found : undefined;
   }
 
@@ -57,13 +69,6 @@ export class TagFinder {
   #mayRecall({ fromPeer }: TagQuestion): boolean {
     const { config, peers } = this.#options;
     return fromPeer || peers.areConfigured || config.tagPolicy === 'background';
-  }
-
-  #recall(question: TagQuestion, recent: TagState): TagState | undefined {
-    if (recent.digest === question.known) return recent;
-    if (recent.head === undefined || !question.wantsBody) return recent.head && recent;
-    const manifest = this.#options.tags.remembered(question, recent.digest);
-    return manifest && { ...recent, manifest };
   }
 
   async #ask(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
@@ -81,11 +86,9 @@ export class TagFinder {
   /** One HEAD decides about a copy that nginx has; a HEAD of the client is answered by one as well. */
   async #askUpstream(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
     const { tags } = this.#options;
-    const { known, wantsBody } = question;
+    const { known, wantsBody, isHurried } = question;
     const asks = recent === undefined && (known !== undefined || !wantsBody);
-    const checked = asks
-      ? await (known === undefined ? tags.head(question) : tags.check(question))
-      : undefined;
+    const checked = asks ? await (isHurried ? tags.check(question) : tags.head(question)) : undefined;
     const head = checked?.value ?? recent?.head;
     const isEnough = head !== undefined && (head.digest === known || !wantsBody);
     const validUntil = recent?.validUntil ?? (checked && this.#endOf(checked.askedAt));
@@ -109,6 +112,6 @@ export class TagFinder {
   }
 }
 
-function ownerLimit({ known, signal }: TagQuestion): AbortSignal {
-  return known === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(ownerMs)]);
+function ownerLimit({ isHurried, signal }: TagQuestion): AbortSignal {
+  return !isHurried ? signal : AbortSignal.any([signal, AbortSignal.timeout(ownerMs)]);
 }

@@ -37,13 +37,15 @@ export async function serveManifest(
   const { headers, method, ...asker } = question;
   const className = headers['x-registry-accept'];
   const { accept, varies } = acceptFor(typeof className === 'string' ? className : undefined, headers.accept);
+  const known = parseEtag(headers['if-none-match']);
   const answer = await serveTag(mirror, {
     ...asker,
     repository: mirror.upstreamRepository(name),
     name,
     reference,
     accept,
-    known: parseEtag(headers['if-none-match']),
+    known,
+    isHurried: known !== undefined,
     wantsBody: method === 'GET',
   });
   return varies ? { ...answer, headers: { ...answer.headers, Vary: 'Accept' } } : answer;

@@ -22,16 +22,23 @@ export async function serveTag(mirror: Mirror, question: TagQuestion): Promise<A
   return answerOf(mirror.config, question, await find(mirror, question));
 }
 
-/** The copy stands until the upstream has said otherwise, for which nobody waits. */
+/** What was found out last stands until the upstream has said otherwise, for which nobody waits. */
 async function serveAtOnce(mirror: Mirror, question: TagQuestion, known: string): Promise<Answer> {
-  if (mirror.finder.recent(question) !== undefined) {
-    return answerOf(mirror.config, question, await find(mirror, question));
-  }
-  const unhurried = new AbortController().signal;
-  find(mirror, { ...question, signal: unhurried }).catch((error: unknown) =>
+  const found = mirror.finder.found(question) ?? { digest: known, validUntil: 0 };
+  const isOver = found.validUntil <= Date.now();
+  if (isOver) findBehind(mirror, question);
+  const told = mirror.finder.recall(question, found);
+  // Found out, but too large to be remembered.
+  if (told === undefined) return answerOf(mirror.config, question, await find(mirror, question));
+  const { headers, ...answer } = answerOf(mirror.config, question, told);
+  return { ...answer, headers: { ...headers, ...(isOver && keepFor(behindSeconds)) } };
+}
+
+function findBehind(mirror: Mirror, question: TagQuestion): void {
+  const { signal } = new AbortController();
+  find(mirror, { ...question, isHurried: false, signal }).catch((error: unknown) =>
     mirror.status.note(error, 'manifest'),
   );
-  return notModified(known, keepFor(behindSeconds));
 }
 
 /** Notes which copies nobody could ask about. */

@@ -9,6 +9,8 @@ export interface TagQuestion extends ReferenceRequest {
   readonly known: string | undefined;
   /** False: HEAD. */
   readonly wantsBody: boolean;
+  /** True when a client waits who can be served a copy: then nobody is waited for long. */
+  readonly isHurried: boolean;
   /** Another replica asks: no other one may be asked in turn. */
   readonly fromPeer: boolean;
 }

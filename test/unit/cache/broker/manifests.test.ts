@@ -71,15 +71,15 @@ test('a tag of an upstream that is late to a HEAD is 504 after a second, and at 
   const start = performance.now();
   t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 504);
   const first = performance.now() - start;
-  t.true(first >= 900 && first < 1_500, `first answer after ${first} ms`);
+  t.true(first >= 900 && first < 3_000, `first answer after ${first} ms`);
   t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 504);
-  t.true(performance.now() - start - first < 500);
+  t.true(performance.now() - start - first < first);
   t.is(upstream.counters.requests, 1);
 });
 
 test('those who revalidate a tag at the same time share one HEAD and, when it moved, one GET', async (t) => {
   const { upstream, tag, digest, methods } = await setUp(t);
-  upstream.faults = { delayMs: 500 };
+  upstream.faults = { delayMs: 250 };
   await Promise.all(Array.from({ length: 10 }, () => tag({ 'if-none-match': `"${digest}"` })));
   // On a busy machine the last of ten may come when the first was answered.
   const heads = methods().length;
