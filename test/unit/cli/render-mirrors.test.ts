@@ -79,3 +79,23 @@ test('no key or certificate is printed, and where they belong is said beside it'
   const leaf = (loadAll(text) as KubernetesObject[]).find(({ metadata }) => metadata.name.endsWith('-leaf'));
   t.deepEqual(leaf?.['data'], { 'tls.crt': '', 'tls.key': '', 'ca.crt': '', 'peer-ca.crt': '' });
 });
+
+test('what fields mean for people is said beside the objects', (t) => {
+  const mirror = mirrorOf({
+    upstreamUrl: 'quay.io',
+    credentialsSecret: 'robot',
+    storage: 'ephemeral',
+    cache: { maxSize: '1Ti' },
+    nodes: { clientCertificate: true },
+  });
+  const { text, notes } = renderMirrors([mirror], settingsOf(), addresses(['10.96.0.10']));
+  t.true(names(text).includes('Secret/registry-mirror-hub-client'));
+  const said = notes.join('\n');
+  t.regex(said, /hub: spec\.access is not set and is shared by default: whoever reaches the mirror may read/);
+  t.regex(said, /hub: who reads must show a certificate .* Docker, .* has none and is refused/);
+  t.regex(said, /hub: the cache of a replica lies on its node and is lost with its pod/);
+  t.regex(said, /hub: cache\.maxSize 1Ti is more than 80 %/);
+  const shared = mirrorOf({ upstreamUrl: 'quay.io', credentialsSecret: 'robot', access: 'shared' });
+  const quiet = renderMirrors([shared], settingsOf(), addresses(['10.96.0.10'])).notes;
+  t.is(quiet.length, 1, quiet.join('\n'));
+});

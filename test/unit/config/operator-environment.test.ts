@@ -104,3 +104,35 @@ test('outside a cluster a missing OPERATOR_IMAGE is said, not refused', (t) => {
   t.regex(settings.images.operator, /^registry-mirror-operator:/);
   t.true(notices.some((notice) => notice.startsWith('OPERATOR_IMAGE is not set')));
 });
+
+test('the proxy of upstreams is read as every program reads it, in either case', (t) => {
+  const proxyOf = (env: Record<string, string>) =>
+    readOperatorEnvironment({ KUBECONFIG: '/some/file', ...env }).settings.egressProxy;
+  t.is(proxyOf({}), undefined);
+  t.is(proxyOf({ NO_PROXY: 'a' }), undefined);
+  t.deepEqual(
+    proxyOf({ https_proxy: 'proxy.example:3128/', no_proxy: 'localhost, .svc,,10.0.0.0/8 fd00::/8' }),
+    {
+      url: 'http://proxy.example:3128',
+      noProxy: ['localhost', '.svc', '10.0.0.0/8', 'fd00::/8'],
+    },
+  );
+  t.deepEqual(proxyOf({ HTTPS_PROXY: 'https://Proxy.example', https_proxy: 'http://other.example' }), {
+    url: 'https://proxy.example',
+    noProxy: [],
+  });
+});
+
+test('a proxy with a password is refused without showing it', (t) => {
+  for (const value of [
+    'http://me:hunter2@proxy.example:3128',
+    'me:hunter2@proxy.example',
+    'socks5://hunter2',
+  ]) {
+    const error = t.throws(() => readOperatorEnvironment({ KUBECONFIG: '/some/file', HTTPS_PROXY: value }), {
+      instanceOf: ConfigError,
+      message: /^HTTPS_PROXY: expected a proxy as http\[s\]:\/\/host\[:port\]/,
+    });
+    t.false(error?.message.includes('hunter2'));
+  }
+});

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { KubeObject } from '../../../src/kube/object.ts';
-import { mirrorsOf, mirrorsOfSecret } from '../../../src/operator/mirror-keys.ts';
+import { credentialsSecrets, mirrorsOf, mirrorsOfSecret } from '../../../src/operator/mirror-keys.ts';
 import { preparedSecret } from '../../../src/operator/prepared-secret.ts';
 import { settingsOf } from '../resources/fixtures.ts';
 
@@ -34,4 +34,16 @@ test('Of users’ Secrets no value is kept in memory', (t) => {
   t.deepEqual(kept['data'], { username: 'set', password: 'set', empty: '' });
   const ours = { ...object('registry-mirror-hub-leaf'), data: { 'tls.crt': 'eA==' } };
   t.is(preparedSecret(ours, settingsOf()), ours);
+});
+
+test('A mirror is found by every Secret it names, also one that predates the schema', (t) => {
+  const named = (spec: unknown) => credentialsSecrets({ ...object('m'), spec });
+  t.deepEqual(named({ credentialsSecret: 'one' }), ['one']);
+  t.deepEqual(
+    named({ credentials: [{ secret: 'a' }, { prefix: 'x', secret: 'b' }, { prefix: 'y', secret: 'a' }] }),
+    ['a', 'b'],
+  );
+  for (const odd of [undefined, {}, { credentials: 'x' }, { credentials: [null, 1, { secret: 2 }] }]) {
+    t.deepEqual(named(odd), []);
+  }
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { RegistryMirror } from '../../../../src/api/registry-mirror.ts';
 import { cacheMirrorOf } from '../../../../src/cache/cache-mirror.ts';
-import { planClaims, withStorage } from '../../../../src/operator/registry-mirror/claims.ts';
+import { planClaims, sizeNote, withStorage } from '../../../../src/operator/registry-mirror/claims.ts';
 import type { LiveClaim, LiveStatefulSet } from '../../../../src/operator/registry-mirror/live-objects.ts';
 import { mirrorOf } from '../../resources/fixtures.ts';
 
@@ -88,4 +88,43 @@ test('The cache’s size is computed from the storage that is there', (t) => {
     }).maxSizeMiB;
   t.is(size(mirror('30Gi')), 8192);
   t.is(size(mirrorOf({ upstreamUrl: 'gcr.io' })), 8192);
+});
+
+test('A cache without claims asks for none, whatever claims an earlier set has left', (t) => {
+  const brief = mirror('10Gi');
+  const ephemeral = { ...brief, spec: { ...brief.spec, storage: 'ephemeral' as const } };
+  t.deepEqual(planClaims(ephemeral, { claims: [claim('20Gi', '20Gi')] }), {
+    storage: '10Gi',
+    growths: [],
+    obstacles: [],
+  });
+  const { volumeClaimTemplates: _none, ...spec } = set('20Gi').spec ?? {};
+  const plan = planClaims(ephemeral, {
+    statefulSet: { ...set('20Gi'), spec },
+    claims: [claim('5Gi', '5Gi')],
+  });
+  t.deepEqual(plan, { templates: [], storage: '10Gi', growths: [], obstacles: [] });
+});
+
+test('A set stays what it was made as, and it is said how to make it anew', (t) => {
+  const brief = mirror('20Gi');
+  const ephemeral = { ...brief, spec: { ...brief.spec, storage: 'ephemeral' as const } };
+  const kept = planClaims(ephemeral, { statefulSet: set('20Gi'), claims: [] });
+  t.is(kept.templates?.length, 1);
+  t.like(kept.obstacles[0], { reason: 'ClaimTemplateImmutable' });
+  t.regex(
+    kept.obstacles[0]?.message ?? '',
+    /made persistent.*delete the StatefulSet.*claims are left to you/,
+  );
+  const { volumeClaimTemplates: _none, ...spec } = set('20Gi').spec ?? {};
+  const still = planClaims(brief, { statefulSet: { ...set('20Gi'), spec }, claims: [] });
+  t.deepEqual(still.templates, []);
+  t.regex(still.obstacles[0]?.message ?? '', /made ephemeral/);
+});
+
+test('A bound above four fifths of the volume is told with what it comes to', (t) => {
+  const bounded = (maxSize: string) => mirrorOf({ upstreamUrl: 'gcr.io', cache: { maxSize } });
+  t.is(sizeNote(bounded('16Gi')), undefined);
+  t.regex(sizeNote(bounded('17Gi')) ?? '', /17Gi is more than 80 % .* keeps to 16384Mi/);
+  t.is(sizeNote(mirrorOf({ upstreamUrl: 'gcr.io' })), undefined);
 });
