@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help demo test check fix generate build control-plane bench-reconcile setup setup-check clean
+.PHONY: help demo test check fix generate build control-plane bench-reconcile bench-cache setup setup-check clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -35,6 +35,10 @@ control-plane: ## build the control plane of the tests; its folder is the last l
 bench-reconcile: ## seconds, requests and memory for 1, 50 and 200 mirrors on a real API server
 	@scripts/setup test
 	@node bench/reconcile/main.ts
+
+bench-cache: ## this mirror (1 and 2 replicas) beside distribution's pull-through cache: first bytes, downloads, upstream bytes; BENCH=--quick takes a minute
+	@scripts/setup test
+	@node bench/cache/main.ts $(BENCH)
 
 clean: ## remove what was built here
 	@rm -rf node_modules dist coverage

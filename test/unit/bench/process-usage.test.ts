@@ -1,5 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import test from 'ava';
-import { cpuSecondsOf, memoryOf, parseStat, parseStatus } from '../../../bench/process-usage.ts';
+import {
+  cpuSecondsOf,
+  cpuSecondsOfTree,
+  memoryOf,
+  parseStat,
+  parseStatus,
+} from '../../../bench/process-usage.ts';
 
 test('kibibytes of the kernel are read as MiB', (t) => {
   const text = 'Name:\tnode\nVmHWM:\t  102400 kB\nVmRSS:\t   81920 kB\nRssAnon:\t   51251 kB\n';
@@ -22,4 +29,10 @@ test('processor time is user and system time, whatever the process is called', (
 
 test('the running process has used processor time', async (t) => {
   t.true((await cpuSecondsOf(process.pid)) > 0);
+});
+
+test('what a process and those it has waited for have used is counted together', async (t) => {
+  const before = await cpuSecondsOfTree(process.pid);
+  spawnSync('sh', ['-c', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done']);
+  t.true((await cpuSecondsOfTree(process.pid)) > before);
 });
