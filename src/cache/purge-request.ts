@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import * as z from 'zod';
 
-/** What is removed of a mirror: a repository, or one tag or digest of it. */
+/** What is removed of a mirror: a repository, in all spellings that clients have for it, or one tag or digest of it. */
 export interface PurgeOrder {
   readonly mirror: string;
   readonly repository: string;

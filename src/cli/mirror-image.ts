@@ -47,14 +47,6 @@ export function parseMirrorImage(text: string, mirror: MirrorNames): MirrorImage
   };
 }
 
-/** Docker Hub's own images have two spellings, `nginx` and `library/nginx`, which clients use depending on the host they write. */
-export function spellingsOf(repository: string, { upstream }: MirrorNames): string[] {
-  if (!upstream.dockerHub || upstream.pathPrefix !== '') return [repository];
-  const short = /^library\/([^/]+)$/.exec(repository)?.[1];
-  if (short !== undefined) return [repository, short];
-  return repository.includes('/') ? [repository] : [`library/${repository}`, repository];
-}
-
 /**
  * Every client makes `library/nginx` of `nginx` and `docker.io/nginx` before it asks, and leaves another host's names alone: the cache keeps
  * manifests by what it was asked for.

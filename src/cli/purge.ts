@@ -8,7 +8,7 @@ import {
   type MirrorFlags,
   withMirrorFlags,
 } from './mirror-flags.ts';
-import { parseMirrorImage, spellingsOf } from './mirror-image.ts';
+import { parseMirrorImage } from './mirror-image.ts';
 import { sizeText } from './size-text.ts';
 
 /** Returns the command; its exit code is 1 when a replica keeps its copy. */
@@ -36,21 +36,10 @@ async function purge(mirror: string, image: string, flags: MirrorFlags): Promise
   if (!(await purgeReplicas(mirror, image, flags, signal))) process.exitCode = 1;
 }
 
-async function purgeHere(
-  { config, mirror }: LocalPlace,
-  image: string,
-  signal: AbortSignal,
-): Promise<PurgeResult> {
+function purgeHere({ config, mirror }: LocalPlace, image: string, signal: AbortSignal): Promise<PurgeResult> {
   const { repository, tag, digest } = parseMirrorImage(image, mirror);
   const [socket = ''] = config.sockets;
-  const all = { removed: 0, bytes: 0 };
-  for (const spelling of spellingsOf(repository, mirror)) {
-    const order = { mirror: mirror.name, repository: spelling, reference: digest ?? tag };
-    const { removed, bytes } = await askPurge(socket, order, signal);
-    all.removed += removed;
-    all.bytes += bytes;
-  }
-  return all;
+  return askPurge(socket, { mirror: mirror.name, repository, reference: digest ?? tag }, signal);
 }
 
 /** `removed 3 files, 12 MiB`. */

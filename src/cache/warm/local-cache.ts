@@ -40,7 +40,7 @@ async function ask(place: Place, question: Question): Promise<IncomingMessage> {
   const { path, signal } = question;
   const answer = await send(place, question).catch((cause: unknown) => {
     signal.throwIfAborted();
-    throw new WarmError('broken', `${path}: ${reasonOf(cause, place.socketPath)}`, { cause });
+    throw new WarmError('broken', `${path}: ${reasonOf(cause, place.socketPath)}`);
   });
   const status = answer.statusCode ?? 0;
   if (status === 200 || status === 206) return answer;

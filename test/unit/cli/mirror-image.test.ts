@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { parseUpstream } from '../../../src/api/upstream.ts';
-import { type MirrorNames, parseMirrorImage, spellingsOf } from '../../../src/cli/mirror-image.ts';
+import { type MirrorNames, parseMirrorImage } from '../../../src/cli/mirror-image.ts';
 import { ConfigError } from '../../../src/config/problems.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -89,12 +89,4 @@ test('whatever comes in, what comes out is a repository and a reference, or a Co
     }),
   );
   t.pass();
-});
-
-test('images of Docker Hub’s own have two spellings, all others one', (t) => {
-  t.deepEqual(spellingsOf('library/nginx', hub), ['library/nginx', 'nginx']);
-  t.deepEqual(spellingsOf('nginx', hub), ['library/nginx', 'nginx']);
-  t.deepEqual(spellingsOf('team/app', hub), ['team/app']);
-  t.deepEqual(spellingsOf('library/nginx', harbor), ['library/nginx']);
-  t.deepEqual(spellingsOf('nginx', names('harbor.example/hub', 'hub.example')), ['nginx']);
 });
