@@ -22,7 +22,7 @@ export interface MirrorOptions {
 export async function startMirror(ground: Ground, options: MirrorOptions): Promise<Contender> {
   const { addresses, ports } = options;
   const replicas = addresses.map((host, index) => ({ name: replicaName(index), host, port: ports.peers }));
-  const peers = replicas.length > 1 ? await makePeers(options.dir, replicas) : undefined;
+  const peers = replicas.length > 1 ? await peersOf(options.dir, replicas) : undefined;
   const brokers: Daemon[] = [];
   const servers: Daemon[] = [];
   for (const [index, address] of addresses.entries()) {
@@ -40,6 +40,12 @@ export async function startMirror(ground: Ground, options: MirrorOptions): Promi
     pids: { all: daemons.map(({ pid }) => pid), miss: brokers.map(({ pid }) => pid) },
     stop: async () => void (await Promise.all(daemons.map((daemon) => daemon.stop()))),
   };
+}
+
+/** Without the authority itself: configurations hold no key. */
+async function peersOf(dir: string, replicas: Peers['replicas']): Promise<Omit<Peers, 'listen'>> {
+  const { authority: _signs, ...peers } = await makePeers(dir, replicas);
+  return peers;
 }
 
 interface Replica {
