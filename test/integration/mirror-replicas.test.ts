@@ -3,24 +3,32 @@
  * container runtime does, in front of two real caches.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { cachedKeys } from '../support/cached-keys.ts';
+import { cachedEntries } from '../support/cached-entries.ts';
 import { startCommand } from '../support/command.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 import { makeMultiArchImage, ownArchitecture } from '../support/images.ts';
 import { addNode, addPod, type KubeletExec, startKubelet, type TestKubelet } from '../support/kubelet.ts';
-import { mirrorOf, startCache, type TestCache } from '../support/nginx.ts';
+import { mirrorOf, type TestCache } from '../support/nginx.ts';
 import { pushImage, startRegistry } from '../support/registry.ts';
+import { startReplicas } from '../support/replicas.ts';
 
 const image = makeMultiArchImage({
   tag: 'v1',
   seed: 'replicas',
   layerSizes: [9_000_000, 1_000],
   architectures: [ownArchitecture, 's390x'],
+});
+/** The same tag, later. */
+const moved = makeMultiArchImage({
+  tag: 'v1',
+  seed: 'moved',
+  layerSizes: [1_000],
+  architectures: [ownArchitecture],
 });
 const deploy = join(import.meta.dirname, '../../deploy');
 let plane: ControlPlane;
@@ -53,14 +61,10 @@ function runIn(t: ExecutionContext, cache: TestCache, exec: KubeletExec): void {
   });
 }
 
-async function startReplica(
-  t: ExecutionContext,
-  ordinal: number,
-  registry: { host: string; authority: { file: string } },
-) {
+/** Makes a cache the one of a pod on a node of its own. */
+async function addReplica(t: ExecutionContext, ordinal: number, cache: TestCache): Promise<Replica> {
   const pod = `registry-mirror-m-${ordinal}`;
   const kubelet = await startKubelet(t);
-  const cache = await startCache(t, [mirrorOf(registry, { caFiles: [registry.authority.file] })]);
   kubelet.run = (exec) => runIn(t, cache, exec);
   await addNode(plane, `node-${ordinal}`, kubelet);
   const labels = { app: 'docker-registry', mirror: 'm', component: 'registry' };
@@ -85,7 +89,8 @@ async function world(t: ExecutionContext) {
     spec: { upstreamUrl: `https://${registry.host}`, masqueradeUrl: 'mirror.test' },
   });
   const replicas: Replica[] = [];
-  for (const ordinal of [0, 1]) replicas.push(await startReplica(t, ordinal, registry));
+  const { caches } = await startReplicas(t, mirrorOf(registry, { caFiles: [registry.authority.file] }), 2);
+  for (const [ordinal, cache] of caches.entries()) replicas.push(await addReplica(t, ordinal, cache));
   await bind('jane');
   const kubeconfig = await plane.kubeconfigFor({ user: 'jane' });
   const start = (...args: string[]) => startCommand(t, args, { KUBECONFIG: kubeconfig });
@@ -108,7 +113,7 @@ async function bind(user: string): Promise<void> {
 }
 
 function keys({ cache }: Replica): string[] {
-  return cachedKeys(cache.config.mirrors[0]!.cacheDir);
+  return cachedEntries(cache.config.mirrors[0]!.cacheDir).map(({ key }) => key);
 }
 
 /** Digests of the blobs a replica holds. */
@@ -116,10 +121,20 @@ function blobs(replica: Replica): Set<string> {
   return new Set(keys(replica).flatMap((key) => /^m\|blob\|(sha256:[0-9a-f]+)\|/.exec(key)?.[1] ?? []));
 }
 
+/** Bytes of each blob that a registry has sent, by its access log. */
+function sentBlobs({ logFile }: { logFile: string }): Map<string, number> {
+  const line = /"GET \/v2\/team\/app\/blobs\/(sha256:[0-9a-f]+) HTTP\/1.1" 20[06] (\d+)/g;
+  const sent = new Map<string, number>();
+  for (const [, digest = '', bytes] of readFileSync(logFile, 'utf8').matchAll(line)) {
+    sent.set(digest, (sent.get(digest) ?? 0) + Number(bytes));
+  }
+  return sent;
+}
+
 test.serial(
   'warm fills every replica and tells it line by line; purge empties them, in two rounds',
   async (t) => {
-    const { replicas, run } = await world(t);
+    const { registry, replicas, run } = await world(t);
     const warmed = await run('warm', 'm', 'mirror.test/team/app:v1');
     t.is(warmed.code, 0, warmed.stderr + warmed.stdout);
     for (const replica of replicas) {
@@ -130,6 +145,13 @@ test.serial(
       t.regex(told[1] ?? '', /: cached .* MiB in /);
       t.like(replica.kubelet.execs[0], { container: 'broker', stdin: true });
     }
+
+    // All replicas at once, and yet the upstream has sent every byte once.
+    const warm = image.blobs.filter(({ digest }) => blobs(replicas[0]!).has(digest));
+    t.deepEqual(
+      [...sentBlobs(registry)].toSorted(),
+      warm.map(({ digest, content }) => [digest, content.length] as [string, number]).toSorted(),
+    );
 
     const purged = await run('purge', 'm', 'team/app');
     t.is(purged.code, 0, purged.stderr + purged.stdout);
@@ -145,6 +167,31 @@ test.serial(
       );
       t.is(replica.kubelet.execs.filter(({ command }) => command[1] === 'purge').length, 2);
     }
+  },
+);
+
+test.serial(
+  'once a tag that moved is purged every replica serves the new image, though clients never stopped asking',
+  async (t) => {
+    const { registry, replicas, run } = await world(t);
+    const digestOn = async ({ cache }: Replica) => {
+      const { headers } = await cache.get('/v2/mirror.test/team/app/manifests/v1');
+      return headers['docker-content-digest'];
+    };
+    const [older, newer] = [image, moved].map(({ manifests }) => manifests.at(-1)?.digest);
+    for (const replica of replicas) t.is(await digestOn(replica), older);
+    await pushImage(registry, 'team/app', moved);
+    for (const replica of replicas) t.is(await digestOn(replica), older, 'for tagTTL');
+    const stop = new AbortController();
+    t.teardown(() => stop.abort());
+    const clients = replicas.map(async (replica) => {
+      while (!stop.signal.aborted) await digestOn(replica);
+    });
+    const purged = await run('purge', 'm', 'team/app:v1');
+    for (const replica of replicas) t.is(await digestOn(replica), newer);
+    t.is(purged.code, 0, purged.stderr + purged.stdout);
+    stop.abort();
+    await Promise.all(clients);
   },
 );
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { dump } from 'js-yaml';
-import { cachedKeys } from '../support/cached-keys.ts';
+import { cachedEntries } from '../support/cached-entries.ts';
 import { startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { digestOf, type Manifest, makeMultiArchImage, ownArchitecture } from '../support/images.ts';
@@ -61,10 +61,9 @@ async function world(t: ExecutionContext) {
     cache,
     start: (...args: string[]) => startCommand(t, [...local, ...args]),
     warm: (...args: string[]) => startCommand(t, [...local, ...args]).ended,
-    keys: () => cachedKeys(cache.config.mirrors[0]!.cacheDir).toSorted(),
     blobs: () => {
-      const digests = cachedKeys(cache.config.mirrors[0]!.cacheDir).map(
-        (key) => /^m\|blob\|(sha256:[^|]*)/.exec(key)?.[1],
+      const digests = cachedEntries(cache.config.mirrors[0]!.cacheDir).map(
+        ({ key }) => /^m\|blob\|(sha256:[^|]*)/.exec(key)?.[1],
       );
       return [...new Set(digests.filter((digest) => digest !== undefined))].toSorted();
     },
@@ -217,7 +216,7 @@ test.serial('a standalone’s cache is warmed and purged by its folder', async (
   t.is(purge.code, 0, purge.stderr);
   t.regex(purge.stdout, /^demo team\/app: removed [1-9][0-9]* files, /);
   t.deepEqual(
-    cachedKeys(join(data, 'cache', 'demo')).filter((key) => key.includes('team/app')),
+    cachedEntries(join(data, 'cache', 'demo')).filter(({ key }) => key.includes('team/app')),
     [],
   );
   const unknown = await startCommand(t, ['purge', 'other', 'team/app', '--standalone', data]).ended;
