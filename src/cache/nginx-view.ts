@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { splitHostPort } from '../api/upstream.ts';
 import {
+  type Access,
   brokerSocket,
   type CacheConfig,
   type CacheMirror,
@@ -51,6 +52,7 @@ export interface DefaultView {
     readonly maxSize: string;
     readonly minFree: string;
     readonly inactive: string;
+    readonly access: Access;
   }[];
   /** All masquerade names as one regular expression. */
   readonly prefixPattern: string;
@@ -62,6 +64,8 @@ export interface DefaultView {
   readonly authorities: readonly Selector[];
   /** The mirror any other Host means, if there is only one. */
   readonly onlyMirror: string | null;
+  /** Where the upstream decides for each client, it is asked before anything is served. */
+  readonly hasPassThrough: boolean;
   /** Common name of the replicas' certificates. */
   readonly peerName: string | null;
   readonly servers: readonly ServerView[];
@@ -74,6 +78,10 @@ interface ServerView {
   readonly kind: AddressKind;
   readonly isFallback: boolean;
   readonly isPeer: boolean;
+  /** Clients are served what the upstream lets them read, by its own word. */
+  readonly checksAccess: boolean;
+  /** `GET /v2/` is the upstream's to answer: its challenge. */
+  readonly asksPing: boolean;
   readonly isDefault: boolean;
   readonly listen: readonly { readonly socket: string; readonly ipv6: boolean }[];
   readonly names: readonly string[];
@@ -129,6 +137,7 @@ export function defaultView(config: CacheConfig): DefaultView {
     hosts: known.filter(({ text }) => splitHostPort(text).port === undefined),
     authorities: known.filter(({ text }) => splitHostPort(text).port !== undefined),
     onlyMirror: mirrors.length === 1 ? (mirrors[0]?.name ?? null) : null,
+    hasPassThrough: hasPassThrough(config),
     peerName: config.peers?.commonName ?? null,
     servers: [
       ...clientServers(config, 'plain', config.listen),
@@ -140,7 +149,7 @@ export function defaultView(config: CacheConfig): DefaultView {
 }
 
 function cacheView(mirror: CacheMirror): DefaultView['mirrors'][number] {
-  const { name, upstream, cacheDir, maxSizeMiB, inactiveSeconds } = mirror;
+  const { name, upstream, cacheDir, maxSizeMiB, inactiveSeconds, access } = mirror;
   return {
     name,
     upstream: upstreamIdentity(upstream),
@@ -152,6 +161,7 @@ function cacheView(mirror: CacheMirror): DefaultView['mirrors'][number] {
     minFree: `${Math.min(256, Math.ceil(maxSizeMiB / 16))}m`,
     // Ten years: nginx would take ten minutes.
     inactive: inactiveSeconds === undefined ? '10y' : `${inactiveSeconds}s`,
+    access,
   };
 }
 
@@ -186,16 +196,20 @@ function literal(text: string): string {
 
 /** One server for each certificate; all of them ask clients for the same, so that no name leads around it. */
 function clientServers(
-  { certificates, clientCaFile }: CacheConfig,
+  config: CacheConfig,
   kind: 'plain' | 'fallback',
   listen: readonly ListenAddress[],
 ): ServerView[] {
   if (listen.length === 0) return [];
+  const { certificates, clientCaFile } = config;
+  const checksAccess = hasPassThrough(config);
   const taken = new Set<string>();
   return certificates.map((certificate, index) => ({
     kind,
     isFallback: kind === 'fallback',
     isPeer: false,
+    checksAccess,
+    asksPing: checksAccess && kind === 'plain',
     isDefault: index === 0,
     listen: listen.map(socketView),
     names: freeNames(certificate, taken, index === 0),
@@ -206,6 +220,10 @@ function clientServers(
   }));
 }
 
+function hasPassThrough({ mirrors }: CacheConfig): boolean {
+  return mirrors.some(({ access }) => access === 'passThrough');
+}
+
 function peerServers({ peers }: CacheConfig): ServerView[] {
   if (peers === undefined || peers.listen.length === 0) return [];
   return [
@@ -213,6 +231,8 @@ function peerServers({ peers }: CacheConfig): ServerView[] {
       kind: 'peer',
       isFallback: false,
       isPeer: true,
+      checksAccess: false,
+      asksPing: false,
       isDefault: true,
       listen: peers.listen.map(socketView),
       names: ['_'],
@@ -229,6 +249,8 @@ function localServer({ paths }: CacheConfig): ServerView {
     kind: 'local',
     isFallback: false,
     isPeer: false,
+    checksAccess: false,
+    asksPing: false,
     isDefault: true,
     listen: [{ socket: `unix:${localSocket(paths)}`, ipv6: false }],
     names: ['_'],

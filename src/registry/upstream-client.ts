@@ -94,6 +94,13 @@ export class UpstreamClient {
     return this.#asked({ url, repository: request.repository, foreign: false }, request);
   }
 
+  /** Asks for `/v2/` itself, by which a registry tells whether it wants to know who asks. */
+  ping(request: Pick<UpstreamRequest, 'authorization' | 'signal'>): Promise<UpstreamAnswer> {
+    const url = new URL('/v2/', this.#options.origin);
+    const asked = { ...request, method: 'GET', repository: '', path: '', headers: {} } as const;
+    return this.#asked({ url, repository: '', foreign: false }, asked);
+  }
+
   /** Asks the target of an earlier redirect, without credentials. */
   requestAt(target: URL, request: UpstreamRequest): Promise<UpstreamAnswer> {
     return this.#asked({ url: target, repository: request.repository, foreign: true }, request);

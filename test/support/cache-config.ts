@@ -100,7 +100,7 @@ export const goldenConfigs: Readonly<Record<string, CacheConfig>> = {
     [
       cacheMirror('hub', 'docker.io'),
       cacheMirror('hub-through-harbor', 'harbor.example/hub', { masquerade: 'hub.harbor.example' }),
-      cacheMirror('harbor', 'harbor.example', { maxSizeMiB: 100, tagTtlSeconds: 5 }),
+      cacheMirror('harbor', 'harbor.example', { maxSizeMiB: 100, tagTtlSeconds: 5, access: 'passThrough' }),
       cacheMirror('ported', 'http://registry.example:5000', { masquerade: 'default:5443' }),
     ],
     { listen: [{ address: '127.0.0.1', port: 5443 }], user: 'root', accessLog: '/data/access.log' },

@@ -66,6 +66,8 @@ export interface ScriptableUpstream {
   redirect: RedirectScript;
   /** A repository that no token opens. */
   denied: string | undefined;
+  /** The status with which a client is refused by its `Authorization`; undefined: it is not. 401 comes with the challenge. */
+  refuses: ((authorization: string | undefined, path: string) => number | undefined) | undefined;
   faults: Faults;
   cdnFaults: Faults;
   /** Demands a token of its own on the second origin, for manifests redirected there. */
@@ -126,6 +128,7 @@ class State implements ScriptableUpstream {
   cdnAuth: AuthScript = { kind: 'none' };
   redirect: RedirectScript = {};
   denied: string | undefined;
+  refuses: ScriptableUpstream['refuses'];
   faults: Faults = {};
   cdnFaults: Faults = {};
   readonly seen: SeenRequest[] = [];
@@ -213,6 +216,8 @@ class State implements ScriptableUpstream {
       const status = headers.authorization === undefined ? 401 : (script.refusal ?? 401);
       return this.#challenge(origin, script, status, response);
     }
+    const refusal = origin === 'registry' ? this.refuses?.(headers.authorization, url.pathname) : undefined;
+    if (refusal !== undefined) return this.#challenge(origin, script, refusal, response);
     if (faults.headStatus !== undefined && method === 'HEAD') {
       response.writeHead(faults.headStatus).end();
       return;

@@ -3,6 +3,7 @@ import type { Logger } from '../../observe/log.ts';
 import { BlobReader } from '../../registry/blob.ts';
 import { createTransport, type Network, type Transport } from '../../registry/transport.ts';
 import { UpstreamClient } from '../../registry/upstream-client.ts';
+import { ClientAccess } from './access/client-access.ts';
 import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { FailureMemory } from './failure-memory.ts';
@@ -25,6 +26,8 @@ export interface Mirror {
   /** The other replicas, which are asked before the upstream. */
   readonly peers: MirrorPeers;
   readonly status: MirrorStatus;
+  /** What each client may read, where the upstream decides it. */
+  readonly access: ClientAccess;
   /** Drops everything it remembers of objects: what was asked before stands for nobody who asks from now on. */
   forget(): void;
   /** What the upstream calls a repository that clients call `repository`. */
@@ -81,6 +84,7 @@ export async function openMirror(
     },
     peers,
     status,
+    access: new ClientAccess(client, config.authTtlSeconds * 1000),
     forget: () => {
       memory = empty();
     },

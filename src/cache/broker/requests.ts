@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
 import type { CacheReportInput } from '../cache-report.ts';
 import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
+import { serveAccess } from './access/serve-access.ts';
 import {
   type Answer,
   errorAnswer,
@@ -13,7 +14,7 @@ import {
 } from './answer.ts';
 import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
-import { parseRoute, type Route } from './routes.ts';
+import { type AccessRoute, type ObjectRoute, parseRoute } from './routes.ts';
 import { type Guard, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
@@ -36,9 +37,7 @@ export interface RequestContext {
 /** By which address of the cache the client came; nginx says so. */
 const addressKindHeader = 'x-address-kind';
 
-type MirrorRoute = Exclude<Route, { kind: 'health' | 'status' }>;
-
-const unknownCode: Readonly<Record<MirrorRoute['kind'], string>> = {
+const unknownCode: Readonly<Record<ObjectRoute['kind'], string>> = {
   blob: 'BLOB_UNKNOWN',
   manifest: 'MANIFEST_UNKNOWN',
   list: 'NAME_UNKNOWN',
@@ -67,16 +66,36 @@ export async function handleRequest(
   } else if (route === undefined) send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such object'));
   else if (route.kind === 'health') send(response, jsonAnswer(200, {}));
   else if (route.kind === 'status') send(response, jsonAnswer(200, report(context)));
-  else await handleMirror(context, route, request, response, gone.signal);
+  else if (route.kind === 'authorize' || route.kind === 'ping') {
+    await handleAccess(context, route, request, response, gone.signal);
+  } else await handleMirror(context, route, request, response, gone.signal);
 }
 
 function report(context: RequestContext): CacheReportInput {
   return processReport(context.mirrors());
 }
 
+async function handleAccess(
+  context: RequestContext,
+  route: AccessRoute,
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const mirror = context.mirror(route.mirror);
+  if (mirror === undefined) return send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such mirror'));
+  const isFallback = headers[addressKindHeader] === 'fallback';
+  const { authorization } = headers;
+  try {
+    send(response, await serveAccess(mirror, route, { authorization, isFallback, signal }));
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
 async function handleMirror(
   context: RequestContext,
-  route: MirrorRoute,
+  route: ObjectRoute,
   request: IncomingMessage,
   response: ServerResponse,
   signal: AbortSignal,
@@ -120,7 +139,7 @@ function isMeant({ config }: Mirror, { headers }: IncomingMessage): boolean {
 }
 
 /** nginx cannot turn aside a subrequest, so the failure of one repository's later slice may not stand for the others'. */
-function isLaterSlice({ kind }: Route, { headers }: IncomingMessage): boolean {
+function isLaterSlice({ kind }: ObjectRoute, { headers }: IncomingMessage): boolean {
   return kind === 'blob' && !/^bytes=0-/.test(headers.range ?? 'bytes=0-');
 }
 
@@ -128,7 +147,7 @@ function isLaterSlice({ kind }: Route, { headers }: IncomingMessage): boolean {
 async function answerFor(
   context: RequestContext,
   mirror: Mirror,
-  route: MirrorRoute,
+  route: ObjectRoute,
   request: IncomingMessage,
   response: ServerResponse,
   signal: AbortSignal,
@@ -161,7 +180,7 @@ async function answerFor(
 }
 
 function send(response: ServerResponse, { status, headers, body }: Answer): void {
-  const length = status === 304 ? {} : { 'Content-Length': Buffer.byteLength(body) };
+  const length = status === 204 || status === 304 ? {} : { 'Content-Length': Buffer.byteLength(body) };
   response.writeHead(status, { ...length, ...headers });
   response.end(body);
 }

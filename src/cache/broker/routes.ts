@@ -3,9 +3,7 @@ import { type Digest, parseDigest } from '../../registry/digest.ts';
 import { isRepository, isTag } from '../../registry/repository.ts';
 
 /** `repository` is as the client wrote it; what the upstream calls it is the mirror's affair. */
-export type Route =
-  | { readonly kind: 'health' }
-  | { readonly kind: 'status' }
+export type ObjectRoute =
   | { readonly kind: 'blob'; readonly mirror: string; readonly repository: string; readonly digest: Digest }
   | {
       readonly kind: 'manifest';
@@ -22,13 +20,31 @@ export type Route =
       readonly query: URLSearchParams;
     };
 
+/** Asked by nginx before it serves: may this client read the object, or use the registry at all? */
+export type AccessRoute =
+  | { readonly kind: 'authorize'; readonly mirror: string; readonly object: ObjectRoute }
+  | { readonly kind: 'ping'; readonly mirror: string };
+
+export type Route = { readonly kind: 'health' } | { readonly kind: 'status' } | ObjectRoute | AccessRoute;
+
 const shape = /^\/([a-z0-9-]{1,63})\/v2\/(.+)\/(blobs|manifests|tags|referrers)\/([^/]+)$/;
 
-/** Takes a request target (`/mirror/v2/repository/blobs/sha256:...?query`); undefined for everything we do not serve. */
+/**
+ * Takes a request target: `/mirror/v2/repository/blobs/sha256:...?query`, the same with `/-/authorize` after the mirror, `/mirror/-/ping`.
+ * Undefined for everything we do not serve.
+ */
 export function parseRoute(target: string): Route | undefined {
   const [path = '', query = ''] = splitOnce(target, '?');
   if (path === '/-/health') return { kind: 'health' };
   if (path === '/-/status') return { kind: 'status' };
+  const [, mirror = '', rest] = /^\/([a-z0-9-]{1,63})\/-\/(?:ping|authorize(\/v2\/.*))$/.exec(path) ?? [];
+  if (mirror === '') return parseObject(path, query);
+  if (rest === undefined) return { kind: 'ping', mirror };
+  const object = parseObject(`/${mirror}${rest}`, query);
+  return object && { kind: 'authorize', mirror, object };
+}
+
+function parseObject(path: string, query: string): ObjectRoute | undefined {
   const [, mirror = '', repository = '', kind, last = ''] = shape.exec(path) ?? [];
   if (!isRepository(repository)) return undefined;
   const digest = parseDigest(last);

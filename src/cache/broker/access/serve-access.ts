@@ -1,0 +1,56 @@
+/**
+ * Answers what nginx asks before it serves anything of a `passThrough` mirror. nginx's `auth_request` knows 401 and 403 only; what else
+ * a client is to be told stands in `X-Refusal`.
+ */
+import { type Answer, jsonAnswer, keepFor } from '../answer.ts';
+import type { Mirror } from '../mirror.ts';
+import type { AccessRoute } from '../routes.ts';
+import type { Permission } from './client-access.ts';
+
+export interface AccessQuestion {
+  readonly authorization: string | undefined;
+  /** The client has the upstream itself behind us: it is never told of a refusal. */
+  readonly isFallback: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Returns 204 when the client may read the object, else 401 with its challenge, or 403. Rejects only when `signal` aborts. */
+export async function serveAccess(
+  mirror: Mirror,
+  route: AccessRoute,
+  question: AccessQuestion,
+): Promise<Answer> {
+  const { authorization, isFallback, signal } = question;
+  if (route.kind === 'ping') return pingAnswer(await mirror.access.ping(authorization, signal));
+  const { object } = route;
+  const repository = mirror.upstreamRepository(object.repository);
+  const permission = await mirror.access.permission({ route: object, repository, authorization, signal });
+  return permissionAnswer(permission, isFallback);
+}
+
+function permissionAnswer(permission: Permission, isFallback: boolean): Answer {
+  if (permission.kind === 'allowed') return { status: 204, headers: keepFor(0), body: '' };
+  if (permission.kind === 'unknown') return refused(503);
+  if (isFallback || permission.kind === 'absent') return refused(404);
+  return permission.kind === 'denied' ? refused(403) : unauthorized(permission.challenge);
+}
+
+function pingAnswer(permission: Permission): Answer {
+  // An upstream without `/v2/` asks for nothing there.
+  if (permission.kind === 'allowed' || permission.kind === 'absent') return jsonAnswer(200, {});
+  if (permission.kind === 'unauthorized') return unauthorized(permission.challenge);
+  const [status, code] = permission.kind === 'denied' ? [403, 'DENIED'] : [503, 'UNAVAILABLE'];
+  return jsonAnswer(Number(status), { errors: [{ code, message: 'the upstream says so of /v2/' }] });
+}
+
+function unauthorized(challenge: string | undefined): Answer {
+  const answer = jsonAnswer(401, {
+    errors: [{ code: 'UNAUTHORIZED', message: 'the upstream wants to know who asks' }],
+  });
+  if (challenge === undefined) return answer;
+  return { ...answer, headers: { ...answer.headers, 'WWW-Authenticate': challenge } };
+}
+
+function refused(status: 403 | 404 | 503): Answer {
+  return { status: 403, headers: { ...keepFor(0), 'X-Refusal': String(status) }, body: '' };
+}

@@ -1,0 +1,91 @@
+import test from 'ava';
+import { ClientAccess } from '../../../../../src/cache/broker/access/client-access.ts';
+import type { ObjectRoute } from '../../../../../src/cache/broker/routes.ts';
+import type {
+  UpstreamAnswer,
+  UpstreamClient,
+  UpstreamRequest,
+} from '../../../../../src/registry/upstream-client.ts';
+import { UpstreamError, UpstreamStatusError } from '../../../../../src/registry/upstream-error.ts';
+
+const minute = 60_000;
+const { signal } = new AbortController();
+const route: ObjectRoute = { kind: 'manifest', mirror: 'm', repository: 'a', reference: '1' };
+
+test('what was allowed counts for its time, and for an hour at least while the upstream is away', async (t) => {
+  const { access, upstream, pass } = setUp(5 * minute);
+  t.is(await access('alice'), 'allowed');
+  upstream.status = 403;
+  t.is(await access('alice'), 'allowed');
+  upstream.status = 'away';
+  pass(59 * minute);
+  t.is(await access('alice'), 'allowed');
+  t.is(await access('bob'), 'unknown');
+  pass(minute);
+  t.is(await access('alice'), 'unknown');
+});
+
+test('a refusal ends it at once, also for the time in which the upstream is away', async (t) => {
+  const { access, upstream, pass } = setUp(minute);
+  await access('alice');
+  pass(2 * minute);
+  upstream.status = 403;
+  t.is(await access('alice'), 'denied');
+  upstream.status = 'away';
+  pass(minute);
+  t.is(await access('alice'), 'unknown');
+});
+
+test('an authTTL longer than an hour is the longest that counts', async (t) => {
+  const { access, upstream, pass } = setUp(180 * minute);
+  await access('alice');
+  upstream.status = 'away';
+  pass(179 * minute);
+  t.is(await access('alice'), 'allowed');
+  pass(minute);
+  t.is(await access('alice'), 'unknown');
+});
+
+test('an answer of 401, 403 and 404 is told as what it is, any other is none', async (t) => {
+  for (const [status, kind] of [
+    [401, 'unauthorized'],
+    [403, 'denied'],
+    [404, 'absent'],
+    [429, 'unknown'],
+    [500, 'unknown'],
+  ] as const) {
+    const { access, upstream } = setUp(minute);
+    upstream.status = status;
+    t.is(await access('alice'), kind);
+  }
+});
+
+/** An upstream that answers every HEAD of a manifest with `status`, and a clock that `pass` moves. */
+function setUp(ttlMs: number) {
+  let now = 1_000_000;
+  const upstream: { status: number | 'away' } = { status: 200 };
+  const client = {
+    request: async (_: UpstreamRequest) => {
+      if (upstream.status === 'away') throw new UpstreamError('refused', 'upstream.test: ECONNREFUSED');
+      const headers = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' };
+      return {
+        status: upstream.status,
+        headers,
+        url: new URL('https://upstream.test'),
+        body: { dump: async () => {} },
+      };
+    },
+    refuse: async ({ status }: UpstreamAnswer) =>
+      new UpstreamStatusError(status, 'refused', { challenge: 'Basic realm="r"' }),
+  } as unknown as UpstreamClient;
+  const clients = new ClientAccess(client, ttlMs, () => now);
+  return {
+    upstream,
+    /** Later than what stands of a failure. */
+    pass: (ms: number) => {
+      now += ms;
+    },
+    access: async (authorization: string) =>
+      (await clients.permission({ route, repository: 'a', authorization, signal })).kind,
+  };
+}
