@@ -50,7 +50,6 @@ export interface DefaultView {
     readonly zone: string;
     readonly keysZone: string;
     readonly maxSize: string;
-    readonly minFree: string;
     readonly inactive: string;
     readonly access: Access;
   }[];
@@ -155,14 +154,21 @@ function cacheView(mirror: CacheMirror): DefaultView['mirrors'][number] {
     upstream: upstreamIdentity(upstream),
     cacheDir,
     zone: `mirror-${name}`,
-    // A megabyte holds 8000 keys; an object has at least one, an 8 MiB slice has one. Half of that for small objects.
-    keysZone: `${8 + Math.ceil(maxSizeMiB / 8 / 4000)}m`,
+    keysZone: keysZone(maxSizeMiB),
     maxSize: `${maxSizeMiB}m`,
-    minFree: `${Math.min(256, Math.ceil(maxSizeMiB / 16))}m`,
     // Ten years: nginx would take ten minutes.
     inactive: inactiveSeconds === undefined ? '10y' : `${inactiveSeconds}s`,
     access,
   };
+}
+
+/**
+ * Memory for nginx's keys, 128 bytes each and so 8000 in a MiB: 200 000 small objects, and one key for each 4 MiB of the
+ * bound (slices are 8 MiB, but the last one of a blob is not full). A zone that is full evicts. Taken as it is used.
+ */
+function keysZone(maxSizeMiB: number): string {
+  const keys = 200_000 + maxSizeMiB / 4;
+  return `${1 + Math.ceil(keys / 8000)}m`;
 }
 
 /** Every name once. A masquerade name is its mirror's own; another name that several mirrors have is ambiguous. */

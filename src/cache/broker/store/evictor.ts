@@ -76,9 +76,14 @@ export class Evictor {
     holding.files += 1;
   }
 
+  /** What may be removed at most, in bytes. */
+  get removableBytes(): number {
+    return Math.max(0, this.heldBytes - this.#keptBytes);
+  }
+
   /** True while there is something that may be removed. */
   get mayRemove(): boolean {
-    return this.heldBytes > this.#keptBytes && this.#holdings.some(({ oldest }) => oldest.length > 0);
+    return this.removableBytes > 0 && this.#holdings.some(({ oldest }) => oldest.length > 0);
   }
 
   /**

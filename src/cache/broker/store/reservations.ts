@@ -9,7 +9,7 @@ const inFlightBytes = 1.25 * 2 ** 20;
 /** nginx's own header before each object, and the rest of its last block. Bytes. */
 const perFileBytes = 8 * 1024;
 /** So long after its last byte has left us nginx has an answer on disk. Milliseconds. */
-const settleMs = 1_000;
+const settleMs = 250;
 
 interface Reservation {
   readonly bytes: number;

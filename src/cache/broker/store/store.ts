@@ -3,17 +3,16 @@
  * One for each broker process; the first does the work, the others ask it. Started by `broker.ts`.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../../observe/log.ts';
 import type { BrokerConfig, BrokerMirror } from '../broker-config.ts';
 import { Admission, type Decide, type Fill } from './admission.ts';
 import { Evictor } from './evictor.ts';
 import { post, type Told, targets } from './process-link.ts';
-import { purgeFolder, type Removed } from './purge.ts';
+import { Purger } from './purger.ts';
 import { RemoteVolume } from './remote-volume.ts';
 import { type FilledBlob, Scrubber } from './scrubber.ts';
 import type { StoreMirrorReport, StoreReport } from './store-report.ts';
-import { answerStoreRequest, type PurgeOrder, type StoreActions } from './store-requests.ts';
+import { answerStoreRequest, type StoreActions } from './store-requests.ts';
 import { VolumeWatch } from './volume-watch.ts';
 
 export interface StoreOptions {
@@ -26,12 +25,6 @@ export interface StoreOptions {
   readonly now?: () => number;
 }
 
-/**
- * What an answer has left us may still be on its way to a file of nginx for this long; a purge waits for it, so that
- * nothing is written after it has looked. Milliseconds.
- */
-const onItsWayMs = 200;
-
 export class Store {
   readonly #options: StoreOptions;
   #config: BrokerConfig;
@@ -40,8 +33,7 @@ export class Store {
   readonly #scrubber: Scrubber;
   readonly #volume: VolumeWatch;
   readonly #remote: RemoteVolume;
-  readonly #purges = new Map<string, StoreMirrorReport['purges']>();
-  #purging: Promise<unknown> = Promise.resolve();
+  readonly #purger: Purger;
 
   constructor(config: BrokerConfig, options: StoreOptions) {
     const { log, signal, now = Date.now } = options;
@@ -74,6 +66,12 @@ export class Store {
       log,
       signal,
       now,
+    });
+    this.#purger = new Purger({
+      mirror: (name) => this.#mirror(name),
+      forget: (mirror) => this.#forgetEverywhere(mirror),
+      log,
+      signal,
     });
     this.configure(config);
   }
@@ -124,7 +122,7 @@ export class Store {
 
   get #actions(): StoreActions {
     return {
-      purge: (order) => this.#purgeInTurn(order),
+      purge: (order) => this.#purger.purge(order),
       scrub: (mirror) => this.#scrub(mirror),
       forget: (mirror) => this.#forget(mirror),
       tell: (told) => this.#hear(told),
@@ -140,13 +138,9 @@ export class Store {
       files,
       limitBytes: maxSizeMiB * 2 ** 20,
       evicted,
-      purges: this.#purgesOf(name),
+      purges: this.#purger.report(name),
       scrub: this.#scrubber.report(name),
     };
-  }
-
-  #purgesOf(mirror: string): StoreMirrorReport['purges'] {
-    return this.#purges.get(mirror) ?? { requests: 0, files: 0, bytes: 0 };
   }
 
   #socket(index: number): string {
@@ -160,31 +154,6 @@ export class Store {
   #place(name: string) {
     const mirror = this.#mirror(name);
     return mirror && { dir: mirror.cacheDir, sliceBytes: this.#config.sliceBytes };
-  }
-
-  /** One at a time: each walks through the folder. */
-  #purgeInTurn(order: PurgeOrder): Promise<Removed | undefined> {
-    const purged = this.#purging.then(() => this.#purge(order));
-    this.#purging = purged.catch(() => {});
-    return purged;
-  }
-
-  async #purge({ mirror: name, repository, reference }: PurgeOrder): Promise<Removed | undefined> {
-    const mirror = this.#mirror(name);
-    if (mirror === undefined) return undefined;
-    const { log, signal } = this.#options;
-    await this.#forgetEverywhere(name);
-    await delay(onItsWayMs, undefined, { signal });
-    const repositories = spellings(mirror, repository);
-    const removed = await purgeFolder(mirror.cacheDir, { repositories, reference }, signal);
-    const { requests, files, bytes } = this.#purgesOf(name);
-    this.#purges.set(name, {
-      requests: requests + 1,
-      files: files + removed.removed,
-      bytes: bytes + removed.bytes,
-    });
-    log.info({ mirror: name, repository, ...removed }, 'Purged');
-    return removed;
   }
 
   async #scrub(mirror: string): Promise<{ queued: number } | undefined> {
@@ -216,12 +185,4 @@ export class Store {
       );
     await Promise.all(others);
   }
-}
-
-/** On Docker Hub `nginx` and `library/nginx` are one repository. */
-function spellings({ upstream }: BrokerMirror, repository: string): ReadonlySet<string> {
-  if (!upstream.dockerHub) return new Set([repository]);
-  const official = /^library\/([^/]+)$/.exec(repository)?.[1];
-  if (official !== undefined) return new Set([repository, official]);
-  return new Set(repository.includes('/') ? [repository] : [repository, `library/${repository}`]);
 }

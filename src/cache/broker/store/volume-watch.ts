@@ -16,6 +16,7 @@ import {
   type Space,
   type VolumeFault,
 } from './volume.ts';
+import { VolumeFaults } from './volume-faults.ts';
 
 export interface VolumeWatchOptions {
   /** On the volume of the cache; for the write probe. */
@@ -47,23 +48,18 @@ const forgetMs = 10_000;
 
 export class VolumeWatch {
   readonly #options: VolumeWatchOptions;
+  readonly #faults: VolumeFaults;
   readonly #others = new Map<string, { bytes: number; at: number }>();
   #space: Space = { sizeBytes: 0, freeBytes: 0, filesShort: false };
   #looking: Promise<Space | VolumeFault> | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #probedAt: number;
-  #faults: {
-    look?: VolumeFault | undefined;
-    probe?: VolumeFault | undefined;
-    full?: VolumeFault | undefined;
-  } = {};
-  #reported: VolumeFault | undefined;
-  #since: number;
+  #making: Promise<void> | undefined;
 
   constructor(options: VolumeWatchOptions) {
     this.#options = options;
-    this.#since = options.now();
-    this.#probedAt = this.#since;
+    this.#faults = new VolumeFaults(options.log, options.now);
+    this.#probedAt = options.now();
   }
 
   /** Looks every second until its signal aborts. */
@@ -82,7 +78,7 @@ export class VolumeWatch {
     if (isFault(await this.#look(0))) return;
     await evictor.look(this.#space.freeBytes, highMark(this.#space.sizeBytes));
     await evictor.trim();
-    await this.#makeRoom(0);
+    await this.#makeRoomOnce(0);
     this.#judge();
   }
 
@@ -92,12 +88,13 @@ export class VolumeWatch {
    */
   async admit({ mirror, bytes }: Wish, reserve: () => void): Promise<boolean> {
     if (isFault(await this.#look())) return false;
-    if (this.#room() < bytes && this.#faults.full === undefined) await this.#waitForRoom(bytes);
+    if (this.#room() < bytes && this.#mayMakeRoom(bytes)) await this.#waitForRoom(bytes);
     this.#judge();
-    if (this.#reported !== undefined || this.#room() < bytes) return false;
+    if (this.#faults.current !== undefined || this.#room() < bytes) return false;
     reserve();
     this.#options.evictor.noteIncoming(mirror, bytes);
-    this.#makeRoomAhead();
+    // Nobody waits for this.
+    void this.#makeRoomOnce(0);
     return true;
   }
 
@@ -113,16 +110,7 @@ export class VolumeWatch {
 
   report(): VolumeReport {
     const { sizeBytes, freeBytes } = this.#space;
-    const fault = this.#reported;
-    return {
-      sizeBytes,
-      freeBytes,
-      floorBytes: floorOf(sizeBytes),
-      writable: fault === undefined,
-      reason: fault?.reason ?? 'Ok',
-      since: new Date(this.#since).toISOString(),
-      ...(fault && { message: fault.message }),
-    };
+    return { sizeBytes, freeBytes, floorBytes: floorOf(sizeBytes), ...this.#faults.report() };
   }
 
   /** What may still be promised. With hardly any file left to be made: nothing. */
@@ -144,24 +132,22 @@ export class VolumeWatch {
   async #look(maxAgeMs = freshMs): Promise<Space | VolumeFault> {
     const { now, dir } = this.#options;
     if (this.#looking !== undefined) return this.#looking;
-    if (this.#faults.look === undefined && now() - this.#lookedAt < maxAgeMs) return this.#space;
+    if (!this.#faults.has('look') && now() - this.#lookedAt < maxAgeMs) return this.#space;
     this.#looking = lookAt(dir).finally(() => {
       this.#looking = undefined;
     });
     const found = await this.#looking;
     this.#lookedAt = now();
-    if (isFault(found)) this.#faults.look = found;
-    else [this.#space, this.#faults.look] = [found, undefined];
-    this.#note();
+    this.#faults.set('look', isFault(found) ? found : undefined);
+    if (!isFault(found)) this.#space = found;
     return found;
   }
 
   async #probe(): Promise<void> {
     const { now, dir } = this.#options;
-    if (this.#faults.probe === undefined && now() - this.#probedAt < probeEveryMs) return;
-    this.#faults.probe = await probe(dir);
+    if (!this.#faults.has('probe') && now() - this.#probedAt < probeEveryMs) return;
+    this.#faults.set('probe', await probe(dir));
     this.#probedAt = now();
-    this.#note();
   }
 
   /** Frees what is missing for `bytes` more, and up to the high mark while it is at it. */
@@ -174,28 +160,26 @@ export class VolumeWatch {
     if ((await this.#options.evictor.free(wanted)) > 0) await this.#look(0);
   }
 
+  /** Nothing is removed for what would not fit even then: a whole blob from an upstream without ranges. */
+  #mayMakeRoom(bytes: number): boolean {
+    return this.#room() + this.#options.evictor.removableBytes >= bytes;
+  }
+
   async #waitForRoom(bytes: number): Promise<void> {
     const patience = new AbortController();
-    const making = this.#makeRoom(bytes).catch((error: unknown) =>
-      this.#options.log.error({ error }, 'Cache files failed to be removed'),
-    );
-    await Promise.race([
-      making,
-      delay(patienceMs, undefined, { signal: patience.signal, ref: false }).catch(() => {}),
-    ]);
+    const over = delay(patienceMs, undefined, { signal: patience.signal, ref: false }).catch(() => {});
+    await Promise.race([this.#makeRoomOnce(bytes), over]);
     patience.abort();
   }
 
-  #makingAhead = false;
-
-  /** Nobody waits for this one. */
-  #makeRoomAhead(): void {
-    const { sizeBytes } = this.#space;
-    if (this.#makingAhead || this.#room() >= lowMark(sizeBytes) - floorOf(sizeBytes)) return;
-    this.#makingAhead = true;
-    this.#waitForRoom(0).finally(() => {
-      this.#makingAhead = false;
-    });
+  /** What is missing is missing once, however many notice it at the same time. Never rejects. */
+  #makeRoomOnce(bytes: number): Promise<void> {
+    this.#making ??= this.#makeRoom(bytes)
+      .catch((error: unknown) => this.#options.log.error({ error }, 'Cache files failed to be removed'))
+      .finally(() => {
+        this.#making = undefined;
+      });
+    return this.#making;
   }
 
   /**
@@ -206,24 +190,11 @@ export class VolumeWatch {
     const { evictor, sliceBytes } = this.#options;
     const { sizeBytes, freeBytes, filesShort } = this.#space;
     const spare = lowMark(sizeBytes) - floorOf(sizeBytes);
-    const enough = this.#faults.full === undefined ? Math.min(sliceBytes, spare) : spare;
+    const enough = this.#faults.has('room') ? spare : Math.min(sliceBytes, spare);
     const hasRoom = !filesShort && freeBytes - floorOf(sizeBytes) >= enough;
     const message = filesShort
       ? 'the volume has hardly any file left to be made'
       : `${Math.floor(freeBytes / 2 ** 20)} MiB are free and the rest is not the cache's to remove`;
-    this.#faults.full = hasRoom || evictor.mayRemove ? undefined : { reason: 'Full', message };
-    this.#note();
-  }
-
-  #note(): void {
-    const { look, probe: probed, full } = this.#faults;
-    const fault = look ?? probed ?? full;
-    const before = this.#reported;
-    this.#reported = fault;
-    if (fault?.reason === before?.reason) return;
-    const { now, log } = this.#options;
-    this.#since = now();
-    if (fault === undefined) log.info('Cache volume is written to again');
-    else log.warn({ reason: fault.reason, detail: fault.message }, 'Misses are passed through and not kept');
+    this.#faults.set('room', hasRoom || evictor.mayRemove ? undefined : { reason: 'Full', message });
   }
 }
