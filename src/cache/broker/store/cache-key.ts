@@ -27,16 +27,31 @@ export type CacheKey =
       readonly repository: string;
       /** `tags/list`, `referrers/sha256:...` */
       readonly path: string;
+    }
+  | {
+      readonly kind: 'failed';
+      readonly mirror: string;
+      readonly repository: string;
+      /** `manifests/1.0`, `tags/list`. */
+      readonly object: string;
     };
 
-/** Takes the text of a key; undefined for what is none of ours. What follows the fields we know is passed over. */
+/**
+ * Takes the text of a key; undefined for what is none of ours. What follows the fields we know is passed over. Where the
+ * kind of address comes before the mirror, it cannot be taken for one: no such key would be whole.
+ */
 export function parseCacheKey(text: string): CacheKey | undefined {
-  const [mirror = '', kind = '', ...fields] = text.split('|');
+  const fields = text.split('|');
+  return keyOf(fields) ?? keyOf(fields.slice(1));
+}
+
+function keyOf([mirror = '', kind = '', ...fields]: readonly string[]): CacheKey | undefined {
   if (mirror === '') return undefined;
   if (kind === 'blob') return blobKey(mirror, fields);
   if (kind === 'manifest') return manifestKey(mirror, fields);
   if (kind === 'tag') return tagKey(mirror, fields);
-  return kind === 'list' ? listKey(mirror, fields) : undefined;
+  if (kind === 'list') return listKey(mirror, fields);
+  return kind === 'failed' ? failedKey(mirror, fields) : undefined;
 }
 
 function blobKey(mirror: string, fields: readonly string[]): CacheKey | undefined {
@@ -62,6 +77,11 @@ function tagKey(mirror: string, fields: readonly string[]): CacheKey | undefined
 function listKey(mirror: string, fields: readonly string[]): CacheKey | undefined {
   const [_upstream, _prefix, repository = '', path = ''] = fields;
   return isRepository(repository) ? { kind: 'list', mirror, repository, path } : undefined;
+}
+
+function failedKey(mirror: string, fields: readonly string[]): CacheKey | undefined {
+  const [_upstream, _prefix, repository = '', object = ''] = fields;
+  return isRepository(repository) ? { kind: 'failed', mirror, repository, object } : undefined;
 }
 
 /** The key of the slice that begins at byte `start`. */

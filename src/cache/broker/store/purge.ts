@@ -62,8 +62,12 @@ function matches(
   // A blob is every repository's.
   if ('digest' in reference && key.kind === 'blob') return key.digest.text === reference.digest.text;
   if (!isOf(key, repositories)) return false;
-  if ('tag' in reference) return key.kind === 'tag' && key.tag === reference.tag;
+  if ('tag' in reference) {
+    if (key.kind === 'failed') return key.object === `manifests/${reference.tag}`;
+    return key.kind === 'tag' && key.tag === reference.tag;
+  }
   const { text } = reference.digest;
+  if (key.kind === 'failed') return key.object.split('?')[0]?.endsWith(`/${text}`) === true;
   if (key.kind === 'manifest') return key.digest.text === text;
   if (key.kind === 'tag') return head?.headers.get('docker-content-digest') === text;
   return key.kind === 'list' && key.path === `referrers/${text}`;
@@ -73,8 +77,11 @@ function isOf({ repository }: CacheKey, repositories: ReadonlySet<string>): bool
   return repository !== undefined && repositories.has(repository);
 }
 
+/** What was refused first and then was there is kept as the rest of its failures. */
 function isManifest({ key, head }: CacheFile): boolean {
-  return (key.kind === 'manifest' || key.kind === 'tag') && head?.status === 200;
+  if (head?.status !== 200) return false;
+  if (key.kind === 'failed') return key.object.startsWith('manifests/');
+  return key.kind === 'manifest' || key.kind === 'tag';
 }
 
 /** The blobs that the manifest in a cache file names; of an image index, a HEAD's answer and what is gone: none. */

@@ -9,7 +9,7 @@ const range = 'bytes=0-8388607';
 const known = [
   [`m|blob|${digest.text}|${range}`, { kind: 'blob', mirror: 'm', digest, range }],
   [
-    `m|blob|library/app|${digest.text}|${range}`,
+    `plain|m|blob|library/app|${digest.text}|${range}`,
     { kind: 'blob', mirror: 'm', repository: 'library/app', digest, range },
   ],
   [
@@ -21,6 +21,20 @@ const known = [
   [
     'm|list|0123|/v2|library/app|tags/list|n=1&last=|&ns=',
     { kind: 'list', mirror: 'm', repository: 'library/app', path: 'tags/list' },
+  ],
+  [
+    'fallback|m|failed|0123|/v2|library/app|manifests/1|any|GET',
+    { kind: 'failed', mirror: 'm', repository: 'library/app', object: 'manifests/1' },
+  ],
+  // Mirrors that are named as kinds of addresses and of keys are.
+  [`plain|blob|${digest.text}|${range}`, { kind: 'blob', mirror: 'plain', digest, range }],
+  [
+    `plain|list|blob|app|${digest.text}|${range}`,
+    { kind: 'blob', mirror: 'list', repository: 'app', digest, range },
+  ],
+  [
+    'plain|tag|failed|0123|/v2|app|tags/list|any|GET',
+    { kind: 'failed', mirror: 'tag', repository: 'app', object: 'tags/list' },
   ],
 ] as const;
 
