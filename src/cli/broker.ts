@@ -102,8 +102,12 @@ async function work(flags: BrokerFlags, index: number, log: Logger, stop: AbortC
     stop.abort();
     throw error;
   };
-  await Promise.all(parts.map((part) => part.catch(endBoth)));
-  if (process.connected) process.disconnect?.();
+  try {
+    await Promise.all(parts.map((part) => part.catch(endBoth)));
+  } finally {
+    // The channel would keep a process that has failed from ending.
+    if (process.connected) process.disconnect?.();
+  }
 }
 
 async function reload(flags: BrokerFlags, log: Logger, signal: AbortSignal): Promise<void> {

@@ -70,6 +70,17 @@ test('a bad configuration is exit code 1 and one message with every fault', asyn
   t.is(child.exitCode, 1);
 });
 
+test('a fault that only a worker finds is exit code 1 as well', async (t) => {
+  const { configFile, socket, start } = setUp(t);
+  writeFileSync(
+    configFile,
+    JSON.stringify({ sockets: [socket], sliceBytes: 1024, mirrors: [{ name: 'Bad Name' }] }),
+  );
+  const child = start();
+  t.regex(await output(child), /mirrors\.0\.name: /);
+  t.is(child.exitCode, 1);
+});
+
 test('a worker that is killed is replaced within two seconds, and none outlives its supervisor', async (t) => {
   const { start, answers } = setUp(t);
   const child = start();
