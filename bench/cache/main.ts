@@ -9,7 +9,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expectationsOf, ownFailures } from './expectations.ts';
 import { type Measurement, summaryOf } from './figures.ts';
-import { bringUpLoopback, foldersInside, runInside } from './namespace.ts';
+import { foldersInside, runInside, settleInside } from './namespace.ts';
 import { type Options, parseOptions, usage } from './options.ts';
 import { report } from './report.ts';
 import { run } from './run.ts';
@@ -18,10 +18,8 @@ import { type Scenario, scenariosOf } from './scenarios.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const resultFile = `${root}bench/results/cache.json`;
 
-const interrupted = new AbortController();
-
 process.exitCode = await main(process.argv.slice(2)).catch((error: Error) => {
-  process.stderr.write(`${interrupted.signal.aborted ? 'Interrupted' : error.stack}\n`);
+  process.stderr.write(`${error.name === 'AbortError' ? 'Interrupted' : error.stack}\n`);
   return 1;
 });
 
@@ -48,8 +46,7 @@ async function measureAll(
   scenarios: readonly Scenario[],
   [dir = '', memoryDir = '']: readonly string[],
 ): Promise<number> {
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => interrupted.abort());
-  bringUpLoopback();
+  const signal = settleInside();
   const startedAt = performance.now();
   const loadBefore = loadavg()[0] ?? 0;
   const progress = (message: string) => {
@@ -57,7 +54,6 @@ async function measureAll(
     process.stderr.write(`${seconds.padStart(4)} s  ${message}\n`);
   };
   const executable = options.operator ?? `${root}bin/registry-mirror-operator`;
-  const { signal } = interrupted;
   const all = await run({ ...options, scenarios, executable, dir, memoryDir, progress, signal });
   const seconds = Math.round((performance.now() - startedAt) / 1000);
   publish(options, scenarios, all, { seconds, loadBefore });

@@ -1,7 +1,12 @@
 /** This mirror as users run it: the files of `cacheFiles`, Debian's nginx, the `broker` command; one replica or several. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { brokerSocket, type CacheConfig, type Peers } from '../../src/cache/cache-config.ts';
+import {
+  brokerSocket,
+  type CacheConfig,
+  type Replica as PeerReplica,
+  type Peers,
+} from '../../src/cache/cache-config.ts';
 import { cacheFiles } from '../../src/cache/cache-files.ts';
 import { cacheConfig, cacheMirror } from '../../test/support/cache-config.ts';
 import { makePeers } from '../../test/support/peers.ts';
@@ -56,6 +61,12 @@ interface Replica {
 
 function replicaName(index: number): string {
   return `registry-mirror-bench-${index}`;
+}
+
+/** The authority signs; only its certificate is anybody else's business. */
+async function peersOf(dir: string, replicas: readonly PeerReplica[]): Promise<Omit<Peers, 'listen'>> {
+  const { authority: _authority, ...peers } = await makePeers(dir, replicas);
+  return peers;
 }
 
 function configuration(
