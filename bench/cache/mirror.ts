@@ -47,12 +47,6 @@ export async function startMirror(ground: Ground, options: MirrorOptions): Promi
   };
 }
 
-/** Without the authority itself: configurations hold no key. */
-async function peersOf(dir: string, replicas: Peers['replicas']): Promise<Omit<Peers, 'listen'>> {
-  const { authority: _signs, ...peers } = await makePeers(dir, replicas);
-  return peers;
-}
-
 interface Replica {
   readonly name: string;
   readonly address: string;
