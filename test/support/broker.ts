@@ -11,6 +11,7 @@ import { Peers } from '../../src/cache/broker/peers/peers.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import type { Network } from '../../src/registry/transport.ts';
 import { cacheMirror } from './cache-config.ts';
+import { assertNoSecretsIn } from './secrets.ts';
 
 export interface BrokerAnswer {
   readonly status: number;
@@ -97,6 +98,7 @@ export async function startBroker(
   t.teardown(async () => {
     await end().catch(() => {});
     rmSync(dir, { recursive: true, force: true });
+    assertNoSecretsIn('log of the broker', lines.join(''));
   });
   await ready.promise;
   return {

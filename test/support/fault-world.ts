@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { brokerSocket, type CacheMirror } from '../../src/cache/cache-config.ts';
+import { brokerSocket, type CacheConfig, type CacheMirror } from '../../src/cache/cache-config.ts';
 import type { CacheReport } from '../../src/cache/cache-report.ts';
 import { parseCacheReport } from '../../src/cache/cache-report.ts';
 import { createAuthority, issueLeaf, type KeyPair } from '../../src/cache/tls/authority.ts';
@@ -10,7 +10,7 @@ import { ask } from './broker.ts';
 import { type CachedEntry, cachedEntries } from './cached-entries.ts';
 import { makeAuthority, type TestAuthority } from './certificates.ts';
 import { randomBytes } from './images.ts';
-import { mirrorOf, type Received, startCache, type TestCache } from './nginx.ts';
+import { type CacheMore, mirrorOf, type Received, startCache, type TestCache } from './nginx.ts';
 import { type ScriptableProxy, startScriptableProxy } from './scriptable-proxy.ts';
 import { type ScriptableUpstream, startScriptableUpstream } from './scriptable-upstream.ts';
 
@@ -31,7 +31,9 @@ export interface Scene {
   unresolve(): void;
   /** Shows a certificate that is wrong in some way. */
   present(fault: CertificateFault): Promise<void>;
-  get(wanted: Wanted): Promise<Received>;
+  /** A blob and a manifest that nobody has asked for yet. */
+  fresh(label: string): readonly [Wanted, Wanted];
+  get(wanted: Pick<Wanted, 'path'>, headers?: Record<string, string>): Promise<Received>;
   report(): Promise<CacheReport['mirrors'][number]>;
   entries(): CachedEntry[];
 }
@@ -51,7 +53,8 @@ export interface SceneOptions {
   readonly scheme: 'http' | 'https';
   readonly blobSize: number;
   readonly throughProxy: boolean;
-  readonly credentials?: { readonly username: string; readonly password: string };
+  /** Files of the mirror's Secret. */
+  readonly credentials?: Readonly<Record<string, string>>;
   readonly mirror: Partial<CacheMirror>;
 }
 
@@ -66,7 +69,11 @@ export const sliceSizeKiB = 64;
 const timeouts = { connect: 800, headers: 800, bodyIdle: 800 };
 
 /** Starts everything and pulls what is to be warm. */
-export async function startFaultWorld(wanted: readonly SceneOptions[]): Promise<FaultWorld> {
+export async function startFaultWorld(
+  wanted: readonly SceneOptions[],
+  changes: Partial<CacheConfig> = {},
+  more: CacheMore = {},
+): Promise<FaultWorld> {
   const ends: (() => unknown)[] = [];
   const t = { teardown: (end: () => unknown) => void ends.push(end) };
   const dir = mkdtempSync(join(tmpdir(), 'faults-'));
@@ -81,8 +88,8 @@ export async function startFaultWorld(wanted: readonly SceneOptions[]): Promise<
   const cache = await startCache(
     t,
     stages.map(({ mirror }) => mirror),
-    { sliceSizeKiB },
-    { network: { resolve } },
+    { sliceSizeKiB, ...changes },
+    { network: { resolve }, ...more },
   );
   const scenes = new Map(
     stages.map((stage) => [stage.options.name, sceneOf(stage, { cache, authority, unresolved })]),
@@ -136,7 +143,7 @@ async function makeStage(
   return { options, upstream, proxy, mirror, host };
 }
 
-function writeCredentials(dir: string, credentials: { username: string; password: string }): string {
+function writeCredentials(dir: string, credentials: Readonly<Record<string, string>>): string {
   mkdirSync(dir);
   for (const [file, text] of Object.entries(credentials)) writeFileSync(join(dir, file), text);
   return dir;
@@ -172,7 +179,8 @@ function sceneOf(
       upstream.closeConnections();
     },
     present: async (fault) => upstream.setCertificate(tlsOf(await faultyLeaf(fault, host, authority))),
-    get: ({ path }) => cache.get(path, { headers: { Host: host } }).catch(noAnswer),
+    fresh: (label) => [blob(label), manifest(label)],
+    get: ({ path }, headers = {}) => cache.get(path, { headers: { ...headers, Host: host } }).catch(noAnswer),
     report: async () => {
       const { body } = await ask(brokerSocket(cache.config.paths), '/-/status');
       return parseCacheReport(body.toString()).mirrors.find(({ name }) => name === mirror.name)!;

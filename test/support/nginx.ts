@@ -16,6 +16,7 @@ import { createLogger } from '../../src/observe/log.ts';
 import { cacheConfig, cacheMirror } from './cache-config.ts';
 import { makeAuthority, makeLeaf, type TestAuthority } from './certificates.ts';
 import { freePort } from './registry.ts';
+import { assertNoSecretsBelow, noteAuthorization } from './secrets.ts';
 
 export interface Asked {
   readonly method?: string;
@@ -72,7 +73,13 @@ export async function startCache(
   { prepareData = () => {}, ...surroundings }: CacheMore = {},
 ): Promise<TestCache> {
   const root = mkdtempSync(join(tmpdir(), 'cache-'));
-  t.teardown(() => rmSync(root, { recursive: true, force: true }));
+  t.teardown(() => {
+    try {
+      assertNoSecretsBelow(root, [join(root, 'tls')]);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
   mkdirSync(join(root, 'data'));
   prepareData(join(root, 'data'));
   const authority = await makeAuthority(join(root, 'tls'));
@@ -166,7 +173,9 @@ class BrokerInProcess {
 
 function write(config: CacheConfig, name: CacheFileName): string {
   const path = join(config.paths.confDir, name);
-  writeFileSync(path, cacheFiles(config)[name]);
+  // Into a file, where it can be searched; `info` says more than is said elsewhere.
+  const errorLog = `error_log ${join(config.paths.runDir, 'error.log')} info;`;
+  writeFileSync(path, cacheFiles(config)[name].replace('error_log stderr warn;', errorLog));
   return path;
 }
 
@@ -175,6 +184,7 @@ export function ask(
   { method = 'GET', headers = {}, breakAfter, at = port, servername, certificate }: Asked = {},
 ): Promise<Received> {
   const startedAt = performance.now();
+  for (const name of ['Authorization', 'Proxy-Authorization']) noteAuthorization(headers[name]);
   return new Promise((resolve, reject) => {
     // Tests say any Host; node would look for that name in the certificate.
     const checkServerIdentity = () => undefined;

@@ -16,6 +16,7 @@ import { createServer as createTlsServer, type ServerOptions, Server as TlsServe
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Faults, sendBytes } from './scriptable-faults.ts';
+import { noteAuthorization, noteSecret } from './secrets.ts';
 
 export interface SeenRequest {
   readonly origin: 'registry' | 'cdn' | 'token';
@@ -201,6 +202,7 @@ class State implements ScriptableUpstream {
     const isToken = url.pathname.endsWith('token');
     const { method = 'GET', headers } = request;
     const from = request.socket.remoteAddress ?? '';
+    noteAuthorization(headers.authorization);
     this.seen.push({ origin: isToken ? 'token' : origin, method, url: request.url ?? '', headers, from });
     if (isToken) return this.#token(origin, url, request, response);
     this.counters.requests++;
@@ -295,6 +297,7 @@ class State implements ScriptableUpstream {
   #redirectTo(wanted: true | string, url: URL, response: ServerResponse): void {
     this.counters.redirects++;
     const signature = randomUUID();
+    noteSecret(signature);
     this.#signed.set(signature, this.redirect.uses ?? Number.POSITIVE_INFINITY);
     const location =
       wanted === true ? `${this.scheme}://${this.cdnHost}${url.pathname}?sig=${signature}` : wanted;
@@ -350,6 +353,7 @@ class State implements ScriptableUpstream {
     }
     const token = `${url.searchParams.get('scope')}-${randomUUID()}`.replace(/[^\w.~-]/g, '.');
     const life = script.expiresIn ?? 300;
+    noteSecret(token);
     this.#tokens.set(token, Date.now() + life * 1000);
     response
       .writeHead(200, { 'Content-Type': 'application/json' })

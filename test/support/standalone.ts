@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { assertNoSecretsIn } from './secrets.ts';
 
 const executable = join(import.meta.dirname, '../../bin/registry-mirror-operator');
 
@@ -42,6 +43,7 @@ export function runStandalone(t: ExecutionContext, args: readonly string[]): Run
   t.teardown(async () => {
     child.kill('SIGTERM');
     await ended;
+    assertNoSecretsIn('output of standalone', errors + lines.join(''));
   });
   return { process: child, lines, errors: () => errors, ready: () => lines.flatMap(parseReady), ended };
 }

@@ -6,6 +6,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TestAuthority } from './certificates.ts';
 import { makeLeaf } from './certificates.ts';
+import { noteSecret } from './secrets.ts';
 
 export interface TokenServer {
   readonly realm: string;
@@ -41,6 +42,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     const url = new URL(request.url ?? '/', 'https://token');
     const [user = '', password] = basicOf(request);
+    noteSecret(password);
     asked.push({ url: request.url ?? '', user });
     const isKnown = user === options.username && password === options.password;
     if (user !== '' && !isKnown) {
@@ -50,6 +52,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     const access = grants(url.searchParams.getAll('scope'), isKnown ? '' : `${options.publicPrefix}/`);
     const token = signToken({ access, sub: user, certificatePem, keyPem });
     issued.push(token);
+    noteSecret(token);
     response.setHeader('Content-Type', 'application/json');
     response.end(JSON.stringify({ token, expires_in: lifeSeconds }));
   };
