@@ -72,8 +72,8 @@ export class TagFinder {
   }
 
   async #ask(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
-    const { repository, reference, fromPeer, signal } = question;
-    const owner = fromPeer ? undefined : this.#options.peers.ownerOfManifest(repository, reference);
+    const { name, reference, fromPeer, signal } = question;
+    const owner = fromPeer ? undefined : this.#options.peers.ownerOfManifest(name, reference);
     if (owner === undefined) return this.#askUpstream(question, recent);
     try {
       return await askOwner(owner, { ...question, signal: ownerLimit(question) });

@@ -58,17 +58,17 @@ async function manifestByDigest(
   { fromPeer, authorization, signal }: ManifestQuestion,
 ): Promise<Manifest> {
   const repository = mirror.upstreamRepository(name);
-  const owner = fromPeer ? undefined : mirror.peers.ownerOfManifest(repository, reference);
-  const headers = { accept: acceptByDigest, ...(authorization !== undefined && { authorization }) };
   const request = { repository, reference, accept: acceptByDigest, authorization, signal };
-  const fetched = await mirror.tags.fetch(request, async (limit) => {
+  const owner = fromPeer ? undefined : mirror.peers.ownerOfManifest(name, reference);
+  if (owner === undefined) return (await mirror.tags.fetch(request)).value;
+  const headers = { accept: acceptByDigest, ...(authorization !== undefined && { authorization }) };
+  return mirror.tags.fetchNear(request, (limit) => {
     const asked = { repository: name, path: `manifests/${reference}`, headers, signal: limit };
-    return owner?.manifest({ ...asked, method: 'GET' }, reference).catch((error: unknown) => {
+    return owner.manifest({ ...asked, method: 'GET' }, reference).catch((error: unknown) => {
       if (isLastWord(error) || limit.aborted) throw error;
       return undefined;
     });
   });
-  return fetched.value;
 }
 
 function parseEtag(value: string | undefined): string | undefined {

@@ -40,6 +40,7 @@ export class TagReader {
   readonly #checks = new SharedWork<Dated<ManifestHead | undefined>>({ limitMs: checkMs, failureMs });
   readonly #heads = new SharedWork<Dated<ManifestHead | undefined>>({ limitMs: fetchMs, failureMs });
   readonly #manifests = new SharedWork<Dated<Manifest>>({ limitMs: fetchMs, failureMs });
+  readonly #near = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs });
 
   /** `onAnswer` is told that the upstream has answered well. */
   constructor(client: UpstreamClient, onAnswer = () => {}, now: () => number = Date.now) {
@@ -69,20 +70,28 @@ export class TagReader {
   }
 
   /**
-   * The manifest itself, verified. `nearer` is tried before the upstream; it resolves to nothing when that must be asked.
-   * What it brought is remembered: clients whose copies are over at slightly different moments get what one GET brought.
+   * The manifest itself, verified. What it brought is remembered: clients whose copies are over at slightly different
+   * moments get what one GET brought.
    */
-  async fetch(
-    request: ReferenceRequest,
-    nearer: (signal: AbortSignal) => Promise<Manifest | undefined> = async () => undefined,
-  ): Promise<Dated<Manifest>> {
-    const fetched = await this.#manifests.run(keyOf(request), request.signal, async (signal) => {
-      const near = await this.#dated(() => nearer(signal));
-      if (near.value !== undefined) return { ...near, value: near.value };
-      return this.#dated(() => this.#get({ ...request, signal }));
-    });
+  async fetch(request: ReferenceRequest): Promise<Dated<Manifest>> {
+    const fetched = await this.#manifests.run(keyOf(request), request.signal, (signal) =>
+      this.#dated(() => this.#get({ ...request, signal })),
+    );
     this.remember(request, fetched.value);
     return fetched;
+  }
+
+  /**
+   * The same, but `nearer` is tried first; it resolves to nothing when the upstream must be asked. Those who may not ask others
+   * (`fetch`) never wait for this: it may be waiting for them.
+   */
+  fetchNear(
+    request: ReferenceRequest,
+    nearer: (signal: AbortSignal) => Promise<Manifest | undefined>,
+  ): Promise<Manifest> {
+    return this.#near.run(keyOf(request), request.signal, async (signal) => {
+      return (await nearer(signal)) ?? (await this.fetch({ ...request, signal })).value;
+    });
   }
 
   /** Keeps a manifest for those who are about to ask for the same. */

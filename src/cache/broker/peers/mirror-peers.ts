@@ -42,7 +42,10 @@ export class MirrorPeers {
     return this.#peers.areConfigured;
   }
 
-  /** Who fetches this manifest for all; undefined: this replica. */
+  /**
+   * Who fetches this manifest for all; undefined: this replica. `repository` is as clients write it: were it the upstream's, two
+   * replicas with other configurations could each take the other for the owner, and wait for each other.
+   */
   ownerOfManifest(repository: string, reference: string): MirrorPeer | undefined {
     return this.#owner(`${repository} ${reference}`);
   }

@@ -39,6 +39,24 @@ test('what another replica asks is never asked of a replica', async (t) => {
   t.is(upstream.counters.requests, 1);
 });
 
+test('what another replica asks never waits for what is being asked of a replica, whatever the repository is called', async (t) => {
+  const { upstream, owner, ...world } = await setUp(t, { dockerHub: true });
+  const manifest = ownedBy('m-1', names, (seed) => {
+    const content = { schemaVersion: 2, layers: [], annotations: { seed } };
+    const digest = upstream.addManifest('library/app', undefined, content);
+    return { digest, object: `app ${digest}` };
+  });
+  owner.faults = { delayMs: 60_000 };
+  const waiting = world.broker.get(`/m/v2/app/manifests/${manifest.digest}`);
+  await eventually(() => assert.equal(owner.seen.length, 1));
+  const path = `/m/v2/library/app/manifests/${manifest.digest}`;
+  const answer = await world.broker.get(path, { 'x-address-kind': 'peer' });
+  t.is(answer.status, 200);
+  // The first one goes on when its owner is gone.
+  await owner.close();
+  t.is((await waiting).status, 200);
+});
+
 test('a replica that is not in the list asks nobody', async (t) => {
   const { broker, owner, blob } = await setUp(t, { replica: 'm-7' });
   t.true((await slice(broker, blob.digest)).body.equals(blob.bytes));
@@ -183,6 +201,7 @@ test("a client's own Authorization goes along to the owner in passThrough, and n
 interface SetUp {
   readonly replica?: string;
   readonly port?: number;
+  readonly dockerHub?: boolean;
   readonly access?: 'passThrough' | 'shared';
   readonly leaf?: (authority: Awaited<ReturnType<typeof makeAuthority>>) => ReturnType<typeof makePeerLeaf>;
 }
@@ -201,7 +220,8 @@ async function setUp(t: ExecutionContext, options: SetUp = {}) {
   const replicas = names.map(({ name }) => ({ name, host: '127.0.0.1', port }));
   const { authority: _own, ...config } = { ...peers, replicas };
   const { access, replica = 'm-0' } = options;
-  const mirror = mirrorOf(`http://${upstream.host}`, { ...(access && { access }) });
+  const plain = mirrorOf(`http://${upstream.host}`, { ...(access && { access }) });
+  const mirror = { ...plain, upstream: { ...plain.upstream, dockerHub: options.dockerHub ?? false } };
   const broker = await startBroker(t, [mirror], {}, { peers: config, replica });
   return { broker, upstream, owner, peers, ...objects(upstream, owner) };
 }
