@@ -194,7 +194,10 @@ async function pull(
   });
   for (const answer of (await Promise.all(answers)).flat()) {
     const said = `${mode}, ${title}: ${answer?.status}`;
-    t.deepEqual(secretsIn(JSON.stringify(answer?.headers ?? {})), [], said);
+    const { 'www-authenticate': challenge, ...headers } = answer?.headers ?? {};
+    // In passThrough the upstream's challenge is meant for the client; for nobody else.
+    const shown = mode === 'pass' ? headers : { ...headers, challenge };
+    t.deepEqual(secretsIn(JSON.stringify(shown)), [], said);
     t.deepEqual(secretsIn(answer?.body ?? ''), [], said);
   }
 }
