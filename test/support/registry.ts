@@ -1,4 +1,4 @@
-/** Debian's docker-registry as an upstream: over TLS, on a free port, with its own folder; and pushing to it. */
+/** distribution's registry (Debian's docker-registry) as an upstream: over TLS, on a free port, with its own folder; and pushing to it. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -32,7 +32,7 @@ export interface Credentials {
 /** Starts a registry below `dir`; with `credentials` it asks for them (htpasswd), with `auth` as that says. */
 export async function startRegistry(
   dir: string,
-  options: { credentials?: Credentials; authority?: TestAuthority; auth?: object } = {},
+  options: { credentials?: Credentials; authority?: TestAuthority; auth?: object; program?: string } = {},
 ): Promise<TestRegistry> {
   mkdirSync(dir, { recursive: true });
   const authority = options.authority ?? (await makeAuthority(join(dir, 'tls'), 'upstream authority'));
@@ -46,8 +46,10 @@ export async function startRegistry(
   const start = async () => {
     const log = openSync(logFile, 'a');
     // Ends with us, even when the test run is killed.
-    const args = ['--pdeathsig', 'KILL', '--', 'docker-registry', 'serve', configFile];
-    child = spawn('setpriv', args, { stdio: ['ignore', log, log] });
+    const args = ['--pdeathsig', 'KILL', '--', options.program ?? 'docker-registry', 'serve', configFile];
+    // Version 3 would send traces to a collector that is not there.
+    const env = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
+    child = spawn('setpriv', args, { stdio: ['ignore', log, log], env });
     await eventually(() => get({ port, authority, path: '/v2/' }), { message: 'The registry did not start' });
   };
   const stop = async () => {
