@@ -1,7 +1,7 @@
 /** `render` as people run it; what it prints is fed to nginx itself. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -67,7 +67,7 @@ const variants: [string, string[], Record<string, string>][] = [
 ];
 
 for (const [how, flags, env] of variants) {
-  test(`nginx starts from what is rendered of every example ${how}`, async (t) => {
+  test.serial(`nginx starts from what is rendered of every example ${how}`, async (t) => {
     const folder = join(root, 'examples');
     const examples = (await readdir(folder)).filter((name) => name.endsWith('.yaml'));
     t.true(examples.length > 0);
@@ -125,7 +125,9 @@ async function testConfiguration(t: ExecutionContext, pod: CachePod): Promise<vo
 }
 
 async function writeCertificate(folder: string, name: 'tls' | 'given'): Promise<void> {
-  const { certFile, keyFile } = await makeLeaf(await makeAuthority(folder), ['localhost'], name);
+  const authority = await makeAuthority(folder);
+  await copyFile(authority.file, join(folder, 'peer-ca.crt'));
+  const { certFile, keyFile } = await makeLeaf(authority, ['localhost'], name);
   if (!certFile.endsWith(`${name}.crt`) || !keyFile.endsWith(`${name}.key`))
     throw new Error('unexpected file names');
 }
