@@ -7,12 +7,16 @@ import {
   brokerSocket,
   type CacheConfig,
   type CacheMirror,
-  type Certificate,
-  type ListenAddress,
-  localSocket,
   nginxPidFile,
   requestLog,
 } from './cache-config.ts';
+import {
+  type CertificateChoice,
+  certificateChoices,
+  hasPassThrough,
+  type ServerView,
+  serverViews,
+} from './nginx-servers.ts';
 import { upstreamIdentity } from './upstream-identity.ts';
 
 /** The view of `templates/nginx.conf.hbs`. */
@@ -67,29 +71,11 @@ export interface DefaultView {
   readonly hasPassThrough: boolean;
   /** Common name of the replicas' certificates. */
   readonly peerName: string | null;
+  /** Names by which one of several certificates is chosen where clients show theirs; else empty. */
+  readonly certificateChoices: readonly CertificateChoice[];
+  readonly defaultCertFile: string;
+  readonly defaultKeyFile: string;
   readonly servers: readonly ServerView[];
-}
-
-/** Who comes by an address: contract/addressing.md section 3. The broker is told it as `X-Address-Kind`. */
-export type AddressKind = 'plain' | 'fallback' | 'peer' | 'local';
-
-interface ServerView {
-  readonly kind: AddressKind;
-  readonly isFallback: boolean;
-  readonly isPeer: boolean;
-  /** Clients are served what the upstream lets them read, by its own word. */
-  readonly checksAccess: boolean;
-  /** `GET /v2/` is the upstream's to answer: its challenge. */
-  readonly asksPing: boolean;
-  readonly isDefault: boolean;
-  readonly listen: readonly { readonly socket: string; readonly ipv6: boolean }[];
-  readonly names: readonly string[];
-  /** Null: without TLS. */
-  readonly certFile: string | null;
-  readonly keyFile: string | null;
-  readonly clientCaFile: string | null;
-  /** nginx's `ssl_verify_client`. */
-  readonly verifyClient: 'optional' | 'on' | null;
 }
 
 /** A name of several mirrors: Host or prefix must tell them apart. */
@@ -113,7 +99,8 @@ export function nginxView({ paths, user, workerProcesses }: CacheConfig): NginxV
 /** Returns the view of the caches and servers. Throws when there is no certificate or no mirror. */
 export function defaultView(config: CacheConfig): DefaultView {
   const { mirrors, certificates } = config;
-  if (certificates.length === 0 || mirrors.length === 0) {
+  const [first] = certificates;
+  if (first === undefined || mirrors.length === 0) {
     throw new TypeError('a cache needs a certificate and a mirror');
   }
   const names = selectors(mirrors);
@@ -138,12 +125,10 @@ export function defaultView(config: CacheConfig): DefaultView {
     onlyMirror: mirrors.length === 1 ? (mirrors[0]?.name ?? null) : null,
     hasPassThrough: hasPassThrough(config),
     peerName: config.peers?.commonName ?? null,
-    servers: [
-      ...clientServers(config, 'plain', config.listen),
-      ...clientServers(config, 'fallback', config.fallbackListen),
-      ...peerServers(config),
-      localServer(config),
-    ],
+    certificateChoices: certificateChoices(config),
+    defaultCertFile: first.certFile,
+    defaultKeyFile: first.keyFile,
+    servers: serverViews(config),
   };
 }
 
@@ -198,83 +183,4 @@ function spellings(text: string): string[] {
 /** A masquerade name as a regular expression that matches just it, without a backslash. */
 function literal(text: string): string {
   return text.replace(/[.[\]]/g, '[$&]');
-}
-
-/** One server for each certificate; all of them ask clients for the same, so that no name leads around it. */
-function clientServers(
-  config: CacheConfig,
-  kind: 'plain' | 'fallback',
-  listen: readonly ListenAddress[],
-): ServerView[] {
-  if (listen.length === 0) return [];
-  const { certificates, clientCaFile } = config;
-  const checksAccess = hasPassThrough(config);
-  const taken = new Set<string>();
-  return certificates.map((certificate, index) => ({
-    kind,
-    isFallback: kind === 'fallback',
-    isPeer: false,
-    checksAccess,
-    asksPing: checksAccess && kind === 'plain',
-    isDefault: index === 0,
-    listen: listen.map(socketView),
-    names: freeNames(certificate, taken, index === 0),
-    certFile: certificate.certFile,
-    keyFile: certificate.keyFile,
-    clientCaFile: clientCaFile ?? null,
-    verifyClient: clientCaFile === undefined ? null : 'optional',
-  }));
-}
-
-function hasPassThrough({ mirrors }: CacheConfig): boolean {
-  return mirrors.some(({ access }) => access === 'passThrough');
-}
-
-function peerServers({ peers }: CacheConfig): ServerView[] {
-  if (peers === undefined || peers.listen.length === 0) return [];
-  return [
-    {
-      kind: 'peer',
-      isFallback: false,
-      isPeer: true,
-      checksAccess: false,
-      asksPing: false,
-      isDefault: true,
-      listen: peers.listen.map(socketView),
-      names: ['_'],
-      certFile: peers.certFile,
-      keyFile: peers.keyFile,
-      clientCaFile: peers.caFile,
-      verifyClient: 'on',
-    },
-  ];
-}
-
-function localServer({ paths }: CacheConfig): ServerView {
-  return {
-    kind: 'local',
-    isFallback: false,
-    isPeer: false,
-    checksAccess: false,
-    asksPing: false,
-    isDefault: true,
-    listen: [{ socket: `unix:${localSocket(paths)}`, ipv6: false }],
-    names: ['_'],
-    certFile: null,
-    keyFile: null,
-    clientCaFile: null,
-    verifyClient: null,
-  };
-}
-
-function socketView({ address, port }: ListenAddress): ServerView['listen'][number] {
-  const ipv6 = isIPv6(address);
-  return { socket: ipv6 ? `[${address}]:${port}` : `${address}:${port}`, ipv6 };
-}
-
-/** The first certificate with a name serves it. A server without names of its own is never chosen by name. */
-function freeNames(certificate: Certificate, taken: Set<string>, isDefault: boolean): string[] {
-  const names = [...new Set(certificate.names)].filter((name) => !taken.has(name) && !isIPv6(name));
-  for (const name of names) taken.add(name);
-  return names.length > 0 ? names : [isDefault ? '_' : '-'];
 }

@@ -28,6 +28,8 @@ export interface Asked {
   readonly servername?: string;
   /** What the client shows of itself. */
   readonly certificate?: KeyPair;
+  /** PEM authorities that the client trusts, where they are others than the cache's own. */
+  readonly ca?: string;
 }
 
 export interface Received {
@@ -181,7 +183,7 @@ function write(config: CacheConfig, name: CacheFileName): string {
 
 export function ask(
   { port, authority, path }: { port: number; authority: TestAuthority; path: string },
-  { method = 'GET', headers = {}, breakAfter, at = port, servername, certificate }: Asked = {},
+  { method = 'GET', headers = {}, breakAfter, at = port, servername, certificate, ca }: Asked = {},
 ): Promise<Received> {
   const startedAt = performance.now();
   for (const name of ['Authorization', 'Proxy-Authorization']) noteAuthorization(headers[name]);
@@ -189,7 +191,7 @@ export function ask(
     // Tests say any Host; node would look for that name in the certificate.
     const checkServerIdentity = () => undefined;
     const tls = {
-      ca: authority.certificatePem,
+      ca: ca ?? authority.certificatePem,
       checkServerIdentity,
       ...(servername !== undefined && { servername }),
       ...(certificate && { cert: certificate.certificatePem, key: certificate.keyPem }),
