@@ -54,6 +54,10 @@ test('a blob of a repository that is not the client’s is not read by the name 
   t.true(answer.body.length < 200);
   const ranged = await get(`bob/app/blobs/${digest}`, bob, { headers: { Range: 'bytes=70000-70010' } });
   t.is(ranged.status, 404);
+  for (const list of ['tags/list', `referrers/${digest}`]) {
+    t.is((await get(`bob/app/${list}`, bob)).status, 404);
+    t.is((await get(`team/app/${list}`, bob)).status, 403);
+  }
 });
 
 test('the upstream is asked once in authTTL for a client and an object, however many ask at a time', async (t) => {
