@@ -63,6 +63,7 @@ export interface Summary {
   readonly mebibytesPerSecond: number;
   readonly clientCpu: number;
   readonly contenderCpu: number;
+  readonly upstreamCpu: number;
   /** Milliseconds of processor time for each MiB that came from the upstream; undefined where none did. */
   readonly missCpuPerMebibyte: number | undefined;
   readonly failures: number;
@@ -83,6 +84,7 @@ export function summaryOf(rounds: readonly Measurement[]): Summary {
     mebibytesPerSecond: of(({ mebibytes, seconds }) => mebibytes / seconds),
     clientCpu: of(({ cpu }) => cpu.clients),
     contenderCpu: of(({ cpu }) => cpu.contender),
+    upstreamCpu: of(({ cpu }) => cpu.upstream),
     missCpuPerMebibyte: missCpu(rounds),
     failures: rounds.reduce((sum, { failures }) => sum + failures.length, 0),
   };

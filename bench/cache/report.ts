@@ -15,6 +15,7 @@ const header = [
   'tokens',
   'CPU s',
   'clients’',
+  'upstream’s',
   'miss ms/MiB',
   'failures',
 ];
@@ -31,7 +32,7 @@ export function report(scenarios: readonly Scenario[], all: readonly Measurement
 }
 
 const remarks = `Median of all rounds. First byte: of the answer, connecting and the TLS handshake included (curl's time_starttransfer).
-"upstream: bytes" is the multiple of what one client fetches. CPU: processor seconds of all processes of the contender, and of the clients.
+"upstream: bytes" is the multiple of what one client fetches. CPU: processor seconds of all processes of the contender, of the clients, and of the upstream. The static file is what is left to any server.
 "miss": of the processes that fetch from the upstream, for each MiB that came from there.`;
 
 function section(scenario: Scenario, all: readonly Measurement[]): string {
@@ -58,6 +59,7 @@ function cells(summary: Summary): string[] {
     String(summary.tokens),
     summary.contenderCpu.toFixed(2),
     summary.clientCpu.toFixed(2),
+    summary.upstreamCpu.toFixed(2),
     summary.missCpuPerMebibyte === undefined ? '-' : summary.missCpuPerMebibyte.toFixed(1),
     String(summary.failures),
   ];

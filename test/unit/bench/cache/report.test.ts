@@ -12,6 +12,8 @@ const good = [
   measurement({ scenario: 'warm-24', seconds: 1 }),
   measurement({ scenario: 'warm-24', contender: names.distribution3, seconds: 1 }),
   measurement({ scenario: 'warm-24', contender: names.file, seconds: 0.96 }),
+  measurement({ scenario: 'limited' }),
+  measurement({ scenario: 'limited', contender: names.distribution3, seconds: 2.5 }),
   measurement({ scenario: 'down' }),
 ];
 
@@ -22,15 +24,15 @@ function missed(all: Parameters<typeof expectationsOf>[0]): string[] {
 }
 
 test('figures that just keep the promises meet them', (t) => {
-  t.is(expectationsOf(good).length, 8);
+  t.is(expectationsOf(good).length, 9);
   t.deepEqual(missed(good), []);
 });
 
 test('each broken promise is told with what was measured, of one replica and of two', (t) => {
   const worse = measurement({ contender: names.mirrors, multiple: 2, upstream: { ...upstream, tokens: 3 } });
   t.deepEqual(missed([...good, worse]), [
-    'Upstream bytes at most 1.01 times the object: mirror cold-24 1, mirror x2 cold-24 2',
-    'At most 2 tokens for a blob: mirror cold-24 1, mirror x2 cold-24 3',
+    'Upstream bytes at most 1.01 times the object: mirror cold-24 1, mirror limited 1, mirror x2 cold-24 2',
+    'At most 2 tokens for a blob: mirror cold-24 1, mirror limited 1, mirror x2 cold-24 3',
   ]);
 });
 
@@ -44,6 +46,16 @@ test('one bad round breaks a promise about bytes, the median of all decides abou
     missed(all).map((text) => text.split(':')[0]),
     ['Upstream bytes at most 1.01 times the object'],
   );
+});
+
+test('beside a ratio to distribution stands that of a plain file, which decides nothing', (t) => {
+  const file = measurement({ contender: names.file, seconds: 2 });
+  const told = expectationsOf([...good, file]).find(({ text }) => text.startsWith('Cold herd: last client'));
+  t.deepEqual(told, {
+    text: 'Cold herd: last client at most 0.40 of distribution 3.1.2',
+    met: true,
+    measured: 'mirror cold-24 0.4, static file cold-24 0.8',
+  });
 });
 
 test('only failures of this mirror count as ours', (t) => {
