@@ -54,16 +54,23 @@ export async function reloadNginx(pidFile: string): Promise<void> {
   process.kill(pid, 'SIGHUP');
 }
 
-/** Resolves when `/health-check` at `address` answers, with `generation` if one is given; retries until `signal` aborts. */
+/** Old workers go on accepting for a moment after new ones answer: so many answers in a row, a pause apart, are all new ones'. */
+const answersInARow = 6;
+const pauseMs = 50;
+
+/** Resolves when `/health-check` at `address` answers, with `generation` and no other if one is given; retries until `signal` aborts. */
 export async function waitUntilServing(
   address: { readonly address: string; readonly port: number },
   options: { generation?: string; signal: AbortSignal },
 ): Promise<void> {
-  for (;;) {
-    options.signal.throwIfAborted();
+  const { generation, signal } = options;
+  const wanted = generation === undefined ? 1 : answersInARow;
+  for (let seen = 0; ; ) {
+    signal.throwIfAborted();
     const answer = await healthCheck(address).catch(() => undefined);
-    if (answer !== undefined && (options.generation ?? answer) === answer) return;
-    await delay(50, undefined, { signal: options.signal });
+    seen = answer !== undefined && (generation ?? answer) === answer ? seen + 1 : 0;
+    if (seen === wanted) return;
+    await delay(pauseMs, undefined, { signal });
   }
 }
 

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import type { CacheConfig } from '../../src/cache/cache-config.ts';
+import { type CacheConfig, localSocket } from '../../src/cache/cache-config.ts';
 import { type CacheFileName, cacheFiles } from '../../src/cache/cache-files.ts';
 import { waitUntilServing } from '../../src/cache/nginx-process.ts';
 import { cacheConfig } from './cache-config.ts';
@@ -59,6 +59,8 @@ export async function startKillableCache(
 
   async function runNginx(): Promise<void> {
     const args = ['-e', 'stderr', '-c', join(config.paths.confDir, 'nginx.conf')];
+    // As pod and standalone do: a killed one leaves it behind, and the next could not bind it.
+    rmSync(localSocket(config.paths), { force: true });
     // It says of every request that something was killed.
     nginx = spawn('nginx', args, { stdio: 'ignore', detached: true });
     await waitUntilServing({ address: '127.0.0.1', port }, { signal: AbortSignal.timeout(10_000) });
