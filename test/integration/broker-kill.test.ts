@@ -30,6 +30,7 @@ test('killed a hundred times under load, no client gets a wrong byte, and nothin
   const blobs = addBlobs(upstream, 4);
   upstream.faults = { drip: 64 * 1024 };
   const over = new AbortController();
+  t.teardown(() => over.abort());
   const results = { whole: 0, broken: 0, refused: 0 };
   const load = Array.from({ length: readers }, () => read(cache, blobs, results, over.signal));
   let slowest = 0;

@@ -118,8 +118,11 @@ async function testConfiguration(t: ExecutionContext, pod: CachePod): Promise<vo
   for (const name of ['tls', 'given'] as const) {
     await writeCertificate(join(folder, 'etc/registry-mirror/tls'), name);
   }
+  // Its last word is a line for the shell, and that line's last word is nginx's.
   const [program, ...args] = pod.command.map(moved);
-  const { code, stderr } = await runNginx(program!, [...args, '-t']);
+  const line = args.pop();
+  t.regex(line ?? '', /&& exec nginx /);
+  const { code, stderr } = await runNginx(program!, [...args, `${line} -t`]);
   t.is(code, 0, stderr);
   t.notRegex(stderr, /\[(warn|alert|emerg)\]/);
 }
