@@ -58,6 +58,9 @@ export interface UpstreamClientOptions {
 /** How often a 401 is answered within one request: another token, another scheme. */
 const maxAnswers = 3;
 
+/** How often credentials may change while one request is made; it is made anew each time. */
+const maxRotations = 3;
+
 export class UpstreamClient {
   readonly counters: UpstreamCounters;
   readonly #options: UpstreamClientOptions;
@@ -178,21 +181,22 @@ export class UpstreamClient {
    */
   async #authorized(destination: Destination, request: UpstreamRequest): Promise<HttpAnswer> {
     const source = destination.foreign ? noCredentials : this.#options.credentials(destination.repository);
-    const shown = source.current();
-    const haveChanged = async () => {
-      await source.reread();
-      return source.current() !== shown;
-    };
-    try {
-      const answer = await this.#attempt(destination, request);
-      const isRefusal = answer.status === 401 || answer.status === 403;
-      if (!isRefusal || !(await haveChanged())) return answer;
-      await discard(answer);
-    } catch (error) {
-      const refused = error instanceof UpstreamStatusError && error.credentialsRefused;
-      if (!refused || !(await haveChanged())) throw error;
+    for (let left = maxRotations; ; left--) {
+      const shown = source.current();
+      const haveChanged = async () => {
+        await source.reread();
+        return left > 0 && source.current() !== shown;
+      };
+      try {
+        const answer = await this.#attempt(destination, request);
+        const isRefusal = answer.status === 401 || answer.status === 403;
+        if (!isRefusal || !(await haveChanged())) return answer;
+        await discard(answer);
+      } catch (error) {
+        const refused = error instanceof UpstreamStatusError && error.credentialsRefused;
+        if (!refused || !(await haveChanged())) throw error;
+      }
     }
-    return this.#attempt(destination, request);
   }
 
   /** Sends with what this place asked for before, then with what its 401s ask for, as long as that is something new. */

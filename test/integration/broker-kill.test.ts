@@ -14,6 +14,8 @@ const sliceSizeKiB = 256;
 const sliceBytes = sliceSizeKiB * 1024;
 const victims: readonly Victim[] = ['broker worker', 'broker supervisor', 'nginx worker', 'nginx'];
 const readers = 5;
+/** Longer than any download here takes. */
+const patienceMs = 5_000;
 
 interface Blob {
   readonly path: string;
@@ -36,11 +38,13 @@ test('killed a hundred times under load, no client gets a wrong byte, and nothin
   let slowest = 0;
   for (let round = 0; round < rounds; round++) {
     await delay(randomInt(250));
-    await cache.kill(victims[round % victims.length] ?? 'nginx');
+    const victim = victims[round % victims.length] ?? 'nginx';
+    await cache.kill(victim);
     const killedAt = performance.now();
     const [probe] = addBlobs(upstream, 1, 1000);
     await eventually(() => whole(cache, probe?.path ?? '', probe?.bytes ?? Buffer.alloc(0)), {
       interval: 20,
+      message: `Not served after the end of ${victim} in round ${round}`,
     });
     slowest = Math.max(slowest, performance.now() - killedAt);
     forgetSome(cache.cacheDir, blobs);
@@ -50,9 +54,28 @@ test('killed a hundred times under load, no client gets a wrong byte, and nothin
   t.log(`${JSON.stringify(results)}, back after ${Math.round(slowest)} ms at the most`);
   // A kill in every round, and still most downloads end: the test would mean nothing if none did.
   t.true(results.whole > rounds / 2);
-  t.true(slowest < 4_000, `back after ${slowest} ms`);
+  t.true(slowest < 2_000, `back after ${slowest} ms`);
   await upstream.close();
   for (const { path, bytes } of kept) await t.notThrowsAsync(whole(cache, path, bytes));
+});
+
+test('what an nginx worker was fetching when it was killed is fetched again within a minute', async (t) => {
+  t.timeout(120_000);
+  const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
+  const cache = await startKillableCache(t, upstream, { sliceSizeKiB, workerProcesses: 1 });
+  const [first, blob] = addBlobs(upstream, 2, 1000);
+  await eventually(() => whole(cache, first?.path ?? '', first?.bytes ?? Buffer.alloc(0)));
+  const { path, bytes } = blob ?? assert.fail();
+  upstream.seen.length = 0;
+  upstream.faults = { delayMs: 10_000 };
+  void cache.get(path).catch(() => {});
+  await eventually(() => assert.equal(upstream.seen.length, 1));
+  await cache.kill('nginx worker');
+  upstream.faults = {};
+  const killedAt = performance.now();
+  await eventually(() => whole(cache, path, bytes), { timeout: 70_000 });
+  t.true(performance.now() - killedAt < 65_000);
 });
 
 function addBlobs(upstream: ScriptableUpstream, count: number, size = 6 * sliceBytes + 1234): Blob[] {
@@ -79,7 +102,9 @@ async function read(
     const { path, bytes } = blobs[randomInt(blobs.length)] ?? assert.fail();
     const start = randomInt(3) === 0 ? randomInt(bytes.length) : 0;
     const headers = start === 0 ? {} : { range: `bytes=${start}-` };
-    const answer = await cache.get(path, { headers }).catch(() => undefined);
+    // What a killed nginx worker was fetching is locked for a minute: others are read meanwhile.
+    const waiting = cache.get(path, { headers }).catch(() => undefined);
+    const answer = await Promise.race([waiting, delay(patienceMs)]);
     if (answer === undefined || answer.status >= 400) {
       results.refused++;
       await delay(20);

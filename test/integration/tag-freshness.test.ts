@@ -55,7 +55,8 @@ test('a tag that moves is seen on every replica within its time and a second, fo
   t.log(`${seen} answers, ${heads} HEADs and ${gets} GETs in ${lives.toFixed(1)} lives of a tag`);
   // GET and HEAD are kept apart, but what one of them has found out counts for both.
   t.true(heads <= lives * 2 + 2);
-  t.is(gets, 6);
+  // Each digest once for all replicas; one that was moved on within its time and a second need not have been seen.
+  t.true(gets <= 6, `${gets} GETs`);
 });
 
 for (const [what, faults] of Object.entries({

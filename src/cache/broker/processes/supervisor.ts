@@ -77,9 +77,10 @@ class Worker {
     try {
       for (let pauseMs = 0; !signal.aborted; ) {
         const startedAt = performance.now();
-        await this.#runOnce(signal, server);
+        const code = await this.#runOnce(signal, server);
         if (signal.aborted) return;
-        if (!this.#wasReady) throw new Error(`Broker process ${this.#index} did not start`);
+        // One that was killed while it started has no fault.
+        if (!this.#wasReady && code !== null) throw new Error(`Broker process ${this.#index} did not start`);
         const wasHealthy = performance.now() - startedAt > healthyMs;
         this.#options.log.error(
           { process: this.#index, pauseMs },
@@ -99,8 +100,8 @@ class Worker {
     else this.#connections.handOver(socket, this.#child);
   }
 
-  /** Ends when the worker has; what it had is broken off only when everything it said was heard. */
-  async #runOnce(signal: AbortSignal, server: Server): Promise<void> {
+  /** Returns its exit code when the worker has ended, null when it was killed; what it had is broken off only when everything it said was heard. */
+  async #runOnce(signal: AbortSignal, server: Server): Promise<number | null> {
     const child = this.#options.start(this.#index);
     const ended = endOf(child);
     child.on('message', (message: WorkerMessage) => this.#hear(child, message));
@@ -110,9 +111,10 @@ class Worker {
     };
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
-    await ended.finally(() => signal.removeEventListener('abort', stop));
+    const code = await ended.finally(() => signal.removeEventListener('abort', stop));
     this.#child = undefined;
     this.#connections.breakOff();
+    return code;
   }
 
   #hear(child: ChildProcess, message: WorkerMessage): void {
@@ -129,10 +131,11 @@ class Worker {
 /** What a worker said before it died is heard before its channel is; a channel that is being written to may never say so. Milliseconds. */
 const hearMs = 200;
 
-async function endOf(child: ChildProcess): Promise<void> {
+async function endOf(child: ChildProcess): Promise<number | null> {
   const silent = once(child, 'disconnect');
-  await once(child, 'exit');
+  const [code] = (await once(child, 'exit')) as [number | null];
   if (child.connected) await Promise.race([silent, delay(hearMs)]);
+  return code;
 }
 
 /** False when `signal` aborted. */
