@@ -6,13 +6,14 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { type Counts, countTap, emptyCounts } from './tap.ts';
 
-/** Unit tests mostly wait for timers, so more of their files run at once than there are cores. */
+/** Unit tests mostly wait for timers, so more of their files run at once than there are cores. What measures time runs alone. */
 const suites =
   process.argv.length > 2
     ? [process.argv.slice(2)]
     : [
         ['--concurrency', '4', 'test/unit/**/*.test.ts'],
         ['--concurrency', '2', 'test/integration/**/*.test.ts'],
+        ['--concurrency', '1', 'test/timed/**/*.test.ts'],
       ];
 const started = Date.now();
 

@@ -68,9 +68,7 @@ export async function run(options: RunOptions): Promise<Measurement[]> {
     if (!contender.takes(scenario)) continue;
     const measured = await measure(stand, { round, scenario, contender, object });
     measurements.push(measured);
-    progress(
-      `Round ${round + 1} of ${rounds}, ${scenario.title}, ${contender.name}: ${measured.seconds.toFixed(2)} s`,
-    );
+    progress(`Round ${round + 1}, ${scenario.title}, ${contender.name}: ${measured.seconds.toFixed(2)} s`);
   }
   return measurements;
 }

@@ -12,6 +12,7 @@ import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Network } from '../../registry/transport.ts';
 import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
+import { LeftFills } from './left-fills.ts';
 import { runMetrics } from './metrics/metrics.ts';
 import { processReport } from './metrics/process-report.ts';
 import { type Mirror, openMirror } from './mirror.ts';
@@ -88,6 +89,7 @@ class Broker {
   #config: BrokerConfig;
   #mirrors = new Map<string, Mirror>();
   readonly store: Store;
+  readonly leftFills: LeftFills;
 
   constructor(options: BrokerOptions, config: BrokerConfig, signal: AbortSignal) {
     this.#options = options;
@@ -96,6 +98,8 @@ class Broker {
     this.#config = config;
     const forget = (mirror: string) => this.mirror(mirror)?.forget();
     this.store = new Store(config, { index: options.index ?? 0, forget, log: options.log, signal });
+    const socketPath = () => this.#config.localSocket;
+    this.leftFills = new LeftFills({ socketPath, log: options.log, signal });
   }
 
   get config(): BrokerConfig {

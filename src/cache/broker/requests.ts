@@ -12,6 +12,7 @@ import {
   forFallback,
   jsonAnswer,
 } from './answer.ts';
+import type { LeftFills } from './left-fills.ts';
 import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
 import { type AccessRoute, type ObjectRoute, parseRoute } from './routes.ts';
@@ -31,8 +32,12 @@ export interface RequestContext {
   /** One for each request that is being answered; aborting it breaks the answer off. */
   readonly running: Set<AbortController>;
   readonly guard: () => Guard | undefined;
+  readonly leftFills: LeftFills;
   readonly log: Logger;
 }
+
+/** Why an answer is broken off that nobody waits for any more. */
+const nginxLeft = Symbol('nginx closed the connection');
 
 /** By which address of the cache the client came; nginx says so. */
 const addressKindHeader = 'x-address-kind';
@@ -53,7 +58,7 @@ export async function handleRequest(
   context.running.add(gone);
   response.once('close', () => {
     context.running.delete(gone);
-    gone.abort();
+    gone.abort(nginxLeft);
   });
   // A peer that goes away is no fault; without a listener its error would end the process.
   response.on('error', () => {});
@@ -113,8 +118,10 @@ async function handleMirror(
   try {
     const answer = await answerFor(context, mirror, route, request, response, signal, fill);
     if (answer !== undefined) send(response, told(mirror, await keptIfRoom(fill, answer)));
+    if (signal.reason === nginxLeft) await fetchAgain(context, mirror, route, request);
   } catch (error) {
-    if (signal.aborted && !response.headersSent) return;
+    if (signal.reason === nginxLeft) return await fetchAgain(context, mirror, route, request);
+    if (signal.aborted) return;
     mirror.status.note(error, route.kind);
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
     // A body that has begun was broken off by whoever sent it.
@@ -125,6 +132,26 @@ async function handleMirror(
     const heard = isFallback ? forFallback(answer, unknownCode[route.kind]) : answer;
     send(response, told(mirror, await keptIfRoom(fill, heard)));
   }
+}
+
+/**
+ * nginx waits for the end of whatever it keeps, even when its client has gone: when it does not, the worker that asked was killed.
+ * Lists are kept for a moment only.
+ */
+async function fetchAgain(
+  context: RequestContext,
+  { config }: Mirror,
+  route: ObjectRoute,
+  { method, headers }: IncomingMessage,
+): Promise<void> {
+  if (route.kind === 'list') return;
+  const object = route.kind === 'blob' ? `blobs/${route.digest.text}` : `manifests/${route.reference}`;
+  await context.leftFills.fetch({
+    method: method === 'HEAD' ? 'HEAD' : 'GET',
+    masquerade: config.masquerade,
+    path: `${route.repository}/${object}`,
+    headers,
+  });
 }
 
 /** With what other replicas know it by: an answer of another upstream than theirs is none for them. */

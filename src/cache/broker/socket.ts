@@ -1,7 +1,12 @@
 /** The unix socket nginx asks on. */
 import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { connect, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Guard } from './serve-blob.ts';
@@ -9,7 +14,8 @@ import type { Guard } from './serve-blob.ts';
 /** Where requests of nginx come from. */
 export interface Serving {
   readonly server: Server;
-  readonly connections: ReadonlySet<Socket>;
+  /** Each with the answer it was given last. */
+  readonly connections: ReadonlyMap<Socket, ServerResponse | undefined>;
   /** Absent: nobody holds on to the connections when this process dies. */
   readonly guard?: Guard;
 }
@@ -19,11 +25,12 @@ export function createServing(listener: RequestListener): Serving {
   // nginx closes its idle connections first (60 s by default): a request never meets a connection being closed.
   const server = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 600_000 }, listener);
   server.timeout = 0;
-  const connections = new Set<Socket>();
+  const connections = new Map<Socket, ServerResponse | undefined>();
   server.on('connection', (socket: Socket) => {
-    connections.add(socket);
+    connections.set(socket, undefined);
     socket.once('close', () => connections.delete(socket));
   });
+  server.prependListener('request', ({ socket }, response) => void connections.set(socket, response));
   return { server, connections };
 }
 
@@ -79,7 +86,8 @@ const lookMs = 20;
 
 /**
  * Stops accepting and lets running requests finish for at most `drainMs`. Then `breakOff` is called, which must end
- * them in a way that nginx takes for a failure, and a little later whatever is left is cut.
+ * them in a way that nginx takes for a failure. A little later connections without an answer are closed, also those that a supervisor
+ * still hands over: nginx would keep one and go on asking on it. What still waits for nginx to read it is not cut: it would lose its end.
  */
 export async function closeServing(
   { server, connections }: Serving,
@@ -87,10 +95,14 @@ export async function closeServing(
   breakOff = () => {},
 ): Promise<void> {
   server.close();
-  if (await idle(drainMs)) return;
-  breakOff();
-  await idle(breakOffMs);
-  server.closeAllConnections();
+  if (!(await idle(drainMs))) {
+    breakOff();
+    await idle(breakOffMs);
+  }
+  server.on('connection', (socket: Socket) => socket.destroy());
+  for (const [socket, response] of connections) {
+    if (!response?.headersSent || response.writableFinished) socket.destroy();
+  }
 
   async function idle(ms: number): Promise<boolean> {
     for (const end = performance.now() + ms; connections.size > 0; await delay(lookMs)) {

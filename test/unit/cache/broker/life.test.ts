@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { connect, createServer as createNetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { runBroker } from '../../../../src/cache/broker/broker.ts';
-import { closeServing, serveOnSocket } from '../../../../src/cache/broker/socket.ts';
+import { closeServing, createServing, serveOnSocket } from '../../../../src/cache/broker/socket.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
 import { ask, brokerConfig, mirrorOf, sliceBytes, startBroker } from '../../../support/broker.ts';
 import { makeAuthority, makeLeaf } from '../../../support/certificates.ts';
@@ -124,6 +126,29 @@ test('a socket that a dead broker left behind is replaced', async (t) => {
   const server = await serveOnSocket(path, (_, response) => response.end('new'));
   t.teardown(() => closeServing(server, 0));
   t.is((await ask(path, '/')).body.toString(), 'new');
+});
+
+test('connections are closed that are handed over after the end, and those whose request is never answered', async (t) => {
+  const path = join(tempDir(t), 'supervisor.sock');
+  const supervisor = createNetServer();
+  t.teardown(() => supervisor.close());
+  await new Promise<void>((resolve) => supervisor.listen(path, resolve));
+  const serving = createServing(() => {});
+  const handOver = async () => {
+    const nginx = connect(path);
+    const [socket] = (await once(supervisor, 'connection')) as [Socket];
+    serving.server.emit('connection', socket);
+    return nginx.resume();
+  };
+  const early = await handOver();
+  early.write('GET / HTTP/1.1\r\nHost: broker\r\n\r\n');
+  const closed = once(early, 'close');
+  await once(serving.server, 'request');
+  await closeServing(serving, 0);
+  await closed;
+  const late = await handOver();
+  await once(late, 'close');
+  t.pass();
 });
 
 test('a socket on which another broker answers is left alone', async (t) => {

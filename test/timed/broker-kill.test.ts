@@ -35,7 +35,7 @@ test('killed a hundred times under load, no client gets a wrong byte, and nothin
   t.teardown(() => over.abort());
   const results = { whole: 0, broken: 0, refused: 0 };
   const load = Array.from({ length: readers }, () => read(cache, blobs, results, over.signal));
-  let slowest = 0;
+  const slowest: Partial<Record<Victim, number>> = {};
   for (let round = 0; round < rounds; round++) {
     await delay(randomInt(250));
     const victim = victims[round % victims.length] ?? 'nginx';
@@ -46,36 +46,44 @@ test('killed a hundred times under load, no client gets a wrong byte, and nothin
       interval: 20,
       message: `Not served after the end of ${victim} in round ${round}`,
     });
-    slowest = Math.max(slowest, performance.now() - killedAt);
+    slowest[victim] = Math.max(slowest[victim] ?? 0, Math.round(performance.now() - killedAt));
     forgetSome(cache.cacheDir, blobs);
   }
   over.abort();
   await Promise.all(load);
-  t.log(`${JSON.stringify(results)}, back after ${Math.round(slowest)} ms at the most`);
+  t.log(results, 'back after at most, ms:', slowest);
   // A kill in every round, and still most downloads end: the test would mean nothing if none did.
   t.true(results.whole > rounds / 2);
-  t.true(slowest < 2_000, `back after ${slowest} ms`);
+  for (const [victim, ms] of Object.entries(slowest)) t.true(ms < 2_000, `${victim}: back after ${ms} ms`);
   await upstream.close();
   for (const { path, bytes } of kept) await t.notThrowsAsync(whole(cache, path, bytes));
 });
 
-test('what an nginx worker was fetching when it was killed is fetched again within a minute', async (t) => {
-  t.timeout(120_000);
+test('what an nginx worker was fetching when it was killed is fetched again at once', async (t) => {
   const upstream = await startScriptableUpstream();
   t.teardown(() => upstream.close());
   const cache = await startKillableCache(t, upstream, { sliceSizeKiB, workerProcesses: 1 });
-  const [first, blob] = addBlobs(upstream, 2, 1000);
-  await eventually(() => whole(cache, first?.path ?? '', first?.bytes ?? Buffer.alloc(0)));
+  const [first, blob] = addBlobs(upstream, 2);
+  await eventually(() => whole(cache, first?.path ?? '', first?.bytes ?? assert.fail()));
+  const manifest = { schemaVersion: 2, layers: [] };
+  upstream.addManifest('a/b', 'v1', manifest);
+  const manifestBytes = Buffer.from(JSON.stringify(manifest));
+  const tag = '/v2/a/b/manifests/v1';
   const { path, bytes } = blob ?? assert.fail();
   upstream.seen.length = 0;
-  upstream.faults = { delayMs: 10_000 };
-  void cache.get(path).catch(() => {});
-  await eventually(() => assert.equal(upstream.seen.length, 1));
-  await cache.kill('nginx worker');
+  upstream.faults = { delayMs: 1_000 };
+  for (const asked of [path, tag]) void cache.get(asked).catch(() => {});
+  await eventually(() => assert.equal(upstream.seen.length, 2));
   upstream.faults = {};
+  await cache.kill('nginx worker');
   const killedAt = performance.now();
-  await eventually(() => whole(cache, path, bytes), { timeout: 70_000 });
-  t.true(performance.now() - killedAt < 65_000);
+  await Promise.all([
+    eventually(() => whole(cache, path, bytes)),
+    eventually(() => whole(cache, tag, manifestBytes)),
+  ]);
+  // The question that was on its way to the upstream is waited for.
+  const tookMs = performance.now() - killedAt;
+  t.true(tookMs < 3_000, `${tookMs} ms`);
 });
 
 function addBlobs(upstream: ScriptableUpstream, count: number, size = 6 * sliceBytes + 1234): Blob[] {
@@ -102,7 +110,6 @@ async function read(
     const { path, bytes } = blobs[randomInt(blobs.length)] ?? assert.fail();
     const start = randomInt(3) === 0 ? randomInt(bytes.length) : 0;
     const headers = start === 0 ? {} : { range: `bytes=${start}-` };
-    // What a killed nginx worker was fetching is locked for a minute: others are read meanwhile.
     const waiting = cache.get(path, { headers }).catch(() => undefined);
     const answer = await Promise.race([waiting, delay(patienceMs)]);
     if (answer === undefined || answer.status >= 400) {
