@@ -1,6 +1,12 @@
 /** The credentials of one mirror: of those it has, each repository gets the ones with the longest prefix. */
 import type { Logger } from '../../observe/log.ts';
-import { type CredentialSource, credentialNames, noCredentials } from '../../registry/credentials.ts';
+import { credentialExpiry } from '../../registry/credential-expiry.ts';
+import {
+  type CredentialSource,
+  type Credentials,
+  credentialNames,
+  noCredentials,
+} from '../../registry/credentials.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { CredentialFolder } from './credential-folder.ts';
 import { upstreamPrefixes } from './upstream-repository.ts';
@@ -13,6 +19,8 @@ export interface MirrorCredentials {
   of(repository: string): CredentialSource;
   /** True when there is something to show for any repository. */
   present(): boolean;
+  /** When the first of them expires that says so, in ms since 1970. */
+  expire(): number | undefined;
   /** Looks at every folder again. */
   reread(): Promise<void>;
 }
@@ -35,8 +43,14 @@ export function mirrorCredentials(config: BrokerMirror, log: Logger): MirrorCred
   return {
     of: (repository) => byLength.find(({ prefix }) => isBelow(repository, prefix))?.folder ?? noCredentials,
     present: () => folders.some(({ folder }) => folder.current() !== undefined),
+    expire: () => earliest(folders.map(({ folder }) => folder.current())),
     reread: async () => void (await Promise.all(folders.map(({ folder }) => folder.reread()))),
   };
+}
+
+function earliest(all: readonly (Credentials | undefined)[]): number | undefined {
+  const known = all.flatMap((credentials) => (credentials && credentialExpiry(credentials)) ?? []);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 /** By whole segments: `team-ab/x` is not below `team-a`. */

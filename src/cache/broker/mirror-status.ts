@@ -6,6 +6,7 @@ import { UpstreamError, type UpstreamFailure, UpstreamStatusError } from '../../
 import type { CacheReportInput } from '../cache-report.ts';
 import { LastHour } from './metrics/last-hour.ts';
 import { StaleTags } from './metrics/stale-tags.ts';
+import type { MirrorCredentials } from './mirror-credentials.ts';
 
 /** How the upstream last answered; the reasons of the condition `UpstreamReachable`. */
 export type UpstreamReason = (typeof upstreamReasons)[number];
@@ -100,7 +101,8 @@ export class MirrorStatus {
     else this.#log.warn({ reason, detail: this.#message }, 'Upstream failed');
   }
 
-  report(name: string, hasCredentials: boolean): MirrorReport {
+  report(name: string, credentials: Pick<MirrorCredentials, 'present' | 'expire'>): MirrorReport {
+    const expire = credentials.expire();
     this.#noteBytes();
     const { rateLimit, ...counters } = this.counters;
     return {
@@ -113,7 +115,8 @@ export class MirrorStatus {
         ...(this.#asked !== undefined && { asked: new Date(this.#asked).toISOString() }),
         ...(rateLimit !== undefined && { rateLimit }),
       },
-      credentials: hasCredentials ? 'present' : 'none',
+      credentials: credentials.present() ? 'present' : 'none',
+      ...(expire !== undefined && { credentialsExpire: new Date(expire).toISOString() }),
       counters: { started: this.#started, ...counters, byStatus: { ...counters.byStatus } },
       hour: { upstreamBytes: this.#hour.total() },
       stale: { tags: this.staleTags.count() },

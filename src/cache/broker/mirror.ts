@@ -90,7 +90,7 @@ export async function openMirror(
     },
     upstreamRepository: (repository) => upstreamRepository(config.upstream, repository),
     refresh: async () => void (await Promise.all([credentials.reread(), connections.refresh()])),
-    report: () => status.report(config.name, credentials.present()),
+    report: () => status.report(config.name, credentials),
     close: () => connections.current().close(),
     destroy: () => connections.current().destroy(),
   };

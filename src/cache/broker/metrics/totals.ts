@@ -51,11 +51,13 @@ export function mergeReports(reports: readonly [CacheReport, ...CacheReport[]]):
 }
 
 function mergeMirror(one: CacheMirrorReport, other: CacheMirrorReport): CacheMirrorReport {
+  const expire = one.credentialsExpire ?? other.credentialsExpire;
   return {
     ...one,
     ...addCounted(one, other),
     upstream: lastAsked(one.upstream, other.upstream),
     credentials: one.credentials === 'present' ? 'present' : other.credentials,
+    ...(expire !== undefined && { credentialsExpire: expire }),
     stale: { tags: one.stale.tags + other.stale.tags },
     hour: { bytes: one.hour.bytes, upstreamBytes: one.hour.upstreamBytes + other.hour.upstreamBytes },
   };

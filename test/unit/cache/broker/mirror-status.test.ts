@@ -10,7 +10,12 @@ function setUp() {
   const lines: string[] = [];
   const log = createLogger({ destination: { write: (line) => void lines.push(line) } });
   const status = new MirrorStatus(log, () => clock.now);
-  return { clock, lines, status, report: () => status.report('hub', false) };
+  return {
+    clock,
+    lines,
+    status,
+    report: () => status.report('hub', { present: () => false, expire: () => undefined }),
+  };
 }
 
 test('a reason keeps the moment it began however often it is seen again, and changes alone are logged', (t) => {

@@ -8,7 +8,7 @@ import { parseUpstream } from '../../../../src/api/upstream.ts';
 import { mirrorCredentials } from '../../../../src/cache/broker/mirror-credentials.ts';
 import { upstreamPrefixes, upstreamRepository } from '../../../../src/cache/broker/upstream-repository.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
-import { mirrorOf, startBroker } from '../../../support/broker.ts';
+import { mirrorOf, openTestMirror, startBroker } from '../../../support/broker.ts';
 import { makeAuthority, makeLeaf } from '../../../support/certificates.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
 
@@ -107,6 +107,20 @@ test('of a docker configuration the entry closest to the prefix counts', async (
     await credentials.reread();
     t.like(credentials.of(prefix || 'x').current(), { username });
   }
+});
+
+test('the report says when the first of them expires that says so', async (t) => {
+  const root = tempDir(t);
+  const passwords = [2_000_000_000, 1_900_000_000].map((expiration) =>
+    Buffer.from(JSON.stringify({ expiration })).toString('base64'),
+  );
+  const places = [...passwords, 'opaque'].map((password, at) => {
+    const dir = join(root, String(at));
+    writeSecret(dir, { username: 'AWS', password });
+    return { prefix: `p${at}`, dir };
+  });
+  const mirror = await openTestMirror(t, mirrorOf('registry.example', { credentials: places }));
+  t.is(mirror.report().credentialsExpire, new Date(1_900_000_000_000).toISOString());
 });
 
 /** A registry over TLS and a broker with credentials of its own for `a` and `b`. */
