@@ -7,7 +7,7 @@ function rank(file) {
 }
 
 export default {
-  files: ['test/unit/**/*.test.ts', 'test/integration/**/*.test.ts'],
+  files: ['test/{unit,integration,timed}/**/*.test.ts'],
   extensions: { ts: 'module' },
   workerThreads: false,
   concurrency: 2,

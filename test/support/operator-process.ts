@@ -33,6 +33,7 @@ export function startOperator(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
       HOME: '/nonexistent',
       KUBECONFIG: kubeconfigPath,
       OPERATOR_IMAGE: 'registry.example/operator:1',

@@ -1,5 +1,6 @@
 /** An API server with our CRD, a counting proxy in front, and operators as child processes; torn down with the test. */
 import type { ExecutionContext } from 'ava';
+import { assertClusterTellsNoSecrets } from './cluster-secrets.ts';
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from './control-plane.ts';
 import { type CountingProxy, startCountingProxy } from './counting-proxy.ts';
 import { eventually } from './eventually.ts';
@@ -148,10 +149,16 @@ export class World {
     await Promise.all(this.#operators.filter((one) => one.running()).map((one) => one.kill()));
   }
 
+  /** Ends everything; rejects when a secret was told by anybody. */
   async end(): Promise<void> {
     await this.killOperators();
-    await this.proxy.close();
-    await this.plane.stop();
+    const output = this.#operators.map((one) => one.log()).join('');
+    try {
+      await assertClusterTellsNoSecrets((path) => this.get(path), output);
+    } finally {
+      await this.proxy.close();
+      await this.plane.stop();
+    }
   }
 }
 
