@@ -24,7 +24,7 @@ check: ## format, lint, types, unit tests, architecture rules
 fix: ## format and mend what the linter can
 	@npm run --silent fix
 
-generate: ## write the generated files: the CRDs
+generate: ## write the generated files: the CRD and its field reference
 	@npm run --silent generate
 
 build: ## compile to dist/

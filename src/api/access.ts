@@ -1,4 +1,4 @@
-/** Who may read what of a mirror, when it does not say so itself (contract/addressing.md section 5). Pure. */
+/** Who may read what of a mirror, when it does not say so itself (docs/adr/0011). Pure. */
 import type { RegistryMirror } from './registry-mirror.ts';
 
 /** `spec.access`, or its default: `shared` with credentials, else `publicOnly`. */

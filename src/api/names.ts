@@ -1,4 +1,4 @@
-/** Names, labels and marks of everything made for a mirror (contract/mirror-operator.md section 2). Pure; anybody may import it. */
+/** Names, labels and marks of everything made for a mirror. Pure; anybody may import it. */
 import { group } from './kind.ts';
 
 /** Owner of our fields in server-side apply. */

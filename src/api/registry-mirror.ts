@@ -199,7 +199,7 @@ const specSchema = z
         ).optional(),
         clientCertificate: z.boolean().optional().meta({
           description:
-            'True: only who shows a client certificate of the operator’s CA may read. Node agents have one; pods do not.',
+            'True: only who shows a client certificate of the operator’s CA may read. No node uses one yet: every client is refused.',
         }),
       })
       .optional()

@@ -1,4 +1,4 @@
-/** What the operator is told by its environment (contract/mirror-operator.md section 4), already parsed. Types only; read by `src/config`. */
+/** What the operator is told by its environment, already parsed. Types only; read by `src/config`. */
 import type { Toleration } from './registry-mirror.ts';
 
 /** How nodes reach a mirror. */

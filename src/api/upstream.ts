@@ -9,7 +9,7 @@ export interface Upstream {
   readonly pathPrefix: string;
   /** True for Docker Hub: one-segment repositories get `library/`. */
   readonly dockerHub: boolean;
-  /** The names under which references and runtimes know it (U of the addressing contract), reference name first. */
+  /** The names under which references and runtimes know it, reference name first. */
   readonly names: readonly string[];
 }
 
@@ -68,7 +68,7 @@ function pathPrefix(path: readonly string[], dockerHub: boolean): string {
   return isVersion ? '' : path.join('/');
 }
 
-/** The masquerade name of the contract when none is given: `mirror-` and the upstream's host. */
+/** The masquerade name when none is given: `mirror-` and the upstream's host. */
 export function defaultMasquerade(upstreamUrl: string): string {
   return `mirror-${upstreamUrl.replace(/^https?:\/\//, '').replace(/\/.*$/, '')}`;
 }

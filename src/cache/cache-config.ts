@@ -35,10 +35,10 @@ export interface CacheMirror {
   readonly timeouts: UpstreamTimeouts;
 }
 
-/** How tags stay fresh (contract/addressing.md section 6). */
+/** How tags stay fresh (docs/adr/0010). */
 export type TagPolicy = 'revalidate' | 'background' | 'immutable';
 
-/** Who may read what (contract/addressing.md section 5). */
+/** Who may read what (docs/adr/0011). */
 export type Access = 'publicOnly' | 'shared' | 'passThrough';
 
 /** Credentials for the repositories (as clients write them) below `prefix`; the empty text is all of them. */
@@ -83,7 +83,7 @@ export interface CacheConfig {
    * List IPv6 only where the kernel has it (in a cluster: where the Service has an IPv6 family).
    */
   readonly listen: readonly ListenAddress[];
-  /** Where clients come that go to the upstream themselves when we do not have it: 404, never 401 (contract/addressing.md section 3). */
+  /** Where clients come that go to the upstream themselves when we do not have it: 404, never 401 (docs/adr/0011). */
   readonly fallbackListen: readonly ListenAddress[];
   /** Set where there are other replicas, or may be. */
   readonly peers?: Peers;

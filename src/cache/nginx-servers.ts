@@ -1,9 +1,7 @@
 /** nginx's servers: one for each kind of address and certificate. Pure; the view itself is in `nginx-view.ts`. */
 import { isIPv6 } from 'node:net';
+import type { AddressKind } from './address-kind.ts';
 import { type CacheConfig, type Certificate, type ListenAddress, localSocket } from './cache-config.ts';
-
-/** Who comes by an address: contract/addressing.md section 3. The broker is told it as `X-Address-Kind`. */
-export type AddressKind = 'plain' | 'fallback' | 'peer' | 'local';
 
 export interface ServerView {
   readonly kind: AddressKind;

@@ -1,4 +1,4 @@
-/** The node agent's environment: the names of mirror-hostess (contract seed-behaviour.md 6.1) and our own. */
+/** The node agent's environment: the names of mirror-hostess and our own. */
 import { isIP } from 'node:net';
 import { splitHostPort } from '../api/upstream.ts';
 import type { ForeignLines, HostsEntry } from '../node/hosts-file.ts';

@@ -1,4 +1,4 @@
-/** The operator's environment variables (contract/mirror-operator.md section 4) into typed settings, or one message listing every fault. */
+/** The operator's environment variables (README.md) into typed settings, or one message listing every fault. */
 import { hostname } from 'node:os';
 import type { OperatorSettings } from '../api/settings.ts';
 import { subdomain } from '../api/subdomain.ts';

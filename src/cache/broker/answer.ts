@@ -82,7 +82,7 @@ export function failureMs(error: unknown): number {
 }
 
 /**
- * What a client is told that has the upstream itself behind us (contract/addressing.md section 3): nothing of which it could think that
+ * What a client is told that has the upstream itself behind us (docs/adr/0011): nothing of which it could think that
  * the upstream said it. 404 and 503 make it go there.
  */
 export function forFallback(answer: Answer, unknown: string): Answer {

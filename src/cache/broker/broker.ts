@@ -1,16 +1,14 @@
 /**
  * The miss path: the only thing that talks to upstreams. nginx asks it over a unix socket for everything it does not
  * have; the contract between the two is in docs/architecture.md. Started by `src/cli/broker.ts` and by tests.
- *
- * What comes later has its place here: purge and scrub beside the routes, access modes before `answerFor`.
  */
 import { readFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Network } from '../../registry/transport.ts';
+import { pause } from '../pause.ts';
 import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
 import { LeftFills } from './left-fills.ts';
 import { runMetrics } from './metrics/metrics.ts';
@@ -172,10 +170,4 @@ class Broker {
   async destroy(): Promise<void> {
     await Promise.all([this.#peers, ...this.#mirrors.values()].map((part) => part.destroy()));
   }
-}
-
-/** False when `signal` aborted. */
-async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  await delay(ms, undefined, { signal }).catch(() => {});
-  return !signal.aborted;
 }

@@ -1,4 +1,4 @@
-/** Answers for tags: how fresh they are kept (`tagPolicy`, contract/addressing.md section 6), and until when nginx may tell them. */
+/** Answers for tags: how fresh they are kept (`tagPolicy`, docs/adr/0010), and until when nginx may tell them. */
 import { UpstreamError, UpstreamStatusError } from '../../registry/upstream-error.ts';
 import { type Answer, forever, keepFor, keepUntil } from './answer.ts';
 import type { BrokerMirror } from './broker-config.ts';

@@ -16,7 +16,7 @@ const validDays = 365;
 /** How long a renewed authority waits at most for the agents; and how long the old one is trusted after the leaf changed. */
 export const spreadMs = 60 * 60_000;
 
-/** Every name under which the mirror may be dialled: M, U, S and the Services' DNS names (contract/addressing.md section 4). */
+/** Every name under which the mirror may be dialled: the masquerade's, the upstream's, the Service's addresses and the Services' DNS names. */
 export function leafNames(
   mirror: RegistryMirror,
   namespace: string,

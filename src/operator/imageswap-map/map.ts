@@ -1,4 +1,4 @@
-/** The text that imageswap reads: one line per mirror (contract/mirror-operator.md section 6). Pure. */
+/** The text that imageswap reads: one line per mirror. Pure. */
 import { isIPv6 } from 'node:net';
 import { parseUpstream } from '../../api/upstream.ts';
 

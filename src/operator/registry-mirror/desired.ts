@@ -114,7 +114,7 @@ function nodeObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
   return [nodeDaemonSet(inputs, options)];
 }
 
-/** What Docker calls the registry, `host` or `host:port`: folders of certs.d (contract/mirror-operator.md section 2). */
+/** What Docker calls the registry, `host` or `host:port`: folders of certs.d. */
 export function dockerNames({ mirror, settings, clusterIPs }: CompositionInputs): readonly string[] {
   return settings.addressingScheme === 'services' ? clusterIPs : [masqueradeOf(mirror)];
 }

@@ -15,12 +15,12 @@ import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
 import { registryMirrors } from '../resource-types.ts';
 import type { Views } from '../views.ts';
+import { isRolledOut } from './agent-pods.ts';
 import type { Applier } from './apply.ts';
 import { gatherLive } from './gather.ts';
 import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
 import type { Reporter } from './report.ts';
 import {
-  isRestored,
   restorationFinding,
   restoreLimitMs,
   sinceAnnotation,
@@ -83,7 +83,7 @@ export class Finalizer {
     // The garbage collector was faster; one without an owner is made when this one is gone.
     if (live.daemonSet?.metadata.deletionTimestamp !== undefined) return lookAgainMs;
     const daemonSet = await this.#restoring(stored, live, signal);
-    if (daemonSet === undefined || isRestored(daemonSet)) return undefined;
+    if (daemonSet === undefined || isRolledOut(daemonSet)) return undefined;
     const finding = restorationFinding(daemonSet);
     const status = { clusterIPs: stored.status?.clusterIPs ?? [], ...known(stored) };
     await this.#options.reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
@@ -122,7 +122,12 @@ export class Finalizer {
 
   async #nameUnrestored(stored: StoredMirror, signal: AbortSignal): Promise<void> {
     const { client, settings, events } = this.#options;
-    const names = await unrestoredNodes(client, settings.namespace, stored.metadata.name, signal);
+    const place = {
+      namespace: settings.namespace,
+      mirror: stored.metadata.name,
+      component: 'nodes',
+    } as const;
+    const names = await unrestoredNodes(client, place, signal);
     const message = `Nodes not restored within ${restoreLimitMs / 1000} s: ${names}; run restore on them`;
     await events.warning(stored, 'NodesNotRestored', message);
   }

@@ -4,9 +4,10 @@
  * Each step follows from what exists, so that it can be begun again at any point. Pure; `nodes-phase.ts` takes the steps.
  */
 import { group } from '../../api/kind.ts';
+import { isRolledOut } from './agent-pods.ts';
 import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
 import { leaving, type Placement, placementOf, samePlacement, type Term } from './placement.ts';
-import { isRestored, restoreLimitMs, startOf } from './restoration.ts';
+import { restoreLimitMs, startOf } from './restoration.ts';
 
 /** On the wiring DaemonSet while nodes are to be restored, and on the one that does it: a `LeavingNodes` as JSON. */
 export const leavingAnnotation = `${group}/leaving-nodes`;
@@ -87,7 +88,7 @@ function planNext(
 ): LeavingPlan {
   // One that is about other nodes is left from before.
   if (restoring !== undefined && textOf(restoring) === textOf(daemonSet)) {
-    if (isRestored(restoring)) return { step: 'finish', unreached: false };
+    if (isRolledOut(restoring)) return { step: 'finish', unreached: false };
     const since = startOf(restoring);
     const checkAt = since + restoreLimitMs;
     if (checkAt <= now.getTime()) return { step: 'finish', unreached: true };
@@ -124,7 +125,7 @@ function isUnwired(daemonSet: LiveDaemonSet): boolean {
   const restores = containers.some(({ env }) =>
     env?.some(({ name, value }) => name === 'NODE_AGENT_MODE' && value === 'restore'),
   );
-  return restores && isRestored(daemonSet);
+  return restores && isRolledOut(daemonSet);
 }
 
 function textOf({ metadata }: LiveDaemonSet): string | undefined {

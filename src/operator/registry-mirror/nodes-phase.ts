@@ -86,7 +86,8 @@ export class NodesPhase {
   async #nameUnreached(stored: StoredMirror, signal: AbortSignal): Promise<void> {
     const { client, settings, events } = this.#options;
     const { name } = stored.metadata;
-    const names = await unrestoredNodes(client, settings.namespace, name, signal, 'leavingNodes');
+    const place = { namespace: settings.namespace, mirror: name, component: 'leavingNodes' } as const;
+    const names = await unrestoredNodes(client, place, signal);
     const message = `Nodes that left the selection were not restored within ${restoreLimitMs / 1000} s: ${names}; run restore on them`;
     await events.warning(stored, 'NodesNotRestored', message);
   }

@@ -1,12 +1,10 @@
 /** One line of nginx's request log (`log_format requests` in templates/default.conf.hbs). Pure. */
+import { type AddressKind, addressKinds } from '../../address-kind.ts';
 
-/** By which address a client came; see `X-Address-Kind`. */
-export type AddressKind = (typeof addressKinds)[number];
 export type ObjectKind = (typeof objectKinds)[number];
 /** How the cache answered: nginx's `$upstream_cache_status`; `none`: it was not asked. */
 export type CacheStatus = (typeof cacheStatuses)[number];
 
-const addressKinds = ['plain', 'fallback', 'peer', 'local', 'other'] as const;
 const objectKinds = ['blob', 'manifest', 'tag', 'list', 'ping', 'other'] as const;
 const cacheStatuses = [
   'hit',
@@ -26,7 +24,7 @@ export interface RequestLine {
   readonly at: number;
   /** Empty: no mirror's. Not yet compared with the mirrors there are. */
   readonly mirror: string;
-  readonly address: AddressKind;
+  readonly address: AddressKind | 'other';
   readonly object: ObjectKind;
   readonly status: number;
   readonly bytes: number;
@@ -50,7 +48,7 @@ export function parseRequestLine(line: string): RequestLine | undefined {
   return {
     at: ended * 1000,
     mirror: mirror === '-' ? '' : mirror,
-    address: oneOf(addressKinds, address, 'other'),
+    address: oneOf<AddressKind | 'other'>(addressKinds, address, 'other'),
     object: oneOf(objectKinds, object, 'other'),
     status: code,
     bytes: size,

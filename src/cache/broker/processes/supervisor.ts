@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../../observe/log.ts';
+import { pause } from '../../pause.ts';
 import { acceptOn } from '../socket.ts';
 import { HeldConnections } from './held-connections.ts';
 import type { WorkerMessage } from './messages.ts';
@@ -136,10 +137,4 @@ async function endOf(child: ChildProcess): Promise<number | null> {
   const [code] = (await once(child, 'exit')) as [number | null];
   if (child.connected) await Promise.race([silent, delay(hearMs)]);
   return code;
-}
-
-/** False when `signal` aborted. */
-async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  await delay(ms, undefined, { signal }).catch(() => {});
-  return !signal.aborted;
 }
