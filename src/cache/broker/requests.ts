@@ -16,7 +16,7 @@ import type { LeftFills } from './left-fills.ts';
 import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
 import { type AccessRoute, type ObjectRoute, parseRoute } from './routes.ts';
-import { type Guard, serveBlob } from './serve-blob.ts';
+import { type Guard, NotTakenError, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
 import { type Fill, keptIfRoom } from './store/admission.ts';
@@ -120,7 +120,9 @@ async function handleMirror(
     if (answer !== undefined) send(response, told(mirror, await keptIfRoom(fill, answer)));
     if (signal.reason === nginxLeft) await fetchAgain(context, mirror, route, request, fill);
   } catch (error) {
-    if (signal.reason === nginxLeft) return await fetchAgain(context, mirror, route, request, fill);
+    // A failed write tells sooner than the end of the connection.
+    const hasLeft = signal.reason === nginxLeft || error instanceof NotTakenError;
+    if (hasLeft) return await fetchAgain(context, mirror, route, request, fill);
     if (signal.aborted) return;
     mirror.status.note(error, route.kind);
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');

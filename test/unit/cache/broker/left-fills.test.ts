@@ -68,33 +68,40 @@ test('it ends with the broker, and without an nginx', async (t) => {
   await t.notThrowsAsync(ended);
 });
 
-test('nginx leaves what it does not keep when its client does: that is not fetched again', async (t) => {
-  const upstream = await startScriptableUpstream();
-  t.teardown(() => upstream.close());
-  const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}`)]);
-  const seen = await listen(t, join(broker.dir, 'local.sock'), [206, 206]);
-  const leave = async (digest: string, beforeAnswer: () => Promise<unknown>) => {
-    upstream.seen.length = 0;
-    const path = `/m/v2/a/b/blobs/${digest}`;
-    const range = `bytes=0-${sliceBytes - 1}`;
-    const asked = get({ socketPath: broker.socket, path, headers: { range }, agent: false });
-    await eventually(() => assert.equal(upstream.seen.length, 1));
-    await beforeAnswer();
-    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
-    asked.destroy();
-    return answer.headers['x-accel-expires'];
-  };
-  upstream.faults = { delayMs: 300, drip: 1000 };
-  const [one, other] = [randomBytes(200_000), randomBytes(200_000)].map((bytes) => upstream.addBlob(bytes));
-  const purge = () => ask(broker.socket, '/-/forget', {}, 'POST', JSON.stringify({ mirror: 'm' }));
-  t.is(await leave(one ?? '', purge), '0');
-  t.not(await leave(other ?? '', async () => {}), '0');
-  await eventually(() => assert.ok(seen.length > 0));
-  t.deepEqual(
-    seen.map(({ url }) => url?.endsWith(other ?? '')),
-    [true],
-  );
-});
+for (const [how, drip] of [
+  ['slowly', 1000],
+  ['faster than it is read', sliceBytes],
+] as const) {
+  test(`of what nginx leaves only that is fetched again which it keeps, sent ${how}`, async (t) => {
+    const upstream = await startScriptableUpstream();
+    t.teardown(() => upstream.close());
+    const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}`)]);
+    const seen = await listen(t, join(broker.dir, 'local.sock'), [206, 206]);
+    const leave = async (digest: string, beforeAnswer: () => Promise<unknown>) => {
+      upstream.seen.length = 0;
+      const path = `/m/v2/a/b/blobs/${digest}`;
+      const range = `bytes=0-${sliceBytes - 1}`;
+      const asked = get({ socketPath: broker.socket, path, headers: { range }, agent: false });
+      await eventually(() => assert.equal(upstream.seen.length, 1));
+      await beforeAnswer();
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      asked.destroy();
+      return answer.headers['x-accel-expires'];
+    };
+    upstream.faults = { delayMs: 300, drip };
+    const [one, other] = [randomBytes(sliceBytes), randomBytes(sliceBytes)].map((bytes) =>
+      upstream.addBlob(bytes),
+    );
+    const purge = () => ask(broker.socket, '/-/forget', {}, 'POST', JSON.stringify({ mirror: 'm' }));
+    t.is(await leave(one ?? '', purge), '0');
+    t.not(await leave(other ?? '', async () => {}), '0');
+    await eventually(() => assert.ok(seen.length > 0));
+    t.deepEqual(
+      seen.map(({ url }) => url?.endsWith(other ?? '')),
+      [true],
+    );
+  });
+}
 
 async function start(t: ExecutionContext, statuses: number[]) {
   const dir = mkdtempSync(join(tmpdir(), 'left-fills-'));
