@@ -1,8 +1,6 @@
 /**
  * The miss path: the only thing that talks to upstreams. nginx asks it over a unix socket for everything it does not
  * have; the contract between the two is in docs/architecture.md. Started by `src/cli/broker.ts` and by tests.
- *
- * What comes later has its place here: purge and scrub beside the routes, access modes before `answerFor`.
  */
 import { readFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
