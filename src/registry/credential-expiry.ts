@@ -15,8 +15,8 @@ export function credentialExpiry(credentials: Credentials): number | undefined {
   return seconds === undefined ? undefined : seconds * 1000;
 }
 
-/** Later than what a Date can hold is no moment. Seconds. */
-const latest = 8.64e12;
+/** The end of the year 9999: ISO 8601 has no later one without an agreement, and a report that holds one is none. Seconds. */
+const latest = 253_402_300_799;
 
 function field(text: string, encoding: 'base64' | 'base64url', name: string): number | undefined {
   try {

@@ -8,8 +8,6 @@ const acceptOf: Readonly<Record<string, readonly string[]>> = {
   any: [ociIndex, dockerList, ociManifest, dockerManifest],
   docker: [dockerList, dockerManifest],
   oci: [ociIndex, ociManifest],
-  'docker-image': [dockerManifest],
-  'oci-image': [ociManifest],
 };
 
 export interface AcceptChoice {

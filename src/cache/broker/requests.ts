@@ -16,7 +16,7 @@ import type { LeftFills } from './left-fills.ts';
 import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
 import { type AccessRoute, type ObjectRoute, parseRoute } from './routes.ts';
-import { type Guard, serveBlob } from './serve-blob.ts';
+import { type Guard, NotTakenError, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
 import { type Fill, keptIfRoom } from './store/admission.ts';
@@ -118,9 +118,11 @@ async function handleMirror(
   try {
     const answer = await answerFor(context, mirror, route, request, response, signal, fill);
     if (answer !== undefined) send(response, told(mirror, await keptIfRoom(fill, answer)));
-    if (signal.reason === nginxLeft) await fetchAgain(context, mirror, route, request);
+    if (signal.reason === nginxLeft) await fetchAgain(context, mirror, route, request, fill);
   } catch (error) {
-    if (signal.reason === nginxLeft) return await fetchAgain(context, mirror, route, request);
+    // A failed write tells sooner than the end of the connection.
+    const hasLeft = signal.reason === nginxLeft || error instanceof NotTakenError;
+    if (hasLeft) return await fetchAgain(context, mirror, route, request, fill);
     if (signal.aborted) return;
     mirror.status.note(error, route.kind);
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
@@ -136,15 +138,16 @@ async function handleMirror(
 
 /**
  * nginx waits for the end of whatever it keeps, even when its client has gone: when it does not, the worker that asked was killed.
- * Lists are kept for a moment only.
+ * What it does not keep it leaves when its client does. Lists are kept for a moment only.
  */
 async function fetchAgain(
   context: RequestContext,
   { config }: Mirror,
   route: ObjectRoute,
   { method, headers }: IncomingMessage,
+  { mayBeKept }: Fill,
 ): Promise<void> {
-  if (route.kind === 'list') return;
+  if (route.kind === 'list' || !mayBeKept) return;
   const object = route.kind === 'blob' ? `blobs/${route.digest.text}` : `manifests/${route.reference}`;
   await context.leftFills.fetch({
     method: method === 'HEAD' ? 'HEAD' : 'GET',

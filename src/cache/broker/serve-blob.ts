@@ -25,9 +25,12 @@ export interface BlobQuestion {
 /** Makes sure that a slice sent on `socket` is broken off also when this process dies, until what it returns is called. */
 export type Guard = (socket: Socket) => Promise<() => void>;
 
+/** nginx closed the connection in the middle of a body. */
+export class NotTakenError extends Error {}
+
 /**
  * Streams a blob or a part of it into `response`. Rejects before the first byte with what the upstream failed with;
- * after it the connection is broken, so that nobody takes a part for the whole.
+ * after it the connection is broken, so that nobody takes a part for the whole. With `NotTakenError` it was broken already.
  */
 export async function serveBlob(
   mirror: Mirror,
@@ -131,7 +134,9 @@ async function write(response: ServerResponse, piece: Buffer, signal: AbortSigna
   for (let at = 0; at < piece.length; at += chunkBytes) {
     signal.throwIfAborted();
     await new Promise<void>((resolve, reject) =>
-      response.write(piece.subarray(at, at + chunkBytes), (error) => (error ? reject(error) : resolve())),
+      response.write(piece.subarray(at, at + chunkBytes), (cause) =>
+        cause ? reject(new NotTakenError('a body was not taken', { cause })) : resolve(),
+      ),
     );
   }
 }

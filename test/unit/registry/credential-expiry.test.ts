@@ -26,6 +26,8 @@ for (const text of [
   '..',
   jwt({ exp: 'soon' }),
   jwt({ exp: 1e300 }),
+  // Milliseconds.
+  jwt({ exp: 1_800_000_000_000 }),
   jwt({ exp: -1 }),
   jwt(null),
   jwt('text'),

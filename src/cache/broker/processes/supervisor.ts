@@ -105,6 +105,10 @@ class Worker {
   async #runOnce(signal: AbortSignal, server: Server): Promise<number | null> {
     const child = this.#options.start(this.#index);
     const ended = endOf(child);
+    // Who comes from now on waits for the next one.
+    child.once('exit', () => {
+      this.#child = undefined;
+    });
     child.on('message', (message: WorkerMessage) => this.#hear(child, message));
     const stop = () => {
       server.close();
@@ -113,7 +117,6 @@ class Worker {
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     const code = await ended.finally(() => signal.removeEventListener('abort', stop));
-    this.#child = undefined;
     this.#connections.breakOff();
     return code;
   }
@@ -123,10 +126,15 @@ class Worker {
     else if ('slice' in message) this.#connections.mark(message.slice, !message.over);
     else {
       this.#wasReady = true;
+      if (hasEnded(child)) return;
       this.#child = child;
       for (const socket of this.#waiting.splice(0)) this.#connections.handOver(socket, child);
     }
   }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** What a worker said before it died is heard before its channel is; a channel that is being written to may never say so. Milliseconds. */

@@ -13,6 +13,8 @@ export interface Fill {
    * `keepFor(0)`, so that it passes through nginx without touching the volume. Never rejects.
    */
   keeps(bytes: number | undefined): Promise<boolean>;
+  /** False once that has been said. */
+  readonly mayBeKept: boolean;
   /** Notes that this part of a blob was given whole, to be kept. */
   filled(digest: string, part: BlobWindow): void;
 }
@@ -57,16 +59,24 @@ export class Admission {
   /** Begins a request; what is purged after this is not kept by it, however old the upstream's answer is. */
   begin(mirror: string, response: ServerResponse): Fill {
     const purges = this.#purges.get(mirror);
+    let mayBeKept = true;
     const keeps = async (bytes: number = assumedBytes) => {
       const isAllowed = await this.#decide({ mirror, bytes }, () => this.#reservations.add(bytes, response));
-      return isAllowed && this.#purges.get(mirror) === purges;
+      mayBeKept = isAllowed && this.#purges.get(mirror) === purges;
+      return mayBeKept;
     };
     const filled = (digest: string, { start, end, total }: BlobWindow) => {
       // What was whole was verified on its way.
       const isWhole = start === 0 && end !== undefined && end + 1 === total;
       if (total !== undefined && !isWhole) this.#onFilled({ mirror, digest, totalBytes: total });
     };
-    return { keeps, filled };
+    return {
+      keeps,
+      filled,
+      get mayBeKept() {
+        return mayBeKept;
+      },
+    };
   }
 
   /** From now on nothing is kept of what is being asked of the upstream at this moment. */
