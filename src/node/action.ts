@@ -15,6 +15,8 @@ export interface WriteAction extends Dependent {
   readonly expected: Buffer | undefined;
   /** What the journal notes the first time. */
   readonly record: RecordNote;
+  /** Absent: those of the file that is replaced. */
+  readonly attributes?: Attributes;
 }
 
 /** Remove a file that was absent before us, and the folders we made for it. */
@@ -30,8 +32,15 @@ export interface ForgetAction extends Dependent {
   readonly path: string;
 }
 
+/** As `chmod` and `chown` take them. */
+export interface Attributes {
+  readonly mode: number;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
 export interface RecordNote {
-  readonly kind: 'hosts' | 'docker-ca';
+  /** `hosts` is shared by all mirrors; of the others each file is wholly one mirror's. */
+  readonly kind: 'hosts' | 'docker-ca' | 'containerd-hosts' | 'containers-registries';
   /** The mirror that made the file; none where several share it. */
   readonly mirror?: string;
   /** Where a copy of the first original is kept for people (`HOSTS_FILE_BACKUP`). */

@@ -83,7 +83,7 @@ function write(action: WriteAction, host: Host): void {
   requireUnchanged(current, action.expected);
   keepBackup(remember(action, current, host), host);
   makeFolders(dirname(real), host);
-  replaceFile(host.files, real, action.content, attributesOf(current), host.redoFile);
+  replaceFile(host.files, real, action.content, action.attributes ?? attributesOf(current), host.redoFile);
 }
 
 /** The first original stays; a file that another mirror's agent recorded but did not come to write is this one's now. */

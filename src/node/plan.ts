@@ -2,11 +2,12 @@
 import { dirname } from 'node:path';
 import type { Action } from './action.ts';
 import type { CaBundle } from './ca-bundle.ts';
-import { certificatePath, planDockerCa, planDockerCaRemoval } from './docker-ca.ts';
+import { certificatePath, planDockerCa } from './docker-ca.ts';
 import type { FileState } from './files.ts';
 import type { Finding } from './finding.ts';
 import { mirrorsIn, planHostsFile, withoutMirrors } from './hosts-file.ts';
 import type { FileRecord, JournalRecord } from './journal.ts';
+import { planManagedRemoval } from './managed-file.ts';
 import type { AgentOptions } from './options.ts';
 
 /** What a plan is made of: the host's files and the journal. */
@@ -27,7 +28,7 @@ export function planWiring(options: AgentOptions, bundle: CaBundle | undefined, 
     mirror,
     names: options.certificateNames,
     bundle,
-    recorded: recordedCertificates(view, (name) => name === mirror).map((record) => record.path),
+    recorded: recordedCertificates(view, mirror),
     read: view.read,
   });
   const hosts = planHosts(options, untrusted(options, docker.actions, view), docker.actions, view);
@@ -59,17 +60,17 @@ export function planRestore(
   known: readonly OwnedFile[] = [],
 ): Plan {
   const paths = new Set([hostsFile, ...hostsPaths(view)]);
-  const recorded = recordedCertificates(view, leaves);
-  const unrecorded = known.filter(
-    ({ path }) => view.read(path).kind === 'file' && !view.records.some((each) => each.path === path),
-  );
-  const certificates: OwnedFile[] = [...recorded, ...unrecorded];
+  const recorded = recordedFiles(view, leaves);
+  const unrecorded = known
+    .filter(({ path }) => view.read(path).kind === 'file' && !view.records.some((each) => each.path === path))
+    .map((file) => ({ ...file, kind: 'docker-ca' as const, original: { kind: 'absent' as const } }));
+  const files = [...recorded, ...unrecorded];
   return {
     actions: [
       ...[...paths].flatMap((path) => planHostsRemoval(path, leaves, view)),
-      ...certificates.flatMap(({ path, mirror = '' }) => planDockerCaRemoval(mirror, [path], view.read)),
+      ...files.flatMap((file) => planManagedRemoval(file.mirror ?? '', [file], view.read)),
     ],
-    findings: [...paths, ...backups(view), ...certificates.map(({ path }) => path)].flatMap((path) =>
+    findings: [...paths, ...backups(view), ...files.map(({ path }) => path)].flatMap((path) =>
       unusable(path, view),
     ),
   };
@@ -166,9 +167,15 @@ function backups(view: HostView): string[] {
   return view.records.flatMap((record) => (record.kind === 'hosts' && record.backup ? [record.backup] : []));
 }
 
-function recordedCertificates(view: HostView, leaves: (mirror: string) => boolean): FileRecord[] {
+function recordedCertificates(view: HostView, mirror: string): FileRecord[] {
+  return recordedFiles(view, (name) => name === mirror).filter(({ kind }) => kind === 'docker-ca');
+}
+
+/** The files that are each wholly one mirror's. */
+function recordedFiles(view: HostView, leaves: (mirror: string) => boolean): FileRecord[] {
   return view.records.filter(
-    (record): record is FileRecord => record.kind === 'docker-ca' && leaves(record.mirror ?? ''),
+    (record): record is FileRecord =>
+      record.kind !== 'folder' && record.kind !== 'hosts' && leaves(record.mirror ?? ''),
   );
 }
 

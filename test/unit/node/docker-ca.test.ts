@@ -6,6 +6,7 @@ import type { FileState } from '../../../src/node/files.ts';
 import { certificateOne, certificateTwo } from './certificates.ts';
 
 const path = '/etc/docker/certs.d/mirror/ca.crt';
+const record = { kind: 'docker-ca', mirror: 'hub', path, original: { kind: 'absent' } } as const;
 const bundle = parseCaBundle(Buffer.from(certificateOne))!;
 
 function plan(
@@ -16,7 +17,14 @@ function plan(
     content === undefined
       ? { kind: 'absent' }
       : { kind: 'file', content: Buffer.from(content), mode: 0o644, uid: 0, gid: 0 };
-  const input = { mirror: 'hub', names: ['mirror'], bundle, recorded: [path], read: () => state, ...changes };
+  const input = {
+    mirror: 'hub',
+    names: ['mirror'],
+    bundle,
+    recorded: [record],
+    read: () => state,
+    ...changes,
+  };
   const { actions, findings } = planDockerCa(input);
   return { actions, reasons: findings.map((finding) => finding.reason) };
 }
@@ -51,8 +59,8 @@ test('a file of ours with another CA or an edit is rewritten, the edit is said',
 });
 
 test('a foreign ca.crt with another CA is never overwritten', (t) => {
-  t.deepEqual(plan(certificateTwo), { actions: [], reasons: ['ForeignCertificate'] });
-  t.deepEqual(plan('garbage'), { actions: [], reasons: ['ForeignCertificate'] });
+  t.deepEqual(plan(certificateTwo), { actions: [], reasons: ['ForeignFile'] });
+  t.deepEqual(plan('garbage'), { actions: [], reasons: ['ForeignFile'] });
 });
 
 test('a foreign ca.crt that holds our CA already serves', (t) => {
