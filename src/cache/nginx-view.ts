@@ -17,6 +17,7 @@ import {
   type ServerView,
   serverViews,
 } from './nginx-servers.ts';
+import { chunkedLength } from './slice-body.ts';
 import { upstreamIdentity } from './upstream-identity.ts';
 
 /** The view of `templates/nginx.conf.hbs`. */
@@ -44,6 +45,8 @@ export interface DefaultView {
   readonly requestLog: string;
   readonly brokerSockets: readonly string[];
   readonly slice: string;
+  /** Lengths of a whole slice as nginx counts them: as it came in chunks; other versions may count the bytes alone. */
+  readonly wholeSlice: string;
   /** Changes with the configuration; `/health-check` tells it, so that the end of a reload can be seen. */
   readonly generation: string;
   readonly mirrors: readonly {
@@ -104,6 +107,7 @@ export function defaultView(config: CacheConfig): DefaultView {
     throw new TypeError('a cache needs a certificate and a mirror');
   }
   const names = selectors(mirrors);
+  const sliceBytes = config.sliceSizeKiB * 1024;
   const known = names.filter(({ mirror }) => mirror !== ambiguous);
   return {
     accessLog: config.accessLog,
@@ -113,6 +117,7 @@ export function defaultView(config: CacheConfig): DefaultView {
       (_, index) => `unix:${brokerSocket(config.paths, index)}`,
     ),
     slice: `${config.sliceSizeKiB}k`,
+    wholeSlice: [sliceBytes, chunkedLength(sliceBytes)].join('|'),
     generation: createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16),
     mirrors: mirrors.map(cacheView),
     prefixPattern: mirrors.map(({ masquerade }) => literal(masquerade)).join('|'),

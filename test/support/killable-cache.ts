@@ -14,7 +14,7 @@ import { type Asked, ask, mirrorOf, type Received } from './nginx.ts';
 import { childrenOf } from './processes.ts';
 import { freePort } from './registry.ts';
 
-export type Victim = 'broker worker' | 'broker supervisor' | 'nginx worker' | 'nginx';
+export type Victim = 'broker worker' | 'broker supervisor' | 'broker' | 'nginx worker' | 'nginx';
 
 export interface KillableCache {
   readonly cacheDir: string;
@@ -77,6 +77,9 @@ export async function startKillableCache(
     else if (victim === 'broker supervisor') {
       broker.kill('SIGKILL');
       await once(broker, 'exit');
+      await startAll.broker();
+    } else if (victim === 'broker') {
+      await end(broker);
       await startAll.broker();
     } else {
       await end(nginx);

@@ -12,7 +12,7 @@ import { type ScriptableUpstream, startScriptableUpstream } from '../support/scr
 const rounds = 100;
 const sliceSizeKiB = 256;
 const sliceBytes = sliceSizeKiB * 1024;
-const victims: readonly Victim[] = ['broker worker', 'broker supervisor', 'nginx worker', 'nginx'];
+const victims: readonly Victim[] = ['broker', 'broker worker', 'broker supervisor', 'nginx worker', 'nginx'];
 const readers = 5;
 /** Longer than any download here takes. */
 const patienceMs = 5_000;

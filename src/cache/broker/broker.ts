@@ -16,7 +16,6 @@ import { processReport } from './metrics/process-report.ts';
 import { type Mirror, openMirror } from './mirror.ts';
 import { Peers } from './peers/peers.ts';
 import { handleRequest } from './requests.ts';
-import type { Guard } from './serve-blob.ts';
 import { closeServing, type Serving, serveOnSocket } from './socket.ts';
 import { Store } from './store/store.ts';
 
@@ -62,7 +61,6 @@ export async function runBroker(
       log.error({ error }, 'Request failed'),
     );
   });
-  broker.hold = serving.guard;
   log.info({ process: options.index ?? 0, mirrors: broker.config.mirrors.length }, 'Broker ready');
   onReady();
   await Promise.all([broker.follow(text, signal), broker.store.run(), ...besides(broker, options, signal)]);
@@ -81,7 +79,6 @@ function besides(broker: Broker, { index = 0, log }: BrokerOptions, signal: Abor
 class Broker {
   readonly log: Logger;
   readonly running = new Set<AbortController>();
-  hold: Guard | undefined;
   readonly #options: BrokerOptions;
   readonly #peers: Peers;
   #config: BrokerConfig;
@@ -111,7 +108,6 @@ class Broker {
   mirror = (name: string): Mirror | undefined => this.#mirrors.get(name);
   mirrors = (): Iterable<Mirror> => this.#mirrors.values();
   sliceBytes = (): number => this.#config.sliceBytes;
-  guard = (): Guard | undefined => this.hold;
 
   /** Opens what is new and closes what is gone; a mirror that is configured as before keeps tokens and connections. */
   async apply(config: BrokerConfig): Promise<void> {

@@ -16,7 +16,7 @@ import type { LeftFills } from './left-fills.ts';
 import { processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
 import { type AccessRoute, type ObjectRoute, parseRoute } from './routes.ts';
-import { type Guard, NotTakenError, serveBlob } from './serve-blob.ts';
+import { NotTakenError, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
 import { type Fill, keptIfRoom } from './store/admission.ts';
@@ -31,7 +31,6 @@ export interface RequestContext {
   readonly store: Store;
   /** One for each request that is being answered; aborting it breaks the answer off. */
   readonly running: Set<AbortController>;
-  readonly guard: () => Guard | undefined;
   readonly leftFills: LeftFills;
   readonly log: Logger;
 }
@@ -107,6 +106,9 @@ async function handleMirror(
 ): Promise<void> {
   const mirror = context.mirror(route.mirror);
   if (mirror === undefined) return send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such mirror'));
+  if (isCutOff(request)) {
+    return send(response, errorAnswer(502, 'UNAVAILABLE', 'the part before this one was not whole'));
+  }
   if (!isMeant(mirror, request)) {
     return send(response, errorAnswer(503, 'UNAVAILABLE', 'the upstream of this mirror is being changed'));
   }
@@ -162,6 +164,11 @@ function told({ config }: Mirror, answer: Answer): Answer {
   return { ...answer, headers: { ...answer.headers, [identityHeader]: upstreamIdentity(config.upstream) } };
 }
 
+/** nginx asks for the next slice although it found the one before too short: the client must see no byte of it. */
+function isCutOff({ headers }: IncomingMessage): boolean {
+  return headers['x-cut-off'] !== undefined;
+}
+
 /** nginx and broker take a changed upstream at different moments; in between nothing may be kept under the other's name. */
 function isMeant({ config }: Mirror, { headers }: IncomingMessage): boolean {
   const asked = headers[identityHeader];
@@ -202,7 +209,6 @@ async function answerFor(
     fromPeer,
     authorization,
     signal,
-    guard: context.guard(),
     fill,
   };
   await serveBlob(mirror, route, question, response);

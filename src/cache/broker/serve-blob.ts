@@ -1,10 +1,10 @@
 /** Answers nginx's misses of blobs, one slice at a time, as a stream. */
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { authorizationKey } from '../../registry/authorization-key.ts';
 import type { Blob } from '../../registry/blob.ts';
 import type { BlobRange, BlobWindow } from '../../registry/blob-range.ts';
 import type { BlobRequest, BlobSource } from '../../registry/blob-source.ts';
+import { inChunks } from '../slice-body.ts';
 import { failureMs, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
@@ -18,12 +18,8 @@ export interface BlobQuestion {
   /** The client's own, where it is passed through. */
   readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
-  readonly guard?: Guard | undefined;
   readonly fill: Fill;
 }
-
-/** Makes sure that a slice sent on `socket` is broken off also when this process dies, until what it returns is called. */
-export type Guard = (socket: Socket) => Promise<() => void>;
 
 /** nginx closed the connection in the middle of a body. */
 export class NotTakenError extends Error {}
@@ -47,25 +43,17 @@ export async function serveBlob(
   const { blob, first } = await begin(mirror, request, owner);
   const asPart = isPart(blob, range, question.sliceBytes);
   const keep = await question.fill.keeps(lengthOf(blob.window));
-  const release = await guarded(question, response, asPart);
   writeHead(response, blob, digest.text, asPart, keep);
   try {
-    if (!first.done) await write(response, first.value, signal);
-    for await (const piece of blob.body) await write(response, piece, signal);
+    const pieces = startingWith(first, blob.body);
+    for await (const piece of asPart ? inChunks(pieces) : pieces) await write(response, piece, signal);
     response.end();
     if (blob.fromUpstream()) mirror.status.note(undefined, 'blob');
     if (keep && asPart) question.fill.filled(digest.text, blob.window);
   } catch (error) {
-    breakOff(response, asPart);
+    response.destroy();
     throw error;
-  } finally {
-    release();
   }
-}
-
-/** Whole bodies have a length: nginx notices by itself when they end early. */
-async function guarded({ guard }: BlobQuestion, { socket }: ServerResponse, asPart: boolean) {
-  return asPart && guard !== undefined && socket !== null ? guard(socket) : () => {};
 }
 
 /**
@@ -83,15 +71,6 @@ async function begin(mirror: Mirror, request: BlobRequest, owner: BlobSource | u
     if (!signal.aborted) mirror.blobFailures.note(key, error, failureMs(error));
     throw error;
   }
-}
-
-/**
- * Ends a body that will not be whole. nginx takes the mere end of a slice's body for the end of the slice, goes on with the next one and so
- * sends the client bytes that are out of place; what is no chunk makes it drop the client at once. A whole body is nobody's slice.
- */
-function breakOff(response: ServerResponse, asPart: boolean): void {
-  if (asPart && response.socket?.writable) response.socket.end('!\r\n');
-  else response.destroy();
 }
 
 /** A body that is whole although a part was asked for is still a part for nginx where it fits into one slice. */
@@ -116,29 +95,32 @@ function writeHead(
     'Content-Type': 'application/octet-stream',
     'Docker-Content-Digest': digest,
     ETag: `"${digest}"`,
-    // A part has no Content-Length: only a body in chunks can be broken off so that nginx notices.
+    // A part has no Content-Length: nginx knows a whole one by the length of its chunks.
     ...(asPart || end === undefined ? {} : { 'Content-Length': String(end - start + 1) }),
     ...(asPart ? { 'Content-Range': `bytes ${start}-${end}/${total}` } : { 'Accept-Ranges': 'bytes' }),
     ...keepFor(keep ? forever : 0),
   });
+  // Promised is promised, however long the first chunk takes.
+  response.flushHeaders();
 }
 
-/**
- * A chunk of so many bytes, its size before and its newline behind it, is one buffer of the kernel's (32 KiB and a little): the socket
- * takes all of it or nothing, and whatever ends this process, what lies in the socket ends with a whole chunk. Larger ones are cut.
- */
-const chunkBytes = 32_640;
+async function* startingWith(
+  first: IteratorResult<Buffer, void>,
+  rest: AsyncGenerator<Buffer, void>,
+): AsyncGenerator<Buffer, void> {
+  if (first.done) return;
+  yield first.value;
+  yield* rest;
+}
 
-/** One chunk after the other: several in one call would be cut anywhere. */
+/** One at a time, as nginx takes them. */
 async function write(response: ServerResponse, piece: Buffer, signal: AbortSignal): Promise<void> {
-  for (let at = 0; at < piece.length; at += chunkBytes) {
-    signal.throwIfAborted();
-    await new Promise<void>((resolve, reject) =>
-      response.write(piece.subarray(at, at + chunkBytes), (cause) =>
-        cause ? reject(new NotTakenError('a body was not taken', { cause })) : resolve(),
-      ),
-    );
-  }
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) =>
+    response.write(piece, (cause) =>
+      cause ? reject(new NotTakenError('a body was not taken', { cause })) : resolve(),
+    ),
+  );
 }
 
 /** Only what nginx's slice module writes; any other range is answered with the whole, as RFC 9110 allows. */

@@ -1,23 +1,14 @@
 /** The unix socket nginx asks on. */
 import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import {
-  createServer as createHttpServer,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { connect, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Guard } from './serve-blob.ts';
 
 /** Where requests of nginx come from. */
 export interface Serving {
   readonly server: Server;
-  /** Each with the answer it was given last. */
-  readonly connections: ReadonlyMap<Socket, ServerResponse | undefined>;
-  /** Absent: nobody holds on to the connections when this process dies. */
-  readonly guard?: Guard;
+  readonly connections: ReadonlySet<Socket>;
 }
 
 /** Makes the HTTP server for nginx; it listens nowhere yet. */
@@ -25,12 +16,11 @@ export function createServing(listener: RequestListener): Serving {
   // nginx closes its idle connections first (60 s by default): a request never meets a connection being closed.
   const server = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 600_000 }, listener);
   server.timeout = 0;
-  const connections = new Map<Socket, ServerResponse | undefined>();
+  const connections = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
-    connections.set(socket, undefined);
+    connections.add(socket);
     socket.once('close', () => connections.delete(socket));
   });
-  server.prependListener('request', ({ socket }, response) => void connections.set(socket, response));
   return { server, connections };
 }
 
@@ -79,15 +69,12 @@ async function isAnswered(path: string): Promise<boolean> {
   }
 }
 
-/** What `breakOff` makes answers say last still reaches nginx within this. Milliseconds. */
-const breakOffMs = 200;
 /** How often connections that have become idle are closed. Milliseconds. */
 const lookMs = 20;
 
 /**
- * Stops accepting and lets running requests finish for at most `drainMs`. Then `breakOff` is called, which must end
- * them in a way that nginx takes for a failure. A little later connections without an answer are closed, also those that a supervisor
- * still hands over: nginx would keep one and go on asking on it. What still waits for nginx to read it is not cut: it would lose its end.
+ * Stops accepting and lets running requests finish for at most `drainMs`. Then `breakOff` is called, and whatever is left is cut, also what
+ * a supervisor still hands over: nginx would keep such a connection and go on asking on it.
  */
 export async function closeServing(
   { server, connections }: Serving,
@@ -95,14 +82,9 @@ export async function closeServing(
   breakOff = () => {},
 ): Promise<void> {
   server.close();
-  if (!(await idle(drainMs))) {
-    breakOff();
-    await idle(breakOffMs);
-  }
+  if (!(await idle(drainMs))) breakOff();
   server.on('connection', (socket: Socket) => socket.destroy());
-  for (const [socket, response] of connections) {
-    if (!response?.headersSent || response.writableFinished) socket.destroy();
-  }
+  for (const socket of connections) socket.destroy();
 
   async function idle(ms: number): Promise<boolean> {
     for (const end = performance.now() + ms; connections.size > 0; await delay(lookMs)) {

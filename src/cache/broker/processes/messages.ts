@@ -8,7 +8,5 @@ export interface ConnectionMessage {
 export type WorkerMessage =
   /** The worker can take connections. */
   | { readonly ready: true }
-  /** The worker is done with a connection, or nginx is. */
-  | { readonly closed: number }
-  /** From here on, until it is said to be over, a slice is on its way through a connection. */
-  | { readonly slice: number; readonly over: boolean };
+  /** It has this one. */
+  | { readonly taken: number };

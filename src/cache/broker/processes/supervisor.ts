@@ -1,16 +1,15 @@
 /**
- * Keeps the broker's processes running, one for each socket of the configuration. It accepts nginx's connections, hands them to the
- * worker and holds on to them, so that the death of a worker in the middle of a slice cannot give a client wrong bytes (ADR 0016).
- * Small on purpose: it reads no mirror and talks to no upstream. Used by `src/cli/broker.ts`.
+ * Keeps the broker's processes running, one for each socket of the configuration. It accepts nginx's connections and hands them to the
+ * worker, so that those that come while a worker is started anew wait for it (docs/adr/0016-broker-processes.md). Small on purpose: it reads no
+ * mirror and talks to no upstream. Used by `src/cli/broker.ts`.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../../observe/log.ts';
 import { pause } from '../../pause.ts';
 import { acceptOn } from '../socket.ts';
-import { HeldConnections } from './held-connections.ts';
+import { HandedOver } from './handed-over.ts';
 import type { WorkerMessage } from './messages.ts';
 
 export interface SupervisorOptions {
@@ -61,7 +60,7 @@ class Worker {
   readonly #index: number;
   readonly #path: string;
   readonly #options: SupervisorOptions;
-  readonly #connections = new HeldConnections();
+  readonly #handedOver = new HandedOver();
   /** Accepted while there was no worker to take them. */
   readonly #waiting: Socket[] = [];
   #child: ChildProcess | undefined;
@@ -98,13 +97,13 @@ class Worker {
 
   #accept(socket: Socket): void {
     if (this.#child === undefined) this.#waiting.push(socket);
-    else this.#connections.handOver(socket, this.#child);
+    else this.#handedOver.give(socket, this.#child);
   }
 
-  /** Returns its exit code when the worker has ended, null when it was killed; what it had is broken off only when everything it said was heard. */
+  /** Returns its exit code when the worker has ended, null when it was killed. */
   async #runOnce(signal: AbortSignal, server: Server): Promise<number | null> {
     const child = this.#options.start(this.#index);
-    const ended = endOf(child);
+    const ended = once(child, 'exit') as Promise<[number | null]>;
     // Who comes from now on waits for the next one.
     child.once('exit', () => {
       this.#child = undefined;
@@ -116,33 +115,23 @@ class Worker {
     };
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
-    const code = await ended.finally(() => signal.removeEventListener('abort', stop));
-    this.#connections.breakOff();
+    const [code] = await ended.finally(() => signal.removeEventListener('abort', stop));
+    this.#handedOver.breakOff();
     return code;
   }
 
   #hear(child: ChildProcess, message: WorkerMessage): void {
-    if ('closed' in message) this.#connections.close(message.closed);
-    else if ('slice' in message) this.#connections.mark(message.slice, !message.over);
-    else {
-      this.#wasReady = true;
-      if (hasEnded(child)) return;
-      this.#child = child;
-      for (const socket of this.#waiting.splice(0)) this.#connections.handOver(socket, child);
+    if ('taken' in message) {
+      this.#handedOver.taken(message.taken);
+      return;
     }
+    this.#wasReady = true;
+    if (hasEnded(child)) return;
+    this.#child = child;
+    for (const socket of this.#waiting.splice(0)) this.#handedOver.give(socket, child);
   }
 }
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
-}
-
-/** What a worker said before it died is heard before its channel is; a channel that is being written to may never say so. Milliseconds. */
-const hearMs = 200;
-
-async function endOf(child: ChildProcess): Promise<number | null> {
-  const silent = once(child, 'disconnect');
-  const [code] = (await once(child, 'exit')) as [number | null];
-  if (child.connected) await Promise.race([silent, delay(hearMs)]);
-  return code;
 }

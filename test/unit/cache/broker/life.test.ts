@@ -191,11 +191,7 @@ test('when it stops, an answer that takes too long is broken', async (t) => {
   upstream.faults = { drip: 10 };
   const path = `/m/v2/a/b/blobs/${digest}`;
   const range = `bytes=0-${sliceBytes - 1}`;
-  // nginx takes the mere end of a slice for its end: a part is broken off by what is no chunk.
-  const failed = Promise.all([
-    t.throwsAsync(broker.get(path)),
-    t.throwsAsync(broker.get(path, { range }), { code: 'HPE_INVALID_CHUNK_SIZE' }),
-  ]);
+  const failed = Promise.all([t.throwsAsync(broker.get(path)), t.throwsAsync(broker.get(path, { range }))]);
   await eventually(() => assert.ok(upstream.counters.bytes > 100), { interval: 1 });
   await broker.stop();
   await failed;
