@@ -71,8 +71,9 @@ const capabilities = ['pull', 'resolve', 'push'];
 function parseHosts(content: Buffer): { server?: string; hosts: HostTable[] } | undefined {
   try {
     const { server, host = {}, ...root } = parse(content.toString()) as Record<string, unknown>;
-    if (typeof host !== 'object') return undefined;
     const hosts = Object.entries(host as object).map(([url, table]) => ({ url, table }));
+    if (![host, ...hosts.map(({ table }) => table)].every((each) => typeof each === 'object'))
+      return undefined;
     if (![root, ...hosts.map(({ table }) => table)].every(hasKnownCapabilities)) return undefined;
     return { ...(typeof server === 'string' && { server }), hosts };
   } catch {

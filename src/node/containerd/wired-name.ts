@@ -19,18 +19,25 @@ export interface NamePlan extends TargetPlan {
 /** Returns what sends the pulls of `wired` to the mirror. All or nothing: no certificate is written for a `hosts.toml` that may not be. */
 export function planName(wired: WiredName, path: PathInForce, input: ContainerdInput): NamePlan {
   const place = placeOf(wired, path, input);
-  const { hosts, wanted } = place;
+  const { folder, hosts, ca, upstreamCa, hidden } = place;
   if (serves(hosts, input)) return { hosts, wanted: [], actions: [], findings: [] };
   const trust = planTrust(place, input);
   const file = planFile(hosts, textFor(wired, place, input), input);
   const findings = [
-    ...unusableFolder(place.folder, input),
+    ...unusableFolder(folder, input),
     ...ignored(hosts, input),
-    ...place.hidden.findings,
+    ...hidden.findings,
     ...trust.findings,
     ...file.findings,
   ];
-  if (findings.some(({ blocks }) => blocks)) return { hosts, wanted, actions: [], findings };
+  // A file of ours that stays as it is may name any certificate.
+  if (findings.some(({ blocks }) => blocks))
+    return { hosts, wanted: [hosts, `${folder}/ca.crt`, upstreamCa], actions: [], findings };
+  const wanted = [
+    hosts,
+    ...(ca === undefined ? [] : [ca]),
+    ...(hidden.pem === undefined ? [] : [upstreamCa]),
+  ];
   const after = trust.actions.map((action) => action.path);
   const actions = [...trust.actions, ...file.actions.map((action) => ({ ...action, after }))];
   return { hosts, wanted, actions, findings };
@@ -43,7 +50,6 @@ interface Place {
   readonly ca: string | undefined;
   readonly upstreamCa: string;
   readonly hidden: Hidden;
-  readonly wanted: readonly string[];
 }
 
 function placeOf({ name }: WiredName, { roots }: PathInForce, input: ContainerdInput): Place {
@@ -52,15 +58,7 @@ function placeOf({ name }: WiredName, { roots }: PathInForce, input: ContainerdI
   const upstreamCa = `${folder}/upstream.crt`;
   const ca = input.endpoint.startsWith('https:') ? `${folder}/ca.crt` : undefined;
   const hidden = hiddenBy(folder, name, roots, input);
-  const carried = hidden.pem === undefined ? [] : [upstreamCa];
-  return {
-    folder,
-    hosts,
-    ca,
-    upstreamCa,
-    hidden,
-    wanted: [hosts, ...(ca === undefined ? [] : [ca]), ...carried],
-  };
+  return { folder, hosts, ca, upstreamCa, hidden };
 }
 
 function planTrust({ hosts, ca, upstreamCa, hidden }: Place, input: ContainerdInput): TargetPlan {

@@ -52,7 +52,7 @@ test('a name of the upstream gets a file with the mirror first and the upstream 
     ours,
     /^# registry-mirror-operator: managed; hub; sha256 [0-9a-f]{64}\nserver = "https:\/\/registry-1\.docker\.io"\n\[host\."http:\/\/127\.0\.0\.1:30001"\]\n/,
   );
-  t.deepEqual(plan({ [path]: ours }), { ...plan({ [path]: ours }), actions: [], findings: [] });
+  t.like(plan({ [path]: ours }), { actions: [], findings: [] });
 });
 
 test('an alias gets no server', (t) => {
@@ -68,11 +68,7 @@ test('a mirror behind TLS: the CA is written before the file that names it', (t)
   t.true(text('/c/docker.io/ca.crt')!.endsWith(certificateOne));
   const wired = { '/c/docker.io/ca.crt': text('/c/docker.io/ca.crt')!, [path]: text(path)! };
   t.deepEqual(plan(wired, secure).done, []);
-  t.deepEqual(plan({}, { ...secure, bundle: undefined }), {
-    ...plan({}, { ...secure, bundle: undefined }),
-    actions: [],
-    reasons: ['NotTrusted'],
-  });
+  t.like(plan({}, { ...secure, bundle: undefined }), { actions: [], reasons: ['NotTrusted'] });
   t.deepEqual(
     plan(wired, { ...secure, bundle: undefined, recorded: Object.keys(wired).map((each) => record(each)) })
       .done,
@@ -94,7 +90,10 @@ test('an upstream that a certificate of the user’s is trusted by stays trusted
   t.deepEqual(plan(wired, input).done, []);
   t.is(actions.length, 2);
   const recorded = ['hosts.toml', 'upstream.crt'].map((file) => record(`/c/r:1/${file}`));
-  const gone = plan({ ...wired, '/c/r:1/ca.crt': { kind: 'absent' } }, { ...input, recorded });
+  const broken = plan({ ...wired, '/c/r:1/ca.crt': 'garbage' }, { ...input, recorded });
+  t.like(broken, { done: [], reasons: ['UnusableAuthority'] });
+  const { '/c/r:1/ca.crt': _, ...left } = wired;
+  const gone = plan(left, { ...input, recorded });
   t.deepEqual(gone.done, [
     'write /c/r:1/hosts.toml',
     'delete /c/r:1/upstream.crt',
