@@ -5,6 +5,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { readHostPath } from '../../../../src/node/apply.ts';
 import { parseCaBundle } from '../../../../src/node/ca-bundle.ts';
+import type { FileCalls } from '../../../../src/node/files.ts';
 import { restoreMirrors } from '../../../../src/node/pass.ts';
 import { type Wiring, wireContainerd } from '../../../support/wired-node.ts';
 import { certificateOne, certificateTwo } from '../certificates.ts';
@@ -29,13 +30,9 @@ function node(t: { teardown: (remove: () => void) => void }): Sandbox {
   return box;
 }
 
-function wire(box: Sandbox, changes: Partial<Wiring> = {}, files?: Parameters<typeof wireContainerd>[3]) {
-  return wireContainerd(
-    box.root,
-    join(box.root, box.options().stateFolder),
-    { ...wiring, ...changes },
-    files,
-  );
+function wire(box: Sandbox, changes: Partial<Wiring> = {}, files: FileCalls = fs) {
+  const state = join(box.root, box.options().stateFolder);
+  return wireContainerd(box.root, state, { ...wiring, ...changes }, { files });
 }
 
 function restore(box: Sandbox, mirror: string, files: Parameters<Sandbox['pass']>[1] = fs) {
