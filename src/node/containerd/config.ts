@@ -1,14 +1,14 @@
 /**
  * Reads containerd's own configuration: where its CRI plugin looks for `hosts.toml`. Pure over `read` and `list`.
  *
- * `imports` are followed as containerd does: breadth first, each file once, relative to the file that names them. A later file wins. Up to 1.7 a
- * later file replaces a plugin's whole table, newer ones merge it key by key.
+ * `imports` are followed as containerd does: breadth first, each file once, a later file wins. Releases differ (seen with 1.6.20, read in the
+ * source of 2.x): 1.x expands a relative glob in `/`, where systemd starts it, lets a later file replace a plugin's whole table, and reads all
+ * files by the last `version` stated; 2.x expands it beside the file, merges key by key, and reads each file by its own version.
  */
-import { posix } from 'node:path';
-import { parse } from 'smol-toml';
 import type { Finding } from '../finding.ts';
-import { expandGlob } from './glob.ts';
+import { type Document, loadFiles, type Place } from './config-files.ts';
 import type { HostFiles } from './host-files.ts';
+import { isTable, type Table, tableIn, tableOf, textOf } from './table.ts';
 
 /** One containerd's configuration, imports included. */
 export interface ContainerdConfig {
@@ -39,14 +39,6 @@ export interface ConfigReading {
 /** The file of containerd itself and of its packages. */
 export const defaultConfigFile = '/etc/containerd/config.toml';
 
-interface Place {
-  readonly path: string;
-  /** Files that the distribution puts into the configuration when it starts. */
-  readonly dropIns?: string;
-  /** Imports that are made at each start, and need not be there. */
-  readonly generated?: string;
-}
-
 const places: readonly Place[] = [
   { path: defaultConfigFile },
   { path: '/var/lib/rancher/k3s/agent/etc/containerd/config.toml' },
@@ -58,7 +50,7 @@ const places: readonly Place[] = [
 export function readConfigs(host: HostFiles, release?: string): ConfigReading {
   const readings = places.map((place) => readPlace(place, host, release));
   return {
-    configs: readings.flatMap(({ configs }) => configs),
+    configs: readings.flatMap(({ config }) => config ?? []),
     findings: readings.flatMap(({ findings }) => findings),
     complete: readings.every(({ complete }) => complete),
   };
@@ -71,81 +63,44 @@ export function majorOf(release: string | undefined, version = 0): number | unde
   return version >= 3 ? 2 : undefined;
 }
 
-type Table = Readonly<Record<string, unknown>>;
-
-interface Document {
-  readonly path: string;
-  readonly content: Table;
+interface PlaceReading {
+  readonly config?: ContainerdConfig;
+  readonly findings: readonly Finding[];
+  readonly complete: boolean;
 }
 
-function readPlace(place: Place, host: HostFiles, release: string | undefined): ConfigReading {
-  const { documents, findings } = load(place, host);
+/** Where the release is not known and the answer hangs on it, the answer that has a path is given: a file that is not read harms nobody. */
+function readPlace(place: Place, host: HostFiles, release: string | undefined): PlaceReading {
+  const newer = readAs(2, place, host);
+  const major = majorOf(release, newer.config?.version);
+  if (major !== undefined && major >= 2) return newer;
+  const older = readAs(1, place, host);
+  if (major !== undefined || older.config?.configPath === newer.config?.configPath) return older;
+  const { config = older.config } = newer.config?.configPath === undefined ? older : newer;
+  if (config === undefined) return newer;
+  const complete = older.complete && newer.complete;
+  return { config, findings: [...newer.findings, uncertainPath(config)], complete };
+}
+
+function readAs(major: 1 | 2, place: Place, host: HostFiles): PlaceReading {
+  const { documents, findings } = loadFiles(major, place, host);
   const [root] = documents;
   const complete = !findings.some(({ blocks }) => blocks);
-  if (root === undefined || !complete) return { configs: [], findings, complete };
-  const version = versionOf(root.content);
-  const plugins = documents.map(({ content }) => pluginOf(content, version, majorOf(release, version)));
-  const { registry, uncertain } = mergedRegistry(plugins, majorOf(release, version));
+  if (root === undefined || !complete) return { findings, complete };
+  const registry = registryOf(major, documents);
   const configPath = textOf(registry['config_path']);
+  const configs = tableOf(registry['configs']);
   const config: ContainerdConfig = {
     path: root.path,
     files: documents.map(({ path }) => path),
-    version,
+    version: versionOf(root.content),
     ...(configPath !== undefined && { configPath }),
     mirrors: Object.keys(tableOf(registry['mirrors'])),
-    configs: Object.keys(tableOf(registry['configs'])),
-    hasTls: Object.values(tableOf(registry['configs'])).some((each) => 'tls' in tableOf(each)),
+    configs: Object.keys(configs),
+    hasTls: Object.values(configs).some((each) => 'tls' in tableOf(each)),
     disabled: documents.some(({ content }) => disablesCri(content)),
   };
-  return {
-    configs: [config],
-    findings: [...findings, ...(uncertain ? [uncertainPath(config)] : [])],
-    complete,
-  };
-}
-
-/** Reads the file and everything it imports. Nothing for a file that is not there. */
-function load(place: Place, host: HostFiles): { documents: Document[]; findings: Finding[] } {
-  const documents: Document[] = [];
-  const findings: Finding[] = [];
-  const pending = [place.path];
-  for (const path of pending) {
-    const loaded = readDocument(path, host);
-    if (loaded === undefined) {
-      if (path !== place.path && !(place.generated && path.startsWith(place.generated)))
-        findings.push(missing(path));
-    } else if ('reason' in loaded) findings.push(loaded);
-    else {
-      documents.push(loaded);
-      const dropIns = path === place.path ? (place.dropIns ?? []) : [];
-      const imports = [...importsOf(loaded), ...[dropIns].flat()].flatMap((each) => expandGlob(each, host));
-      pending.push(...imports.filter((each) => !pending.includes(each)));
-    }
-  }
-  return { documents, findings };
-}
-
-function readDocument(path: string, { read }: HostFiles): Document | Finding | undefined {
-  const state = read(path);
-  if (state.kind === 'absent') return undefined;
-  if (state.kind !== 'file') {
-    const why = state.kind === 'folder' ? 'folder' : state.why;
-    return { reason: 'UnusablePath', path, message: `Not a file: ${why}`, blocks: true };
-  }
-  try {
-    return { path, content: parse(state.content.toString(), { integersAsBigInt: 'asNeeded' }) };
-  } catch {
-    const message = 'Not TOML: what containerd has in force cannot be told';
-    return { reason: 'UnreadableConfig', path, message, blocks: true };
-  }
-}
-
-function importsOf({ path, content }: Document): string[] {
-  const imports = content['imports'];
-  if (!Array.isArray(imports)) return [];
-  return imports
-    .filter((each) => typeof each === 'string')
-    .map((each) => posix.resolve(posix.dirname(path), each));
+  return { config, findings, complete };
 }
 
 function versionOf(content: Table): number {
@@ -156,29 +111,27 @@ function versionOf(content: Table): number {
 const namesBefore3 = 'io.containerd.grpc.v1.cri';
 const namesSince3 = 'io.containerd.cri.v1.images';
 
-/** The table of the plugin that pulls, by the file's own version; a drop-in that states none is read by its root's. */
-function pluginOf(content: Table, rootVersion: number, major: number | undefined): Table | undefined {
-  const version = versionOf(content) || rootVersion;
-  const plugins = tableOf(content['plugins']);
-  if (version >= 3)
-    return (
-      tableIn(plugins, namesSince3) ?? (versionOf(content) === 0 ? tableIn(plugins, namesBefore3) : undefined)
-    );
-  if (version === 2) return tableIn(plugins, namesBefore3);
-  // Version 1 has short names; containerd 2 understands long ones there as well.
-  return tableIn(plugins, 'cri') ?? (major === 1 ? undefined : tableIn(plugins, namesBefore3));
+/** The table `registry` of the plugin that pulls. */
+function registryOf(major: 1 | 2, documents: readonly Document[]): Table {
+  const versions = documents.map(({ content }) => versionOf(content));
+  const last = versions.findLast((version) => version > 0) ?? 0;
+  const plugins = documents.map(({ content }) => {
+    const tables = tableOf(content['plugins']);
+    if (major === 1) return tableIn(tables, last >= 2 ? namesBefore3 : 'cri');
+    return pluginOf(tables, versionOf(content), versions[0] ?? 0);
+  });
+  const registries = plugins
+    .filter((plugin) => plugin !== undefined)
+    .map((plugin) => tableOf(plugin['registry']));
+  return major === 1 ? (registries.at(-1) ?? {}) : registries.reduce(mergeTables, {});
 }
 
-/** `uncertain`: the releases' two ways to merge give different answers and the release does not say which one holds. */
-function mergedRegistry(
-  plugins: readonly (Table | undefined)[],
-  major: number | undefined,
-): { registry: Table; uncertain: boolean } {
-  const registries = plugins.flatMap((plugin) => (plugin === undefined ? [] : [tableOf(plugin['registry'])]));
-  const replaced = registries.at(-1) ?? {};
-  const merged = registries.reduce<Table>(mergeTables, {});
-  if (major === 1) return { registry: replaced, uncertain: false };
-  return { registry: merged, uncertain: textOf(replaced['config_path']) !== textOf(merged['config_path']) };
+/** By the file's own version; one that states none may use the names of any up to its root's. */
+function pluginOf(plugins: Table, version: number, rootVersion: number): Table | undefined {
+  if (version >= 3) return tableIn(plugins, namesSince3);
+  if (version === 2) return tableIn(plugins, namesBefore3);
+  const newest = rootVersion >= 3 ? tableIn(plugins, namesSince3) : undefined;
+  return newest ?? tableIn(plugins, namesBefore3) ?? tableIn(plugins, 'cri');
 }
 
 /** An empty text does not replace one that is set. */
@@ -198,29 +151,7 @@ function disablesCri(content: Table): boolean {
   );
 }
 
-function missing(path: string): Finding {
-  const message = 'The configuration imports a file that is not there: containerd does not start like this';
-  return { reason: 'MissingImport', path, message, blocks: false };
-}
-
 function uncertainPath({ path, configPath }: ContainerdConfig): Finding {
-  const message = `config_path ${configPath} is in force in releases that merge imports key by key, in others it is not: state it in the last file that has the plugin's table`;
+  const message = `config_path ${configPath} is in force in some releases and not in others: state the version in every file, and config_path in the last one that has the plugin's table`;
   return { reason: 'UncertainConfigPath', path, message, blocks: false };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function tableIn(tables: Table, name: string): Table | undefined {
-  const value = Object.hasOwn(tables, name) ? tables[name] : undefined;
-  return isTable(value) ? value : undefined;
-}
-
-function tableOf(value: unknown): Table {
-  return isTable(value) ? value : {};
-}
-
-function isTable(value: unknown): value is Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }

@@ -15,21 +15,26 @@ import { foldersOf, referenceName } from './host-folder.ts';
 import type { ContainerdInput, WiredName } from './input.ts';
 import { planName } from './wired-name.ts';
 
-/** Returns what sends the pulls of each name to the mirror and what takes back this mirror's files for everything else. */
-export function planContainerd(input: ContainerdInput): TargetPlan {
+export interface ContainerdPlan extends TargetPlan {
+  /** The files that are this mirror's here, written now or not: what a restore looks at when the journal is lost. */
+  readonly paths: readonly string[];
+}
+
+/**
+ * Returns what sends the pulls of each name to the mirror and what takes back this mirror's files for everything else. `others`: folders of another
+ * runtime that reads them in the same way (Docker 29's containerd store).
+ */
+export function planContainerd(input: ContainerdInput, others: readonly PathInForce[] = []): ContainerdPlan {
   const { configs, findings, complete } = readConfigs(input, input.release);
   const unconfigured = configs.length === 0 && complete && input.found;
   const enabled = configs.filter(({ disabled }) => !disabled);
   const decisions = [...enabled, ...(unconfigured ? [undefined] : [])].map((config) =>
     pathInForce(config, input.release),
   );
-  const plan = planHostFolders(
-    decisions.flatMap(({ inForce }) => inForce ?? []),
-    input,
-    complete,
-  );
+  const inForce = decisions.flatMap((decision) => decision.inForce ?? []);
+  const plan = planHostFolders([...inForce, ...others], input, complete);
   return {
-    actions: plan.actions,
+    ...plan,
     findings: [...findings, ...decisions.flatMap((decision) => decision.findings), ...plan.findings],
   };
 }
@@ -39,7 +44,7 @@ export function planHostFolders(
   paths: readonly PathInForce[],
   input: ContainerdInput,
   complete = true,
-): TargetPlan {
+): ContainerdPlan {
   const names = input.names.flatMap((each) => {
     const name = referenceName(each.name);
     return name === undefined ? [] : [{ ...each, name }];
@@ -49,6 +54,7 @@ export function planHostFolders(
   const kept = (path: string) => !complete && names.some(({ name }) => isFolderOf(name, dirname(path)));
   const undone = input.recorded.filter(({ path }) => !wanted.has(path) && !kept(path));
   return {
+    paths: [...wanted],
     actions: [...parts.flatMap(({ actions }) => actions), ...planRemoval(undone, input)],
     findings: [
       ...(names.length < input.names.length ? [unusableName()] : []),

@@ -95,6 +95,17 @@ test('a later file that does not name config_path takes it away in 1.x, leaves i
   t.like(read(unrelated), { paths: ['/old'], reasons: [] });
 });
 
+test('1.x expands a relative glob in / and reads every file by the last version stated', (t) => {
+  const files = {
+    [main]: 'version = 2\nimports = ["conf.d/*.toml"]\n',
+    '/etc/containerd/conf.d/a.toml': `version = 2\n${withPath(before3, '/beside')}`,
+    '/conf.d/a.toml': `version = 1\n${withPath('plugins.cri.registry', '/root')}`,
+  };
+  t.like(read(files, '1.7.27'), { paths: ['/root'], reasons: [] });
+  t.like(read(files, '2.4.2'), { paths: ['/beside'], reasons: [] });
+  t.like(read(files), { paths: ['/beside'], reasons: ['UncertainConfigPath'] });
+});
+
 test('an empty config_path of a drop-in leaves the one that is set', (t) => {
   const files = {
     [main]: `version = 3\nimports = ["/x.toml"]\n${withPath(since3, '/set')}`,

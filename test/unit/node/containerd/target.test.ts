@@ -15,8 +15,11 @@ const config = {
 const list = '/etc/containerd/certs.d:/etc/docker/certs.d';
 const path = '/c/docker.io/hosts.toml';
 
-function plan(files: Parameters<typeof memoryHost>[0], changes: Partial<ContainerdInput> = {}) {
-  const { actions, findings } = planContainerd({
+function inputOf(
+  files: Parameters<typeof memoryHost>[0],
+  changes: Partial<ContainerdInput>,
+): ContainerdInput {
+  return {
     ...memoryHost({ ...config, ...files }),
     mirror: 'hub',
     names: [{ name: 'docker.io', upstream: true }],
@@ -26,7 +29,11 @@ function plan(files: Parameters<typeof memoryHost>[0], changes: Partial<Containe
     found: false,
     recorded: [],
     ...changes,
-  });
+  };
+}
+
+function plan(files: Parameters<typeof memoryHost>[0], changes: Partial<ContainerdInput> = {}) {
+  const { actions, findings } = planContainerd(inputOf(files, changes));
   const text = (at: string) => {
     const action = actions.find((each) => each.do === 'write' && each.path === at);
     return action?.do === 'write' ? action.content.toString() : undefined;
@@ -186,6 +193,20 @@ test('two containerds are both wired, one folder of both once', (t) => {
   const other = config['/etc/containerd/config.toml'].replace('"/c"', '"/k"');
   t.deepEqual(plan({ [k3s]: other }).done, [`write ${path}`, 'write /k/docker.io/hosts.toml']);
   t.deepEqual(plan({ [k3s]: config['/etc/containerd/config.toml'] }).done, [`write ${path}`]);
+});
+
+test('the folder of another runtime is wired beside containerd’s, and what may be ours is told', (t) => {
+  const docker = [{ roots: ['/etc/docker/certs.d'] as const }];
+  const { actions, paths } = planContainerd(inputOf({}, { endpoint: 'https://10.96.0.10' }), docker);
+  const files = ['/c/docker.io', '/etc/docker/certs.d/docker.io'].flatMap((folder) => [
+    `${folder}/ca.crt`,
+    `${folder}/hosts.toml`,
+  ]);
+  t.deepEqual(
+    actions.map((action) => action.path),
+    files,
+  );
+  t.deepEqual([...paths].sort(), files);
 });
 
 test('for any folders of the user’s nothing but a file of ours is planned, and never over one of theirs', (t) => {
