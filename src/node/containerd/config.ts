@@ -76,7 +76,7 @@ function readPlace(place: Place, host: HostFiles, release: string | undefined): 
   if (major !== undefined && major >= 2) return newer;
   const older = readAs(1, place, host);
   if (major !== undefined || older.config?.configPath === newer.config?.configPath) return older;
-  const { config = older.config } = newer.config?.configPath === undefined ? older : newer;
+  const { config } = newer.config?.configPath === undefined ? older : newer;
   if (config === undefined) return newer;
   const complete = older.complete && newer.complete;
   return { config, findings: [...newer.findings, uncertainPath(config)], complete };

@@ -110,8 +110,9 @@ function shadowed(path: string, folder: string, hosts: readonly string[]): Findi
   return { reason: 'ShadowedHosts', path, message, blocks: false };
 }
 
+/** A URL, or a host alone as containerd takes it too, without what may be a credential. */
 function withoutUser(url: string): string {
-  return url.replace(/\/\/[^/]*@/, '//');
+  return url.replace(/^([a-z]+:\/\/)?[^/]*@/i, '$1').replace(/[?#].*$/s, '');
 }
 
 function clientCertificate(path: string): Finding {
