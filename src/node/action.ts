@@ -1,5 +1,5 @@
 /** What a plan consists of. Paths are the host's. Data only: printed by a dry run, carried out by `applyActions`. */
-export type Action = WriteAction | DeleteAction | ForgetAction;
+export type Action = WriteAction | DeleteAction | LinkAction | ForgetAction;
 
 interface Dependent {
   /** Paths whose own actions must have succeeded; otherwise this one is left for the next pass. */
@@ -24,6 +24,14 @@ export interface DeleteAction extends Dependent {
   readonly do: 'delete';
   readonly path: string;
   readonly expected: Buffer;
+}
+
+/** Make a symbolic link to a folder where nothing is. It is the node's, not one mirror's: it goes with the last file of ours below `target`. */
+export interface LinkAction extends Dependent {
+  readonly do: 'link';
+  readonly path: string;
+  /** Absolute, as the host sees it. */
+  readonly target: string;
 }
 
 /** The path is as it was before us: drop its record. */

@@ -1,6 +1,6 @@
 /** Carries plans out on a host root, one action after the other. The only code that changes a node's files. Needs the lock. */
-import { dirname, join, relative } from 'node:path';
-import type { Action, DeleteAction, WriteAction } from './action.ts';
+import { basename, dirname, join, relative } from 'node:path';
+import type { Action, DeleteAction, LinkAction, WriteAction } from './action.ts';
 import {
   errorCode,
   type FileCalls,
@@ -12,7 +12,13 @@ import {
   unless,
 } from './files.ts';
 import { resolveInRoot } from './host-root.ts';
-import { type FileRecord, type Journal, originalOf } from './journal.ts';
+import {
+  type FileRecord,
+  type FolderRecord,
+  type Journal,
+  type JournalRecord,
+  originalOf,
+} from './journal.ts';
 import { replaceFile } from './replace-file.ts';
 
 /** Where and with what actions are carried out. `redoFile` is a real path in the agents' state folder. */
@@ -58,22 +64,40 @@ export function readHostPath(host: Pick<Host, 'files' | 'root'>, path: string): 
   }
 }
 
-/** Removes the folders that we made and nobody uses, deepest first (their records hold resolved paths); once no file of ours is left, those in use are given up. */
+/** The names in a folder of the host, sorted; none where there is no folder that can be read. */
+export function listHostFolder(host: Pick<Host, 'files' | 'root'>, path: string): string[] {
+  try {
+    return host.files.readdirSync(resolveInRoot(host.files, host.root, path)).sort();
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return [];
+  }
+}
+
+/** Removes the folders and links that we made and nobody uses, deepest first (their records hold resolved paths); once no file of ours is left, those in use are given up. */
 export function pruneFolders(host: Host): void {
   const { records } = host.journal.read();
   const last = records.every((record) => record.kind === 'folder');
-  const folders = records.filter((record) => record.kind === 'folder').map((record) => record.path);
-  for (const path of folders.sort((a, b) => b.length - a.length)) {
+  const folders = records.filter((record) => record.kind === 'folder');
+  for (const folder of folders.sort((a, b) => b.path.length - a.path.length)) {
+    if (isUsedLink(folder, records)) continue;
     const gone = unless(['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOTDIR'], () =>
-      removeFolder(host.files, join(host.root, path)),
+      removeFolder(host.files, join(host.root, folder.path), folder.target),
     );
-    if (gone === true || last) host.journal.forget(path);
+    if (gone === true || last) host.journal.forget(folder.path);
   }
+}
+
+/** True for a link that leads to a file of ours. */
+function isUsedLink({ target }: FolderRecord, records: readonly JournalRecord[]): boolean {
+  if (target === undefined) return false;
+  return records.some(({ kind, path }) => kind !== 'folder' && path.startsWith(`${target}/`));
 }
 
 function carryOut(action: Action, host: Host): void {
   if (action.do === 'write') write(action, host);
   else if (action.do === 'delete') deleteFile(action, host);
+  else if (action.do === 'link') link(action, host);
   else host.journal.forget(action.path);
 }
 
@@ -112,6 +136,17 @@ function deleteFile(action: DeleteAction, host: Host): void {
   removeFile(host.files, real);
 }
 
+/** A link is whole or not there; its record comes first, as a folder's. */
+function link({ path, target }: LinkAction, host: Host): void {
+  const folder = resolveInRoot(host.files, host.root, dirname(path));
+  const real = join(folder, basename(path));
+  requireUnchanged(readState(host.files, real), undefined);
+  makeFolders(folder, host);
+  host.journal.add({ kind: 'folder', path: `/${relative(host.root, real)}`, target });
+  host.files.symlinkSync(target, real);
+  syncFolder(host.files, folder);
+}
+
 function requireUnchanged(current: FileState, expected: Buffer | undefined): void {
   const same =
     expected === undefined
@@ -136,7 +171,13 @@ function makeFolders(real: string, host: Host): void {
   syncFolder(host.files, dirname(real));
 }
 
-function removeFolder(files: FileCalls, path: string): true {
+/** Removes an empty folder, or the link that leads to `target`; a link to something else is not ours any more. */
+function removeFolder(files: FileCalls, path: string, target: string | undefined): true {
+  if (target !== undefined) {
+    const current = unless(['ENOENT', 'ENOTDIR', 'EINVAL'], () => files.readlinkSync(path));
+    if (current === target) removeFile(files, path);
+    return true;
+  }
   unless(['ENOENT'], () => {
     files.rmdirSync(path);
     syncFolder(files, dirname(path));

@@ -21,6 +21,7 @@ export type FileCalls = Pick<
   | 'renameSync'
   | 'rmdirSync'
   | 'lstatSync'
+  | 'symlinkSync'
   | 'unlinkSync'
   | 'writeSync'
 >;

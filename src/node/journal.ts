@@ -22,10 +22,12 @@ export interface FileRecord extends RecordNote {
       };
 }
 
-/** A folder that did not exist before us. */
+/** A folder that did not exist before us, or a link that stands for one. */
 export interface FolderRecord {
   readonly kind: 'folder';
   readonly path: string;
+  /** What the link leads to, as it was made; none for a real folder. */
+  readonly target?: string;
 }
 
 export type JournalRecord = FileRecord | FolderRecord;

@@ -1,5 +1,6 @@
 /** One pass over a node: read, plan, and only if something differs: lock, finish what a crash left, plan again, apply. */
 import { dirname } from 'node:path';
+import type { Action } from './action.ts';
 import { type ActionResult, applyActions, type Host, pruneFolders, readHostPath } from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
 import { certificatePath } from './docker-ca.ts';
@@ -73,12 +74,16 @@ async function run(
     for (const left of temporaries(host, targets)) removeFile(host.files, left);
     const plan = planFor(viewOf(host));
     const results = applyActions(plan.actions, host);
-    if (restores || plan.actions.some((action) => action.do !== 'write')) pruneFolders(host);
+    if (restores || plan.actions.some(takesBack)) pruneFolders(host);
     if (restores) host.journal.removeIfEmpty();
     return reportOf(host, plan, results);
   } finally {
     await release();
   }
+}
+
+function takesBack(action: Action): boolean {
+  return action.do === 'delete' || action.do === 'forget';
 }
 
 function openHost(places: NodePlaces, files: FileCalls): Host {

@@ -1,0 +1,157 @@
+/**
+ * Reads containerd's own configuration: where its CRI plugin looks for `hosts.toml`. Pure over `read` and `list`.
+ *
+ * `imports` are followed as containerd does: breadth first, each file once, a later file wins. Releases differ (seen with 1.6.20, read in the
+ * source of 2.x): 1.x expands a relative glob in `/`, where systemd starts it, lets a later file replace a plugin's whole table, and reads all
+ * files by the last `version` stated; 2.x expands it beside the file, merges key by key, and reads each file by its own version.
+ */
+import type { Finding } from '../finding.ts';
+import { type Document, loadFiles, type Place } from './config-files.ts';
+import type { HostFiles } from './host-files.ts';
+import { isTable, type Table, tableIn, tableOf, textOf } from './table.ts';
+
+/** One containerd's configuration, imports included. */
+export interface ContainerdConfig {
+  /** The file that it is started with. */
+  readonly path: string;
+  /** All files that were read; the values are in force for a containerd that was started after the last change to any. */
+  readonly files: readonly string[];
+  /** As written; 0 where the file says none, which is read as 1. */
+  readonly version: number;
+  /** `registry.config_path` as written; undefined where it is unset or empty. */
+  readonly configPath?: string;
+  /** The keys of `registry.mirrors` and `registry.configs`. */
+  readonly mirrors: readonly string[];
+  readonly configs: readonly string[];
+  /** True where one of `registry.configs` has `tls`, which containerd does not load beside `config_path`. */
+  readonly hasTls: boolean;
+  /** True where the CRI plugin is disabled: Docker's and a builder's containerd. */
+  readonly disabled: boolean;
+}
+
+export interface ConfigReading {
+  readonly configs: readonly ContainerdConfig[];
+  readonly findings: readonly Finding[];
+  /** False where a file could not be understood: what is not in `configs` may be in force all the same. */
+  readonly complete: boolean;
+}
+
+/** The file of containerd itself and of its packages. */
+export const defaultConfigFile = '/etc/containerd/config.toml';
+
+const places: readonly Place[] = [
+  { path: defaultConfigFile },
+  { path: '/var/lib/rancher/k3s/agent/etc/containerd/config.toml' },
+  { path: '/var/lib/rancher/rke2/agent/etc/containerd/config.toml' },
+  { path: '/etc/k0s/containerd.toml', dropIns: '/etc/k0s/containerd.d/*.toml', generated: '/run/k0s/' },
+];
+
+/** Returns every containerd configuration on the host. `release` is that of containerd (`1.7.27`), where it is known. */
+export function readConfigs(host: HostFiles, release?: string): ConfigReading {
+  const readings = places.map((place) => readPlace(place, host, release));
+  return {
+    configs: readings.flatMap(({ config }) => config ?? []),
+    findings: readings.flatMap(({ findings }) => findings),
+    complete: readings.every(({ complete }) => complete),
+  };
+}
+
+/** The major release: what `release` says, else what the configuration's version implies, else undefined. */
+export function majorOf(release: string | undefined, version = 0): number | undefined {
+  const stated = /^v?(\d+)\./.exec(release ?? '')?.[1];
+  if (stated !== undefined) return Number(stated);
+  return version >= 3 ? 2 : undefined;
+}
+
+interface PlaceReading {
+  readonly config?: ContainerdConfig;
+  readonly findings: readonly Finding[];
+  readonly complete: boolean;
+}
+
+/** Where the release is not known and the answer hangs on it, the answer that has a path is given: a file that is not read harms nobody. */
+function readPlace(place: Place, host: HostFiles, release: string | undefined): PlaceReading {
+  const newer = readAs(2, place, host);
+  const major = majorOf(release, newer.config?.version);
+  if (major !== undefined && major >= 2) return newer;
+  const older = readAs(1, place, host);
+  if (major !== undefined || older.config?.configPath === newer.config?.configPath) return older;
+  const { config } = newer.config?.configPath === undefined ? older : newer;
+  if (config === undefined) return newer;
+  const complete = older.complete && newer.complete;
+  return { config, findings: [...newer.findings, uncertainPath(config)], complete };
+}
+
+function readAs(major: 1 | 2, place: Place, host: HostFiles): PlaceReading {
+  const { documents, findings } = loadFiles(major, place, host);
+  const [root] = documents;
+  const complete = !findings.some(({ blocks }) => blocks);
+  if (root === undefined || !complete) return { findings, complete };
+  const registry = registryOf(major, documents);
+  const configPath = textOf(registry['config_path']);
+  const configs = tableOf(registry['configs']);
+  const config: ContainerdConfig = {
+    path: root.path,
+    files: documents.map(({ path }) => path),
+    version: versionOf(root.content),
+    ...(configPath !== undefined && { configPath }),
+    mirrors: Object.keys(tableOf(registry['mirrors'])),
+    configs: Object.keys(configs),
+    hasTls: Object.values(configs).some((each) => 'tls' in tableOf(each)),
+    disabled: documents.some(({ content }) => disablesCri(content)),
+  };
+  return { config, findings, complete };
+}
+
+function versionOf(content: Table): number {
+  const version = content['version'];
+  return typeof version === 'number' && Number.isSafeInteger(version) ? version : 0;
+}
+
+const namesBefore3 = 'io.containerd.grpc.v1.cri';
+const namesSince3 = 'io.containerd.cri.v1.images';
+
+/** The table `registry` of the plugin that pulls. */
+function registryOf(major: 1 | 2, documents: readonly Document[]): Table {
+  const versions = documents.map(({ content }) => versionOf(content));
+  const last = versions.findLast((version) => version > 0) ?? 0;
+  const plugins = documents.map(({ content }) => {
+    const tables = tableOf(content['plugins']);
+    if (major === 1) return tableIn(tables, last >= 2 ? namesBefore3 : 'cri');
+    return pluginOf(tables, versionOf(content), versions[0] ?? 0);
+  });
+  const registries = plugins
+    .filter((plugin) => plugin !== undefined)
+    .map((plugin) => tableOf(plugin['registry']));
+  return major === 1 ? (registries.at(-1) ?? {}) : registries.reduce(mergeTables, {});
+}
+
+/** By the file's own version; one that states none may use the names of any up to its root's. */
+function pluginOf(plugins: Table, version: number, rootVersion: number): Table | undefined {
+  if (version >= 3) return tableIn(plugins, namesSince3);
+  if (version === 2) return tableIn(plugins, namesBefore3);
+  const newest = rootVersion >= 3 ? tableIn(plugins, namesSince3) : undefined;
+  return newest ?? tableIn(plugins, namesBefore3) ?? tableIn(plugins, 'cri');
+}
+
+/** An empty text does not replace one that is set. */
+function mergeTables(one: Table, other: Table): Table {
+  const merged: Record<string, unknown> = { ...one };
+  for (const [key, value] of Object.entries(other)) {
+    if (value === '' && key in one) continue;
+    merged[key] = isTable(value) ? mergeTables(tableOf(one[key]), value) : value;
+  }
+  return merged;
+}
+
+function disablesCri(content: Table): boolean {
+  const disabled = content['disabled_plugins'];
+  return (
+    Array.isArray(disabled) && ['cri', namesBefore3, namesSince3].some((name) => disabled.includes(name))
+  );
+}
+
+function uncertainPath({ path, configPath }: ContainerdConfig): Finding {
+  const message = `config_path ${configPath} is in force in some releases and not in others: state the version in every file, and config_path in the last one that has the plugin's table`;
+  return { reason: 'UncertainConfigPath', path, message, blocks: false };
+}
