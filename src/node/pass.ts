@@ -1,6 +1,14 @@
 /** One pass over a node: read, plan, and only if something differs: lock, finish what a crash left, plan again, apply. */
 import { dirname } from 'node:path';
-import { type ActionResult, applyActions, type Host, pruneFolders, readHostPath } from './apply.ts';
+import {
+  type ActionResult,
+  applyActions,
+  type Host,
+  owedSignals,
+  pruneFolders,
+  readHostPath,
+  type Signaller,
+} from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
 import { certificatePath } from './docker-ca.ts';
 import { type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
@@ -9,13 +17,16 @@ import { resolveInRoot } from './host-root.ts';
 import { Journal } from './journal.ts';
 import type { Release } from './lock.ts';
 import type { AgentOptions } from './options.ts';
+import { OwedSignals } from './owed-signals.ts';
 import { type HostView, type OwnedFile, type Plan, planRestore, planWiring } from './plan.ts';
 import { finishOverwrite, temporaryPath } from './replace-file.ts';
+import type { SignalOutcome } from './signal.ts';
 
-/** What a pass needs from outside. `lock` takes a real path and resolves once it is held. */
+/** What a pass needs from outside. `lock` takes a real path and resolves once it is held; without `signal` every signal fails. */
 export interface PassTools {
   readonly files: FileCalls;
   readonly lock: (path: string) => Promise<Release>;
+  readonly signal?: Signaller;
 }
 
 export interface PassReport {
@@ -62,7 +73,7 @@ async function run(
   planFor: (view: HostView) => Plan,
   restores = false,
 ): Promise<PassReport> {
-  const host = openHost(places, tools.files);
+  const host = openHost(places, tools);
   const survey = planFor(viewOf(host));
   const targets = [places.hostsFile, places.hostsBackup, ...known.map(({ path }) => path)];
   const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
@@ -72,7 +83,7 @@ async function run(
     finishOverwrite(host.files, host.redoFile);
     for (const left of temporaries(host, targets)) removeFile(host.files, left);
     const plan = planFor(viewOf(host));
-    const results = applyActions(plan.actions, host);
+    const results = applyActions([...plan.actions, ...owedSignals(plan.actions, host)], host);
     if (restores || plan.actions.some((action) => action.do !== 'write')) pruneFolders(host);
     if (restores) host.journal.removeIfEmpty();
     return reportOf(host, plan, results);
@@ -81,10 +92,15 @@ async function run(
   }
 }
 
-function openHost(places: NodePlaces, files: FileCalls): Host {
+function openHost(places: NodePlaces, { files, signal = refuseSignal }: PassTools): Host {
   const state = resolveInRoot(files, places.hostRoot, places.stateFolder);
   const journal = new Journal(files, state);
-  return { files, root: places.hostRoot, journal, redoFile: `${state}/overwrite.redo` };
+  const owed = new OwedSignals(files, state);
+  return { files, root: places.hostRoot, journal, redoFile: `${state}/overwrite.redo`, owed, signal };
+}
+
+function refuseSignal(process: string): SignalOutcome {
+  return { sent: [], error: new Error(`This agent cannot signal ${process}`) };
 }
 
 /** A snapshot: each path is read once, so that a plan cannot see two states of one file. */
@@ -102,7 +118,8 @@ function viewOf(host: Host): HostView {
 
 /** True where a crash left something, or another agent is at work (then it is gone once the lock is ours). */
 function hasLeftovers(host: Host, targets: readonly string[]): boolean {
-  return readState(host.files, host.redoFile).kind !== 'absent' || temporaries(host, targets).length > 0;
+  if (readState(host.files, host.redoFile).kind !== 'absent') return true;
+  return host.owed.read().length > 0 || temporaries(host, targets).length > 0;
 }
 
 /** The real paths of temporary files beside the targets, beside every recorded path and in the journal. */
