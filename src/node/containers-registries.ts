@@ -130,6 +130,7 @@ function readForeign({ read, list }: ContainersRegistriesInput): Foreign {
       ),
       ...files.flatMap(({ path, state }) => (state.kind === 'unusable' ? [unusable(path, state.why)] : [])),
       ...(read(registriesFile).kind === 'folder' ? [unusable(registriesFile, 'folder')] : []),
+      ...(read(dropInFolder).kind === 'file' ? [unusable(dropInFolder, 'not a folder')] : []),
       ...parsed.flatMap(({ path, registries }) => (registries === undefined ? [unparsable(path)] : [])),
     ],
   };
@@ -158,9 +159,10 @@ function judge(name: MirroredName, { tables }: Foreign, input: ContainersRegistr
   const within = tables
     .filter(({ registry }) => isWithin(registry, prefix))
     .map(({ path, registry }) => aside(path, registry, prefix));
-  const [against] = tables.flatMap((table) => objection(table, prefix, input.foreignFiles) ?? []);
-  const findings = against === undefined ? within : [against, ...within];
-  return { name, refused: against?.blocks === true, findings };
+  const against = tables.flatMap((table) => objection(table, prefix, input.foreignFiles) ?? []);
+  const refusals = against.filter(({ blocks }) => blocks);
+  if (refusals.length > 0) return { name, refused: true, findings: refusals };
+  return { name, refused: false, findings: [...against, ...within] };
 }
 
 function objection(

@@ -13,8 +13,9 @@ export interface Registry {
 /** Takes the bytes of registries.conf or of a drop-in; returns undefined where containers/image would refuse them, and with them every pull. */
 export function parseRegistries(content: Buffer, isDropIn: boolean): Registry[] | undefined {
   try {
-    // A byte order mark is kept: the TOML library there refuses it too.
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+    // The TOML library there refuses a byte order mark (seen with skopeo 1.9), newer ones skip it.
+    if (text.startsWith('\ufeff')) return undefined;
     const table = parse(text);
     const old = versionOne(table);
     if (old !== undefined && (isDropIn || table['registry'] !== undefined)) return undefined;
