@@ -63,8 +63,9 @@ export function planContainersRegistries(input: ContainersRegistriesInput): Targ
   const { endpoint, names, mirror } = input;
   const foreign = readForeign(input);
   const verdicts = names.map((name) => judge(name, foreign, input));
-  const trust = endpoint.kind === 'service' && names.length > 0 ? planTrust(endpoint, input) : nothing;
-  const trusted = endpoint.kind === 'loopback' || isTrusted(endpoint, trust, input);
+  const needsTrust = endpoint.kind === 'service' && names.length > 0 && isLocation(endpoint.location);
+  const trust = needsTrust ? planTrust(endpoint, input) : nothing;
+  const trusted = !needsTrust || isTrusted(endpoint, trust, input);
   const broken = foreign.findings.length > 0 || !trusted;
   const parts = verdicts.map(({ name, refused }) =>
     broken || refused ? nothing : planDropIn(name, trust, input),
@@ -72,7 +73,7 @@ export function planContainersRegistries(input: ContainersRegistriesInput): Targ
   const wanted = new Set(
     verdicts.filter(({ refused }) => !refused).map(({ name }) => dropInPath(name.prefix)),
   );
-  if (endpoint.kind === 'service' && names.length > 0) wanted.add(trustPath(endpoint.location));
+  if (needsTrust) wanted.add(trustPath(endpoint.location));
   const undone = planManagedRemoval(mirror, undoneFiles(wanted, input), input.read);
   const actions = [...trust.actions, ...parts.flatMap((part) => part.actions), ...undone];
   const reloads = actions.filter(({ path }) => path?.startsWith(dropInFolder));

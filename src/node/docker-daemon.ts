@@ -40,7 +40,12 @@ export interface DockerDaemonRemoval extends SharedInput {
 export function planDockerDaemon(input: DockerDaemonInput): TargetPlan {
   const { mirror, url, record, read } = input;
   const state = read(daemonFile);
-  const refusal = refuseFlags(input.commandLine ?? []) ?? refuseState(state);
+  const flagged = refuseFlags(input.commandLine ?? []);
+  if (flagged !== undefined) {
+    const removal = planDockerDaemonRemoval({ leaves: (each) => each === mirror, record, read });
+    return { actions: removal.actions, findings: [flagged, ...removal.findings] };
+  }
+  const refusal = refuseState(state);
   if (refusal !== undefined) return { actions: [], findings: [refusal] };
   const current = state.kind === 'file' ? state.content : undefined;
   const text = current?.toString('latin1') ?? '';
@@ -85,7 +90,7 @@ export function planDockerDaemonRemoval({
   return { actions: [change, ...rest, ...reloadAfter('dockerd', [change])], findings: [] };
 }
 
-/** The way back to no file, or to one without an object in it, which dockerd takes as an empty one. */
+/** The way back to no file, or to one without an object in it, which dockerd takes for `{}` (since 23.0). */
 function withoutObject(
   record: FileRecord | undefined,
   expected: Buffer,
@@ -204,7 +209,7 @@ function same(one: string, other: string): boolean {
   return one.replace(/\/$/, '') === other.replace(/\/$/, '');
 }
 
-/** A key that is in the file and on the command line keeps dockerd from starting. */
+/** A key that is in the file and on the command line keeps dockerd from starting (seen with 20.10). */
 function refuseFlags(commandLine: readonly string[]): Finding | undefined {
   const has = (flag: string) => commandLine.some((each) => each === flag || each.startsWith(`${flag}=`));
   if (has('--registry-mirror'))

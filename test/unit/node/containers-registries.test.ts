@@ -126,6 +126,13 @@ test('without a usable CA a first drop-in is not written, and what lies there st
   t.deepEqual(tree(), wired);
 });
 
+test('a Service address that is none writes nothing, wherever it points', (t) => {
+  const { pass, has } = world(t);
+  t.deepEqual(pass({ endpoint: { ...service, location: '../../x' } }), ['InvalidLocation']);
+  t.false(has('/etc/containers'));
+  t.false(has('/etc/x'));
+});
+
 test('a foreign CA is kept: one with ours in it serves, another stops the drop-in', (t) => {
   const { pass, put, get } = world(t);
   put(trustPath('10.96.0.10'), certificateTwo);
@@ -350,7 +357,7 @@ test('a folder in place of our file, and a file in place of the folder of drop-i
   t.is(get(dropInFolder), 'a file');
 });
 
-test('a registries.conf of 10 MB is read in two seconds', (t) => {
+test('a registries.conf of 10 MB costs less than four seconds of processor time', (t) => {
   const { pass, put } = world(t);
   put(
     registriesFile,
@@ -359,8 +366,8 @@ test('a registries.conf of 10 MB is read in two seconds', (t) => {
       (_, at) => `[[registry]]\nlocation = "registry-${at}.example"\nblocked = false\n`,
     ).join(''),
   );
-  const start = performance.now();
+  const start = process.cpuUsage();
   t.deepEqual(pass(), ['write', 'signal']);
-  const took = performance.now() - start;
-  t.true(took < 2_000, `${took}`);
+  const { user, system } = process.cpuUsage(start);
+  t.true(user + system < 4_000_000, `${user + system} us`);
 });

@@ -79,7 +79,7 @@ test('an absent file is made and deleted again', (t) => {
   t.is(node.text, undefined);
 });
 
-test('an empty file, which dockerd accepts, is empty again', (t) => {
+test('an empty file is empty again', (t) => {
   for (const before of ['', '\n \n']) {
     const node = new Node(before);
     node.wire();
@@ -196,6 +196,15 @@ test('a dockerd that is told its mirrors or another file by its arguments is lef
   t.deepEqual(node.wire('hub', url, ['dockerd', `--config-file=${daemonFile}`]), ['write', 'signal']);
 });
 
+test('a dockerd that was given the argument after the wiring can start again: ours goes', (t) => {
+  const node = new Node('{}');
+  node.wire();
+  const commandLine = ['dockerd', '--registry-mirror', 'https://one.example'];
+  t.deepEqual(node.wire('hub', url, commandLine), ['write', 'forget', 'signal', 'MirrorFlag']);
+  t.is(node.text, '{}');
+  t.deepEqual(node.wire('hub', url, commandLine), ['MirrorFlag']);
+});
+
 test('a folder, and a link out of the root, are left and said', (t) => {
   for (const state of [{ kind: 'folder' }, { kind: 'unusable', why: 'ENOLINK' }] as const) {
     const plan = planDockerDaemon({ mirror: 'hub', url, record: undefined, read: () => state });
@@ -216,19 +225,26 @@ test('a byte order mark, CRLF and invalid UTF-8 survive', (t) => {
   t.deepEqual(node.bytes, before);
 });
 
-test('a file of 10 MB, deep or with one long string, is wired and restored in two seconds', (t) => {
-  const depth = 2_000_000;
-  for (const value of [`"${'\\\\x'.repeat(3_300_000)}"`, `${'['.repeat(depth)}${']'.repeat(depth)}`]) {
+const large: Record<string, string> = {
+  'one string': `"${'\\\\x'.repeat(3_300_000)}"`,
+  'a list': JSON.stringify(
+    Array.from({ length: 200_000 }, (_, at) => ({ key: `value ${at}`, more: [at, {}] })),
+  ),
+  'brackets, a hundred thousand deep': '['.repeat(100_000) + ']'.repeat(100_000),
+};
+
+for (const [title, value] of Object.entries(large)) {
+  test(`${title} of up to 10 MB costs less than two seconds of processor time`, (t) => {
     const node = new Node(`{"a": ${value}}`);
     const before = node.bytes;
-    const start = performance.now();
+    const start = process.cpuUsage();
     t.deepEqual(node.wire(), ['write', 'signal']);
     node.remove();
+    const { user, system } = process.cpuUsage(start);
     t.true(before?.equals(node.bytes!));
-    const took = performance.now() - start;
-    t.true(took < 2_000, `${took}`);
-  }
-});
+    t.true(user + system < 2_000_000, `${user + system} us`);
+  });
+}
 
 const blank = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r\n'), maxLength: 3 });
 const words = fc.constantFrom('a', 'b]', '"{', 'c,\\', '\u00e9', '\ud83d\ude00', 'registry-mirror');
