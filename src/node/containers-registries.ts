@@ -11,6 +11,14 @@ import { reloadAfter } from './action.ts';
 import { type CaBundle, trusts } from './ca-bundle.ts';
 import type { FileState } from './files.ts';
 import type { Finding } from './finding.ts';
+import {
+  dropInFolder,
+  type ForeignRegistries,
+  objection,
+  type RegistriesView,
+  readForeign,
+  userFindings,
+} from './foreign-registries.ts';
 import type { FileRecord } from './journal.ts';
 import {
   type ForeignFiles,
@@ -19,13 +27,7 @@ import {
   planManagedRemoval,
   type TargetPlan,
 } from './managed-file.ts';
-import { covers, isWithin, parseRegistries, type Registry } from './registries-conf.ts';
 
-export const registriesFile = '/etc/containers/registries.conf';
-export const dropInFolder = '/etc/containers/registries.conf.d';
-/** Of root, whom CRI-O and a podman of the system run as. */
-export const userRegistriesFile = '/root/.config/containers/registries.conf';
-export const userDropInFolder = '/root/.config/containers/registries.conf.d';
 const certificatesFolder = '/etc/containers/certs.d';
 const kind = 'containers-registries';
 
@@ -43,7 +45,7 @@ export type MirrorEndpoint =
   /** `bundle` undefined: there is no usable CA; what lies on the node stays. */
   | { readonly kind: 'service'; readonly location: string; readonly bundle: CaBundle | undefined };
 
-export interface ContainersRegistriesInput {
+export interface ContainersRegistriesInput extends RegistriesView {
   readonly mirror: string;
   readonly names: readonly MirroredName[];
   readonly endpoint: MirrorEndpoint;
@@ -53,9 +55,6 @@ export interface ContainersRegistriesInput {
   readonly signalsCrio: boolean;
   /** The files of this kind that the journal says this mirror made. */
   readonly recorded: readonly FileRecord[];
-  readonly read: (path: string) => FileState;
-  /** The names in a folder; none where it is absent, undefined where it cannot be read. */
-  readonly list: (folder: string) => readonly string[] | undefined;
 }
 
 /** Returns what sends each name to the mirror and takes back this mirror's files for other names. */
@@ -63,16 +62,13 @@ export function planContainersRegistries(input: ContainersRegistriesInput): Targ
   const { endpoint, names, mirror } = input;
   const foreign = readForeign(input);
   const verdicts = names.map((name) => judge(name, foreign, input));
-  const needsTrust = endpoint.kind === 'service' && names.length > 0 && isLocation(endpoint.location);
-  const trust = needsTrust ? planTrust(endpoint, input) : nothing;
-  const trusted = !needsTrust || isTrusted(endpoint, trust, input);
-  const broken = foreign.findings.length > 0 || !trusted;
-  const parts = verdicts.map(({ name, refused }) =>
-    broken || refused ? nothing : planDropIn(name, trust, input),
-  );
-  const wanted = new Set(
-    verdicts.filter(({ refused }) => !refused).map(({ name }) => dropInPath(name.prefix)),
-  );
+  const served = verdicts.filter((verdict) => !verdict.refused).map(({ name }) => name);
+  const needsTrust = endpoint.kind === 'service' && served.length > 0;
+  const unclear = foreign.findings.length > 0;
+  const trust = needsTrust && !unclear ? planTrust(endpoint, input) : nothing;
+  const trusted = !needsTrust || unclear || isTrusted(endpoint, trust, input);
+  const parts = served.map((name) => (unclear || !trusted ? nothing : planDropIn(name, trust, input)));
+  const wanted = new Set(served.map(({ prefix }) => dropInPath(prefix)));
   if (needsTrust) wanted.add(trustPath(endpoint.location));
   const undone = planManagedRemoval(mirror, undoneFiles(wanted, input), input.read);
   const actions = [...trust.actions, ...parts.flatMap((part) => part.actions), ...undone];
@@ -106,41 +102,6 @@ export function trustPath(location: string): string {
 
 const nothing: TargetPlan = { actions: [], findings: [] };
 
-interface Foreign {
-  readonly tables: readonly { readonly path: string; readonly registry: Registry }[];
-  /** Files that nobody can tell the content of. */
-  readonly findings: readonly Finding[];
-}
-
-/** Everything that is in force for the system and is not ours, in the order in which it is read. */
-function readForeign({ read, list }: ContainersRegistriesInput): Foreign {
-  const folders = [dropInFolder, userDropInFolder].map((folder) => ({ folder, names: list(folder) }));
-  const dropIns = folders.flatMap(({ folder, names = [] }) =>
-    [...names].sort().flatMap((name) => (isDropIn(name) ? [`${folder}/${name}`] : [])),
-  );
-  const files = [registriesFile, ...dropIns].map((path) => ({ path, state: read(path) }));
-  const readable = files.flatMap(({ path, state }) => (state.kind === 'file' ? [{ path, ...state }] : []));
-  const parsed = readable
-    .filter(({ content }) => mirrorOf(content) === undefined)
-    .map(({ path, content }) => ({ path, registries: parseRegistries(content, path !== registriesFile) }));
-  return {
-    tables: parsed.flatMap(({ path, registries = [] }) => registries.map((registry) => ({ path, registry }))),
-    findings: [
-      ...folders.flatMap(({ folder, names }) =>
-        names === undefined ? [unusable(folder, 'unreadable')] : [],
-      ),
-      ...files.flatMap(({ path, state }) => (state.kind === 'unusable' ? [unusable(path, state.why)] : [])),
-      ...(read(registriesFile).kind === 'folder' ? [unusable(registriesFile, 'folder')] : []),
-      ...(read(dropInFolder).kind === 'file' ? [unusable(dropInFolder, 'not a folder')] : []),
-      ...parsed.flatMap(({ path, registries }) => (registries === undefined ? [unparsable(path)] : [])),
-    ],
-  };
-}
-
-function isDropIn(name: string): boolean {
-  return name.endsWith('.conf');
-}
-
 interface Verdict {
   readonly name: MirroredName;
   /** A file of ours for the name goes. */
@@ -149,7 +110,7 @@ interface Verdict {
 }
 
 /** May there be a drop-in for the name, seen what others say about it? */
-function judge(name: MirroredName, { tables }: Foreign, input: ContainersRegistriesInput): Verdict {
+function judge(name: MirroredName, { tables }: ForeignRegistries, input: ContainersRegistriesInput): Verdict {
   const { prefix, upstream = prefix } = name;
   const invalid = [prefix, upstream, input.endpoint.location].find((each) => !isLocation(each));
   if (invalid !== undefined) {
@@ -157,35 +118,13 @@ function judge(name: MirroredName, { tables }: Foreign, input: ContainersRegistr
     const finding = { reason: 'InvalidLocation', path: dropInPath(prefix), message, blocks: true };
     return { name, refused: true, findings: [finding] };
   }
-  const within = tables
-    .filter(({ registry }) => isWithin(registry, prefix))
-    .map(({ path, registry }) => aside(path, registry, prefix));
-  const against = tables.flatMap((table) => objection(table, prefix, input.foreignFiles) ?? []);
+  const against = tables.flatMap(
+    (table) => objection(table, prefix, dropInPath(prefix), input.foreignFiles) ?? [],
+  );
   const refusals = against.filter(({ blocks }) => blocks);
-  if (refusals.length > 0) return { name, refused: true, findings: refusals };
-  return { name, refused: false, findings: [...against, ...within] };
-}
-
-function objection(
-  { path, registry }: Foreign['tables'][number],
-  prefix: string,
-  foreignFiles: ForeignFiles,
-): Finding | undefined {
-  if (!covers(registry, prefix)) return undefined;
-  if (registry.blocked) return refused('BlockedRegistry', path, `${registry.prefix} is blocked there`);
-  // A wildcard is shorter than any name of ours, wherever it stands.
-  const replacesOurs = registry.prefix === prefix && isAfter(path, dropInPath(prefix));
-  if (!registry.matters && !replacesOurs) return undefined;
-  if (foreignFiles === 'takeover' && !replacesOurs) {
-    const message = `Its table for ${registry.prefix} is out of force until the restore`;
-    return { reason: 'TakenOver', path, message, blocks: false };
-  }
-  return refused('ForeignRegistry', path, `It has a table for ${registry.prefix}, which is kept`);
-}
-
-/** Read after `ours`: the drop-ins of root's own folder come after those of the system. */
-function isAfter(path: string, ours: string): boolean {
-  return path.startsWith(userDropInFolder) || (path !== registriesFile && path > ours);
+  return refusals.length > 0
+    ? { name, refused: true, findings: refusals }
+    : { name, refused: false, findings: against };
 }
 
 function planDropIn(name: MirroredName, trust: TargetPlan, input: ContainersRegistriesInput): TargetPlan {
@@ -260,32 +199,7 @@ function isLocation(text: string): boolean {
   return location.test(text);
 }
 
-/** With this file root's programs read nothing below /etc/containers; those of others do. */
-function userFindings({ read }: ContainersRegistriesInput): Finding[] {
-  if (read(userRegistriesFile).kind === 'absent') return [];
-  return [
-    refused('UserRegistriesFile', userRegistriesFile, 'It replaces the configuration of the system for root'),
-  ];
-}
-
-function aside(path: string, registry: Registry, prefix: string): Finding {
-  const message = `Images of ${registry.prefix} go its way, not that of ${prefix}`;
-  return { reason: 'LongerPrefix', path, message, blocks: false };
-}
-
 function untrusted(location: string): Finding {
   const path = trustPath(location);
-  return refused('NotTrusted', path, 'No drop-in is written before it exists');
-}
-
-function unparsable(path: string): Finding {
-  return refused('UnparsableFile', path, 'It does not parse, so that every pull fails; nothing is written');
-}
-
-function unusable(path: string, why: string): Finding {
-  return refused('UnusablePath', path, `It cannot be read: ${why}`);
-}
-
-function refused(reason: string, path: string, message: string): Finding {
-  return { reason, path, message, blocks: true };
+  return { reason: 'NotTrusted', path, message: 'No drop-in is written before it exists', blocks: true };
 }

@@ -5,14 +5,16 @@ import { parse } from 'smol-toml';
 import { parseCaBundle } from '../../../src/node/ca-bundle.ts';
 import {
   type ContainersRegistriesInput,
-  dropInFolder,
   dropInPath,
   planContainersRegistries,
-  registriesFile,
   trustPath,
+} from '../../../src/node/containers-registries.ts';
+import {
+  dropInFolder,
+  registriesFile,
   userDropInFolder,
   userRegistriesFile,
-} from '../../../src/node/containers-registries.ts';
+} from '../../../src/node/foreign-registries.ts';
 import { certificateOne, certificateTwo } from './certificates.ts';
 import { apply, openHost, recordedOf, viewOf } from './host.ts';
 import { makeSandbox } from './sandbox.ts';
