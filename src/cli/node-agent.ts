@@ -5,6 +5,7 @@ import { readNodeAgentEnvironment } from '../config/node-agent-environment.ts';
 import { logResults, runAgent, runOnce } from '../node/agent.ts';
 import { acquireLock } from '../node/lock.ts';
 import { type NodePlaces, type PassTools, restoreMirrors } from '../node/pass.ts';
+import { sendSignal } from '../node/signal.ts';
 import { createLogger } from '../observe/log.ts';
 
 /** Shorter than a pod's grace period and than the pause between passes. */
@@ -72,7 +73,12 @@ async function restoreAll(flags: RestoreFlags): Promise<void> {
 }
 
 function toolsFor(signal: AbortSignal): PassTools {
-  return { files, lock: (path) => acquireLock(path, lockWaitSeconds, signal) };
+  const processes = { files, procFolder: '/proc', kill: process.kill.bind(process), uid: 0 };
+  return {
+    files,
+    lock: (path) => acquireLock(path, lockWaitSeconds, signal),
+    signal: (name, what) => sendSignal(name, what, processes),
+  };
 }
 
 function endOfProcess(): AbortSignal {

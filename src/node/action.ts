@@ -1,5 +1,6 @@
 /** What a plan consists of. Paths are the host's. Data only: printed by a dry run, carried out by `applyActions`. */
-export type Action = WriteAction | DeleteAction | LinkAction | ForgetAction;
+export type Action = FileAction | SignalAction;
+export type FileAction = WriteAction | DeleteAction | LinkAction | ForgetAction;
 
 interface Dependent {
   /** Paths whose own actions must have succeeded; otherwise this one is left for the next pass. */
@@ -40,6 +41,21 @@ export interface ForgetAction extends Dependent {
   readonly path: string;
 }
 
+/** The processes that read a file of ours again when they are told to. */
+export type SignalledProcess = 'dockerd' | 'crio';
+
+/**
+ * Tell a process of the host to read its configuration again. Sent where at least one of the paths in `after` changed, or is owed since a pass that
+ * did not come to it. A process that does not run reads its files when it starts.
+ */
+export interface SignalAction {
+  readonly do: 'signal';
+  readonly process: SignalledProcess;
+  readonly signal: 'SIGHUP';
+  readonly after: readonly string[];
+  readonly path?: never;
+}
+
 /** As `chmod` and `chown` take them. */
 export interface Attributes {
   readonly mode: number;
@@ -47,10 +63,21 @@ export interface Attributes {
 }
 
 export interface RecordNote {
-  /** `hosts` is shared by all mirrors; of the others each file is wholly one mirror's. */
-  readonly kind: 'hosts' | 'docker-ca' | 'containerd-hosts' | 'containers-registries';
+  /** `hosts` and `docker-daemon` are shared by all mirrors; of the others each file is wholly one mirror's. */
+  readonly kind: 'hosts' | 'docker-ca' | 'docker-daemon' | 'containerd-hosts' | 'containers-registries';
   /** The mirror that made the file; none where several share it. */
   readonly mirror?: string;
   /** Where a copy of the first original is kept for people (`HOSTS_FILE_BACKUP`). */
   readonly backup?: string;
+  /** The mirror of each URL that was ever put into a `docker-daemon` file; the journal adds up those of all mirrors. */
+  readonly urls?: Readonly<Record<string, string>>;
+}
+
+/** The signal after whatever of `actions` changes a file; none where none does. */
+export function reloadAfter(process: SignalledProcess, actions: readonly Action[]): SignalAction[] {
+  const after = actions
+    .filter(({ do: kind }) => kind === 'write' || kind === 'delete')
+    .map(({ path }) => path);
+  const paths = after.filter((path) => path !== undefined);
+  return paths.length === 0 ? [] : [{ do: 'signal', process, signal: 'SIGHUP', after: paths }];
 }

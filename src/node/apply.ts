@@ -1,6 +1,13 @@
 /** Carries plans out on a host root, one action after the other. The only code that changes a node's files. Needs the lock. */
 import { basename, dirname, join, relative } from 'node:path';
-import type { Action, DeleteAction, LinkAction, WriteAction } from './action.ts';
+import type {
+  Action,
+  DeleteAction,
+  LinkAction,
+  SignalAction,
+  SignalledProcess,
+  WriteAction,
+} from './action.ts';
 import {
   errorCode,
   type FileCalls,
@@ -19,7 +26,9 @@ import {
   type JournalRecord,
   originalOf,
 } from './journal.ts';
+import type { OwedSignals } from './owed-signals.ts';
 import { replaceFile } from './replace-file.ts';
+import type { SignalOutcome } from './signal.ts';
 
 /** Where and with what actions are carried out. `redoFile` is a real path in the agents' state folder. */
 export interface Host {
@@ -27,7 +36,12 @@ export interface Host {
   readonly root: string;
   readonly journal: Journal;
   readonly redoFile: string;
+  readonly owed: OwedSignals;
+  readonly signal: Signaller;
 }
+
+/** Signals the host's processes of that name; never throws. */
+export type Signaller = (process: SignalledProcess, signal: NodeJS.Signals) => SignalOutcome;
 
 export interface ActionResult {
   readonly action: Action;
@@ -38,19 +52,30 @@ export interface ActionResult {
 /** Carries out `actions` in order; one that fails stops only those that name its path in `after`. */
 export function applyActions(actions: readonly Action[], host: Host): ActionResult[] {
   const results: ActionResult[] = [];
-  const failed = new Set<string>();
+  const owed = host.owed.read();
   for (const action of actions) {
     try {
-      const missing = action.after?.find((path) => failed.has(path));
-      if (missing !== undefined) throw new Error(`Waits for ${missing}`);
-      carryOut(action, host);
+      if (action.do === 'signal') signal(action, owed, results, host);
+      else {
+        requireDone(action.after ?? [], results);
+        if (action.do !== 'forget') oweSignals(action.path, actions, host);
+        carryOut(action, host);
+      }
       results.push({ action });
     } catch (error) {
-      failed.add(action.path);
       results.push({ action, error });
     }
   }
   return results;
+}
+
+/** What an earlier pass did not come to send and `actions` do not. */
+export function owedSignals(actions: readonly Action[], host: Pick<Host, 'owed'>): SignalAction[] {
+  const planned = actions.map((action) => action.do === 'signal' && action.process);
+  return host.owed
+    .read()
+    .filter((process) => !planned.includes(process))
+    .map((process) => ({ do: 'signal', process, signal: 'SIGHUP', after: [] }));
 }
 
 /** Reads what lies at a path of the host. */
@@ -64,13 +89,17 @@ export function readHostPath(host: Pick<Host, 'files' | 'root'>, path: string): 
   }
 }
 
-/** The names in a folder of the host, sorted; none where there is no folder that can be read. */
-export function listHostFolder(host: Pick<Host, 'files' | 'root'>, path: string): string[] {
+/** The names in a folder of the host: none where there is no folder, undefined where it cannot be read. */
+export function listHostFolder(
+  host: Pick<Host, 'files' | 'root'>,
+  path: string,
+): readonly string[] | undefined {
   try {
     return host.files.readdirSync(resolveInRoot(host.files, host.root, path)).sort();
   } catch (error) {
-    if (errorCode(error) === undefined) throw error;
-    return [];
+    const why = errorCode(error);
+    if (why === undefined) throw error;
+    return why === 'ENOENT' || why === 'ENOTDIR' ? [] : undefined;
   }
 }
 
@@ -94,7 +123,46 @@ function isUsedLink({ target }: FolderRecord, records: readonly JournalRecord[])
   return records.some(({ kind, path }) => kind !== 'folder' && path.startsWith(`${target}/`));
 }
 
-function carryOut(action: Action, host: Host): void {
+function requireDone(after: readonly string[], results: readonly ActionResult[]): void {
+  const missing = results.find(
+    ({ action, error }) => error !== undefined && after.includes(action.path ?? ''),
+  );
+  if (missing !== undefined) throw new Error(`Waits for ${missing.action.path}`);
+}
+
+/** Before the path changes, so that no crash leaves a change that nobody was told of. */
+function oweSignals(path: string, actions: readonly Action[], host: Host): void {
+  for (const action of actions) {
+    if (action.do === 'signal' && action.after.includes(path)) host.owed.add(action.process);
+  }
+}
+
+function signal(
+  { process, signal: name, after }: SignalAction,
+  owed: readonly SignalledProcess[],
+  results: readonly ActionResult[],
+  host: Host,
+): void {
+  const changes = results.filter(({ action }) => after.includes(action.path ?? ''));
+  if (!owed.includes(process) && !changes.some((change) => hasChanged(change, host))) {
+    host.owed.settle(process);
+    throw new Error(`Waits for ${after.join(', ')}`);
+  }
+  const { error } = host.signal(process, name);
+  if (error !== undefined) throw error;
+  host.owed.settle(process);
+}
+
+/** An action may fail after its file has changed: when the folder's flush does. */
+function hasChanged({ action, error }: ActionResult, host: Host): boolean {
+  if (error === undefined) return true;
+  if (action.do !== 'write' && action.do !== 'delete') return false;
+  const state = readHostPath(host, action.path);
+  if (action.do === 'delete') return state.kind === 'absent';
+  return state.kind === 'file' && state.content.equals(action.content);
+}
+
+function carryOut(action: Exclude<Action, SignalAction>, host: Host): void {
   if (action.do === 'write') write(action, host);
   else if (action.do === 'delete') deleteFile(action, host);
   else if (action.do === 'link') link(action, host);
@@ -113,9 +181,18 @@ function write(action: WriteAction, host: Host): void {
 /** The first original stays; a file that another mirror's agent recorded but did not come to write is this one's now. */
 function remember(action: WriteAction, current: FileState, host: Host): FileRecord {
   const known = host.journal.find(action.path);
-  if (known !== undefined && known.kind !== 'folder' && known.mirror === action.record.mirror) return known;
+  if (known !== undefined && known.kind !== 'folder' && known.mirror === action.record.mirror)
+    return withUrls(known, action.record.urls ?? {}, host);
   const original = known === undefined || known.kind === 'folder' ? originalOf(current) : known.original;
   const record = { ...action.record, path: action.path, original };
+  host.journal.add(record);
+  return record;
+}
+
+/** Adds URLs to a record, durably. They stay until the record is forgotten: a crash may come before the file loses one. */
+function withUrls(known: FileRecord, urls: Readonly<Record<string, string>>, host: Host): FileRecord {
+  if (Object.entries(urls).every(([url, mirror]) => known.urls?.[url] === mirror)) return known;
+  const record = { ...known, urls: { ...known.urls, ...urls } };
   host.journal.add(record);
   return record;
 }

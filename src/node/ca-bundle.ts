@@ -21,6 +21,12 @@ export function parseCaBundle(bytes: Uint8Array): CaBundle | undefined {
   }
 }
 
+/** True where the bytes of a PEM file hold every certificate of `bundle`. */
+export function trusts(content: Uint8Array, bundle: CaBundle): boolean {
+  const present = parseCaBundle(content)?.fingerprints ?? [];
+  return bundle.fingerprints.every((fingerprint) => present.includes(fingerprint));
+}
+
 function parseCertificate(pem: string): [fingerprint: string, pem: string] {
   const certificate = new X509Certificate(pem);
   return [certificate.fingerprint256, certificate.toString()];

@@ -6,7 +6,7 @@
  * and OpenSSL alike; it makes the file ours, so that ownership does not hang on the journal alone.
  */
 import { isIPv6 } from 'node:net';
-import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
+import { type CaBundle, trusts } from './ca-bundle.ts';
 import type { FileState } from './files.ts';
 import type { FileRecord } from './journal.ts';
 import { planManagedFile, planManagedRemoval, type TargetPlan } from './managed-file.ts';
@@ -60,9 +60,4 @@ function planTrust(path: string, { mirror, bundle, read }: DockerCaInput): Targe
     serves,
     read,
   });
-}
-
-function trusts(content: Buffer, bundle: CaBundle): boolean {
-  const present = parseCaBundle(content)?.fingerprints ?? [];
-  return bundle.fingerprints.every((fingerprint) => present.includes(fingerprint));
 }

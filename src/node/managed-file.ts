@@ -3,7 +3,7 @@
  * hang on the journal alone. Pure; used by the targets.
  */
 import { createHash } from 'node:crypto';
-import type { Action, RecordNote } from './action.ts';
+import type { Action, FileAction, RecordNote } from './action.ts';
 import type { FileState } from './files.ts';
 import type { Finding } from './finding.ts';
 import type { FileRecord } from './journal.ts';
@@ -11,6 +11,10 @@ import type { FileRecord } from './journal.ts';
 export interface TargetPlan {
   readonly actions: readonly Action[];
   readonly findings: readonly Finding[];
+}
+
+export interface FilePlan extends TargetPlan {
+  readonly actions: readonly FileAction[];
 }
 
 /** What is done about a file that is somebody else's: `refuse` leaves it, `takeover` replaces it until the restore. */
@@ -29,7 +33,7 @@ export interface ManagedFile {
 }
 
 /** Returns what makes the file so, or why that may not be. */
-export function planManagedFile(file: ManagedFile): TargetPlan {
+export function planManagedFile(file: ManagedFile): FilePlan {
   const { path, mirror } = file;
   const state = file.read(path);
   if (state.kind === 'folder' || state.kind === 'unusable') {
@@ -63,13 +67,13 @@ export function planManagedRemoval(
   mirror: string,
   records: readonly Pick<FileRecord, 'path' | 'original' | 'kind'>[],
   read: (path: string) => FileState,
-): Action[] {
-  return records.flatMap(({ path, original, kind }): Action[] => {
+): FileAction[] {
+  return records.flatMap(({ path, original, kind }): FileAction[] => {
     const state = read(path);
     if (state.kind === 'unusable') return [];
     if (state.kind !== 'file' || headerOf(state.content)?.mirror !== mirror) return [{ do: 'forget', path }];
     const { content: expected } = state;
-    const forget: Action = { do: 'forget', path, after: [path] };
+    const forget: FileAction = { do: 'forget', path, after: [path] };
     if (original.kind === 'absent') return [{ do: 'delete', path, expected }, forget];
     const { content, mode, uid, gid } = original;
     const before = Buffer.from(content, 'base64');
@@ -88,7 +92,7 @@ function planned(
   content: Buffer,
   expected: Buffer | undefined,
   findings: readonly Finding[] = [],
-): TargetPlan {
+): FilePlan {
   return { actions: [{ do: 'write', path, content, expected, record: { kind, mirror } }], findings };
 }
 
@@ -96,7 +100,7 @@ function edited(path: string): Finding {
   return { reason: 'EditedFile', path, message: 'The file was edited and is rewritten', blocks: false };
 }
 
-function refused(path: string, reason: string, message: string): TargetPlan {
+function refused(path: string, reason: string, message: string): FilePlan {
   return { actions: [], findings: [{ reason, path, message, blocks: true }] };
 }
 

@@ -1,7 +1,15 @@
 /** One pass over a node: read, plan, and only if something differs: lock, finish what a crash left, plan again, apply. */
 import { dirname } from 'node:path';
 import type { Action } from './action.ts';
-import { type ActionResult, applyActions, type Host, pruneFolders, readHostPath } from './apply.ts';
+import {
+  type ActionResult,
+  applyActions,
+  type Host,
+  owedSignals,
+  pruneFolders,
+  readHostPath,
+  type Signaller,
+} from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
 import { certificatePath } from './docker-ca.ts';
 import { type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
@@ -10,13 +18,16 @@ import { resolveInRoot } from './host-root.ts';
 import { Journal } from './journal.ts';
 import type { Release } from './lock.ts';
 import type { AgentOptions } from './options.ts';
+import { OwedSignals } from './owed-signals.ts';
 import { type HostView, type OwnedFile, type Plan, planRestore, planWiring } from './plan.ts';
 import { finishOverwrite, temporaryPath } from './replace-file.ts';
+import type { SignalOutcome } from './signal.ts';
 
-/** What a pass needs from outside. `lock` takes a real path and resolves once it is held. */
+/** What a pass needs from outside. `lock` takes a real path and resolves once it is held; without `signal` every signal fails. */
 export interface PassTools {
   readonly files: FileCalls;
   readonly lock: (path: string) => Promise<Release>;
+  readonly signal?: Signaller;
 }
 
 export interface PassReport {
@@ -63,7 +74,7 @@ async function run(
   planFor: (view: HostView) => Plan,
   restores = false,
 ): Promise<PassReport> {
-  const host = openHost(places, tools.files);
+  const host = openHost(places, tools);
   const survey = planFor(viewOf(host));
   const targets = [places.hostsFile, places.hostsBackup, ...known.map(({ path }) => path)];
   const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
@@ -73,7 +84,7 @@ async function run(
     finishOverwrite(host.files, host.redoFile);
     for (const left of temporaries(host, targets)) removeFile(host.files, left);
     const plan = planFor(viewOf(host));
-    const results = applyActions(plan.actions, host);
+    const results = applyActions([...plan.actions, ...owedSignals(plan.actions, host)], host);
     if (restores || plan.actions.some(takesBack)) pruneFolders(host);
     if (restores) host.journal.removeIfEmpty();
     return reportOf(host, plan, results);
@@ -86,10 +97,15 @@ function takesBack(action: Action): boolean {
   return action.do === 'delete' || action.do === 'forget';
 }
 
-function openHost(places: NodePlaces, files: FileCalls): Host {
+function openHost(places: NodePlaces, { files, signal = refuseSignal }: PassTools): Host {
   const state = resolveInRoot(files, places.hostRoot, places.stateFolder);
   const journal = new Journal(files, state);
-  return { files, root: places.hostRoot, journal, redoFile: `${state}/overwrite.redo` };
+  const owed = new OwedSignals(files, state);
+  return { files, root: places.hostRoot, journal, redoFile: `${state}/overwrite.redo`, owed, signal };
+}
+
+function refuseSignal(process: string): SignalOutcome {
+  return { sent: [], error: new Error(`This agent cannot signal ${process}`) };
 }
 
 /** A snapshot: each path is read once, so that a plan cannot see two states of one file. */
@@ -107,7 +123,8 @@ function viewOf(host: Host): HostView {
 
 /** True where a crash left something, or another agent is at work (then it is gone once the lock is ours). */
 function hasLeftovers(host: Host, targets: readonly string[]): boolean {
-  return readState(host.files, host.redoFile).kind !== 'absent' || temporaries(host, targets).length > 0;
+  if (readState(host.files, host.redoFile).kind !== 'absent') return true;
+  return host.owed.read().length > 0 || temporaries(host, targets).length > 0;
 }
 
 /** The real paths of temporary files beside the targets, beside every recorded path and in the journal. */

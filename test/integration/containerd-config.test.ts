@@ -57,7 +57,7 @@ test('config_path is what containerd itself has in force, for any files that it 
         started += 1;
         const host = { files: fs, root };
         const { configs } = readConfigs(
-          { read: (path) => readHostPath(host, path), list: (path) => listHostFolder(host, path) },
+          { read: (path) => readHostPath(host, path), list: (path) => listHostFolder(host, path) ?? [] },
           '1.6.20',
         );
         t.is(configs[0]?.configPath ?? '', expected);

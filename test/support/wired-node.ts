@@ -14,6 +14,7 @@ import type { FileCalls } from '../../src/node/files.ts';
 import type { Finding } from '../../src/node/finding.ts';
 import { type FileRecord, Journal } from '../../src/node/journal.ts';
 import type { TargetPlan } from '../../src/node/managed-file.ts';
+import { OwedSignals } from '../../src/node/owed-signals.ts';
 
 /** What a wiring wants; the host's files and the journal come from the root. */
 export type Wiring = Omit<ContainerdInput, 'read' | 'list' | 'recorded'>;
@@ -36,11 +37,18 @@ export function wireContainerd(
   wiring: Wiring,
   { files = fs, planner = planContainerd }: WireOptions = {},
 ): Wired {
-  const host: Host = { files, root, journal: new Journal(files, state), redoFile: `${state}/overwrite.redo` };
+  const host: Host = {
+    files,
+    root,
+    journal: new Journal(files, state),
+    redoFile: `${state}/overwrite.redo`,
+    owed: new OwedSignals(files, state),
+    signal: () => ({ sent: [] }),
+  };
   const { actions, findings } = planner({
     ...wiring,
     read: (path) => readHostPath(host, path),
-    list: (path) => listHostFolder(host, path),
+    list: (path) => listHostFolder(host, path) ?? [],
     recorded: recordsOf(host, wiring.mirror),
   });
   const results = applyActions(actions, host);

@@ -40,7 +40,7 @@ const fences: Record<string, readonly string[]> = {
   handlebars: ['cache/render.ts'],
   undici: ['kube/', 'registry/', 'cache/broker/'],
   commander: ['cli/', 'main.ts'],
-  'smol-toml': ['node/containerd/'],
+  'smol-toml': ['node/'],
   ava: [],
 };
 

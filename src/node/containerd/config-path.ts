@@ -6,7 +6,7 @@
  */
 import { posix } from 'node:path';
 import type { Finding } from '../finding.ts';
-import type { TargetPlan } from '../managed-file.ts';
+import type { FilePlan } from '../managed-file.ts';
 import { type ContainerdConfig, defaultConfigFile, majorOf } from './config.ts';
 import type { HostFiles } from './host-files.ts';
 
@@ -46,7 +46,7 @@ export function planColonLink(
   { roots, literal }: PathInForce,
   { read }: HostFiles,
   after: readonly string[],
-): TargetPlan {
+): FilePlan {
   if (literal === undefined) return { actions: [], findings: [] };
   const [target] = roots;
   const state = read(literal);

@@ -5,17 +5,17 @@
  * Certificates come before the `hosts.toml` that names them and go after it: containerd fails every pull of a name whose `ca` is not there.
  */
 import { dirname } from 'node:path';
-import type { Action } from '../action.ts';
+import type { FileAction } from '../action.ts';
 import type { Finding } from '../finding.ts';
 import type { FileRecord } from '../journal.ts';
-import { mirrorOf, planManagedRemoval, type TargetPlan } from '../managed-file.ts';
+import { type FilePlan, mirrorOf, planManagedRemoval } from '../managed-file.ts';
 import { readConfigs } from './config.ts';
 import { type PathInForce, pathInForce, planColonLink } from './config-path.ts';
 import { foldersOf, referenceName } from './host-folder.ts';
 import type { ContainerdInput, WiredName } from './input.ts';
 import { planName } from './wired-name.ts';
 
-export interface ContainerdPlan extends TargetPlan {
+export interface ContainerdPlan extends FilePlan {
   /** The files that are this mirror's here, written now or not: what a restore looks at when the journal is lost. */
   readonly paths: readonly string[];
 }
@@ -63,7 +63,7 @@ export function planHostFolders(
   };
 }
 
-interface PathPlan extends TargetPlan {
+interface PathPlan extends FilePlan {
   readonly wanted: readonly string[];
 }
 
@@ -82,7 +82,7 @@ function planPath(path: PathInForce, names: readonly WiredName[], input: Contain
 }
 
 /** `hosts.toml` first, then what it names. */
-function planRemoval(records: readonly FileRecord[], { mirror, read }: ContainerdInput): Action[] {
+function planRemoval(records: readonly FileRecord[], { mirror, read }: ContainerdInput): FileAction[] {
   const isHosts = ({ path }: FileRecord) => path.endsWith('/hosts.toml');
   const ordered = [...records.filter(isHosts), ...records.filter((record) => !isHosts(record))];
   return planManagedRemoval(mirror, ordered, read).map((action) => {
@@ -98,7 +98,7 @@ function withoutDoubles(paths: readonly PathInForce[]): PathInForce[] {
 }
 
 /** True where the file is ours now or is about to be. */
-function isOurs(path: string, actions: readonly Action[], { mirror, read }: ContainerdInput): boolean {
+function isOurs(path: string, actions: readonly FileAction[], { mirror, read }: ContainerdInput): boolean {
   const state = read(path);
   const now = state.kind === 'file' && mirrorOf(state.content) === mirror;
   return now || actions.some((action) => action.path === path);

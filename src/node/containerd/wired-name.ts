@@ -3,13 +3,13 @@
  * containerd trusted the upstream by until then. Pure.
  */
 import type { Finding } from '../finding.ts';
-import { mirrorOf, planManagedFile, type TargetPlan } from '../managed-file.ts';
+import { type FilePlan, mirrorOf, planManagedFile } from '../managed-file.ts';
 import type { PathInForce } from './config-path.ts';
 import { folderFor, type Hidden, hiddenBy } from './host-folder.ts';
 import { formatHostsToml, hostsIn, serverOf, servesMirror } from './hosts-toml.ts';
 import type { ContainerdInput, WiredName } from './input.ts';
 
-export interface NamePlan extends TargetPlan {
+export interface NamePlan extends FilePlan {
   /** The path of `hosts.toml`. */
   readonly hosts: string;
   /** The paths that are to stay if they are this mirror's, written now or not. */
@@ -61,7 +61,7 @@ function placeOf({ name }: WiredName, { roots }: PathInForce, input: ContainerdI
   return { folder, hosts, ca, upstreamCa, hidden };
 }
 
-function planTrust({ hosts, ca, upstreamCa, hidden }: Place, input: ContainerdInput): TargetPlan {
+function planTrust({ hosts, ca, upstreamCa, hidden }: Place, input: ContainerdInput): FilePlan {
   const { bundle } = input;
   const absent = ca !== undefined && bundle === undefined && ownerOf(ca, input) === undefined;
   const parts = [
@@ -75,7 +75,7 @@ function planTrust({ hosts, ca, upstreamCa, hidden }: Place, input: ContainerdIn
 }
 
 /** A certificate that is not ours may be what the upstream is trusted by: it is never taken over. */
-function planFile(path: string, body: string, { mirror, foreignFiles, read }: ContainerdInput): TargetPlan {
+function planFile(path: string, body: string, { mirror, foreignFiles, read }: ContainerdInput): FilePlan {
   const policy = path.endsWith('.crt') ? 'refuse' : foreignFiles;
   return planManagedFile({ path, body, mirror, kind: 'containerd-hosts', foreignFiles: policy, read });
 }

@@ -251,3 +251,22 @@ test('a file that somebody changes between plan and write is left for the next p
   t.true((await box.pass(box.options())).complete);
   t.regex(box.get('etc/hosts'), /mirror-hub.*racer$/s);
 });
+
+test('a signal that a crash left owing is sent by the next pass, also where nothing else is to do', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  const marker = 'var/lib/registry-mirror-operator/signal-crio.owed';
+  box.put(marker, '');
+  const tools = { files: fs, lock: async () => async () => undefined };
+  const unable = await makePass(box.options(), tools);
+  t.false(unable.complete);
+  t.like(unable.results, [{ action: { do: 'signal', process: 'crio' } }]);
+  const sent: string[] = [];
+  const signal = (name: string, what: string) => {
+    sent.push(`${name} ${what}`);
+    return { sent: [1] };
+  };
+  t.true((await makePass(box.options({ mode: 'restore' }), { ...tools, signal })).complete);
+  t.deepEqual(sent, ['crio SIGHUP']);
+  t.is(box.bytes(marker), undefined);
+});

@@ -1,0 +1,81 @@
+/** Finds processes of the host in /proc and signals them. Needs the host's process namespace (`hostPID`) and CAP_KILL. */
+import { join } from 'node:path';
+import { type FileCalls, unless } from './files.ts';
+
+/** What finding and signalling needs from outside. */
+export interface ProcessTools {
+  readonly files: Pick<FileCalls, 'lstatSync' | 'readFileSync' | 'readdirSync'>;
+  /** `/proc` of the process namespace that `kill` acts in. */
+  readonly procFolder: string;
+  /** As `process.kill`. */
+  readonly kill: (pid: number, signal: NodeJS.Signals) => void;
+  /** Only processes of this user count: a container in a user namespace may name a process as it likes. */
+  readonly uid: number;
+}
+
+/** A process as /proc tells of it. */
+export interface FoundProcess {
+  readonly pid: number;
+  readonly parent: number;
+  /** Seconds since it began. */
+  readonly age: number;
+  readonly commandLine: readonly string[];
+}
+
+/** `sent`: who got it (nobody: the program does not run). `error`: why somebody did not. */
+export interface SignalOutcome {
+  readonly sent: readonly number[];
+  readonly error?: unknown;
+}
+
+/** A Go program that has not come to its signal handler dies of a SIGHUP; one this old (in seconds) has. */
+export const youngestSignalled = 5;
+
+/** Field 22 of /proc/PID/stat counts in these per second, on every Linux architecture of today (USER_HZ). */
+const ticks = 100;
+
+/** Signals every process named `name`. One that has just begun is left for the next try. Never throws. */
+export function sendSignal(name: string, signal: NodeJS.Signals, tools: ProcessTools): SignalOutcome {
+  const sent: number[] = [];
+  try {
+    const found = findProcesses(name, tools);
+    for (const { pid, age } of found) {
+      if (age < youngestSignalled) continue;
+      if (unless(['ESRCH'], () => killOne(pid, signal, tools)) !== undefined) sent.push(pid);
+    }
+    const young = found.find(({ age }) => age < youngestSignalled);
+    return young === undefined ? { sent } : { sent, error: new Error(`${name} ${young.pid} has just begun`) };
+  } catch (error) {
+    return { sent, error };
+  }
+}
+
+/** The processes named `name` (the first 15 bytes of their program's file name), without those they have forked. */
+export function findProcesses(name: string, tools: ProcessTools): FoundProcess[] {
+  const uptime = Number.parseFloat(tools.files.readFileSync(join(tools.procFolder, 'uptime'), 'utf8'));
+  const pids = tools.files.readdirSync(tools.procFolder).filter((entry) => /^[1-9][0-9]*$/.test(entry));
+  // ESRCH: it ended between two calls.
+  const found = pids.flatMap(
+    (pid) => unless(['ENOENT', 'ESRCH', 'ENOTDIR'], () => readProcess(pid, name, uptime, tools)) ?? [],
+  );
+  return found.filter(({ parent }) => !found.some(({ pid }) => pid === parent));
+}
+
+function readProcess(pid: string, name: string, uptime: number, tools: ProcessTools): FoundProcess[] {
+  const folder = join(tools.procFolder, pid);
+  const read = (file: string) => tools.files.readFileSync(join(folder, file), 'utf8');
+  if (read('comm').trimEnd() !== name.slice(0, 15)) return [];
+  if (tools.files.lstatSync(folder).uid !== tools.uid) return [];
+  const stat = read('stat');
+  // The name in parentheses may hold anything; what follows the last one begins with field 3.
+  const [state, parent, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  if (state === 'Z' || state === 'X') return [];
+  const began = Number(rest[17]) / ticks;
+  const commandLine = read('cmdline').split('\0').slice(0, -1);
+  return [{ pid: Number(pid), parent: Number(parent), age: uptime - began, commandLine }];
+}
+
+function killOne(pid: number, signal: NodeJS.Signals, tools: ProcessTools): true {
+  tools.kill(pid, signal);
+  return true;
+}
