@@ -51,6 +51,28 @@ test('what the mirror serves to its nodes alone arrives byte for byte, and is co
   });
 });
 
+test('of two addresses the one that answers is used', async (t) => {
+  const { mirror, wanted, forwarder } = await start(t, {}, '0', false);
+  writeFileSync(join(mirror.files, 'small'), 'small');
+  forwarder.update([{ ...wanted, addresses: [`127.0.0.1:${await freePort()}`, ...wanted.addresses] }]);
+  await offered(forwarder, 'm');
+  for (let round = 0; round < 4; round += 1)
+    t.is((await download(`http://127.0.0.1:${wanted.port}/small`)).body.toString(), 'small');
+  forwarder.update([wanted]);
+  await eventually(() => assert.equal(forwarder.status()[0]!.connections, 4), { timeout: 15_000 });
+  t.is(forwarder.status()[0]!.failed, 0);
+});
+
+test('two agents started at once, and one killed, leave the other its port', async (t) => {
+  const { dir, wanted, forwarder } = await start(t);
+  await offered(forwarder, 'm');
+  const agent = startAgent(t, join(dir, 'agent'), wanted);
+  await delay(2500);
+  agent.kill('SIGKILL');
+  await reachable(wanted.port);
+  t.true(forwarder.status()[0]!.offered);
+});
+
 test('a mirror of another authority, another name or another answer is never offered', async (t) => {
   const { dir, wanted, forwarder } = await start(t);
   const stranger = await makeAuthority(join(dir, 'stranger'));

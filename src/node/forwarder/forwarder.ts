@@ -40,8 +40,10 @@ export interface ForwarderStatus extends ConnectionCounts {
 type Standing = Pick<ForwarderStatus, 'offered' | 'since' | 'reason' | 'detail'>;
 
 const defaultDrainMs = 10_000;
-/** What no event tells is looked at so often: a port that became free, an nginx that is up again. */
+/** What no event tells is looked at so often while something is amiss: a port that became free, an nginx that is up again. */
 const lookAgainMs = 2000;
+/** And so often while nothing is. */
+const idleMs = 60_000;
 const countMs = 5000;
 const logLimit = 4 * 2 ** 20;
 
@@ -57,6 +59,8 @@ export class Forwarder {
   /** The ports of the configuration that was last in force. */
   #ports: readonly number[] = [];
   #changed = Promise.withResolvers<void>();
+  /** True when what answers is offered. */
+  #isSettled = false;
 
   constructor(options: ForwarderOptions) {
     const { folder, log, drainMs = defaultDrainMs } = options;
@@ -98,9 +102,11 @@ export class Forwarder {
     const surroundings = await this.#surroundings();
     if (surroundings === undefined) return;
     const counted = this.#count(signal);
+    signal.addEventListener('abort', () => void this.#nginx.end(), { once: true });
     try {
       while (!signal.aborted) {
         this.#changed = Promise.withResolvers();
+        this.#isSettled = false;
         await this.#reconcile(surroundings, signal).catch((error: unknown) =>
           this.#options.log.error({ error: errorMessage(error) }, 'Forwarder not up to date; tried again'),
         );
@@ -146,6 +152,7 @@ export class Forwarder {
     const offered = await this.#offer(open, surroundings, refusals, signal);
     this.#findings = findingsOf(refusals);
     this.#note(offered, refusals);
+    this.#isSettled = refusals.size === 0 && offered.length === answering.length;
   }
 
   /** One watch for each mirror, and none for any other. */
@@ -222,7 +229,9 @@ export class Forwarder {
 
   async #change(signal: AbortSignal): Promise<void> {
     const timer = new AbortController();
-    const late = delay(lookAgainMs, undefined, { signal: AbortSignal.any([signal, timer.signal]) });
+    const late = delay(this.#isSettled ? idleMs : lookAgainMs, undefined, {
+      signal: AbortSignal.any([signal, timer.signal]),
+    });
     await Promise.race([this.#changed.promise, late.catch(() => undefined)]);
     timer.abort();
   }

@@ -61,8 +61,9 @@ export class ForwarderNginx {
    * too long, to be called again. Rejects, and changes nothing, when nginx refuses it.
    */
   async take(conf: ForwarderConf, signal: AbortSignal): Promise<boolean> {
-    if (this.#inForce === conf.generation) return true;
-    if (this.#written?.text !== conf.text) {
+    const isWritten = this.#written?.generation === conf.generation;
+    if (isWritten && this.#inForce === conf.generation) return true;
+    if (!isWritten) {
       await this.test(conf);
       await rename(`${this.#options.paths.confFile}.trial`, this.#options.paths.confFile);
       this.#written = conf;
