@@ -97,7 +97,10 @@ export class Forwarder {
     return this.#findings;
   }
 
-  /** Runs until `signal` aborts; then the ports close at once, connections have `drainMs` to end, and no process is left. */
+  /**
+   * Runs until `signal` aborts; then the ports close at once, connections have `drainMs` to end, and no process is left. Where nginx cannot
+   * forward at all it resolves at once, with a finding.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const surroundings = await this.#surroundings();
     if (surroundings === undefined) return;
