@@ -171,11 +171,14 @@ function recordedCertificates(view: HostView, mirror: string): FileRecord[] {
   return recordedFiles(view, (name) => name === mirror).filter(({ kind }) => kind === 'docker-ca');
 }
 
+/** Files that several mirrors have a part in. */
+const sharedKinds: readonly JournalRecord['kind'][] = ['folder', 'hosts', 'docker-daemon'];
+
 /** The files that are each wholly one mirror's. */
 function recordedFiles(view: HostView, leaves: (mirror: string) => boolean): FileRecord[] {
   return view.records.filter(
     (record): record is FileRecord =>
-      record.kind !== 'folder' && record.kind !== 'hosts' && leaves(record.mirror ?? ''),
+      !sharedKinds.includes(record.kind) && leaves((record as FileRecord).mirror ?? ''),
   );
 }
 

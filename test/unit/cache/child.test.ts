@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
+import { type ChildPlan, keepRunning } from '../../../src/cache/child.ts';
 import { createLogger } from '../../../src/observe/log.ts';
-import { type ChildPlan, keepRunning } from '../../../src/standalone/child.ts';
 import { eventually } from '../../support/eventually.ts';
 
 test('a child that ends is started again', async (t) => {

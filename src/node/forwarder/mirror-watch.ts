@@ -1,0 +1,118 @@
+/** Asks one mirror at all its addresses, again and again, and follows its certificate files. */
+import { pause } from '../../cache/pause.ts';
+import type { ForwardedMirror } from './config.ts';
+import { MaterialFiles } from './material.ts';
+import { firstState, nextState, type ProbeState, type ProbeTools, probe } from './probe.ts';
+
+export interface WatchTools extends ProbeTools {
+  /** Milliseconds from one good answer to the next question, at most. */
+  readonly intervalMs?: number;
+  readonly now?: () => number;
+  /** 0 to 1, as `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** The part of an interval that is left to chance, so that the nodes do not ask at the same moment. */
+const jitter = 0.2;
+const defaultIntervalMs = 2000;
+/**
+ * After a bad answer while an address is offered. From the moment a mirror stops answering: 2 s until it is asked, 1 s of waiting, this pause,
+ * 1 s, and the reload, together under 5 s.
+ */
+const recheckMs = 250;
+
+/** Runs from its construction until `stop`; `onChange` is called when an answer or a file changed what it says. */
+export class MirrorWatch {
+  readonly mirror: ForwardedMirror;
+  readonly #tools: WatchTools;
+  readonly #files: MaterialFiles;
+  readonly #states: Map<string, ProbeState>;
+  readonly #onChange: () => void;
+  readonly #end = new AbortController();
+  readonly #done: Promise<void>;
+
+  /** `before`: of the same mirror, stopped; what it knows of the same server is kept. */
+  constructor(mirror: ForwardedMirror, tools: WatchTools, onChange: () => void, before?: MirrorWatch) {
+    this.mirror = mirror;
+    this.#tools = tools;
+    this.#onChange = onChange;
+    const known = before !== undefined && identity(before.mirror) === identity(mirror) ? before : undefined;
+    this.#files = known === undefined ? new MaterialFiles(mirror) : known.#files;
+    const now = this.#now();
+    this.#states = new Map(
+      mirror.addresses.map((address) => [address, known?.stateOf(address) ?? firstState(now)]),
+    );
+    this.#done = this.#run();
+  }
+
+  stateOf(address: string): ProbeState | undefined {
+    return this.#states.get(address);
+  }
+
+  /** The addresses that may be offered, in the mirror's order. */
+  get offered(): string[] {
+    if (this.#files.current?.secureContext === undefined) return [];
+    return this.mirror.addresses.filter((address) => this.#states.get(address)?.offered === true);
+  }
+
+  /** Of what its files hold. */
+  get fingerprint(): string {
+    return this.#files.current?.fingerprint ?? '';
+  }
+
+  /** Why it is offered or not. */
+  get why(): { readonly reason: string; readonly detail: string } {
+    const fault = this.#files.current?.fault;
+    if (fault !== undefined) return { reason: 'BadCertificateFiles', detail: fault };
+    const states = [...this.#states.values()];
+    const { reason = 'NotProbed', detail = '' } = states.find(({ offered }) => offered) ?? states[0] ?? {};
+    return { reason, detail };
+  }
+
+  async stop(): Promise<void> {
+    this.#end.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { intervalMs = defaultIntervalMs, random = Math.random } = this.#tools;
+    const { signal } = this.#end;
+    do {
+      const before = this.#summary();
+      await this.#files.look();
+      await this.#askAll();
+      if (signal.aborted) return;
+      if (this.#summary() !== before) this.#onChange();
+    } while (await pause(this.#isDoubted() ? recheckMs : intervalMs * (1 - jitter * random()), signal));
+  }
+
+  async #askAll(): Promise<void> {
+    const secureContext = this.#files.current?.secureContext;
+    if (secureContext === undefined) return;
+    const { serverName, addresses } = this.mirror;
+    await Promise.all(
+      addresses.map(async (address) => {
+        const result = await probe({ address, serverName, secureContext }, this.#tools);
+        const now = this.#now();
+        this.#states.set(address, nextState(this.#states.get(address) ?? firstState(now), result, now));
+      }),
+    );
+  }
+
+  #isDoubted(): boolean {
+    return [...this.#states.values()].some(({ offered, against }) => offered && against > 0);
+  }
+
+  #summary(): string {
+    return JSON.stringify([this.offered, this.why, this.fingerprint]);
+  }
+
+  #now(): number {
+    return (this.#tools.now ?? Date.now)();
+  }
+}
+
+/** The same for mirrors whose answers mean the same. */
+function identity({ serverName, caFile, clientCertificate }: ForwardedMirror): string {
+  return JSON.stringify([serverName, caFile, clientCertificate]);
+}

@@ -1,0 +1,107 @@
+/** Whether a mirror answers at one address: the question, and what a row of answers means. */
+import type { Socket } from 'node:net';
+import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { errorMessage } from '../../observe/error-message.ts';
+import { errorCode } from '../files.ts';
+import { parseAddress } from './config.ts';
+
+/** What came of one question. */
+export type ProbeResult =
+  | { readonly good: true }
+  | { readonly good: false; readonly reason: ProbeFailure; readonly detail: string };
+
+/** `Refused`: nobody listens. `Timeout`: no answer in time. `Untrusted`: not the certificate wanted. `Status`: an answer that is none. */
+export type ProbeFailure = 'Refused' | 'Timeout' | 'Untrusted' | 'Status' | 'Failed';
+
+/** Whether an address is offered, since when (ms since 1970) and why. */
+export interface ProbeState {
+  readonly offered: boolean;
+  readonly since: number;
+  readonly reason: 'NotProbed' | 'Answers' | ProbeFailure;
+  readonly detail: string;
+  /** Answers in a row that speak against `offered`. */
+  readonly against: number;
+}
+
+/** So many answers in a row change what is offered. */
+const answersInARow = 2;
+
+export function firstState(now: number): ProbeState {
+  return { offered: false, since: now, reason: 'NotProbed', detail: '', against: 0 };
+}
+
+/** Pure: two good answers in a row offer an address, two bad ones withdraw it. The very first good one counts at once, and so does a refusal. */
+export function nextState(state: ProbeState, result: ProbeResult, now: number): ProbeState {
+  const reason = result.good ? 'Answers' : result.reason;
+  const detail = result.good ? '' : result.detail;
+  if (result.good === state.offered) {
+    return result.good ? { ...state, against: 0 } : { ...state, reason, detail, against: 0 };
+  }
+  const against = state.against + 1;
+  const atOnce = state.reason === 'NotProbed' || reason === 'Refused';
+  if (!atOnce && against < answersInARow) return { ...state, against };
+  return { offered: result.good, since: now, reason, detail, against: 0 };
+}
+
+/** Where to ask and what to believe. */
+export interface ProbeTarget {
+  readonly address: string;
+  readonly serverName: string;
+  /** Authorities, certificate and key. */
+  readonly secureContext: SecureContext;
+}
+
+export interface ProbeTools {
+  readonly connect?: (options: ConnectionOptions) => TLSSocket | Socket;
+  /** For connection, handshake and answer together. */
+  readonly timeoutMs?: number;
+}
+
+const defaultTimeoutMs = 1000;
+
+/** One TLS handshake, verified as the forwarder does, and one GET of /health-check on it. Never rejects; leaves no connection. */
+export function probe(target: ProbeTarget, tools: ProbeTools = {}): Promise<ProbeResult> {
+  const { connect: open = connect, timeoutMs = defaultTimeoutMs } = tools;
+  const { promise, resolve } = Promise.withResolvers<ProbeResult>();
+  const { serverName: servername, secureContext } = target;
+  const socket = open({ ...parseAddress(target.address), servername, secureContext });
+  const late = setTimeout(
+    () => resolve({ good: false, reason: 'Timeout', detail: `no answer within ${timeoutMs} ms` }),
+    timeoutMs,
+  );
+  let text = '';
+  socket.on('secureConnect', () =>
+    socket.write(`GET /health-check HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`),
+  );
+  socket.on('data', (piece: Buffer) => {
+    text += piece.toString('latin1');
+    if (text.length >= statusLength) resolve(resultOf(text));
+  });
+  socket.on('end', () => resolve(resultOf(text)));
+  socket.on('error', (error) => resolve(failureOf(error)));
+  return promise.finally(() => {
+    clearTimeout(late);
+    socket.destroy();
+  });
+}
+
+const statusLength = 'HTTP/1.1 200'.length;
+
+function resultOf(text: string): ProbeResult {
+  const status = /^HTTP\/1\.[01] ([0-9]{3})/.exec(text)?.[1];
+  if (status === '200') return { good: true };
+  return { good: false, reason: 'Status', detail: status === undefined ? 'not HTTP' : `status ${status}` };
+}
+
+function failureOf(error: Error): ProbeResult {
+  const detail = errorMessage(error);
+  if (errorCode(error) === 'ECONNREFUSED') return { good: false, reason: 'Refused', detail };
+  return { good: false, reason: isUntrusted(errorCode(error)) ? 'Untrusted' : 'Failed', detail };
+}
+
+/** OpenSSL's verdicts on a chain have no prefix in Node (`CERT_HAS_EXPIRED`), a wrong name is ERR_TLS_CERT_ALTNAME_INVALID. */
+function isUntrusted(code = ''): boolean {
+  return /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_|HOSTNAME_|PATH_LENGTH_|ERR_TLS_CERT_)/.test(
+    code,
+  );
+}

@@ -1,0 +1,144 @@
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import test from 'ava';
+import fc from 'fast-check';
+import { firstState, nextState, type ProbeResult, probe } from '../../../src/node/forwarder/probe.ts';
+
+const good: ProbeResult = { good: true };
+const late: ProbeResult = { good: false, reason: 'Timeout', detail: 'no answer' };
+const refused: ProbeResult = { good: false, reason: 'Refused', detail: 'refused' };
+
+test('the first good answer offers an address', (t) => {
+  t.deepEqual(offeredAfter(good), [true]);
+});
+
+test('after a bad one two good ones in a row are needed', (t) => {
+  t.deepEqual(offeredAfter(late, good, good), [false, false, true]);
+  t.deepEqual(offeredAfter(late, good, late, good, good), [false, false, false, false, true]);
+});
+
+test('two bad ones in a row withdraw it, one does not', (t) => {
+  t.deepEqual(offeredAfter(good, late, good, late, late), [true, true, true, true, false]);
+});
+
+test('a refused connection withdraws it at once', (t) => {
+  t.deepEqual(offeredAfter(good, refused, good, good), [true, false, false, true]);
+});
+
+test('the reason is that of the last answer that counted, and the time that of the change', (t) => {
+  let state = firstState(0);
+  state = nextState(state, good, 1);
+  state = nextState(state, late, 2);
+  t.is(state.reason, 'Answers');
+  state = nextState(state, late, 3);
+  t.like(state, { offered: false, reason: 'Timeout', detail: 'no answer', since: 3 });
+  state = nextState(state, refused, 4);
+  t.like(state, { offered: false, reason: 'Refused', since: 3 });
+});
+
+test('what is offered changes only on two answers in a row, a refusal or the very first answer', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(good, late, refused)), (results) => {
+      const offered = offeredAfter(...results);
+      return offered.every((now, index) => {
+        const before = offered[index - 1] ?? false;
+        if (now === before) return true;
+        const [last, previous] = [results[index], results[index - 1]];
+        return index === 0 || last === refused || last?.good === previous?.good;
+      });
+    }),
+  );
+  t.pass();
+});
+
+test('an answer of 200 is good, another one and what is no HTTP are not', async (t) => {
+  t.deepEqual(await asked((socket) => socket.answers('HTTP/1.1 200 OK\r\n\r\n')), good);
+  t.like(await asked((socket) => socket.answers('HTTP/1.1 503 Service Unavailable\r\n\r\n')), {
+    reason: 'Status',
+    detail: 'status 503',
+  });
+  t.like(await asked((socket) => socket.answers('SSH-2.0-OpenSSH')), {
+    reason: 'Status',
+    detail: 'not HTTP',
+  });
+});
+
+test('a status line that comes in pieces is put together', async (t) => {
+  const result = await asked((socket) => {
+    socket.emit('secureConnect');
+    for (const piece of ['HT', 'TP/1.1 2', '00 OK\r\n']) socket.emit('data', Buffer.from(piece));
+  });
+  t.deepEqual(result, good);
+});
+
+for (const [code, reason] of [
+  ['ECONNREFUSED', 'Refused'],
+  ['ECONNRESET', 'Failed'],
+  ['CERT_HAS_EXPIRED', 'Untrusted'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'Untrusted'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'Untrusted'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'Untrusted'],
+] as const) {
+  test(`${code} is ${reason}`, async (t) => {
+    t.like(await asked((socket) => socket.emit('error', Object.assign(new Error(code), { code }))), {
+      reason,
+    });
+  });
+}
+
+test('a mirror that says nothing is given up after the time it has, and no connection is left', async (t) => {
+  const socket = new FakeSocket();
+  const result = await ask(socket, 20);
+  t.like(result, { good: false, reason: 'Timeout' });
+  t.true(socket.destroyed);
+});
+
+test('a good answer leaves no connection and one request', async (t) => {
+  const socket = new FakeSocket();
+  const result = ask(socket);
+  socket.answers('HTTP/1.1 200 OK\r\n\r\n');
+  t.deepEqual(await result, good);
+  t.true(socket.destroyed);
+  t.deepEqual(socket.written, [
+    'GET /health-check HTTP/1.1\r\nHost: mirror.test\r\nConnection: close\r\n\r\n',
+  ]);
+});
+
+function offeredAfter(...results: ProbeResult[]): boolean[] {
+  let state = firstState(0);
+  return results.map((result, index) => {
+    state = nextState(state, result, index);
+    return state.offered;
+  });
+}
+
+class FakeSocket extends EventEmitter {
+  readonly written: string[] = [];
+  destroyed = false;
+
+  write(text: string): void {
+    this.written.push(text);
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+
+  answers(text: string): void {
+    this.emit('secureConnect');
+    this.emit('data', Buffer.from(text));
+  }
+}
+
+function ask(socket: FakeSocket, timeoutMs = 1000): Promise<ProbeResult> {
+  const target = { address: '127.0.0.1:1', serverName: 'mirror.test', secureContext: createSecureContext() };
+  return probe(target, { connect: () => socket as unknown as Socket, timeoutMs });
+}
+
+async function asked(act: (socket: FakeSocket) => unknown): Promise<ProbeResult> {
+  const socket = new FakeSocket();
+  const result = ask(socket);
+  act(socket);
+  return result;
+}
