@@ -114,7 +114,7 @@ export async function startCache(
   const serving = () =>
     waitUntilServing(config.listen[0]!, {
       generation: defaultView(config).generation,
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(30_000),
     });
   await serving();
   return {
