@@ -8,6 +8,7 @@
 import { isIPv6 } from 'node:net';
 import { type CaBundle, trusts } from './ca-bundle.ts';
 import type { FileState } from './files.ts';
+import { unusablePath } from './finding.ts';
 import type { FileRecord } from './journal.ts';
 import { planManagedFile, planManagedRemoval, type TargetPlan } from './managed-file.ts';
 
@@ -44,12 +45,7 @@ export function certificatePath(name: string): string {
 }
 
 function planTrust(path: string, { mirror, bundle, read }: DockerCaInput): TargetPlan {
-  if (bundle === undefined) {
-    const state = read(path);
-    return state.kind === 'folder' || state.kind === 'unusable'
-      ? planManagedFile({ path, body: '', mirror, kind: 'docker-ca', foreignFiles: 'refuse', read })
-      : { actions: [], findings: [] };
-  }
+  if (bundle === undefined) return { actions: [], findings: [unusablePath(path, read(path)) ?? []].flat() };
   const serves = (content: Buffer) => trusts(content, bundle);
   return planManagedFile({
     path,

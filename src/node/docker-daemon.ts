@@ -6,7 +6,7 @@
  */
 import { type DeleteAction, reloadAfter, type WriteAction } from './action.ts';
 import type { FileState } from './files.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, unusablePath } from './finding.ts';
 import type { FileRecord } from './journal.ts';
 import { insertFirst, type Member, membersOf, removeItem } from './json-text.ts';
 import type { TargetPlan } from './managed-file.ts';
@@ -45,7 +45,7 @@ export function planDockerDaemon(input: DockerDaemonInput): TargetPlan {
     const removal = planDockerDaemonRemoval({ leaves: (each) => each === mirror, record, read });
     return { actions: removal.actions, findings: [flagged, ...removal.findings] };
   }
-  const refusal = refuseState(state);
+  const refusal = unusablePath(daemonFile, state);
   if (refusal !== undefined) return { actions: [], findings: [refusal] };
   const current = state.kind === 'file' ? state.content : undefined;
   const text = current?.toString('latin1') ?? '';
@@ -70,7 +70,7 @@ export function planDockerDaemonRemoval({
   const forget =
     record === undefined ? [] : [{ do: 'forget' as const, path: daemonFile, after: [daemonFile] }];
   if (state.kind !== 'file') {
-    const refusal = record === undefined ? undefined : refuseState(state);
+    const refusal = record === undefined ? undefined : unusablePath(daemonFile, state);
     return refusal === undefined ? { actions: forget, findings: [] } : { actions: [], findings: [refusal] };
   }
   const { content: expected } = state;
@@ -221,11 +221,6 @@ function refuseFlags(commandLine: readonly string[]): Finding | undefined {
   const other = commandLine[at]?.split('=')[1] ?? commandLine[at + 1];
   if (at !== -1 && other !== daemonFile) return refused('OtherConfigFile', `dockerd reads ${other}`);
   return undefined;
-}
-
-function refuseState(state: FileState): Finding | undefined {
-  if (state.kind === 'file' || state.kind === 'absent') return undefined;
-  return refused('UnusablePath', `Not a file: ${state.kind === 'folder' ? 'folder' : state.why}`);
 }
 
 function unparsable(problem: string): Finding {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Action, FileAction, RecordNote } from './action.ts';
 import type { FileState } from './files.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, unusablePath } from './finding.ts';
 import type { FileRecord } from './journal.ts';
 
 export interface TargetPlan {
@@ -37,7 +37,7 @@ export function planManagedFile(file: ManagedFile): FilePlan {
   const { path, mirror } = file;
   const state = file.read(path);
   if (state.kind === 'folder' || state.kind === 'unusable') {
-    return refused(path, 'UnusablePath', `Not a file: ${state.kind === 'folder' ? 'folder' : state.why}`);
+    return { actions: [], findings: [unusablePath(path, state) ?? []].flat() };
   }
   const content = Buffer.from(withHeader(mirror, file.body));
   if (state.kind === 'absent') return planned(file, content, undefined);

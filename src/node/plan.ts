@@ -4,7 +4,7 @@ import type { Action } from './action.ts';
 import type { CaBundle } from './ca-bundle.ts';
 import { certificatePath, planDockerCa } from './docker-ca.ts';
 import type { FileState } from './files.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, unusablePath } from './finding.ts';
 import { mirrorsIn, planHostsFile, withoutMirrors } from './hosts-file.ts';
 import type { FileRecord, JournalRecord } from './journal.ts';
 import { planManagedRemoval } from './managed-file.ts';
@@ -153,10 +153,7 @@ function caFindings(options: AgentOptions, bundle: CaBundle | undefined): Findin
 }
 
 function unusable(path: string, view: HostView): Finding[] {
-  const state = view.read(path);
-  if (state.kind === 'file' || state.kind === 'absent') return [];
-  const why = state.kind === 'folder' ? 'folder' : state.why;
-  return [{ reason: 'UnusablePath', path, message: `Not a file: ${why}`, blocks: true }];
+  return [unusablePath(path, view.read(path)) ?? []].flat();
 }
 
 function hostsPaths(view: HostView): string[] {
