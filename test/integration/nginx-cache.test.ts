@@ -315,10 +315,13 @@ test('a later slice that fails breaks the answer off, also while its failure sta
   t.is((await cache.get(path, firstSlice)).status, 206);
   for (const status of [404, 403, 503]) {
     upstream.faults = { status };
-    for (const _ of ['found out', 'standing']) {
+    const begun = performance.now();
+    for (const when of ['found out', 'standing']) {
       // Undefined: reset before anything of it had come.
       const answer = await cache.get(path).catch(() => undefined);
-      t.not(answer?.complete, true, String(status));
+      // A refusal stands for a second: on a machine that stood still meanwhile, all of the blob may be right again.
+      const isOver = when === 'standing' && performance.now() - begun > 900;
+      if (!isOver) t.not(answer?.complete, true, `${status}, ${when}`);
       t.true(bytes.subarray(0, answer?.body.length ?? 0).equals(answer?.body ?? Buffer.of()), String(status));
       // What stands is the failure of the slice; asked for without a range, the upstream would give all of the blob.
       upstream.faults = {};
