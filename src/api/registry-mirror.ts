@@ -12,6 +12,7 @@ import {
   quantity,
   resourceRequirements,
   storageClassName,
+  taintKeyPattern,
   tolerations,
 } from './schema-parts.ts';
 import {
@@ -197,9 +198,43 @@ const specSchema = z
         resources: resourceRequirements(
           'Resources of the node agent. Default: 10m CPU and 96Mi requested, 192Mi limit.',
         ).optional(),
+        wire: z.enum(['alias', 'transparent']).optional().meta({
+          description:
+            'alias (default): pulls of the masquerade name go to the mirror. transparent: those of the upstream’s own names too, with the upstream behind the mirror; no workload changes.',
+        }),
+        runtimes: z
+          .array(z.enum(['auto', 'docker', 'containerd', 'crio', 'hosts']))
+          .min(1)
+          .max(5)
+          .optional()
+          .meta({
+            description:
+              'What is wired on a node. Default auto: every container runtime that is found there. hosts: the hosts file, also where nothing needs it.',
+            'x-kubernetes-list-type': 'set',
+          }),
+        endpoint: z.enum(['loopback', 'service']).optional().meta({
+          description:
+            'loopback (default): runtimes dial the agent on the node, which speaks TLS to the mirror and listens only while that answers. service: they dial the Service, with the CA on the node’s disk.',
+        }),
+        containerd: z.enum(['report', 'configure', 'configureAndRestart']).optional().meta({
+          description:
+            'What is done about a containerd that reads no hosts.toml because config_path is not set. report (default): it is said. configure: it is set, in force when containerd is next started. configureAndRestart: containerd is restarted too, on 1 % of the nodes at a time.',
+        }),
+        foreignFiles: z.enum(['refuse', 'takeover']).optional().meta({
+          description:
+            'A file of somebody else where one of ours belongs: refuse (default) leaves it and says so, takeover replaces it until the node is restored.',
+        }),
+        foreignHostsLines: z.enum(['override', 'respect']).optional().meta({
+          description:
+            'A line of somebody else for a name of ours in the hosts file: override (default) puts ours before it, respect writes none.',
+        }),
+        startupTaint: z.string().max(316).regex(new RegExp(taintKeyPattern)).optional().meta({
+          description:
+            'Key of a taint that new nodes are registered with; removed when the node’s agent says that it is wired, at the latest 2 minutes after the agent was started.',
+        }),
         clientCertificate: z.boolean().optional().meta({
           description:
-            'True: only who shows a client certificate of the operator’s CA may read. No node uses one yet: every client is refused.',
+            'True: only who shows a client certificate of the operator’s authority may read; node agents do. Default: true with credentials where all nodes are wired by their agents (transparent, endpoint loopback).',
         }),
       })
       .optional()
@@ -249,6 +284,11 @@ const statusSchema = z
       .string()
       .optional()
       .meta({ description: 'When something was last pulled through the mirror.', format: 'date-time' }),
+    nodePort: z.int().optional().meta({
+      description:
+        'Port of the mirror on every wired node: on loopback its forwarder, on the node’s address its agent.',
+      format: 'int32',
+    }),
     nodes: z
       .string()
       .optional()

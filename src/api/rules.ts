@@ -26,6 +26,7 @@ const masqueradeUrl = ['spec', 'masqueradeUrl'];
 const credentialsSecret = ['spec', 'credentialsSecret'];
 const credentials = ['spec', 'credentials'];
 const access = ['spec', 'access'];
+const nodes = ['spec', 'nodes'];
 
 /** All rules of RegistryMirror; a test runs both forms against the same objects on a real API server. */
 export const rules: readonly Rule[] = [
@@ -108,5 +109,35 @@ export const rules: readonly Rule[] = [
     cel: "!has(self.masqueradeUrl) || !self.masqueradeUrl.matches('^[0-9.]+(:[0-9]+)?$')",
     message: 'masqueradeUrl: expected a name, because no hosts file can lead an address elsewhere',
     holds: ({ spec }) => !/^[0-9.]+(:[0-9]+)?$/.test(spec.masqueradeUrl ?? ''),
+  },
+  {
+    at: 'spec',
+    path: nodes,
+    reads: [nodes],
+    cel: "!has(self.nodes) || !has(self.nodes.clientCertificate) || !self.nodes.clientCertificate || !has(self.nodes.endpoint) || self.nodes.endpoint == 'loopback'",
+    message:
+      'nodes.clientCertificate: expected false with endpoint service, because its key would lie on the disk of every node',
+    holds: ({ spec }) => spec.nodes?.clientCertificate !== true || spec.nodes.endpoint !== 'service',
+  },
+  {
+    at: 'spec',
+    path: nodes,
+    reads: [nodes, upstreamUrl],
+    cel: "!has(self.nodes) || !has(self.nodes.wire) || self.nodes.wire == 'alias' || !self.upstreamUrl.matches('^(https?://)?[^/]+/.')",
+    message:
+      'nodes.wire: expected alias with a path in upstreamUrl, because runtimes know registries by their host alone',
+    holds: ({ spec }) =>
+      spec.nodes?.wire !== 'transparent' || !/^(https?:\/\/)?[^/]+\/./.test(spec.upstreamUrl),
+  },
+  {
+    at: 'spec',
+    path: nodes,
+    reads: [nodes],
+    cel: "!has(self.nodes) || !has(self.nodes.runtimes) || !('auto' in self.nodes.runtimes) || self.nodes.runtimes.all(each, each in ['auto', 'hosts'])",
+    message: 'nodes.runtimes: expected either auto (with hosts or without) or the names of runtimes',
+    holds: ({ spec }) => {
+      const runtimes = spec.nodes?.runtimes ?? [];
+      return !runtimes.includes('auto') || runtimes.every((each) => each === 'auto' || each === 'hosts');
+    },
   },
 ];

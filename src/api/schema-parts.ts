@@ -8,6 +8,9 @@ export const quantityPattern = '^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi
 /** A duration in whole seconds, minutes or hours. */
 export const durationPattern = '^[1-9][0-9]{0,5}(s|m|h)$';
 
+/** Key of a taint or label: `[prefix/]name`. */
+export const taintKeyPattern = `^(${subdomain}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`;
+
 /** Name of another object: an RFC 1123 subdomain. */
 export function objectName(description: string) {
   return z

@@ -35,6 +35,10 @@ export interface OperatorSettings {
   readonly tolerations: readonly Toleration[];
   /** Tolerations of the DaemonSet alone (`DS_TOLERATIONS`). */
   readonly nodeTolerations: readonly Toleration[];
+  /** Ports of mirrors on their nodes, both ends included (`NODE_PORTS`); the first is the shared agent's. */
+  readonly nodePorts: { readonly first: number; readonly last: number };
+  /** `shared`: one DaemonSet wires all mirrors (`NODE_DAEMONSETS`). */
+  readonly nodeDaemonSets: 'perMirror' | 'shared';
   /** True: a credentials Secret must carry the label `k8s.osp.tech/mirror-credentials: "true"`. */
   readonly requireCredentialsLabel: boolean;
 }

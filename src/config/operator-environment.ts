@@ -90,9 +90,21 @@ function readSettings(
     templateLabels: readLabels(env, 'SS_DS_TEMPLATE_LABELS', problems),
     tolerations: readTolerations(env, 'SS_DS_TOLERATIONS', problems),
     nodeTolerations: readTolerations(env, 'DS_TOLERATIONS', problems),
+    nodePorts: readNodePorts(env, problems),
+    nodeDaemonSets: oneOf(env, 'NODE_DAEMONSETS', ['perMirror', 'shared'], 'perMirror', problems),
     requireCredentialsLabel:
       oneOf(env, 'REQUIRE_CREDENTIALS_LABEL', ['false', 'true'], 'false', problems) === 'true',
   };
+}
+
+/** Below what Linux and Kubernetes hand out by themselves (NodePorts from 30000, outgoing connections from 32768). */
+function readNodePorts(env: Environment, problems: Problems): OperatorSettings['nodePorts'] {
+  const value = text(env, 'NODE_PORTS') ?? '29000-29999';
+  const [, from = '', to = ''] = /^(\d{1,5})-(\d{1,5})$/.exec(value) ?? [];
+  const [first, last] = [Number(from), Number(to)];
+  if (first < 1024 || last > 65_535 || last <= first)
+    problems.add('NODE_PORTS', 'a range of ports above 1023, like 29000-29999', value);
+  return { first, last };
 }
 
 function readNames(env: Environment, name: string, problems: Problems): string[] {

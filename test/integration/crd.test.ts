@@ -48,6 +48,19 @@ function names(said: string, path: string): boolean {
 }
 
 const accepted: Candidate[] = [
+  {
+    spec: {
+      upstreamUrl: 'gcr.io',
+      nodes: { wire: 'transparent', runtimes: ['auto', 'hosts'], containerd: 'configure' },
+    },
+  },
+  {
+    spec: {
+      upstreamUrl: 'gcr.io',
+      nodes: { runtimes: ['docker', 'crio'], startupTaint: 'example.com/not-wired' },
+    },
+  },
+  { spec: { upstreamUrl: 'gcr.io', nodes: { endpoint: 'service', clientCertificate: false } } },
   { spec: { upstreamUrl: 'hub.docker.io' } },
   { spec: { upstreamUrl: 'https://harbor.example:8443/proxy/hub', masqueradeUrl: 'local.docker.io:5000' } },
   { spec: { upstreamUrl: '[fd00::1]:5000', masqueradeUrl: 'six' } },
@@ -99,6 +112,11 @@ const refused: Candidate[] = [
   { spec: { upstreamUrl: `${'a'.repeat(57)}.example` } },
   { spec: { upstreamUrl: 'a' }, name: 'x'.repeat(37) },
   { spec: { upstreamUrl: 'a' }, name: 'a.b' },
+  { spec: { upstreamUrl: 'a', nodes: { endpoint: 'service', clientCertificate: true } } },
+  { spec: { upstreamUrl: 'a/b', nodes: { wire: 'transparent' } } },
+  { spec: { upstreamUrl: 'a', nodes: { runtimes: ['auto', 'docker'] } } },
+  { spec: { upstreamUrl: 'a', nodes: { runtimes: [] } } },
+  { spec: { upstreamUrl: 'a', nodes: { startupTaint: 'not a key' } } },
 ];
 
 for (const candidate of accepted) {

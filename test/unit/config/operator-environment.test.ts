@@ -16,6 +16,8 @@ test('nothing but our own image is required, and the defaults are the documented
     labels: {},
     templateLabels: {},
     tolerations: [],
+    nodeDaemonSets: 'perMirror',
+    nodePorts: { first: 29000, last: 29999 },
     nodeTolerations: [],
     requireCredentialsLabel: false,
   });
