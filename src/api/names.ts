@@ -76,6 +76,9 @@ export function selectorLabels(name: string): { app: 'docker-registry'; mirror: 
   return { app: 'docker-registry', mirror: name };
 }
 
+/** Common name of what the operator shows to node agents; with a dot, which no mirror's name has. */
+export const operatorCommonName = 'registry-mirror-operator.status';
+
 /** `app=docker-registry,mirror=<name>` for list requests and the scale subresource; with a component only its pods. */
 export function labelSelector(name: string, component?: Component): string {
   const labels = { ...selectorLabels(name), ...(component && { [componentLabel]: component }) };

@@ -6,8 +6,8 @@ export type Runtime = 'docker' | 'containerd' | 'crio' | 'hosts';
 export interface NodeName {
   /** `host[:port]`. */
   readonly name: string;
-  /** A name of the upstream itself: where what the mirror does not serve is asked, `host[:port]` as it is dialled. Absent: an alias. */
-  readonly upstream?: string;
+  /** True for a name of the upstream itself, which is asked for what the mirror does not serve; false for an alias. */
+  readonly upstream: boolean;
 }
 
 export interface NodeMirror {
@@ -17,8 +17,8 @@ export interface NodeMirror {
   readonly names: readonly NodeName[];
   /** The Service's addresses, where TLS is spoken on port 443. */
   readonly addresses: readonly string[];
-  /** On it the forwarder listens on loopback, and the agent's own server on the node's address. */
-  readonly port: number;
+  /** Where the forwarder listens on loopback; none: nothing is wired to it. */
+  readonly port?: number;
   /** `loopback`: runtimes dial the forwarder. `service`: they dial the Service, with a CA on the node's disk. */
   readonly endpoint: 'loopback' | 'service';
   /** The DNS name by which the mirror's certificate is verified. */

@@ -2,14 +2,24 @@
 import * as files from 'node:fs';
 import { Command, Option } from 'commander';
 import { readNodeAgentEnvironment } from '../config/node-agent-environment.ts';
-import { logResults, runAgent, runOnce } from '../node/agent.ts';
+import { type AgentParts, logResults, NodeAgent } from '../node/agent.ts';
+import { Forwarder } from '../node/forwarder/forwarder.ts';
 import { acquireLock } from '../node/lock.ts';
-import { type NodePlaces, type PassTools, restoreMirrors } from '../node/pass.ts';
+import type { AgentOptions, NodePlaces } from '../node/options.ts';
+import { type PassTools, restoreMirrors } from '../node/pass.ts';
+import { RuntimeFinder } from '../node/runtimes/find-runtimes.ts';
 import { sendSignal } from '../node/signal.ts';
-import { createLogger } from '../observe/log.ts';
+import { StatusServer } from '../node/status/status-server.ts';
+import { createLogger, type Logger } from '../observe/log.ts';
 
 /** Shorter than a pod's grace period and than the pause between passes. */
 const lockWaitSeconds = 10;
+
+const questions = {
+  containerdVersion: async () => undefined,
+  crioVersion: async () => undefined,
+  dockerInfo: async () => undefined,
+};
 
 interface NodeAgentFlags {
   readonly mode?: string;
@@ -49,12 +59,41 @@ export function restoreCommand(): Command {
 }
 
 async function nodeAgent(flags: NodeAgentFlags): Promise<void> {
-  const { agent, logLevel } = readNodeAgentEnvironment(undefined, flags.mode);
-  const log = createLogger({ level: logLevel }).child({ mirror: agent.mirror });
+  const { agent, mirror, logLevel } = readNodeAgentEnvironment(undefined, flags.mode);
+  const base = createLogger({ level: logLevel });
+  const log = mirror === undefined ? base : base.child({ mirror });
   const signal = endOfProcess();
-  const tools = toolsFor(signal);
-  if (flags.once !== true) return runAgent(agent, tools, log, signal);
-  if (!(await runOnce(agent, tools, log))) process.exitCode = 1;
+  const parts = { ...toolsFor(signal), ...runtimesOf(agent.hostRoot) };
+  if (flags.once !== true) return serveNode(agent, parts, log, signal);
+  if (!(await new NodeAgent(agent, parts, log).once())) process.exitCode = 1;
+}
+
+/** Agent, forwarder and status server, until the process is to end. */
+async function serveNode(
+  options: AgentOptions,
+  parts: AgentParts,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const onChange = () => agent.wake();
+  const forwarder = new Forwarder({ folder: options.forwarderFolder, log, onChange });
+  const agent = new NodeAgent(options, { ...parts, forwarder }, log);
+  const { statusSocket, statusServer } = options;
+  const status = new StatusServer({
+    report: () => agent.report(),
+    restart: () => undefined,
+    socket: statusSocket,
+    ...(statusServer && { server: statusServer }),
+    log,
+  });
+  status.start();
+  const refreshing = setInterval(() => status.refresh(), options.interval);
+  try {
+    await Promise.all([agent.run(signal), options.mode === 'wire' ? forwarder.run(signal) : undefined]);
+  } finally {
+    clearInterval(refreshing);
+    status.close();
+  }
 }
 
 async function restoreAll(flags: RestoreFlags): Promise<void> {
@@ -66,7 +105,8 @@ async function restoreAll(flags: RestoreFlags): Promise<void> {
     hostsBackup: `${flags.hostsFile}.backup`,
     lockFile: flags.lockFile,
   };
-  const report = await restoreMirrors(places, toolsFor(endOfProcess()), () => true);
+  const facts = await runtimesOf(flags.hostRoot).findRuntimes();
+  const report = await restoreMirrors(places, toolsFor(endOfProcess()), () => true, { facts });
   logResults(report, log);
   for (const finding of report.findings) log.warn({ ...finding }, 'Node finding');
   if (!report.complete) process.exitCode = 1;
@@ -79,6 +119,11 @@ function toolsFor(signal: AbortSignal): PassTools {
     lock: (path) => acquireLock(path, lockWaitSeconds, signal),
     signal: (name, what) => sendSignal(name, what, processes),
   };
+}
+
+function runtimesOf(hostRoot: string): Pick<AgentParts, 'findRuntimes'> {
+  const finder = new RuntimeFinder({ files, hostRoot, ...questions });
+  return { findRuntimes: () => finder.find() };
 }
 
 function endOfProcess(): AbortSignal {

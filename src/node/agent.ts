@@ -1,49 +1,118 @@
 /**
- * The node agent: keeps one node wired to one mirror, or takes that back. Level-based: every pass reads what is there and writes only what differs.
+ * The node agent: keeps one node wired to its mirrors, or takes that back. Level-based: every pass reads what is there and writes only what differs.
  * Used by cli/node-agent.ts alone; imports nothing of kube (no API access on a node).
  */
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { NodeReport } from '../api/node-report.ts';
 import { errorMessage } from '../observe/error-message.ts';
 import type { Logger } from '../observe/log.ts';
+import type { NodeFacts } from './facts.ts';
 import { removeFile } from './files.ts';
 import type { Finding } from './finding.ts';
+import type { Forwarder } from './forwarder/forwarder.ts';
 import { resolveInRoot } from './host-root.ts';
-import type { AgentOptions } from './options.ts';
+import { loopbackMirrors } from './loopback-mirrors.ts';
+import type { AgentOptions, MirrorList, WiredMirror } from './options.ts';
 import { makePass, type PassReport, type PassTools } from './pass.ts';
 import { writeAtomically } from './replace-file.ts';
+import { nodeReport } from './status/node-report.ts';
 
 /** A hint is followed after this many ms, so that a burst (a Secret volume's swap) is one pass and a fight with another writer is bounded. */
 const settleTime = 500;
 
-/** Makes passes until `signal` aborts; changes nothing on the way out (an agent cannot tell an update from the end). */
-export async function runAgent(
-  options: AgentOptions,
-  tools: PassTools,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  removeFile(tools.files, options.readyFile);
-  const hint = new Hint(options, tools);
-  const told = new FindingLog(log);
-  try {
-    while (!signal.aborted) {
-      const ready = await tryPass(options, tools, log, told);
-      if (ready !== undefined) writeReady(options, tools, ready, log);
-      await hint.wait(options.interval, signal);
-    }
-  } finally {
-    hint.close();
-  }
+/** What an agent works with beside its files. */
+export interface AgentParts extends PassTools {
+  readonly findRuntimes: () => Promise<NodeFacts>;
+  /** None where nothing is offered on loopback. */
+  readonly forwarder?: Pick<Forwarder, 'update' | 'status' | 'findings'>;
 }
 
-/** Makes one pass; resolves with true when everything desired is in place. */
-export async function runOnce(options: AgentOptions, tools: PassTools, log: Logger): Promise<boolean> {
-  const report = await makePass(options, tools);
-  logResults(report, log);
-  new FindingLog(log).tell(report.findings);
-  return report.complete;
+/** One agent; start it with `run`. */
+export class NodeAgent {
+  readonly #options: AgentOptions;
+  readonly #parts: AgentParts;
+  readonly #log: Logger;
+  readonly #told: FindingLog;
+  readonly #hint: Hint;
+  #last: { list: MirrorList; facts: NodeFacts; pass: PassReport; at: number } | undefined;
+
+  constructor(options: AgentOptions, parts: AgentParts, log: Logger) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#log = log;
+    this.#told = new FindingLog(log);
+    this.#hint = new Hint();
+  }
+
+  /** Makes passes until `signal` aborts; changes nothing on the way out (an agent cannot tell an update from the end). */
+  async run(signal: AbortSignal): Promise<void> {
+    removeFile(this.#parts.files, this.#options.readyFile);
+    this.#hint.watch(this.#options, this.#parts);
+    try {
+      while (!signal.aborted) {
+        const report = await this.#tryPass();
+        if (report !== undefined) writeReady(this.#options, this.#parts, report, this.#log);
+        await this.#hint.wait(this.#options.interval, signal);
+      }
+    } finally {
+      this.#hint.close();
+    }
+  }
+
+  /** Makes one pass; resolves with true when everything desired is in place. Rejects where there can be none. */
+  async once(): Promise<boolean> {
+    return (await this.#pass()).complete;
+  }
+
+  /** A pass is wanted soon. */
+  wake(): void {
+    this.#hint.give();
+  }
+
+  /** What is known of the node; undefined before the first pass. */
+  report(): NodeReport | undefined {
+    if (this.#last === undefined) return undefined;
+    const { list, ...last } = this.#last;
+    const { node, mode } = this.#options;
+    const { forwarder } = this.#parts;
+    const forwarded = {
+      forwarder: forwarder?.status() ?? [],
+      forwarderFindings: forwarder?.findings() ?? [],
+    };
+    return nodeReport({ node, mode, mirrors: list.mirrors, ...last, ...forwarded });
+  }
+
+  /** Resolves with the report that makes the agent ready: any pass in mode `wire`, a complete one in mode `restore`. */
+  async #tryPass(): Promise<PassReport | undefined> {
+    try {
+      const report = await this.#pass();
+      return this.#options.mode === 'wire' || report.complete ? report : undefined;
+    } catch (error) {
+      this.#log.error({ error: errorMessage(error) }, 'Pass failed');
+      return undefined;
+    }
+  }
+
+  async #pass(): Promise<PassReport> {
+    const { mode } = this.#options;
+    const list = this.#options.mirrors();
+    const facts = await this.#parts.findRuntimes();
+    this.#parts.forwarder?.update(mode === 'wire' ? loopbackMirrors(list.mirrors) : []);
+    const answers = (mirror: WiredMirror) => this.#answers(mirror);
+    const pass = await makePass({ mode, places: this.#options, list, facts, answers }, this.#parts);
+    this.#last = { list, facts, pass, at: Date.now() };
+    logResults(pass, this.#log);
+    this.#told.tell(pass.findings);
+    return pass;
+  }
+
+  /** Until the forwarder has looked, nothing is known against the mirror. */
+  #answers({ name }: WiredMirror): boolean {
+    const status = this.#parts.forwarder?.status().find((each) => each.name === name);
+    return status === undefined || status.offered || status.since === 0;
+  }
 }
 
 /** Logs what a pass did. */
@@ -52,24 +121,6 @@ export function logResults(report: PassReport, log: Logger): void {
     const fields = { do: action.do, path: action.path };
     if (error === undefined) log.info(fields, 'Node file changed');
     else log.error({ ...fields, error }, 'Node file was not changed');
-  }
-}
-
-/** Resolves with the report that makes the agent ready: any pass in mode `wire`, a complete one in mode `restore`. */
-async function tryPass(
-  options: AgentOptions,
-  tools: PassTools,
-  log: Logger,
-  told: FindingLog,
-): Promise<PassReport | undefined> {
-  try {
-    const report = await makePass(options, tools);
-    logResults(report, log);
-    told.tell(report.findings);
-    return options.mode === 'wire' || report.complete ? report : undefined;
-  } catch (error) {
-    log.error({ error: errorMessage(error) }, 'Pass failed');
-    return undefined;
   }
 }
 
@@ -108,15 +159,19 @@ class FindingLog {
   }
 }
 
-/** Cuts the pause short when the CA or the hosts file may have changed. A hint only: where a watch fails, the timer does it. */
+/** Cuts the pause short when a pass is wanted, or when what it reads may have changed. A hint only: where a watch fails, the timer does it. */
 class Hint {
   readonly #watchers: FSWatcher[] = [];
   #changed = Promise.withResolvers<void>();
 
-  constructor(options: AgentOptions, tools: PassTools) {
-    this.#watch(dirname(options.caFile), () => true);
+  watch(options: AgentOptions, tools: PassTools): void {
+    for (const folder of new Set(options.watched.map(dirname))) this.#watch(folder, () => true);
     const hosts = resolveHosts(options, tools);
     if (hosts !== undefined) this.#watch(dirname(hosts), (name) => name === basename(hosts));
+  }
+
+  give(): void {
+    this.#changed.resolve();
   }
 
   async wait(milliseconds: number, signal: AbortSignal): Promise<void> {

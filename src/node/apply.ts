@@ -49,6 +49,13 @@ export interface ActionResult {
   readonly error?: unknown;
 }
 
+/** An action that was not tried, because one that it needs failed. */
+export class Waiting extends Error {
+  constructor(path: string) {
+    super(`Waits for ${path}`);
+  }
+}
+
 /** Carries out `actions` in order; one that fails stops only those that name its path in `after`. */
 export function applyActions(actions: readonly Action[], host: Host): ActionResult[] {
   const results: ActionResult[] = [];
@@ -127,7 +134,7 @@ function requireDone(after: readonly string[], results: readonly ActionResult[])
   const missing = results.find(
     ({ action, error }) => error !== undefined && after.includes(action.path ?? ''),
   );
-  if (missing !== undefined) throw new Error(`Waits for ${missing.action.path}`);
+  if (missing !== undefined) throw new Waiting(missing.action.path ?? '');
 }
 
 /** Before the path changes, so that no crash leaves a change that nobody was told of. */

@@ -1,25 +1,31 @@
 /** One pass over a node: read, plan, and only if something differs: lock, finish what a crash left, plan again, apply. */
 import { dirname } from 'node:path';
-import type { Action } from './action.ts';
+import type { Action, SignalledProcess } from './action.ts';
 import {
   type ActionResult,
   applyActions,
   type Host,
+  listHostFolder,
   owedSignals,
   pruneFolders,
   readHostPath,
   type Signaller,
+  Waiting,
 } from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
-import { certificatePath } from './docker-ca.ts';
+import type { NodeFacts } from './facts.ts';
 import { type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
+import type { HostView } from './host-view.ts';
 import { Journal } from './journal.ts';
+import { knownFiles } from './known-files.ts';
 import type { Release } from './lock.ts';
-import type { AgentOptions } from './options.ts';
+import type { AgentMode, MirrorList, NodePlaces, WiredMirror } from './options.ts';
 import { OwedSignals } from './owed-signals.ts';
-import { type HostView, type OwnedFile, type Plan, planRestore, planWiring } from './plan.ts';
+import { type Plan, planWiring } from './plan.ts';
+import type { TargetOfMirror } from './plan-mirror.ts';
+import { type OwnedFile, planRestore } from './plan-restore.ts';
 import { finishOverwrite, temporaryPath } from './replace-file.ts';
 import type { SignalOutcome } from './signal.ts';
 
@@ -35,25 +41,34 @@ export interface PassReport {
   readonly complete: boolean;
   readonly findings: readonly Finding[];
   readonly results: readonly ActionResult[];
+  /** What was planned for each mirror and runtime. */
+  readonly targets: readonly TargetOfMirror[];
+  /** Processes that have not been told of a change yet. */
+  readonly owed: readonly SignalledProcess[];
 }
 
-/** The places that the passes of all agents of a node share. */
-export type NodePlaces = Pick<
-  AgentOptions,
-  'hostRoot' | 'stateFolder' | 'lockFile' | 'hostsFile' | 'hostsBackup'
->;
+/** What one pass is about. */
+export interface PassInput {
+  readonly mode: AgentMode;
+  readonly places: NodePlaces;
+  readonly list: MirrorList;
+  readonly facts: NodeFacts;
+  /** False while it is known that the mirror does not answer. */
+  readonly answers: (mirror: WiredMirror) => boolean;
+}
 
-/** Makes the pass that `options` ask for. Rejects when the lock or the journal cannot be had; a file that cannot is a result. */
-export function makePass(options: AgentOptions, tools: PassTools): Promise<PassReport> {
-  const known = options.certificateNames.map((name) => ({
-    path: certificatePath(name),
-    mirror: options.mirror,
-  }));
-  if (options.mode === 'restore')
-    return restoreMirrors(options, tools, (name) => name === options.mirror, known);
-  return run(options, tools, known, (view) =>
-    planWiring(options, readBundle(options.caFile, tools.files), view),
-  );
+/** Makes one pass. Rejects when the lock or the journal cannot be had; a file that cannot is a result. */
+export function makePass(input: PassInput, tools: PassTools): Promise<PassReport> {
+  const { mode, places, list, facts, answers } = input;
+  const known = (view: HostView) => list.mirrors.flatMap((mirror) => knownFiles(mirror, facts, view));
+  if (mode === 'restore') {
+    const names = new Set(list.mirrors.map(({ name }) => name));
+    return restoreMirrors(places, tools, (name) => names.has(name), { facts, known });
+  }
+  const bundleOf = (mirror: WiredMirror) => readBundle(mirror.caFile, tools.files);
+  const plan = (view: HostView, failed: ReadonlySet<string>) =>
+    planWiring({ places, list, facts, bundleOf, answers, failed }, view);
+  return run(places, tools, { plan, known, restores: false });
 }
 
 /** Takes back what those mirrors did on this node for which `leaves` is true. Always takes the lock: folders may be left from a crash. */
@@ -61,36 +76,68 @@ export function restoreMirrors(
   places: NodePlaces,
   tools: PassTools,
   leaves: (mirror: string) => boolean,
-  known: readonly OwnedFile[] = [],
+  { facts = {}, known = () => [] }: { facts?: NodeFacts; known?: Run['known'] } = {},
 ): Promise<PassReport> {
-  const plan = (view: HostView) => planRestore(places.hostsFile, leaves, view, known);
-  return run(places, tools, known, plan, true);
+  const plan = (view: HostView) => planRestore({ places, facts, leaves, known: known(view) }, view);
+  return run(places, tools, { plan, known, restores: true });
+}
+
+interface Run {
+  /** `failed`: paths that could not be written just now. */
+  readonly plan: (view: HostView, failed: ReadonlySet<string>) => Plan;
+  /** Where files of ours may lie that the journal does not know. */
+  readonly known: (view: HostView) => readonly OwnedFile[];
+  readonly restores: boolean;
 }
 
 async function run(
   places: NodePlaces,
   tools: PassTools,
-  known: readonly OwnedFile[],
-  planFor: (view: HostView) => Plan,
-  restores = false,
+  { plan, known, restores }: Run,
 ): Promise<PassReport> {
   const host = openHost(places, tools);
-  const survey = planFor(viewOf(host));
-  const targets = [places.hostsFile, places.hostsBackup, ...known.map(({ path }) => path)];
+  const view = viewOf(host);
+  const survey = plan(view, new Set());
+  const targets = [places.hostsFile, places.hostsBackup, ...known(view).map(({ path }) => path)];
   const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
   if (idle && !restores) return reportOf(host, survey, []);
   const release = await tools.lock(lockPath(places, tools.files));
   try {
     finishOverwrite(host.files, host.redoFile);
     for (const left of temporaries(host, targets)) removeFile(host.files, left);
-    const plan = planFor(viewOf(host));
-    const results = applyActions([...plan.actions, ...owedSignals(plan.actions, host)], host);
-    if (restores || plan.actions.some(takesBack)) pruneFolders(host);
+    const first = carryOut(plan, new Set(), host);
+    const failed = failedPaths(first.results);
+    const last = hasWaited(first.results) ? carryOut(plan, failed, host) : first;
+    const actions = [...first.plan.actions, ...last.plan.actions];
+    if (restores || actions.some(takesBack)) pruneFolders(host);
     if (restores) host.journal.removeIfEmpty();
-    return reportOf(host, plan, results);
+    const before = last === first ? [] : first.results.filter(({ error }) => error === undefined);
+    return reportOf(host, last.plan, [...before, ...last.results]);
   } finally {
     await release();
   }
+}
+
+interface CarriedOut {
+  readonly plan: Plan;
+  readonly results: readonly ActionResult[];
+}
+
+function carryOut(planFor: Run['plan'], failed: ReadonlySet<string>, host: Host): CarriedOut {
+  const plan = planFor(viewOf(host), failed);
+  return { plan, results: applyActions([...plan.actions, ...owedSignals(plan.actions, host)], host) };
+}
+
+function failedPaths(results: readonly ActionResult[]): Set<string> {
+  return new Set(results.flatMap(({ action, error }) => (error === undefined ? [] : (action.path ?? []))));
+}
+
+/** True where a file that several mirrors share was not written because of one of them: the others do not wait for it. */
+function hasWaited(results: readonly ActionResult[]): boolean {
+  return results.some(
+    ({ action, error }) =>
+      action.do === 'write' && action.record.kind === 'hosts' && error instanceof Waiting,
+  );
 }
 
 function takesBack(action: Action): boolean {
@@ -118,6 +165,7 @@ function viewOf(host: Host): HostView {
       read.set(path, state);
       return state;
     },
+    list: (path) => listHostFolder(host, path),
   };
 }
 
@@ -158,7 +206,13 @@ function reportOf(host: Host, plan: Plan, results: readonly ActionResult[]): Pas
   const damaged = host.journal.read().damaged.map(damagedRecord);
   const complete =
     results.every((result) => result.error === undefined) && !plan.findings.some((finding) => finding.blocks);
-  return { complete, findings: [...plan.findings, ...damaged], results };
+  return {
+    complete,
+    findings: [...plan.findings, ...damaged],
+    results,
+    targets: plan.targets,
+    owed: host.owed.read(),
+  };
 }
 
 function damagedRecord(name: string): Finding {

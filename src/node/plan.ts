@@ -1,184 +1,64 @@
-/** Puts the targets' plans together: what a wiring or a restore has to do on this node now. Pure over what `view` reads. */
-import { dirname } from 'node:path';
+/** Puts the mirrors' plans together: what a wiring or a restore has to do on this node now. Pure over what `view` reads. */
 import type { Action } from './action.ts';
 import type { CaBundle } from './ca-bundle.ts';
-import { certificatePath, planDockerCa } from './docker-ca.ts';
-import type { FileState } from './files.ts';
-import { type Finding, unusablePath } from './finding.ts';
-import { mirrorsIn, planHostsFile, withoutMirrors } from './hosts-file.ts';
-import type { FileRecord, JournalRecord } from './journal.ts';
-import { planManagedRemoval } from './managed-file.ts';
-import type { AgentOptions } from './options.ts';
-
-/** What a plan is made of: the host's files and the journal. */
-export interface HostView {
-  readonly read: (path: string) => FileState;
-  readonly records: readonly JournalRecord[];
-}
+import type { NodeFacts } from './facts.ts';
+import type { Finding } from './finding.ts';
+import { type HostView, viewAfter } from './host-view.ts';
+import { asOneWrite } from './one-write.ts';
+import type { MirrorList, NodePlaces, WiredMirror } from './options.ts';
+import { planMirror, type TargetOfMirror } from './plan-mirror.ts';
+import { ownersIn, planRestore } from './plan-restore.ts';
 
 export interface Plan {
   readonly actions: readonly Action[];
   readonly findings: readonly Finding[];
+  /** Of each mirror, for what is said of it; their findings are among `findings`. */
+  readonly targets: readonly TargetOfMirror[];
 }
 
-/** Trust first: a hosts line without it would break pulls that work without a mirror. */
-export function planWiring(options: AgentOptions, bundle: CaBundle | undefined, view: HostView): Plan {
-  const { mirror } = options;
-  const docker = planDockerCa({
-    mirror,
-    names: options.certificateNames,
-    bundle,
-    recorded: recordedCertificates(view, mirror),
-    read: view.read,
-  });
-  const hosts = planHosts(options, untrusted(options, docker.actions, view), docker.actions, view);
-  const others = hostsPaths(view).filter((path) => path !== options.hostsFile);
-  return {
-    actions: [
-      ...docker.actions,
-      ...hosts.actions,
-      ...others.flatMap((path) => planHostsRemoval(path, (name) => name === mirror, view)),
-    ],
-    findings: [...caFindings(options, bundle), ...docker.findings, ...hosts.findings],
-  };
+/** What a wiring is planned from. */
+export interface WiringInput {
+  readonly places: NodePlaces;
+  readonly list: MirrorList;
+  readonly facts: NodeFacts;
+  readonly bundleOf: (mirror: WiredMirror) => CaBundle | undefined;
+  readonly answers: (mirror: WiredMirror) => boolean;
+  readonly failed: ReadonlySet<string>;
 }
 
-/** A ca.crt of a mirror, as far as the journal or the configuration knows. */
-export interface OwnedFile {
-  readonly path: string;
-  readonly mirror?: string;
-}
-
-/**
- * Takes back what the mirrors for which `leaves` is true have on this node: the hosts lines first, then the trust. `known`: where a file may lie that
- * the journal has lost.
- */
-export function planRestore(
-  hostsFile: string,
-  leaves: (mirror: string) => boolean,
-  view: HostView,
-  known: readonly OwnedFile[] = [],
-): Plan {
-  const paths = new Set([hostsFile, ...hostsPaths(view)]);
-  const recorded = recordedFiles(view, leaves);
-  const unrecorded = known
-    .filter(({ path }) => view.read(path).kind === 'file' && !view.records.some((each) => each.path === path))
-    .map((file) => ({ ...file, kind: 'docker-ca' as const, original: { kind: 'absent' as const } }));
-  const files = [...recorded, ...unrecorded];
-  return {
-    actions: [
-      ...[...paths].flatMap((path) => planHostsRemoval(path, leaves, view)),
-      ...files.flatMap((file) => planManagedRemoval(file.mirror ?? '', [file], view.read)),
-    ],
-    findings: [...paths, ...backups(view), ...files.map(({ path }) => path)].flatMap((path) =>
-      unusable(path, view),
-    ),
-  };
-}
-
-function planHosts(
-  options: AgentOptions,
-  untrustedPaths: readonly string[],
-  before: readonly Action[],
-  view: HostView,
-): Plan {
-  const path = options.hostsFile;
-  const state = view.read(path);
-  if (options.entries.length === 0)
-    return { actions: planHostsRemoval(path, isMirror(options), view), findings: [] };
-  if (state.kind !== 'file' && state.kind !== 'absent')
-    return { actions: [], findings: unusable(path, view) };
-  const current = state.kind === 'file' ? state.content : undefined;
-  const wired = current !== undefined && mirrorsIn(current).includes(options.mirror);
-  if (untrustedPaths.length > 0 && !wired) {
-    const message = `No line is written before ${untrustedPaths.join(', ')} exists`;
-    return { actions: [], findings: [{ reason: 'NotTrusted', path, message, blocks: true }] };
+/** What left goes first: what it has on the node may stand in the way of what stays. */
+export function planWiring(input: WiringInput, before: HostView): Plan {
+  const { list, places, facts } = input;
+  const left = list.whole ? planUnlisted(list, places, facts, before) : { actions: [], findings: [] };
+  let view = viewAfter(before, left.actions);
+  const actions: Action[] = [...left.actions];
+  const targets: TargetOfMirror[] = [];
+  const findings: Finding[] = [...left.findings];
+  for (const mirror of list.mirrors) {
+    const bundle = input.bundleOf(mirror);
+    findings.push(...caFindings(mirror, bundle));
+    const { failed } = input;
+    const answers = input.answers(mirror);
+    const wiring = planMirror(mirror, { places, facts, bundle, answers, failed }, view);
+    view = wiring.view;
+    targets.push(...wiring.plans);
+    actions.push(...wiring.plans.flatMap((plan) => plan.actions));
+    findings.push(...wiring.plans.flatMap((plan) => plan.findings));
   }
-  const policy = { mirror: options.mirror, foreignLines: options.foreignLines, path };
-  const { content, findings } = planHostsFile(current, options.entries, policy);
-  if (content === undefined) return { actions: [], findings };
-  const record = { kind: 'hosts' as const, ...backupOf(options.hostsBackup, view) };
-  const after = before.filter((action) => action.do === 'write').map((action) => action.path);
-  return { actions: [{ do: 'write', path, content, expected: current, record, after }], findings };
+  return { actions: asOneWrite(actions), findings, targets };
 }
 
-/** Our lines go; once no mirror has a line left, so do the file (if it was ours alone), the backup we made and the record. */
-function planHostsRemoval(path: string, leaves: (mirror: string) => boolean, view: HostView): Action[] {
-  const state = view.read(path);
-  if (state.kind !== 'file' && state.kind !== 'absent') return [];
-  const record = view.records.find((each) => each.path === path && each.kind === 'hosts');
-  const expected = state.kind === 'file' ? state.content : Buffer.alloc(0);
-  const content = withoutMirrors(expected, leaves);
-  const last = mirrorsIn(content).length === 0;
-  if (content.equals(expected)) return last && record !== undefined ? forgetHosts(path, record, view) : [];
-  const rest = last ? forgetHosts(path, record, view) : [];
-  const absentBefore = record?.kind === 'hosts' && record.original.kind === 'absent';
-  if (content.length === 0 && absentBefore) return [{ do: 'delete', path, expected }, ...rest];
-  return [{ do: 'write', path, content, expected, record: { kind: 'hosts' } }, ...rest];
+/** Mirrors that have something on the node and are in no list. */
+function planUnlisted(list: MirrorList, places: NodePlaces, facts: NodeFacts, view: HostView) {
+  const listed = new Set(list.mirrors.map(({ name }) => name));
+  const left = ownersIn(places.hostsFile, view).filter((owner) => !listed.has(owner));
+  if (left.length === 0) return { actions: [], findings: [] };
+  return planRestore({ places, facts, leaves: (mirror) => left.includes(mirror), known: [] }, view);
 }
 
-function forgetHosts(path: string, record: JournalRecord | undefined, view: HostView): Action[] {
-  const forget: Action = { do: 'forget', path, after: [path] };
-  if (record === undefined || record.kind === 'folder') return [forget];
-  const { backup, original } = record;
-  const state = backup === undefined ? undefined : view.read(backup);
-  if (state?.kind === 'unusable') return [];
-  if (backup === undefined || state?.kind !== 'file' || original.kind !== 'file') return [forget];
-  if (!state.content.equals(Buffer.from(original.content, 'base64'))) return [forget];
-  return [
-    { do: 'delete', path: backup, expected: state.content, after: [path] },
-    { ...forget, after: [path, backup] },
-  ];
-}
-
-/** The backup's path if it is ours to make: a file that is there (or in place of its folder) is the first backup and stays. */
-function backupOf(configured: string, view: HostView): { backup?: string } {
-  const path = view.read(configured).kind === 'folder' ? `${configured}/hosts` : configured;
-  const exists = [path, dirname(path)].some((each) => view.read(each).kind === 'file');
-  return exists ? {} : { backup: path };
-}
-
-/** The ca.crt files that neither exist nor are about to. */
-function untrusted(options: AgentOptions, planned: readonly Action[], view: HostView): string[] {
-  const written = planned.filter((action) => action.do === 'write').map((action) => action.path);
-  return options.certificateNames
-    .map(certificatePath)
-    .filter((path) => !written.includes(path) && view.read(path).kind !== 'file');
-}
-
-function caFindings(options: AgentOptions, bundle: CaBundle | undefined): Finding[] {
-  if (bundle !== undefined || options.certificateNames.length === 0) return [];
-  const message = `No usable CA bundle in ${options.caFile}; what lies on the node stays`;
+function caFindings(mirror: WiredMirror, bundle: CaBundle | undefined): Finding[] {
+  const needed = mirror.certificateNames.length > 0 || mirror.endpoint === 'service';
+  if (bundle !== undefined || !needed) return [];
+  const message = `No usable CA bundle in ${mirror.caFile}; what lies on the node stays`;
   return [{ reason: 'NoCertificateAuthority', message, blocks: true }];
-}
-
-function unusable(path: string, view: HostView): Finding[] {
-  return [unusablePath(path, view.read(path)) ?? []].flat();
-}
-
-function hostsPaths(view: HostView): string[] {
-  return view.records.filter((record) => record.kind === 'hosts').map((record) => record.path);
-}
-
-function backups(view: HostView): string[] {
-  return view.records.flatMap((record) => (record.kind === 'hosts' && record.backup ? [record.backup] : []));
-}
-
-function recordedCertificates(view: HostView, mirror: string): FileRecord[] {
-  return recordedFiles(view, (name) => name === mirror).filter(({ kind }) => kind === 'docker-ca');
-}
-
-/** Files that several mirrors have a part in. */
-const sharedKinds: readonly JournalRecord['kind'][] = ['folder', 'hosts', 'docker-daemon'];
-
-/** The files that are each wholly one mirror's. */
-function recordedFiles(view: HostView, leaves: (mirror: string) => boolean): FileRecord[] {
-  return view.records.filter(
-    (record): record is FileRecord =>
-      !sharedKinds.includes(record.kind) && leaves((record as FileRecord).mirror ?? ''),
-  );
-}
-
-function isMirror(options: AgentOptions): (mirror: string) => boolean {
-  return (mirror) => mirror === options.mirror;
 }

@@ -19,6 +19,8 @@ export interface FoundProcess {
   readonly parent: number;
   /** Seconds since it began. */
   readonly age: number;
+  /** Seconds between the host's start and its own. */
+  readonly began: number;
   readonly commandLine: readonly string[];
 }
 
@@ -51,7 +53,7 @@ export function sendSignal(name: string, signal: NodeJS.Signals, tools: ProcessT
 }
 
 /** The processes named `name` (the first 15 bytes of their program's file name), without those they have forked. */
-export function findProcesses(name: string, tools: ProcessTools): FoundProcess[] {
+export function findProcesses(name: string, tools: Omit<ProcessTools, 'kill'>): FoundProcess[] {
   const uptime = Number.parseFloat(tools.files.readFileSync(join(tools.procFolder, 'uptime'), 'utf8'));
   const pids = tools.files.readdirSync(tools.procFolder).filter((entry) => /^[1-9][0-9]*$/.test(entry));
   // ESRCH: it ended between two calls.
@@ -61,7 +63,12 @@ export function findProcesses(name: string, tools: ProcessTools): FoundProcess[]
   return found.filter(({ parent }) => !found.some(({ pid }) => pid === parent));
 }
 
-function readProcess(pid: string, name: string, uptime: number, tools: ProcessTools): FoundProcess[] {
+function readProcess(
+  pid: string,
+  name: string,
+  uptime: number,
+  tools: Omit<ProcessTools, 'kill'>,
+): FoundProcess[] {
   const folder = join(tools.procFolder, pid);
   const read = (file: string) => tools.files.readFileSync(join(folder, file), 'utf8');
   if (read('comm').trimEnd() !== name.slice(0, 15)) return [];
@@ -72,7 +79,7 @@ function readProcess(pid: string, name: string, uptime: number, tools: ProcessTo
   if (state === 'Z' || state === 'X') return [];
   const began = Number(rest[17]) / ticks;
   const commandLine = read('cmdline').split('\0').slice(0, -1);
-  return [{ pid: Number(pid), parent: Number(parent), age: uptime - began, commandLine }];
+  return [{ pid: Number(pid), parent: Number(parent), age: uptime - began, began, commandLine }];
 }
 
 function killOne(pid: number, signal: NodeJS.Signals, tools: ProcessTools): true {

@@ -2,9 +2,14 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import type { FileCalls } from '../../src/node/files.ts';
-import type { AgentOptions } from '../../src/node/options.ts';
 import { certificateTwo } from '../unit/node/certificates.ts';
-import { type Fault, faultyFiles, makeSandbox, type Sandbox } from '../unit/node/sandbox.ts';
+import {
+  type Fault,
+  faultyFiles,
+  makeSandbox,
+  type Sandbox,
+  type TestOptions,
+} from '../unit/node/sandbox.ts';
 
 const faults: Fault[] = ['kill-before', 'kill-within', 'kill-after', 'fail'];
 const original = '127.0.0.1 localhost\r\n\tx \xff';
@@ -13,7 +18,7 @@ interface Scenario {
   readonly title: string;
   /** Brings the node where the swept pass starts. */
   readonly prepare: (box: Sandbox) => Promise<unknown>;
-  readonly swept: (box: Sandbox) => AgentOptions;
+  readonly swept: (box: Sandbox) => TestOptions;
 }
 
 const scenarios: Scenario[] = [

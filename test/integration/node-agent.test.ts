@@ -32,6 +32,8 @@ function environment(box: Sandbox, mirror: string, changes: Record<string, strin
     LOCK_FILE: '/var/lock/mirror-hostess/mirror-hostess',
     CA_FILE: box.caFile,
     READY_FILE: join(box.root, `../ready-${mirror}`),
+    FORWARDER_DIR: join(box.root, `../forwarder-${mirror}`),
+    STATUS_SOCKET: join(box.root, `../status-${mirror}.sock`),
     SECONDS_BETWEEN_STREAMS: '1',
     ...changes,
   };

@@ -8,12 +8,19 @@ export interface ConnectionCounts {
   readonly failed: number;
   readonly bytesToClients: number;
   readonly bytesFromClients: number;
+  /** When the last one that reached the mirror ended, in milliseconds since 1970. */
+  readonly lastUsed?: number;
 }
 
 const none: ConnectionCounts = { connections: 0, failed: 0, bytesToClients: 0, bytesFromClients: 0 };
 
 export class ConnectionTotals {
+  readonly #now: () => number;
   readonly #counts = new Map<string, ConnectionCounts>();
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
 
   of(mirror: string): ConnectionCounts {
     return this.#counts.get(mirror) ?? none;
@@ -30,6 +37,8 @@ export class ConnectionTotals {
       failed: before.failed + 1 - reached,
       bytesToClients: before.bytesToClients + Number(sent),
       bytesFromClients: before.bytesFromClients + Number(received),
+      ...(before.lastUsed !== undefined && { lastUsed: before.lastUsed }),
+      ...(reached === 1 && { lastUsed: this.#now() }),
     });
   }
 

@@ -23,6 +23,8 @@ export interface ForwarderOptions {
   /** Milliseconds that connections have to end in when the forwarder ends. */
   readonly drainMs?: number;
   readonly tools?: WatchTools;
+  /** A mirror is offered or withdrawn. */
+  readonly onChange?: () => void;
 }
 
 /** One mirror as it is offered now. */
@@ -217,6 +219,7 @@ export class Forwarder {
         const changed = (known?.offered ?? false) !== isOffered;
         if (changed)
           this.#options.log.info({ mirror: name, ...why }, isOffered ? 'Mirror offered' : 'Mirror withdrawn');
+        if (changed) this.#options.onChange?.();
         const since = changed || known === undefined ? now : known.since;
         return [name, { offered: isOffered, since, ...why }];
       }),

@@ -1,6 +1,10 @@
+import assert from 'node:assert/strict';
 import test from 'ava';
 import { readNodeAgentEnvironment } from '../../../src/config/node-agent-environment.ts';
 import { ConfigError } from '../../../src/config/problems.ts';
+import type { HostsEntry } from '../../../src/node/hosts-file.ts';
+import { hostsEntries } from '../../../src/node/mirror-endpoint.ts';
+import type { WiredMirror } from '../../../src/node/options.ts';
 
 const whole = {
   SERVICE_NAME: 'registry-mirror-hub',
@@ -18,6 +22,54 @@ function problemsOf(environment: Record<string, string>, mode?: string): readonl
   }
 }
 
+function mirrorOf(environment: Record<string, string>): WiredMirror {
+  const [mirror] = readNodeAgentEnvironment(environment).agent.mirrors().mirrors;
+  assert.ok(mirror);
+  return mirror;
+}
+
+function linesOf(environment: Record<string, string>): HostsEntry[] {
+  const mirror = mirrorOf(environment);
+  return hostsEntries(mirror, mirror.hostsNames);
+}
+
+test('what wires container runtimes comes in variables of our own', (t) => {
+  const mirror = mirrorOf({
+    ...whole,
+    UPSTREAM_NAMES: 'docker.io',
+    ALIAS_NAMES: 'mirror-hub.example:5000,docker.io',
+    NODE_PORT: '29001',
+    SERVER_NAME: 'registry-mirror-hub.mirrors.svc',
+    RUNTIMES: 'hosts,auto',
+    CONTAINERD: 'configure',
+    FOREIGN_FILES: 'takeover',
+    CLIENT_CERTIFICATE: 'true',
+  });
+  t.like(mirror, {
+    names: [
+      { name: 'docker.io', upstream: true },
+      { name: 'mirror-hub.example:5000', upstream: false },
+    ],
+    port: 29_001,
+    endpoint: 'loopback',
+    serverName: 'registry-mirror-hub.mirrors.svc',
+    runtimes: ['auto', 'hosts'],
+    containerd: 'configure',
+    foreignFiles: 'takeover',
+    clientCertificate: true,
+  });
+});
+
+test('the operator is told the status on the port of the mirror', (t) => {
+  const { agent } = readNodeAgentEnvironment({
+    ...whole,
+    NODE_PORT: '29001',
+    STATUS_ADDRESSES: '10.0.0.1,fd00::1',
+  });
+  t.like(agent.statusServer, { addresses: ['10.0.0.1', 'fd00::1'], port: 29_001 });
+  t.regex(problemsOf({ ...whole, STATUS_ADDRESSES: '10.0.0.1' }).join(), /STATUS_PORT: expected/);
+});
+
 test('the names of mirror-hostess are enough; the rest has defaults', (t) => {
   const { agent, logLevel } = readNodeAgentEnvironment({
     ...whole,
@@ -26,20 +78,25 @@ test('the names of mirror-hostess are enough; the rest has defaults', (t) => {
   });
   t.like(agent, {
     mode: 'wire',
-    mirror: 'hub',
     hostRoot: '/host',
     hostsFile: '/etc/hosts',
     hostsBackup: '/etc/hosts.backup',
     lockFile: '/var/lock/mirror-hostess',
-    certificateNames: ['mirror-hub.example:5000'],
-    foreignLines: 'override',
     interval: 5000,
+  });
+  t.like(agent.mirrors().mirrors[0], {
+    name: 'hub',
+    names: [],
+    serverName: 'mirror-hub.example',
+    runtimes: ['auto'],
+    certificateNames: ['mirror-hub.example:5000'],
+    foreignHostsLines: 'override',
   });
   t.is(logLevel, 'warn');
 });
 
 test('each address gives a line; a port is no part of it', (t) => {
-  t.deepEqual(readNodeAgentEnvironment(whole).agent.entries, [
+  t.deepEqual(linesOf(whole), [
     { address: '10.96.0.10', name: 'mirror-hub.example' },
     { address: 'fd00::10', name: 'mirror-hub.example' },
   ]);
@@ -47,24 +104,24 @@ test('each address gives a line; a port is no part of it', (t) => {
 
 test('a name that is an address needs no line', (t) => {
   for (const name of ['10.0.0.1:5000', '[fd00::1]']) {
-    t.deepEqual(readNodeAgentEnvironment({ ...whole, SHADOW_FQDN: name }).agent.entries, []);
+    t.deepEqual(linesOf({ ...whole, SHADOW_FQDN: name }), []);
   }
 });
 
 test('services mode needs no hosts name and trusts addresses', (t) => {
-  const { agent } = readNodeAgentEnvironment({
+  const mirror = mirrorOf({
     MIRROR_NAME: 'hub',
     WIRE_HOSTS: 'false',
     CERTIFICATE_NAMES: '10.96.0.10, fd00::10,[fd00::10]:443',
   });
-  t.deepEqual(agent.entries, []);
-  t.deepEqual(agent.certificateNames, ['10.96.0.10', 'fd00::10', '[fd00::10]:443']);
+  t.deepEqual(mirror.hostsNames, []);
+  t.deepEqual(mirror.certificateNames, ['10.96.0.10', 'fd00::10', '[fd00::10]:443']);
 });
 
 test('a restore needs no address; --mode wins over the environment', (t) => {
   const { agent } = readNodeAgentEnvironment({ MIRROR_NAME: 'hub', NODE_AGENT_MODE: 'wire' }, 'restore');
   t.is(agent.mode, 'restore');
-  t.deepEqual(agent.entries, []);
+  t.deepEqual(agent.mirrors().mirrors[0]?.hostsNames, []);
 });
 
 test('an empty value counts as unset', (t) => {

@@ -2,28 +2,18 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { runAgent } from '../../../src/node/agent.ts';
-import type { AgentOptions } from '../../../src/node/options.ts';
+import { NodeAgent } from '../../../src/node/agent.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { certificateTwo } from './certificates.ts';
-import { makeSandbox, type Sandbox } from './sandbox.ts';
+import { type Changes, makeSandbox, type Sandbox } from './sandbox.ts';
 
 const log = createLogger({ level: 'silent' });
 
-function start(
-  t: ExecutionContext,
-  changes: Partial<AgentOptions> = {},
-  box = makeSandbox(),
-  files = fs as never,
-) {
+function start(t: ExecutionContext, changes: Changes = {}, box = makeSandbox(), files = fs as never) {
   const end = new AbortController();
-  const running = runAgent(
-    box.options(changes),
-    { files, lock: async () => async () => undefined },
-    log,
-    end.signal,
-  );
+  const tools = { files, lock: async () => async () => undefined, findRuntimes: async () => ({}) };
+  const running = new NodeAgent(box.options(changes), tools, log).run(end.signal);
   t.teardown(async () => {
     end.abort();
     await running.finally(box.remove);

@@ -15,7 +15,7 @@ test('connections and bytes are added up by mirror, and what did not reach it ap
   const totals = new ConnectionTotals();
   for (const line of ['a\t200\t10\t1', 'b\t200\t5\t5', 'a\t200\t20\t2', 'a\t502\t0\t3', '-\t200\t1', 'x'])
     totals.add(line);
-  t.deepEqual(totals.of('a'), { connections: 2, failed: 1, bytesToClients: 30, bytesFromClients: 6 });
+  t.like(totals.of('a'), { connections: 2, failed: 1, bytesToClients: 30, bytesFromClients: 6 });
   totals.keep(['a']);
   t.is(totals.of('b').connections, 0);
   t.is(totals.of('a').connections, 2);

@@ -2,21 +2,34 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { NodeFacts } from '../../../src/node/facts.ts';
 import type { FileCalls } from '../../../src/node/files.ts';
-import type { AgentOptions } from '../../../src/node/options.ts';
-import { makePass, type PassReport } from '../../../src/node/pass.ts';
+import type { HostsEntry } from '../../../src/node/hosts-file.ts';
+import type { AgentOptions, WiredMirror } from '../../../src/node/options.ts';
+import { makePass, type PassInput, type PassReport } from '../../../src/node/pass.ts';
 import { certificateOne } from './certificates.ts';
+
+/** What a test says of its one mirror and its agent, and of what is found on the node. */
+export interface Changes extends Partial<AgentOptions>, Partial<Omit<WiredMirror, 'name' | 'hostsNames'>> {
+  readonly mirror?: string;
+  /** As lines of the hosts file. */
+  readonly entries?: readonly HostsEntry[];
+  readonly facts?: NodeFacts;
+  readonly answers?: (mirror: WiredMirror) => boolean;
+}
+
+export type TestOptions = AgentOptions & Pick<PassInput, 'facts' | 'answers'>;
 
 export interface Sandbox {
   readonly root: string;
   readonly caFile: string;
-  readonly options: (changes?: Partial<AgentOptions>) => AgentOptions;
+  readonly options: (changes?: Changes) => TestOptions;
   readonly put: (path: string, content: string | Buffer, mode?: number) => void;
   readonly get: (path: string) => string;
   readonly bytes: (path: string) => Buffer | undefined;
   /** Everything below the root but the agents' own state and lock: type, mode, owner, content or target of each path. */
   readonly tree: () => Record<string, string>;
-  readonly pass: (options: AgentOptions, files?: FileCalls) => Promise<PassReport>;
+  readonly pass: (options: TestOptions, files?: FileCalls) => Promise<PassReport>;
   readonly remove: () => void;
 }
 
@@ -37,11 +50,12 @@ export function makeSandbox(): Sandbox {
     root,
     caFile,
     put,
-    options: (changes = {}) => ({ ...defaults(root, caFile, join(base, 'ready')), ...changes }),
+    options: (changes = {}) => optionsFrom(changes, { base, root, caFile }),
     get: (path) => fs.readFileSync(join(root, path), 'latin1'),
     bytes: (path) => (fs.existsSync(join(root, path)) ? fs.readFileSync(join(root, path)) : undefined),
     tree: () => treeOf(root),
-    pass: (options, files = fs) => makePass(options, { files, lock: async () => async () => undefined }),
+    pass: (options, files = fs) =>
+      makePass(passInput(options), { files, lock: async () => async () => undefined }),
     remove: () => fs.rmSync(base, { recursive: true, force: true }),
   };
 }
@@ -92,22 +106,87 @@ export function faultyFiles(
   });
 }
 
-function defaults(root: string, caFile: string, readyFile: string): AgentOptions {
+/** What a pass of these options is about. */
+export function passInput(options: TestOptions): PassInput {
+  const { mode, facts, answers } = options;
+  return { mode, places: options, list: options.mirrors(), facts, answers };
+}
+
+function optionsFrom(
+  changes: Changes,
+  { base, root, caFile }: { base: string; root: string; caFile: string },
+): TestOptions {
+  const { mirror = 'hub', entries = [{ address: '10.96.0.10', name: 'mirror-hub.example' }] } = changes;
+  const wired: WiredMirror = {
+    names: [],
+    addresses: [...new Set(entries.map(({ address }) => address))],
+    endpoint: 'loopback',
+    serverName: 'mirror.test',
+    runtimes: ['auto'],
+    certificateNames: ['mirror-hub.example'],
+    clientCertificate: false,
+    containerd: 'report',
+    foreignFiles: 'refuse',
+    foreignHostsLines: 'override',
+    caFile,
+    ...chosen(changes, mirrorFields),
+    name: mirror,
+    hostsNames: [...new Set(entries.map(({ name }) => name))],
+  };
   return {
     mode: 'wire',
-    mirror: 'hub',
+    node: 'node',
+    mirrors: () => ({ mirrors: [wired], whole: false }),
+    watched: [wired.caFile],
     hostRoot: root,
     stateFolder: '/var/lib/registry-mirror-operator',
     hostsFile: '/etc/hosts',
     hostsBackup: '/etc/hosts.backup/hosts',
     lockFile: '/var/lock/mirror-hostess/mirror-hostess',
-    entries: [{ address: '10.96.0.10', name: 'mirror-hub.example' }],
-    foreignLines: 'override',
-    certificateNames: ['mirror-hub.example'],
-    caFile,
-    readyFile,
+    readyFile: join(base, 'ready'),
     interval: 30_000,
+    forwarderFolder: join(base, 'forwarder'),
+    statusSocket: join(base, 'status.sock'),
+    facts: {},
+    answers: () => true,
+    ...chosen(changes, optionFields),
   };
+}
+
+const mirrorFields = [
+  'names',
+  'addresses',
+  'port',
+  'endpoint',
+  'serverName',
+  'runtimes',
+  'certificateNames',
+  'clientCertificate',
+  'containerd',
+  'foreignFiles',
+  'foreignHostsLines',
+  'caFile',
+  'client',
+] as const;
+
+const optionFields = [
+  'mode',
+  'mirrors',
+  'watched',
+  'hostRoot',
+  'hostsFile',
+  'hostsBackup',
+  'lockFile',
+  'interval',
+  'facts',
+  'answers',
+] as const;
+
+function chosen<K extends keyof Changes>(changes: Changes, fields: readonly K[]): Partial<Pick<Changes, K>> {
+  const entries = fields
+    .filter((field) => changes[field] !== undefined)
+    .map((field) => [field, changes[field]]);
+  return Object.fromEntries(entries);
 }
 
 function treeOf(root: string): Record<string, string> {

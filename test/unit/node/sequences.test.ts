@@ -32,7 +32,7 @@ const steps = fc.record({
   names: fc.subarray(names),
   hosts: fc.subarray(['10.0.0.1', 'fd00::1']),
   certificate: fc.constantFrom(certificateOne, certificateTwo, certificateOne + certificateTwo),
-  foreignLines: fc.constantFrom('override' as const, 'respect' as const),
+  foreignHostsLines: fc.constantFrom('override' as const, 'respect' as const),
   fault: fc.constantFrom<Fault>('kill-before', 'kill-within', 'kill-after', 'fail'),
   at: fc.oneof(fc.constant(0), fc.nat(250)),
   inPlace: fc.boolean(),
@@ -79,8 +79,8 @@ async function take(box: Sandbox, step: Step): Promise<void> {
   fs.writeFileSync(box.caFile, step.certificate);
   const busy = step.inPlace ? { busy: join(box.root, 'etc/hosts') } : {};
   const entries = step.hosts.map((address) => ({ address, name: 'mirror-hub.example' }));
-  const { mirror, mode, foreignLines } = step;
-  const options = box.options({ mirror, mode, foreignLines, entries, certificateNames: step.names });
+  const { mirror, mode, foreignHostsLines } = step;
+  const options = box.options({ mirror, mode, foreignHostsLines, entries, certificateNames: step.names });
   await box.pass(options, faultyFiles(step.fault, step.at, busy)).catch(() => undefined);
 }
 

@@ -7,6 +7,7 @@ import { validateRegistryMirror } from '../../../src/api/validate.ts';
 import { cacheFiles } from '../../../src/cache/cache-files.ts';
 import { readNodeAgentEnvironment } from '../../../src/config/node-agent-environment.ts';
 import { planHostsFile } from '../../../src/node/hosts-file.ts';
+import { hostsEntries } from '../../../src/node/mirror-endpoint.ts';
 import { podCacheConfig } from '../../../src/operator/registry-mirror/cache-view.ts';
 import { settingsOf } from '../resources/fixtures.ts';
 
@@ -132,7 +133,8 @@ function agentEntries(masquerade: string): { address: string; name: string }[] |
       MIRROR_ADDRESSES: clusterIPs.join(','),
       SHADOW_FQDN: masquerade,
     });
-    return [...agent.entries];
+    const [mirror] = agent.mirrors().mirrors;
+    return mirror && hostsEntries(mirror, mirror.hostsNames);
   } catch {
     return undefined;
   }

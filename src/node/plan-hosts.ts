@@ -1,0 +1,114 @@
+/** Plans a mirror's lines in the hosts file, and takes lines, backup and record away. Pure. */
+import { dirname } from 'node:path';
+import type { NodeName } from '../api/node-mirror.ts';
+import type { Action } from './action.ts';
+import { certificatePath } from './docker-ca.ts';
+import { hub, isClassicDocker, type NodeFacts, trustedNames } from './facts.ts';
+import { type Finding, unusablePath } from './finding.ts';
+import { type HostView, recordedFiles } from './host-view.ts';
+import { mirrorsIn, planHostsFile, withoutMirrors } from './hosts-file.ts';
+import type { JournalRecord } from './journal.ts';
+import type { TargetPlan } from './managed-file.ts';
+import { hostsEntries } from './mirror-endpoint.ts';
+import type { NodePlaces, WiredMirror } from './options.ts';
+import type { MirrorPlanInput } from './plan-mirror.ts';
+
+/** The lines of one mirror, in the hosts file and in no other. */
+export function planHosts(mirror: WiredMirror, input: MirrorPlanInput, view: HostView): TargetPlan {
+  const isOurs = (name: string) => name === mirror.name;
+  const others = hostsPaths(view).filter((path) => path !== input.places.hostsFile);
+  const left = others.flatMap((path) => planHostsRemoval(path, isOurs, view));
+  const plan = planLines(mirror, input, view);
+  return { actions: [...plan.actions, ...left], findings: plan.findings };
+}
+
+/** Our lines go; once no mirror has a line left, so do the file (if it was ours alone), the backup we made and the record. */
+export function planHostsRemoval(
+  path: string,
+  leaves: (mirror: string) => boolean,
+  view: HostView,
+): Action[] {
+  const state = view.read(path);
+  if (state.kind !== 'file' && state.kind !== 'absent') return [];
+  const record = view.records.find((each) => each.path === path && each.kind === 'hosts');
+  const expected = state.kind === 'file' ? state.content : Buffer.alloc(0);
+  const content = withoutMirrors(expected, leaves);
+  const last = mirrorsIn(content).length === 0;
+  if (content.equals(expected)) return last && record !== undefined ? forgetHosts(path, record, view) : [];
+  const rest = last ? forgetHosts(path, record, view) : [];
+  const absentBefore = record?.kind === 'hosts' && record.original.kind === 'absent';
+  if (content.length === 0 && absentBefore) return [{ do: 'delete', path, expected }, ...rest];
+  return [{ do: 'write', path, content, expected, record: { kind: 'hosts' } }, ...rest];
+}
+
+/** Every hosts file that was ever written to. */
+export function hostsPaths(view: HostView): string[] {
+  return recordedFiles(view, 'hosts').map((record) => record.path);
+}
+
+function planLines(mirror: WiredMirror, input: MirrorPlanInput, view: HostView): TargetPlan {
+  const path = input.places.hostsFile;
+  const entries = hostsEntries(mirror, ledNames(mirror, input));
+  const isOurs = (name: string) => name === mirror.name;
+  if (entries.length === 0) return { actions: planHostsRemoval(path, isOurs, view), findings: [] };
+  const state = view.read(path);
+  if (state.kind !== 'file' && state.kind !== 'absent') {
+    return { actions: [], findings: [unusablePath(path, state) ?? []].flat() };
+  }
+  const current = state.kind === 'file' ? state.content : undefined;
+  const wired = current !== undefined && mirrorsIn(current).includes(mirror.name);
+  const certificates = trustedNames(mirror, input.facts).map(certificatePath);
+  const untrusted = certificates.filter((each) => input.failed.has(each) || view.read(each).kind !== 'file');
+  if (untrusted.length > 0 && !wired) return { actions: [], findings: [notTrusted(path, untrusted)] };
+  const policy = { mirror: mirror.name, foreignLines: mirror.foreignHostsLines, path };
+  const { content, findings } = planHostsFile(current, entries, policy);
+  if (content === undefined) return { actions: [], findings };
+  const record = { kind: 'hosts' as const, ...backupOf(input.places, view) };
+  return {
+    actions: [{ do: 'write', path, content, expected: current, record, after: certificates }],
+    findings,
+  };
+}
+
+/** The names that a line leads to the mirror. One of the upstream itself only where nothing else can, and while the mirror answers. */
+function ledNames(mirror: WiredMirror, { facts, answers }: MirrorPlanInput): string[] {
+  if (mirror.clientCertificate) return [];
+  const named = mirror.runtimes.includes('hosts');
+  const isUpstream = (host: string) => mirror.names.some(({ name, upstream }) => name === host && upstream);
+  const needed = ({ name }: NodeName) => named || (name !== hub && isClassicDocker(mirror, facts));
+  const wired = mirror.names.filter(needed).map(({ name }) => name);
+  const always = mirror.hostsNames.filter(
+    (name) => !isUpstream(name) || named || isClassicDocker(mirror, facts) || isEmpty(facts),
+  );
+  return [...always, ...wired].filter((name) => answers || !isUpstream(name));
+}
+
+function isEmpty(facts: NodeFacts): boolean {
+  return Object.keys(facts).length === 0;
+}
+
+function forgetHosts(path: string, record: JournalRecord | undefined, view: HostView): Action[] {
+  const forget: Action = { do: 'forget', path, after: [path] };
+  if (record === undefined || record.kind === 'folder') return [forget];
+  const { backup, original } = record;
+  const state = backup === undefined ? undefined : view.read(backup);
+  if (state?.kind === 'unusable') return [];
+  if (backup === undefined || state?.kind !== 'file' || original.kind !== 'file') return [forget];
+  if (!state.content.equals(Buffer.from(original.content, 'base64'))) return [forget];
+  return [
+    { do: 'delete', path: backup, expected: state.content, after: [path] },
+    { ...forget, after: [path, backup] },
+  ];
+}
+
+/** The backup's path if it is ours to make: a file that is there (or in place of its folder) is the first backup and stays. */
+function backupOf({ hostsBackup }: NodePlaces, view: HostView): { backup?: string } {
+  const path = view.read(hostsBackup).kind === 'folder' ? `${hostsBackup}/hosts` : hostsBackup;
+  const exists = [path, dirname(path)].some((each) => view.read(each).kind === 'file');
+  return exists ? {} : { backup: path };
+}
+
+function notTrusted(path: string, untrusted: readonly string[]): Finding {
+  const message = `No line is written before ${untrusted.join(', ')} exists`;
+  return { reason: 'NotTrusted', path, message, blocks: true };
+}

@@ -1,0 +1,128 @@
+/** What wires one mirror on a node: a plan for each runtime, in the order in which they are carried out. Pure. */
+import type { Runtime } from '../api/node-mirror.ts';
+import type { CaBundle } from './ca-bundle.ts';
+import type { PathInForce } from './containerd/config-path.ts';
+import { type ContainerdPlan, planContainerd, planHostFolders } from './containerd/target.ts';
+import { planContainersRegistries } from './containers-registries.ts';
+import { certificatesFolder, planDockerCa } from './docker-ca.ts';
+import { planDockerDaemon, planDockerDaemonRemoval } from './docker-daemon.ts';
+import { hub, isClassicDocker, isWired, type NodeFacts, trustedNames } from './facts.ts';
+import { type HostView, recordedFiles, viewAfter } from './host-view.ts';
+import type { TargetPlan } from './managed-file.ts';
+import { endpointUrl, mirrorEndpoint } from './mirror-endpoint.ts';
+import type { NodePlaces, WiredMirror } from './options.ts';
+import { planHosts } from './plan-hosts.ts';
+
+/** What decides over a mirror's wiring beside the mirror. */
+export interface MirrorPlanInput {
+  readonly places: NodePlaces;
+  readonly facts: NodeFacts;
+  /** Undefined: there is no usable CA; what lies on the node stays. */
+  readonly bundle: CaBundle | undefined;
+  /** False while it is known that the mirror does not answer: lines that nothing stands behind are taken out. */
+  readonly answers: boolean;
+  /** Paths that could not be written just now: what needs them is planned without. */
+  readonly failed: ReadonlySet<string>;
+}
+
+/** One runtime's part. */
+export interface TargetOfMirror extends TargetPlan {
+  readonly mirror: string;
+  readonly runtime: Runtime;
+}
+
+type Planner = (mirror: WiredMirror, input: MirrorPlanInput, view: HostView) => TargetPlan;
+
+/** Trust first, and the hosts file last: a line in it without trust would break pulls that work without a mirror. */
+const targets: readonly (readonly [Runtime, Planner])[] = [
+  ['docker', planTrust],
+  ['docker', planDaemon],
+  ['containerd', planContainerdTarget],
+  ['crio', planRegistries],
+  ['hosts', planHosts],
+];
+
+/** Returns the plans and the view after them. */
+export function planMirror(
+  mirror: WiredMirror,
+  input: MirrorPlanInput,
+  before: HostView,
+): { readonly plans: readonly TargetOfMirror[]; readonly view: HostView } {
+  let view = before;
+  const plans: TargetOfMirror[] = [];
+  for (const [runtime, planner] of targets) {
+    const plan = planner(mirror, input, view);
+    plans.push({ mirror: mirror.name, runtime, ...plan });
+    view = viewAfter(view, plan.actions);
+  }
+  return { plans, view };
+}
+
+function planTrust(mirror: WiredMirror, { facts, bundle }: MirrorPlanInput, view: HostView): TargetPlan {
+  return planDockerCa({
+    mirror: mirror.name,
+    names: trustedNames(mirror, facts),
+    bundle,
+    recorded: recordedFiles(view, 'docker-ca', mirror.name),
+    read: view.read,
+  });
+}
+
+function planDaemon(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostView): TargetPlan {
+  const [record] = recordedFiles(view, 'docker-daemon');
+  const shared = { record, read: view.read };
+  const url = endpointUrl(mirror);
+  const isHub = mirror.names.some(({ name, upstream }) => name === hub && upstream);
+  if (!isHub || url === undefined || mirror.endpoint !== 'loopback' || !isClassicDocker(mirror, facts))
+    return planDockerDaemonRemoval({ ...shared, leaves: (name) => name === mirror.name });
+  const { commandLine } = facts.docker ?? {};
+  return planDockerDaemon({ ...shared, mirror: mirror.name, url, ...(commandLine && { commandLine }) });
+}
+
+/** Docker's own folders are read as containerd's by its newer store. */
+export function planContainerdTarget(
+  mirror: WiredMirror,
+  input: Pick<MirrorPlanInput, 'facts' | 'bundle'>,
+  view: HostView,
+): ContainerdPlan {
+  const { facts, bundle } = input;
+  const endpoint = endpointUrl(mirror);
+  const isFound = isWired('containerd', mirror, facts);
+  const inDocker = isWired('docker', mirror, facts) && !isClassicDocker(mirror, facts);
+  const release = facts.containerd?.version;
+  const common = {
+    mirror: mirror.name,
+    bundle,
+    foreignFiles: mirror.foreignFiles,
+    ...(release !== undefined && { release }),
+    recorded: recordedFiles(view, 'containerd-hosts', mirror.name),
+    read: view.read,
+    list: (path: string) => view.list(path) ?? [],
+  };
+  if (endpoint === undefined || mirror.names.length === 0 || !(isFound || inDocker))
+    return planHostFolders([], { ...common, names: [], endpoint: '', found: false });
+  const wanted = { ...common, names: mirror.names, endpoint, found: isFound };
+  const dockers: PathInForce[] = inDocker ? [{ roots: [certificatesFolder] }] : [];
+  return isFound ? planContainerd(wanted, dockers) : planHostFolders(dockers, wanted);
+}
+
+function planRegistries(mirror: WiredMirror, input: MirrorPlanInput, view: HostView): TargetPlan {
+  const { facts, bundle } = input;
+  const endpoint = mirrorEndpoint(mirror, bundle);
+  const recorded = recordedFiles(view, 'containers-registries', mirror.name);
+  const isFound = endpoint !== undefined && isWired('crio', mirror, facts);
+  if (!isFound && recorded.length === 0) return { actions: [], findings: [] };
+  const plan = planContainersRegistries({
+    mirror: mirror.name,
+    names: isFound
+      ? mirror.names.map(({ name, upstream }) => ({ prefix: name, ...(upstream && { upstream: name }) }))
+      : [],
+    endpoint: endpoint ?? { kind: 'loopback', location: 'localhost' },
+    foreignFiles: mirror.foreignFiles,
+    signalsCrio: facts.crio?.running === true,
+    recorded,
+    read: view.read,
+    list: view.list,
+  });
+  return isFound ? plan : { ...plan, findings: [] };
+}

@@ -1,0 +1,154 @@
+/** Finds out which container runtimes a node has, from its processes, sockets and configuration. The main file of this folder. */
+import { defaultConfigFile } from '../containerd/config.ts';
+import type { DockerFacts, NodeFacts, RuntimeFacts } from '../facts.ts';
+import { errorCode, type FileCalls, readState } from '../files.ts';
+import { resolveInRoot } from '../host-root.ts';
+import { type FoundProcess, findProcesses } from '../signal.ts';
+
+/** What a runtime says of itself on its socket; undefined where it does not answer. */
+export interface RuntimeQuestions {
+  readonly containerdVersion: (socket: string) => Promise<string | undefined>;
+  readonly crioVersion: (socket: string) => Promise<string | undefined>;
+  readonly dockerInfo: (
+    socket: string,
+  ) => Promise<{ readonly version: string; readonly containerdStore: boolean } | undefined>;
+}
+
+export interface FinderOptions extends RuntimeQuestions {
+  readonly files: FileCalls;
+  readonly hostRoot: string;
+  readonly now?: () => number;
+}
+
+const sockets = {
+  docker: ['/run/docker.sock', '/var/run/docker.sock'],
+  containerd: [
+    '/run/containerd/containerd.sock',
+    '/run/k3s/containerd/containerd.sock',
+    '/run/k0s/containerd.sock',
+  ],
+  crio: ['/run/crio/crio.sock', '/var/run/crio/crio.sock'],
+} as const;
+
+/** What says that a runtime may run although none does; nothing that we make ourselves. */
+const configuration = {
+  docker: ['/etc/docker/daemon.json'],
+  containerd: [
+    defaultConfigFile,
+    '/etc/k0s/containerd.toml',
+    '/var/lib/rancher/k3s',
+    '/var/lib/rancher/rke2',
+  ],
+  crio: ['/etc/crio', '/etc/containers/registries.conf'],
+} as const;
+
+const programs = { docker: 'dockerd', containerd: 'containerd', crio: 'crio' } as const;
+
+type Name = keyof typeof programs;
+
+export class RuntimeFinder {
+  readonly #options: FinderOptions;
+  /** What processes said of themselves, by process: asked once in its life. */
+  readonly #said = new Map<string, Promise<unknown>>();
+
+  constructor(options: FinderOptions) {
+    this.#options = options;
+  }
+
+  /** Looks anew; asks only processes that it does not know yet. Never rejects. */
+  async find(): Promise<NodeFacts> {
+    const { containerdVersion, crioVersion, dockerInfo } = this.#options;
+    const docker = await this.#look<DockerFacts>('docker', async (socket) => dockerInfo(socket));
+    const containerd = await this.#look('containerd', async (socket) =>
+      versionOf(await containerdVersion(socket)),
+    );
+    const crio = await this.#look('crio', async (socket) => versionOf(await crioVersion(socket)));
+    return {
+      ...(docker && { docker }),
+      ...(containerd && !this.#isDockersAlone(docker) && { containerd }),
+      ...(crio && { crio }),
+    };
+  }
+
+  async #look<T extends RuntimeFacts>(
+    name: Name,
+    ask: (socket: string) => Promise<Partial<T> | undefined>,
+  ): Promise<T | undefined> {
+    const [process] = this.#processes(programs[name]).filter(isNodes);
+    const socket = sockets[name].map((path) => this.#real(path)).find((path) => path !== undefined);
+    const isConfigured = configuration[name].some((path) => this.#real(path) !== undefined);
+    if (process === undefined && socket === undefined && !isConfigured) return undefined;
+    if (process === undefined) return { running: false } as T;
+    const now = (this.#options.now ?? Date.now)();
+    const said = socket === undefined ? undefined : await this.#once(process, name, () => ask(socket));
+    return {
+      running: true,
+      startedAt: now - process.age * 1000,
+      commandLine: process.commandLine,
+      ...said,
+    } as unknown as T;
+  }
+
+  /** One that could not answer is asked again. */
+  async #once<T>(
+    process: FoundProcess,
+    name: Name,
+    ask: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const key = `${name} ${process.pid} ${Math.round(process.began)}`;
+    for (const each of this.#said.keys())
+      if (each.startsWith(`${name} `) && each !== key) this.#said.delete(each);
+    const known = (this.#said.get(key) as Promise<T | undefined> | undefined) ?? ask().catch(() => undefined);
+    this.#said.set(key, known);
+    const said = await known;
+    if (said === undefined) this.#said.delete(key);
+    return said;
+  }
+
+  /** A containerd that only carries Docker's containers: nobody has configured it, and the kubelet does not name it. */
+  #isDockersAlone(docker: RuntimeFacts | undefined): boolean {
+    if (docker?.running !== true || this.#real(defaultConfigFile) !== undefined) return false;
+    const texts = ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env'].map((path) =>
+      this.#text(path),
+    );
+    const [kubelet] = this.#processes('kubelet');
+    return ![...texts, ...(kubelet?.commandLine ?? [])].some((text) => text.includes('containerd.sock'));
+  }
+
+  /** The host's own, whichever processes are named in ours. */
+  #processes(name: string): FoundProcess[] {
+    const { files, hostRoot } = this.#options;
+    try {
+      return findProcesses(name, { files, procFolder: `${hostRoot}/proc`, uid: 0 });
+    } catch {
+      return [];
+    }
+  }
+
+  /** The container's path of what lies there on the host; undefined where nothing does. */
+  #real(path: string): string | undefined {
+    const { files, hostRoot } = this.#options;
+    try {
+      const real = resolveInRoot(files, hostRoot, path);
+      return readState(files, real).kind === 'absent' ? undefined : real;
+    } catch (error) {
+      if (errorCode(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  #text(path: string): string {
+    const real = this.#real(path);
+    const state = real === undefined ? undefined : readState(this.#options.files, real);
+    return state?.kind === 'file' ? state.content.toString('latin1') : '';
+  }
+}
+
+/** dockerd starts a containerd of its own where there is none. */
+function isNodes({ commandLine }: FoundProcess): boolean {
+  return !commandLine.some((argument) => argument.includes('/docker/containerd/'));
+}
+
+function versionOf(version: string | undefined): { readonly version: string } | undefined {
+  return version === undefined ? undefined : { version };
+}

@@ -1,0 +1,153 @@
+/** What the agent says of its node, from its last pass and its forwarder. Pure. The main file of this folder. */
+import type { Runtime } from '../../api/node-mirror.ts';
+import type { ForwarderReport, MirrorOnNode, NodeReport, RuntimeOnNode } from '../../api/node-report.ts';
+import { errorMessage } from '../../observe/error-message.ts';
+import type { SignalledProcess } from '../action.ts';
+import { isClassicDocker, isWired, type NodeFacts } from '../facts.ts';
+import type { Finding } from '../finding.ts';
+import type { ForwarderStatus } from '../forwarder/forwarder.ts';
+import type { AgentMode, WiredMirror } from '../options.ts';
+import type { PassReport } from '../pass.ts';
+
+export interface ReportInput {
+  readonly node: string;
+  readonly mode: AgentMode;
+  readonly mirrors: readonly WiredMirror[];
+  readonly pass: PassReport;
+  readonly facts: NodeFacts;
+  readonly forwarder: readonly ForwarderStatus[];
+  readonly forwarderFindings: readonly Finding[];
+  /** When the pass ended, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** Whether a runtime has read what is wired. */
+interface Liveness {
+  readonly live: boolean;
+  readonly reason: string;
+  readonly message: string;
+}
+
+const lives: Liveness = { live: true, reason: '', message: '' };
+
+export function nodeReport(input: ReportInput): NodeReport {
+  return {
+    node: input.node,
+    at: isoTime(input.at),
+    mode: input.mode,
+    mirrors: input.mirrors.map((mirror) => mirrorReport(mirror, input)),
+  };
+}
+
+function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
+  const { pass, mode } = input;
+  const plans = pass.targets.filter((target) => target.mirror === mirror.name);
+  const own = plans.flatMap(({ findings }) => findings);
+  const shared = pass.findings.filter(
+    (finding) => !pass.targets.some((target) => target.findings.includes(finding)),
+  );
+  const findings = [
+    ...own,
+    ...shared,
+    ...failures(
+      plans.flatMap(({ actions }) => actions),
+      pass,
+    ),
+    ...input.forwarderFindings,
+  ];
+  return {
+    name: mirror.name,
+    complete: mode === 'restore' ? pass.complete : !findings.some(({ blocks }) => blocks),
+    forwarder: forwarderReport(input.forwarder.find(({ name }) => name === mirror.name)),
+    runtimes:
+      mode === 'restore'
+        ? []
+        : shownRuntimes(mirror, input).map((each) => runtimeReport(each, mirror, input)),
+    findings: findings.map(({ reason, path, message, blocks }) => ({
+      reason,
+      ...(path !== undefined && { path }),
+      message,
+      blocks,
+    })),
+  };
+}
+
+function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput): RuntimeOnNode {
+  const { facts, pass } = input;
+  const found = runtime === 'hosts' ? undefined : facts[runtime];
+  const plans = pass.targets.filter((target) => target.mirror === mirror.name && target.runtime === runtime);
+  const [fault] = [
+    ...plans.flatMap(({ findings }) => findings.filter(({ blocks }) => blocks)),
+    ...failures(
+      plans.flatMap(({ actions }) => actions),
+      pass,
+    ),
+  ];
+  const wired = fault === undefined;
+  const liveness = wired
+    ? livenessOf(runtime, input)
+    : { live: false, reason: fault.reason, message: fault.message };
+  return {
+    runtime,
+    found: runtime === 'hosts' || found !== undefined,
+    ...(found?.version !== undefined && { version: found.version }),
+    wired,
+    ...liveness,
+  };
+}
+
+/** Those that are found or named. */
+function shownRuntimes(mirror: WiredMirror, { facts }: ReportInput): Runtime[] {
+  const runtimes = (['docker', 'containerd', 'crio'] as const).filter((runtime) =>
+    isWired(runtime, mirror, facts),
+  );
+  const lines =
+    mirror.hostsNames.length > 0 || mirror.runtimes.includes('hosts') || isClassicDocker(mirror, facts);
+  return lines && !mirror.clientCertificate ? [...runtimes, 'hosts'] : runtimes;
+}
+
+const reloaded: Partial<Record<Runtime, SignalledProcess>> = { docker: 'dockerd', crio: 'crio' };
+
+function livenessOf(runtime: Runtime, { facts, pass }: ReportInput): Liveness {
+  if (runtime === 'hosts') return lives;
+  if (facts[runtime]?.running !== true)
+    return { live: false, reason: 'NotRunning', message: `${runtime} does not run` };
+  const process = reloaded[runtime];
+  if (process !== undefined && pass.owed.includes(process))
+    return {
+      live: false,
+      reason: 'NotReloaded',
+      message: `${process} was not told yet to read its configuration again`,
+    };
+  return lives;
+}
+
+/** What of these actions failed in the pass. */
+function failures(actions: TargetActions, { results }: PassReport): Finding[] {
+  const paths = new Set(actions.map(({ path }) => path));
+  return results.flatMap(({ action, error }) => {
+    if (error === undefined || action.path === undefined || !paths.has(action.path)) return [];
+    return [{ reason: 'WriteFailed', path: action.path, message: errorMessage(error), blocks: true }];
+  });
+}
+
+type TargetActions = PassReport['targets'][number]['actions'];
+
+function forwarderReport(status: ForwarderStatus | undefined): ForwarderReport | null {
+  if (status === undefined) return null;
+  const { port, offered, since, reason, detail, connections, bytesToClients, lastUsed } = status;
+  return {
+    port,
+    offered,
+    ...(since > 0 && { since: isoTime(since) }),
+    reason,
+    detail,
+    connections,
+    bytes: bytesToClients,
+    ...(lastUsed !== undefined && { lastUsed: isoTime(lastUsed) }),
+  };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
