@@ -6,7 +6,7 @@ import type { NodeFacts } from '../../../src/node/facts.ts';
 import type { FileCalls } from '../../../src/node/files.ts';
 import type { HostsEntry } from '../../../src/node/hosts-file.ts';
 import type { AgentOptions, WiredMirror } from '../../../src/node/options.ts';
-import { makePass, type PassInput, type PassReport } from '../../../src/node/pass.ts';
+import { makePass, type PassInput, type PassReport, type PassTools } from '../../../src/node/pass.ts';
 import { certificateOne } from './certificates.ts';
 
 /** What a test says of its one mirror and its agent, and of what is found on the node. */
@@ -54,8 +54,7 @@ export function makeSandbox(): Sandbox {
     get: (path) => fs.readFileSync(join(root, path), 'latin1'),
     bytes: (path) => (fs.existsSync(join(root, path)) ? fs.readFileSync(join(root, path)) : undefined),
     tree: () => treeOf(root),
-    pass: (options, files = fs) =>
-      makePass(passInput(options), { files, lock: async () => async () => undefined }),
+    pass: (options, files = fs) => makePass(passInput(options), toolsWith(files)),
     remove: () => fs.rmSync(base, { recursive: true, force: true }),
   };
 }
@@ -65,6 +64,9 @@ export class Killed extends Error {}
 
 export type Fault = 'kill-before' | 'kill-after' | 'kill-within' | 'fail';
 
+/** With how many calls were made, and their names. */
+export type CountedCalls = FileCalls & { readonly calls: number; readonly made: readonly string[] };
+
 /**
  * Real calls, until number `at` (from 1): then the process is killed before, after or within it (a half write), or that one call fails with ENOSPC.
  * `seen` runs after every call. `busy`: renames onto this path fail as onto a mount point.
@@ -73,13 +75,15 @@ export function faultyFiles(
   fault: Fault,
   at: number,
   options: { seen?: () => void; busy?: string } = {},
-): FileCalls & { readonly calls: number } {
+): CountedCalls {
+  const made: string[] = [];
   let calls = 0;
   let killed = false;
   const call = (name: string, real: (...args: unknown[]) => unknown, args: unknown[]): unknown => {
     if (killed && name === 'closeSync') return real(...args);
     if (killed) throw new Killed();
     calls += 1;
+    made.push(name);
     if (calls === at && fault === 'fail' && name !== 'closeSync') {
       throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
     }
@@ -97,13 +101,39 @@ export function faultyFiles(
     if (killed) throw new Killed();
     return result;
   };
-  return new Proxy(fs as unknown as FileCalls & { calls: number }, {
+  return new Proxy(fs as unknown as CountedCalls, {
     get: (_, name: string) => {
       if (name === 'calls') return calls;
+      if (name === 'made') return made;
       const real = (fs as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!;
       return (...args: unknown[]) => call(name, real, args);
     },
   });
+}
+
+/** Nobody else is at work, and every process takes its signal. */
+export function toolsWith(files: FileCalls): PassTools {
+  return { files, lock: async () => async () => undefined, signal: () => ({ sent: [1] }) };
+}
+
+/** A mirror of whose wiring nothing is said but `changes`. */
+export function wiredMirror(name: string, caFile: string, changes: Partial<WiredMirror> = {}): WiredMirror {
+  return {
+    name,
+    names: [],
+    addresses: [],
+    endpoint: 'loopback',
+    serverName: 'mirror.test',
+    runtimes: ['auto'],
+    hostsNames: [],
+    certificateNames: [],
+    clientCertificate: false,
+    containerd: 'report',
+    foreignFiles: 'refuse',
+    foreignHostsLines: 'override',
+    caFile,
+    ...changes,
+  };
 }
 
 /** What a pass of these options is about. */
@@ -117,22 +147,12 @@ function optionsFrom(
   { base, root, caFile }: { base: string; root: string; caFile: string },
 ): TestOptions {
   const { mirror = 'hub', entries = [{ address: '10.96.0.10', name: 'mirror-hub.example' }] } = changes;
-  const wired: WiredMirror = {
-    names: [],
+  const wired = wiredMirror(mirror, caFile, {
     addresses: [...new Set(entries.map(({ address }) => address))],
-    endpoint: 'loopback',
-    serverName: 'mirror.test',
-    runtimes: ['auto'],
     certificateNames: ['mirror-hub.example'],
-    clientCertificate: false,
-    containerd: 'report',
-    foreignFiles: 'refuse',
-    foreignHostsLines: 'override',
-    caFile,
     ...chosen(changes, mirrorFields),
-    name: mirror,
     hostsNames: [...new Set(entries.map(({ name }) => name))],
-  };
+  });
   return {
     mode: 'wire',
     node: 'node',

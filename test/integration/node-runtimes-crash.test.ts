@@ -1,0 +1,67 @@
+import test from 'ava';
+import type { FileCalls } from '../../src/node/files.ts';
+import { restoreMirrors } from '../../src/node/pass.ts';
+import { configuration, everyRuntime, sharedAgent, wiredFiles } from '../unit/node/runtime-node.ts';
+import { type Fault, faultyFiles, makeSandbox, type Sandbox, toolsWith } from '../unit/node/sandbox.ts';
+
+interface Sweep {
+  readonly title: string;
+  readonly prepare: (box: Sandbox) => Promise<unknown>;
+  readonly act: (box: Sandbox, files: FileCalls) => Promise<unknown>;
+}
+
+const wire = (box: Sandbox, files?: FileCalls) => box.pass(sharedAgent(box), files);
+const nothing = () => undefined;
+
+const sweeps: readonly Sweep[] = [
+  { title: 'a wiring of every runtime', prepare: async () => undefined, act: wire },
+  {
+    title: 'a restore of every runtime',
+    prepare: wire,
+    act: (box, files) => restoreMirrors(box.options(), toolsWith(files), () => true, { facts: everyRuntime }),
+  },
+];
+
+/** A write alone can be half done; what fails is followed by the same code wherever it fails. */
+function callsFor(fault: Fault, made: readonly string[]): number[] {
+  const all = made.map((name, index) => ({ name, at: index + 1 }));
+  if (fault === 'kill-within') return all.filter(({ name }) => name === 'writeSync').map(({ at }) => at);
+  return all.filter(({ at }) => fault !== 'fail' || at % 3 === 0).map(({ at }) => at);
+}
+
+for (const { title, prepare, act } of sweeps) {
+  for (const fault of ['kill-within', 'kill-after', 'fail'] satisfies Fault[]) {
+    test(`${fault} at any file-system call of ${title}: no runtime sees half a file, and the next pass ends where it should`, async (t) => {
+      const start = async () => {
+        const box = makeSandbox();
+        for (const [path, text] of Object.entries(configuration)) box.put(path, text);
+        await prepare(box);
+        return box;
+      };
+      const model = await start();
+      const before = model.tree();
+      const counting = faultyFiles('fail', 0);
+      await act(model, counting);
+      const after = model.tree();
+      model.remove();
+      t.true(counting.calls > 200);
+      const wanted = wiredFiles.map((path) => new Set([before[path], after[path]]));
+      const lines = new Set([before, after].flatMap((tree) => tree['etc/hosts']?.split('\n') ?? []));
+      for (const at of callsFor(fault, counting.made)) {
+        const box = await start();
+        await act(box, faultyFiles(fault, at)).catch(nothing);
+        const seen = box.tree();
+        wiredFiles.forEach((path, each) => {
+          // Of two mirrors one may have to wait.
+          const isPart = path === 'etc/hosts' && seen[path]?.split('\n').every((line) => lines.has(line));
+          if (!wanted[each]?.has(seen[path]) && !isPart) t.fail(`call ${at}: ${path} is ${seen[path]}`);
+        });
+        await act(box, faultyFiles('fail', 0));
+        if (JSON.stringify(box.tree()) !== JSON.stringify(after))
+          t.deepEqual(box.tree(), after, `call ${at}`);
+        box.remove();
+      }
+      t.log(`${counting.calls} calls`);
+    });
+  }
+}

@@ -1,0 +1,206 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { restoreMirrors } from '../../../src/node/pass.ts';
+import { bothMirrors, configuration, everyRuntime, sharedAgent, wiredFiles } from './runtime-node.ts';
+import { makeSandbox, type Sandbox, toolsWith, wiredMirror } from './sandbox.ts';
+
+function node(t: { teardown: (remove: () => void) => void }): Sandbox {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  for (const [path, text] of Object.entries(configuration)) box.put(path, text);
+  return box;
+}
+
+test('one pass wires every runtime to every mirror; one restore gives the tree from before', async (t) => {
+  const box = node(t);
+  const before = box.tree();
+  const report = await box.pass(sharedAgent(box));
+  t.deepEqual(
+    report.findings.filter(({ blocks }) => blocks),
+    [],
+  );
+  t.true(report.complete);
+  for (const path of wiredFiles) t.not(box.bytes(path), undefined, path);
+  t.deepEqual(JSON.parse(box.get('etc/docker/daemon.json')), {
+    'registry-mirrors': ['http://127.0.0.1:29001'],
+    'log-driver': 'json-file',
+  });
+  t.regex(
+    box.get('etc/containerd/certs.d/docker.io/hosts.toml'),
+    /server = "https:\/\/registry-1.docker.io"/,
+  );
+  t.notRegex(
+    box.get('etc/containerd/certs.d/mirror-docker.io/hosts.toml'),
+    /registry-1|server = "https:\/\/mirror/,
+  );
+  const lines = box
+    .get('etc/hosts')
+    .split('\n')
+    .filter((line) => /^[0-9a-f]/.test(line));
+  t.deepEqual(lines.map((line) => line.split(/\s+/).slice(0, 2).join(' ')).sort(), [
+    '10.96.0.10 mirror-docker.io',
+    '10.96.0.11 mirror-quay.example',
+    '10.96.0.11 quay.example',
+    '127.0.0.1 localhost',
+    'fd00::11 mirror-quay.example',
+    'fd00::11 quay.example',
+  ]);
+  t.true((await restoreMirrors(box.options(), toolsWith(fs), () => true)).complete);
+  t.deepEqual(box.tree(), before);
+  t.deepEqual(fs.readdirSync(join(box.root, 'var/lib/registry-mirror-operator')), []);
+});
+
+test('a second pass has nothing to do', async (t) => {
+  const box = node(t);
+  await box.pass(sharedAgent(box));
+  t.deepEqual((await box.pass(sharedAgent(box))).results, []);
+});
+
+test('an agent that knows all mirrors takes back what is in its list no more, whoever wired it', async (t) => {
+  const box = node(t);
+  const before = box.tree();
+  const [hub, quay] = bothMirrors(box.caFile);
+  await box.pass(sharedAgent(box, [hub!], { mirrors: () => ({ mirrors: [hub!], whole: false }) }));
+  await box.pass(sharedAgent(box, [quay!]));
+  t.is(box.bytes('etc/containerd/certs.d/docker.io/hosts.toml'), undefined);
+  t.notRegex(box.get('etc/hosts'), /mirror-docker/);
+  t.regex(box.get('etc/hosts'), /quay/);
+  t.is(box.get('etc/docker/daemon.json'), configuration['etc/docker/daemon.json'] ?? '');
+  await box.pass(sharedAgent(box, []));
+  t.deepEqual(box.tree(), before);
+});
+
+test('an agent of one mirror leaves what other mirrors have', async (t) => {
+  const box = node(t);
+  const [hub, quay] = bothMirrors(box.caFile);
+  await box.pass(sharedAgent(box, [hub!]));
+  await box.pass(sharedAgent(box, [quay!], { mirrors: () => ({ mirrors: [quay!], whole: false }) }));
+  for (const path of wiredFiles) t.not(box.bytes(path), undefined, path);
+});
+
+test('moving from one agent for each mirror to one for all and back changes no byte', async (t) => {
+  const box = node(t);
+  const both = bothMirrors(box.caFile);
+  for (const mirror of both)
+    await box.pass(sharedAgent(box, [mirror], { mirrors: () => ({ mirrors: [mirror], whole: false }) }));
+  const wired = box.tree();
+  t.deepEqual((await box.pass(sharedAgent(box))).results, []);
+  for (const mirror of both)
+    await box.pass(sharedAgent(box, [mirror], { mirrors: () => ({ mirrors: [mirror], whole: false }) }));
+  t.deepEqual(box.tree(), wired);
+});
+
+test('lines for a name of the upstream itself go while the mirror does not answer; those of an alias stay', async (t) => {
+  const box = node(t);
+  await box.pass(sharedAgent(box));
+  await box.pass(sharedAgent(box, bothMirrors(box.caFile), { answers: ({ name }) => name !== 'quay' }));
+  t.notRegex(box.get('etc/hosts'), /\tquay\.example\t/);
+  t.regex(box.get('etc/hosts'), /\tmirror-quay\.example\t/);
+  await box.pass(sharedAgent(box));
+  t.regex(box.get('etc/hosts'), /\tquay\.example\t/);
+});
+
+test('where containerd alone runs, no line is written for a name of the upstream, and Docker’s configuration stays', async (t) => {
+  const box = node(t);
+  await box.pass(
+    sharedAgent(box, bothMirrors(box.caFile), { facts: { containerd: everyRuntime.containerd! } }),
+  );
+  t.notRegex(box.get('etc/hosts'), /\tquay\.example\t/);
+  t.is(box.get('etc/docker/daemon.json'), configuration['etc/docker/daemon.json'] ?? '');
+  t.deepEqual(fs.readdirSync(join(box.root, 'etc/containers')), ['registries.conf']);
+  t.not(box.bytes('etc/containerd/certs.d/quay.example/hosts.toml'), undefined);
+});
+
+test('a runtime that is gone loses its files; so does one that is not wanted any more', async (t) => {
+  const box = node(t);
+  await box.pass(sharedAgent(box));
+  const { containerd } = everyRuntime;
+  await box.pass(sharedAgent(box, bothMirrors(box.caFile), { facts: { containerd: containerd! } }));
+  t.is(box.get('etc/docker/daemon.json'), configuration['etc/docker/daemon.json'] ?? '');
+  t.false(fs.existsSync(join(box.root, 'etc/containers/registries.conf.d')));
+  const dockerOnly = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, runtimes: ['docker' as const] }));
+  await box.pass(sharedAgent(box, dockerOnly));
+  t.false(fs.existsSync(join(box.root, 'etc/containerd/certs.d')));
+});
+
+test('Docker 29’s image store reads hosts.toml among its certificates', async (t) => {
+  const box = node(t);
+  const facts = { docker: { running: true, version: '29.1.0', containerdStore: true } };
+  await box.pass(sharedAgent(box, bothMirrors(box.caFile), { facts }));
+  t.regex(box.get('etc/docker/certs.d/docker.io/hosts.toml'), /127\.0\.0\.1:29001/);
+  t.is(box.get('etc/docker/daemon.json'), configuration['etc/docker/daemon.json'] ?? '');
+  t.notRegex(box.get('etc/hosts'), /\tquay\.example\t/);
+});
+
+test('with endpoint service the address of the Service is written, with the CA beside it', async (t) => {
+  const box = node(t);
+  const mirrors = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, endpoint: 'service' as const }));
+  t.true((await box.pass(sharedAgent(box, mirrors))).complete);
+  t.regex(box.get('etc/containerd/certs.d/quay.example/hosts.toml'), /https:\/\/10\.96\.0\.11/);
+  t.regex(box.get('etc/containerd/certs.d/quay.example/ca.crt'), /BEGIN CERTIFICATE/);
+  t.regex(box.get('etc/containers/certs.d/10.96.0.11/ca.crt'), /BEGIN CERTIFICATE/);
+  t.is(box.get('etc/docker/daemon.json'), configuration['etc/docker/daemon.json'] ?? '');
+});
+
+test('a mirror that asks for the agents’ certificate gets no line that leads around them', async (t) => {
+  const box = node(t);
+  const mirrors = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, clientCertificate: true }));
+  await box.pass(sharedAgent(box, mirrors));
+  t.is(box.get('etc/hosts'), configuration['etc/hosts'] ?? '');
+  t.not(box.bytes('etc/containerd/certs.d/quay.example/hosts.toml'), undefined);
+});
+
+test('a file of one runtime that cannot be understood stops that runtime alone', async (t) => {
+  const box = node(t);
+  box.put('etc/docker/daemon.json', '{ broken');
+  box.put('etc/containers/registries.conf', '= broken');
+  box.put('etc/containerd/config.toml', '[[[ broken');
+  const report = await box.pass(sharedAgent(box));
+  t.false(report.complete);
+  t.deepEqual([...new Set(report.findings.filter(({ blocks }) => blocks).map(({ path }) => path))].sort(), [
+    '/etc/containerd/config.toml',
+    '/etc/containers/registries.conf',
+    '/etc/docker/daemon.json',
+  ]);
+  t.is(box.get('etc/docker/daemon.json'), '{ broken');
+  t.regex(box.get('etc/hosts'), /mirror-docker\.io/);
+});
+
+test('a certificate that cannot be written keeps back the lines of its mirror alone', async (t) => {
+  const box = node(t);
+  fs.mkdirSync(join(box.root, 'etc/docker/certs.d/mirror-docker.io/ca.crt'), { recursive: true });
+  const report = await box.pass(sharedAgent(box));
+  t.false(report.complete);
+  t.notRegex(box.get('etc/hosts'), /mirror-docker\.io/);
+  t.regex(box.get('etc/hosts'), /mirror-quay\.example/);
+});
+
+test('with the journal lost, a restore that knows the mirror takes back every file that is marked', async (t) => {
+  const box = node(t);
+  const [, quay] = bothMirrors(box.caFile);
+  const before = box.tree();
+  const list = { mirrors: () => ({ mirrors: [quay!], whole: false }) };
+  await box.pass(sharedAgent(box, [], list));
+  fs.rmSync(join(box.root, 'var'), { recursive: true });
+  await box.pass(sharedAgent(box, [], { ...list, mode: 'restore' }));
+  const files = (tree: Record<string, string>) =>
+    Object.fromEntries(
+      Object.entries(tree).filter(([path, what]) => what.startsWith('file') && !path.includes('backup')),
+    );
+  t.deepEqual(files(box.tree()), files(before));
+});
+
+test('a mirror in services mode is trusted under its address, and nothing leads there', async (t) => {
+  const box = node(t);
+  const mirror = wiredMirror('hub', box.caFile, {
+    names: [{ name: '10.96.0.10', upstream: false }],
+    addresses: ['10.96.0.10'],
+    endpoint: 'service',
+    certificateNames: ['10.96.0.10'],
+  });
+  t.true((await box.pass(sharedAgent(box, [mirror]))).complete);
+  t.is(box.get('etc/hosts'), configuration['etc/hosts'] ?? '');
+  t.regex(box.get('etc/containerd/certs.d/10.96.0.10/hosts.toml'), /https:\/\/10\.96\.0\.10/);
+  t.regex(box.get('etc/docker/certs.d/10.96.0.10/ca.crt'), /BEGIN CERTIFICATE/);
+});
