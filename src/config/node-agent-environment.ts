@@ -85,7 +85,7 @@ function readStatusServer(variables: Variables): StatusServerOptions | undefined
     variables.problems.add('STATUS_PORT', 'a port', '');
     return undefined;
   }
-  const authoritiesFile = variables.path('AUTHORITIES_FILE', '/etc/registry-mirror/client/peer-ca.crt');
+  const authoritiesFile = variables.path('AUTHORITIES_FILE', '/etc/registry-mirror/trust/peer-ca.crt');
   return { addresses, port, certificate: readClient(variables), authoritiesFile };
 }
 

@@ -35,8 +35,8 @@ export function readMirror(variables: Variables, wires: boolean): WiredMirror {
 /** What the agent shows to mirrors, and to those who ask for its status. */
 export function readClient(variables: Variables): CertificateFiles {
   return {
-    certFile: variables.path('CERT_FILE', '/etc/registry-mirror/client/tls.crt'),
-    keyFile: variables.path('KEY_FILE', '/etc/registry-mirror/client/tls.key'),
+    certFile: variables.path('CERT_FILE', '/etc/registry-mirror/trust/tls.crt'),
+    keyFile: variables.path('KEY_FILE', '/etc/registry-mirror/trust/tls.key'),
   };
 }
 

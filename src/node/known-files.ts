@@ -14,7 +14,8 @@ export function knownFiles(mirror: WiredMirror, facts: NodeFacts, view: HostView
   const registries = mirror.names.map(({ name }) => dropInPath(name));
   const endpoint = mirrorEndpoint(mirror, undefined);
   const registriesTrust = endpoint?.kind === 'service' ? [trustPath(endpoint.location)] : [];
-  const { paths } = planContainerdTarget(mirror, { facts, bundle: undefined }, view);
+  // Whichever the port is, the files are the same.
+  const { paths } = planContainerdTarget({ port: 1, ...mirror }, { facts, bundle: undefined }, view);
   const of = (kind: OwnedFile['kind'], all: readonly string[]) =>
     all.map((path) => ({ path, kind, mirror: mirror.name }));
   return [

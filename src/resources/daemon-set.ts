@@ -1,8 +1,10 @@
 /** The DaemonSet of a mirror: the node agents, which wire their node or take that back. */
 import { group } from '../api/kind.ts';
 import { componentLabel, components, nodeServiceAccount, objectNames, selectorLabels } from '../api/names.ts';
+import type { NodeMirror } from '../api/node-mirror.ts';
 import type { ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
 import { masqueradeOf, splitHostPort } from '../api/upstream.ts';
+import { type NodeMirrorOptions, nodeMirror } from './node-mirror.ts';
 import {
   type KubernetesObject,
   type MetadataView,
@@ -12,15 +14,11 @@ import {
 } from './object.ts';
 
 /** What decides over the node agents beside the mirror and the settings. */
-export interface NodeOptions {
-  /** The Service's addresses. */
-  readonly clusterIPs: readonly string[];
+export interface NodeOptions extends NodeMirrorOptions {
   /** `restore`: take everything back, on every node, as fast as can be. */
   readonly mode: 'wire' | 'restore';
   /** False while the mirror is deleted: the garbage collector must not take away what restores the nodes. */
   readonly ownerReferences: boolean;
-  /** Names and addresses for which Docker on the nodes is to trust the mirror's CA. */
-  readonly certificateNames: readonly string[];
   /** Mark of the operator's own authority: a new one restarts the agents, which then trust it. */
   readonly authority?: string;
 }
@@ -48,6 +46,11 @@ export interface DaemonSetView {
   readonly affinity: object | null;
   readonly tolerations: readonly Toleration[];
   readonly configSecret: string;
+  readonly clientSecret: string;
+  /** Wiring agents listen on the node's loopback and address. */
+  readonly hostNetwork: boolean;
+  /** Where processes of the node may have to be told of a change. */
+  readonly hostPID: boolean;
   readonly agent: {
     readonly name: string;
     readonly image: string;
@@ -78,6 +81,7 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
   const selector = selectorLabels(mirror.metadata.name);
   const metadata = metadataView(input, names.daemonSet, settings.labels);
   const hostess = options.mode === 'wire' ? foreignHostess(input) : null;
+  const told = nodeMirror(input, options);
   return {
     metadata: options.ownerReferences ? metadata : { ...metadata, ownerReferences: [] },
     selector,
@@ -90,10 +94,13 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
     ...(options.mode === 'restore' ? everywhere : selectedNodes(input)),
     configSecret: names.configSecret,
+    clientSecret: names.clientSecret,
+    hostNetwork: options.mode === 'wire',
+    hostPID: signals(told),
     agent: {
       name: hostess ? 'node-agent' : hostessContainer,
       image: settings.images.operator,
-      env: agentEnv(input, options, hostess === null && settings.addressingScheme === 'hostess'),
+      env: agentEnv(input, options, told),
       resources: mirror.spec.nodes?.resources ?? defaultAgent,
     },
     hostess,
@@ -108,8 +115,26 @@ function selectedNodes({ mirror, settings }: MirrorInput) {
     maxUnavailable: '10%',
     nodeSelector: { 'kubernetes.io/os': 'linux', ...nodes?.nodeSelector },
     affinity: nodes?.affinity ?? null,
-    tolerations: [...settings.tolerations, ...settings.nodeTolerations, ...(nodes?.tolerations ?? [])],
+    tolerations: [
+      ...settings.tolerations,
+      ...settings.nodeTolerations,
+      ...(nodes?.tolerations ?? []),
+      // Agents are what makes it go.
+      ...(nodes?.startupTaint === undefined
+        ? []
+        : [{ key: nodes.startupTaint, operator: 'Exists' as const }]),
+    ],
   };
+}
+
+/** dockerd and CRI-O read some files only when they are told to; containerd reads its own only when it starts. */
+function signals({ runtimes, names, containerd }: NodeMirror): boolean {
+  if (runtimes.includes('auto') || runtimes.includes('crio')) return true;
+  const isHub = names.some(({ name, upstream }) => name === 'docker.io' && upstream);
+  return (
+    (runtimes.includes('docker') && isHub) ||
+    (runtimes.includes('containerd') && containerd === 'configureAndRestart')
+  );
 }
 
 /** Nodes may have left the selection since they were wired. */
@@ -121,22 +146,33 @@ const everywhere = {
   tolerations: [{ operator: 'Exists' }],
 } as const;
 
-/** See `src/config/node-agent-environment.ts`. Paths are the host's own. */
-function agentEnv({ mirror, settings }: MirrorInput, options: NodeOptions, wireHosts: boolean): Variable[] {
-  const { name } = mirror.metadata;
+/** See `src/config/node-mirror-environment.ts`. Paths are the host's own. */
+function agentEnv({ settings }: MirrorInput, options: NodeOptions, told: NodeMirror): Variable[] {
+  const namesWhere = (upstream: boolean) => told.names.filter((each) => each.upstream === upstream);
+  const list = (names: readonly { readonly name: string }[]) => names.map(({ name }) => name).join(',');
   return variables({
     NODE_AGENT_MODE: options.mode,
     HOST_ROOT: '/host',
-    MIRROR_NAME: name,
-    MIRROR_ADDRESSES: options.clusterIPs.join(','),
-    WIRE_HOSTS: String(wireHosts),
-    ...(wireHosts && { SHADOW_FQDN: masqueradeOf(mirror) }),
-    CERTIFICATE_NAMES: options.certificateNames.join(','),
+    MIRROR_NAME: told.name,
+    MIRROR_ADDRESSES: told.addresses.join(','),
+    UPSTREAM_NAMES: list(namesWhere(true)),
+    ALIAS_NAMES: list(namesWhere(false)),
+    NODE_PORT: String(told.port ?? ''),
+    ENDPOINT: told.endpoint,
+    SERVER_NAME: told.serverName,
+    RUNTIMES: told.runtimes.join(','),
+    CONTAINERD: told.containerd,
+    FOREIGN_FILES: told.foreignFiles,
+    FOREIGN_HOSTS_LINES: told.foreignHostsLines,
+    CLIENT_CERTIFICATE: String(told.clientCertificate),
+    WIRE_HOSTS: String(told.hostsNames.length > 0),
+    SHADOW_FQDN: told.hostsNames.join(','),
+    CERTIFICATE_NAMES: told.certificateNames.join(','),
     CA_FILE: '/etc/registry-mirror/trust/ca.crt',
     HOSTS_FILE: '/etc/hosts',
     HOSTS_FILE_BACKUP: '/etc/hosts.backup/hosts',
     LOCK_FILE: '/var/lock/mirror-hostess/mirror-hostess',
-    SERVICE_NAME: objectNames(name).service,
+    SERVICE_NAME: objectNames(told.name).service,
     SERVICE_NAMESPACE: settings.namespace,
   });
 }

@@ -66,8 +66,7 @@ for (const { title, prepare, act } of sweeps) {
           if (!wanted[each]?.has(seen[path]) && !isPart) t.fail(`call ${at}: ${path} is ${seen[path]}`);
         });
         await act(box, faultyFiles('fail', 0));
-        if (JSON.stringify(box.tree()) !== JSON.stringify(after))
-          t.deepEqual(box.tree(), after, `call ${at}`);
+        t.deepEqual(inAnyOrder(box.tree()), inAnyOrder(after), `call ${at}`);
         box.remove();
       }
       t.log(`${counting.calls} calls`);
