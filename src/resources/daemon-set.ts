@@ -51,6 +51,7 @@ export interface DaemonSetView {
   readonly hostNetwork: boolean;
   /** Where processes of the node may have to be told of a change. */
   readonly hostPID: boolean;
+  readonly capabilities: readonly string[];
   readonly agent: {
     readonly name: string;
     readonly image: string;
@@ -97,6 +98,7 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     clientSecret: names.clientSecret,
     hostNetwork: options.mode === 'wire',
     hostPID: signals(told),
+    capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', ...(signals(told) ? ['KILL'] : [])],
     agent: {
       name: hostess ? 'node-agent' : hostessContainer,
       image: settings.images.operator,

@@ -115,8 +115,8 @@ function expectedAgents({ spec }: RegistryMirror, given: OperatorSettings): Work
   const agents = like('DaemonSet');
   const [agent] = agents.spec.template.spec.containers as [Container];
   Object.assign(agent, { image: given.images.operator, resources: spec.nodes?.resources });
-  const name = agent.env?.find((variable) => variable.name === 'SHADOW_FQDN');
-  Object.assign(name ?? {}, { value: spec.masqueradeUrl });
+  const names = agent.env?.filter(({ name }) => ['SHADOW_FQDN', 'ALIAS_NAMES'].includes(name)) ?? [];
+  for (const name of names) Object.assign(name, { value: spec.masqueradeUrl });
   return placed(agents, spec.nodes, given, spec);
 }
 
