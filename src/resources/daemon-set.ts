@@ -21,6 +21,8 @@ export interface NodeOptions {
   readonly ownerReferences: boolean;
   /** Names and addresses for which Docker on the nodes is to trust the mirror's CA. */
   readonly certificateNames: readonly string[];
+  /** Port of the mirror on its nodes. */
+  readonly nodePort?: number;
   /** Mark of the operator's own authority: a new one restarts the agents, which then trust it. */
   readonly authority?: string;
 }

@@ -22,6 +22,8 @@ import { podCacheConfig } from './cache-view.ts';
 export interface CompositionInputs extends MirrorInput {
   /** The Service's addresses; empty: not known yet, what needs them is left out. */
   readonly clusterIPs: readonly string[];
+  /** Port of the mirror on its nodes; absent: none is left, and no node is wired. */
+  readonly nodePort?: number;
   /** Certificate of our own authority, always served for what a given one does not cover. */
   readonly leaf: Leaf;
   /** What node agents show, where the mirror asks for a certificate. */
@@ -102,10 +104,11 @@ function cacheObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
 }
 
 function nodeObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
-  const { clusterIPs, authorityMark } = inputs;
-  if (clusterIPs.length === 0) return [];
+  const { clusterIPs, nodePort, authorityMark } = inputs;
+  if (clusterIPs.length === 0 || nodePort === undefined) return [];
   const options = {
     clusterIPs,
+    nodePort,
     mode: 'wire',
     ownerReferences: true,
     certificateNames: dockerNames(inputs),

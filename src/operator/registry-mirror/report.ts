@@ -25,7 +25,7 @@ export interface ReporterOptions {
 
 /** What a pass found beside what the live objects show. */
 export interface Report {
-  readonly status: Pick<StatusInputs, 'upstreamUrl' | 'masquerade' | 'clusterIPs'>;
+  readonly status: Pick<StatusInputs, 'upstreamUrl' | 'masquerade' | 'clusterIPs' | 'nodePort'>;
   /** A finding about a type that the live objects show too takes its place. */
   readonly findings: readonly Finding[];
   readonly obstacles: readonly Obstacle[];

@@ -24,6 +24,7 @@ export interface StatusInputs {
   readonly upstreamUrl?: string;
   readonly masquerade?: string;
   readonly clusterIPs: readonly string[];
+  readonly nodePort?: number;
   readonly statefulSet?: LiveStatefulSet;
   readonly daemonSet?: LiveDaemonSet;
   /** All but `Ready`, which is their sum. */
@@ -59,8 +60,14 @@ export function newWarnings(mirror: StoredMirror, findings: readonly Finding[]):
   );
 }
 
+/** What was given to a mirror once and outlives its spec: its addresses, asked for again with a lost Service, and its port. */
+export function givenTo({ status }: StoredMirror): Pick<StatusInputs, 'clusterIPs' | 'nodePort'> {
+  const { clusterIPs = [], nodePort } = status ?? {};
+  return { clusterIPs, ...(nodePort !== undefined && { nodePort }) };
+}
+
 function statusOf(inputs: StatusInputs): RegistryMirrorStatus {
-  const { mirror, upstreamUrl, masquerade, clusterIPs } = inputs;
+  const { mirror, upstreamUrl, masquerade, clusterIPs, nodePort } = inputs;
   const { name, generation } = mirror.metadata;
   const [address] = clusterIPs;
   const upstream = upstreamUrl === undefined ? undefined : parseUpstream(upstreamUrl);
@@ -69,6 +76,7 @@ function statusOf(inputs: StatusInputs): RegistryMirrorStatus {
     ...(upstream && { upstream: [upstream.host, upstream.pathPrefix].filter(Boolean).join('/') }),
     ...(masquerade !== undefined && { masquerade }),
     ...(address !== undefined && { address, clusterIPs: [...clusterIPs] }),
+    ...(nodePort !== undefined && { nodePort }),
     selector: labelSelector(name, 'registry'),
     ...cacheNumbers(inputs.statefulSet),
     ...inputs.numbers,
