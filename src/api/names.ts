@@ -47,7 +47,7 @@ export interface ObjectNames {
   readonly configSecret: string;
   /** Certificate and key made by our own CA, and a copy of the given ones: all that cache pods mount of certificates. */
   readonly leafSecret: string;
-  /** Certificate and key that node agents show, where the mirror asks for one. */
+  /** Certificate and key that node agents show, to the mirror and to who asks them. */
   readonly clientSecret: string;
   /** cert-manager's Certificate and the Secret cert-manager writes for it; never written by us. */
   readonly certificate: string;
@@ -89,10 +89,13 @@ export function replicaCommonName(name: string): string {
   return objectNames(name).statefulSet;
 }
 
-/** Common name of what node agents show; with a dot, which no mirror's name has: never that of a replica, of whichever mirror. */
+/** Common name, and DNS name, of what node agents show; with a dot, which no mirror's name has: never that of a replica, of whichever mirror. */
 export function nodeCommonName(name: string): string {
   return `${replicaCommonName(name)}.node`;
 }
+
+/** Common name of what the operator shows to node agents: as little that of a replica, for the same reason. */
+export const operatorCommonName = 'registry-mirror-operator.status';
 
 /** DNS names under which the mirror's Service is known in the cluster, shortest first; SANs of the leaf. */
 export function serviceDnsNames(name: string, namespace: string): string[] {

@@ -2,6 +2,7 @@
 
 import { credentialSecrets } from '../api/access.ts';
 import { imageswapConfigMap, objectNames } from '../api/names.ts';
+import { nodeWiring } from '../api/nodes.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import { masqueradeOf } from '../api/upstream.ts';
@@ -126,7 +127,7 @@ function compositionOf(place: PlacedMirror & { readonly settings: OperatorSettin
     clusterIPs,
     ...(nodePort !== undefined && { nodePort }),
     leaf,
-    ...(mirror.spec.nodes?.clientCertificate && { client: leaf }),
+    client: leaf,
     leafOptions: { authorities: '' },
     trustBundle: '',
     issuer,
@@ -158,19 +159,19 @@ function notesOn(inputs: CompositionInputs): string[] {
       : []),
     ...(nodePort === undefined ? [portsExhausted(settings.nodePorts).message] : []),
     ...(given ? [`Secret ${given.secret} is taken to cover ${given.names.join(', ')}`] : []),
-    ...notesOnMirror(mirror),
+    ...notesOnMirror(mirror, settings),
     ...(services && clusterIPs.length > 0 ? ['the Certificate is made only where its Issuer exists'] : []),
     `no fallback: ${services ? 'a rewritten image' : `what is pulled as ${masqueradeOf(mirror)}`} comes from the mirror or not at all`,
   ];
 }
 
 /** What its fields mean for people. */
-function notesOnMirror(mirror: RegistryMirror): string[] {
+function notesOnMirror(mirror: RegistryMirror, { addressingScheme }: OperatorSettings): string[] {
   const { spec } = mirror;
   const size = sizeNote(mirror);
   return [
     ...(spec.access === undefined && credentialSecrets(mirror).length > 0 ? [sharedByDefault] : []),
-    ...(spec.nodes?.clientCertificate ? [clientsAsked] : []),
+    ...(nodeWiring(mirror, addressingScheme).clientCertificate ? [clientsAsked] : []),
     ...(spec.storage === 'ephemeral'
       ? ['the cache of a replica lies on its node and is lost with its pod']
       : []),

@@ -76,7 +76,7 @@ export function leafSecret(
   return annotated(object, agentsBehindAnnotation, agentsBehind);
 }
 
-/** What node agents show to a mirror that asks for a certificate: in a Secret of its own, since agents mount nothing else of the leaf's. */
+/** What node agents show to the operator, and to a mirror that asks for a certificate: in a Secret of its own, since agents mount nothing of the leaf's. */
 export function clientSecret(input: MirrorInput, leaf: Leaf): KubernetesObject {
   const name = objectNames(input.mirror.metadata.name).clientSecret;
   return objectFrom(template, secretView(input, name, 'kubernetes.io/tls', leafFiles(leaf)));

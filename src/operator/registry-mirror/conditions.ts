@@ -68,9 +68,9 @@ export interface CertificateFacts {
   readonly now: Date;
 }
 
-/** Told beside: today's wirings of Docker cannot show one. */
+/** Told beside: only the forwarder of a node's agent can show one. */
 export const clientsAsked =
-  'who reads must show a certificate of the operator’s authority (spec.nodes.clientCertificate); Docker, which comes by the line in the hosts file, has none and is refused';
+  'who reads must show a certificate of the operator’s authority (spec.nodes.clientCertificate): node agents do for what comes by their forwarder; who dials the Service, as Docker does by a line in the hosts file, has none and is refused';
 
 /** Whether what is served covers all names; our own leaf covers what a given certificate does not. */
 export function certificateValid(facts: CertificateFacts): Finding {

@@ -26,8 +26,8 @@ export interface CompositionInputs extends MirrorInput {
   readonly nodePort?: number;
   /** Certificate of our own authority, always served for what a given one does not cover. */
   readonly leaf: Leaf;
-  /** What node agents show, where the mirror asks for a certificate. */
-  readonly client?: Leaf;
+  /** What node agents show: to the mirror where it asks for a certificate, and to the operator, which asks them. */
+  readonly client: Leaf;
   /** PEM certificates that nodes trust. */
   readonly trustBundle: string;
   /** While a renewed authority waits: which one, and since when nodes are given it. */
@@ -86,7 +86,7 @@ function certificateObjects(inputs: CompositionInputs): readonly KubernetesObjec
   const issued = issuer && clusterIPs.length > 0;
   return [
     leafSecret(inputs, inputs.leaf, inputs.leafOptions),
-    ...(inputs.client ? [clientSecret(inputs, inputs.client)] : []),
+    clientSecret(inputs, inputs.client),
     ...(issued ? [certificate(inputs, { clusterIPs })] : []),
   ];
 }

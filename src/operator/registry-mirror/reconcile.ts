@@ -21,13 +21,11 @@ import { Applier } from './apply.ts';
 import { caBundleMissing } from './ca-bundle.ts';
 import { ClaimGrowth } from './claim-growth.ts';
 import { sizeNote } from './claims.ts';
-import { type CompositionInputs, phases } from './desired.ts';
+import { phases } from './desired.ts';
 import { Finalizer } from './finalize.ts';
 import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
 import { gatherInputs } from './inputs.ts';
-import type { LiveObjects } from './live-objects.ts';
-import { wasAppliedByUs } from './managed-fields.ts';
 import { applyServices } from './mirror-services.ts';
 import { NamedObjects } from './named-objects.ts';
 import { NodePorts, portsExhausted } from './node-port.ts';
@@ -203,7 +201,6 @@ export class MirrorReconciler {
         else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
       }
     }
-    await this.#withdraw(composition, live, signal);
     const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
     const authoritiesMissing = await this.#named.missingAuthorities(mirror, signal);
     const growth = await this.#claims.grow(claims.growths, signal);
@@ -229,16 +226,6 @@ export class MirrorReconciler {
       ),
       failure: pass.failure,
     };
-  }
-
-  /** The nodes' certificate, once nobody is asked for one any more. */
-  async #withdraw(
-    { client }: CompositionInputs,
-    { clientSecret }: LiveObjects,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (client !== undefined || clientSecret === undefined || !wasAppliedByUs(clientSecret)) return;
-    await this.#applier.delete(clientSecret, signal);
   }
 
   /** A mirror that is not in force: what is known without writing anything. */
