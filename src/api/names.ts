@@ -31,6 +31,8 @@ export const components = {
   cache: 'registry',
   nodes: 'hostess-certificate',
   leavingNodes: 'node-restore',
+  /** Agents of all mirrors at once; their pods belong to no mirror. */
+  sharedNodes: 'node-agent-shared',
 } as const;
 
 type Component = (typeof components)[keyof typeof components];
@@ -93,6 +95,9 @@ export function replicaCommonName(name: string): string {
 export function nodeCommonName(name: string): string {
   return `${replicaCommonName(name)}.node`;
 }
+
+/** Common name, and DNS name, of what an agent shows that wires all mirrors. */
+export const sharedNodeCommonName = 'registry-mirror.node';
 
 /** Common name of what the operator shows to node agents: as little that of a replica, for the same reason. */
 export const operatorCommonName = 'registry-mirror-operator.status';

@@ -1,8 +1,9 @@
 /** What the replicas' reports come to: conditions and numbers of a mirror's status. Pure; coarse, so that idle means no change. */
 import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
 import type { CacheMirrorReport } from '../../cache/cache-report.ts';
+import { latestMinute, reasonWord, shortText } from '../polling/words.ts';
 import type { Finding } from '../registry-mirror/finding.ts';
-import { noReport, type ReplicaReport, reasonWord, replicaNames, shortText } from './replica-report.ts';
+import { noReport, type ReplicaReport, replicaNames } from './replica-report.ts';
 import { upstreamReachable } from './upstream-reachable.ts';
 
 /** The numbers of the status that come from replicas; absent where there are none. */
@@ -22,7 +23,7 @@ const inUseMs = 24 * 3_600_000;
 
 /** Sums the reports up. `before`: the numbers of the stored status, which outlive the replicas that gave them. */
 export function cacheState(reports: readonly ReplicaReport[], before: CacheNumbers, now: Date): CacheState {
-  const lastPull = latest([before.lastPull, ...reports.map(({ report }) => report.lastPull)]);
+  const lastPull = latestMinute([before.lastPull, ...reports.map(({ report }) => report.lastPull)]);
   const [size, ratio] = [cacheSize(reports), hitRatio(reports)];
   return {
     findings: [upstreamReachable(reports), cacheWritable(reports), inUse(reports, lastPull, now)],
@@ -97,13 +98,6 @@ function hitRatio(reports: readonly ReplicaReport[]): string | undefined {
 
 function sum(reports: readonly ReplicaReport[], value: (report: CacheMirrorReport) => number): number {
   return reports.reduce((total, { report }) => total + value(report), 0);
-}
-
-/** The latest moment, to the minute. */
-function latest(moments: readonly (string | undefined)[]): string | undefined {
-  const times = moments.map((moment) => Date.parse(moment ?? '')).filter((time) => !Number.isNaN(time));
-  if (times.length === 0) return undefined;
-  return new Date(Math.max(...times)).toISOString().replace(/:\d\d\.\d+Z$/, ':00Z');
 }
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];

@@ -47,12 +47,18 @@ export function portsExhausted({ first, last }: Range): Obstacle {
 
 /** The port with which a DaemonSet's agents were made. */
 export function portOf(set: KubeObject | undefined): number | undefined {
-  const containers = ((set as LiveDaemonSet | undefined)?.spec?.template?.spec?.['containers'] ??
-    []) as readonly {
-    readonly env?: readonly { readonly name: string; readonly value?: string }[];
-  }[];
+  return agentPort((set as LiveDaemonSet | undefined)?.spec?.template?.spec);
+}
+
+/** The port in a node agent's pod: its own word, while the mirror's changes. */
+export function agentPort(podSpec: Readonly<Record<string, unknown>> | undefined): number | undefined {
+  const containers = (podSpec?.['containers'] ?? []) as readonly Container[];
   const value = containers.flatMap(({ env }) => env ?? []).find(({ name }) => name === 'NODE_PORT')?.value;
-  return value !== undefined && /^[0-9]+$/.test(value) ? Number(value) : undefined;
+  return value !== undefined && /^[0-9]{1,5}$/.test(value) ? Number(value) : undefined;
+}
+
+interface Container {
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
 }
 
 /** Allocates for one operator, whose workers ask at the same time. */

@@ -7,6 +7,7 @@ import {
   operatorCommonName,
   replicaCommonName,
   serviceDnsNames,
+  sharedNodeCommonName,
 } from '../../../src/api/names.ts';
 
 test('names derived from the longest mirror name are DNS labels', (t) => {
@@ -39,7 +40,7 @@ test('a Service is known by four DNS names', (t) => {
 test('whatever a mirror is named, no node agent and not the operator shows the name of a replica', (t) => {
   const names = ['hub', 'operator', 'operator-status', 'node'];
   const replicas = names.map(replicaCommonName);
-  for (const shown of [operatorCommonName, ...names.map(nodeCommonName)]) {
+  for (const shown of [operatorCommonName, sharedNodeCommonName, ...names.map(nodeCommonName)]) {
     t.false(replicas.includes(shown));
     t.regex(shown, /\./, 'a mirror’s name has no dot');
     t.true(shown.length <= 64);
