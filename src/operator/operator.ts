@@ -99,7 +99,10 @@ export class Operator {
       logger,
       ...this.#options.polling,
     });
-    const reconciler = new MirrorReconciler({ client, settings, views, events, logger, cacheReports });
+    const reconciler = new MirrorReconciler({
+      ...{ client, settings, views, events, logger },
+      ...{ cacheReports, nodeReports },
+    });
     const unsubscribe = enqueueChanges(views, settings, queue, mapKey);
     const handle = (key: string, stop: AbortSignal) =>
       key === mapKey ? this.#reconcileMap(stop) : reconciler.reconcile(key, stop);

@@ -57,7 +57,7 @@ export class NodeReports {
     this.#options = options;
   }
 
-  /** The nodes of a mirror, by name; undefined: nobody was asked yet, nothing is known. */
+  /** The nodes of a mirror, by name; undefined: nobody was asked yet. */
   of(mirror: string): readonly NodeOfMirror[] | undefined {
     return this.#complete ? this.#known.of(mirror, this.#now()) : undefined;
   }
@@ -87,7 +87,9 @@ export class NodeReports {
       this.#tell();
       await this.#options.afterRound?.(signal);
     } catch (error) {
-      if (signal.aborted || this.#trouble === errorMessage(error)) return;
+      if (signal.aborted) return;
+      this.#complete = true;
+      if (this.#trouble === errorMessage(error)) return;
       this.#trouble = errorMessage(error);
       this.#options.logger.error({ error }, 'Could not ask node agents');
     }

@@ -5,15 +5,17 @@
 
 import { apiVersion, kind } from '../../api/kind.ts';
 import { finalizer } from '../../api/names.ts';
+import { nodeWiring } from '../../api/nodes.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
-import { masqueradeOf } from '../../api/upstream.ts';
+import { masqueradeOf, parseUpstream } from '../../api/upstream.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import { outcomeOf } from '../outcome.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
 import { nodesBehind } from './agent-trust.ts';
@@ -52,6 +54,8 @@ export interface ReconcilerOptions {
   readonly logger: Logger;
   /** What cache replicas say of themselves; absent: nobody asks them. */
   readonly cacheReports?: Pick<CacheReports, 'of'>;
+  /** What node agents say of their nodes; absent: nobody asks them. */
+  readonly nodeReports?: Pick<NodeReports, 'of'>;
   readonly now?: () => Date;
 }
 
@@ -206,6 +210,7 @@ export class MirrorReconciler {
     const growth = await this.#claims.grow(claims.growths, signal);
     return {
       status: statusFields(mirror, given),
+      wiring: wiringOf(mirror, settings),
       cacheNote: sizeNote(composition.mirror),
       findings,
       obstacles: [
@@ -259,6 +264,17 @@ function statusFields(
   given: Pick<StatusInputs, 'clusterIPs' | 'nodePort'>,
 ): Result['status'] {
   return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), ...given };
+}
+
+/** A mirror whose own name is the upstream's is found by it. */
+function wiringOf(
+  mirror: RegistryMirror,
+  { addressingScheme }: OperatorSettings,
+): NonNullable<Report['wiring']> {
+  const { wire } = nodeWiring(mirror, addressingScheme);
+  const { names } = parseUpstream(mirror.spec.upstreamUrl);
+  const isAlias = wire === 'alias' && !names.includes(masqueradeOf(mirror));
+  return { wire, byNameAlone: addressingScheme === 'hostess' && isAlias };
 }
 
 /** Infinite where none is given. */

@@ -9,7 +9,7 @@ import { redact } from '../../observe/redact.ts';
 import type { CacheNumbers } from '../cache-reports/cache-state.ts';
 import { ready } from './conditions.ts';
 import type { Finding } from './finding.ts';
-import type { LiveDaemonSet, LiveStatefulSet } from './live-objects.ts';
+import type { LiveStatefulSet } from './live-objects.ts';
 
 /** The mirror as it is stored; its spec may not be valid. */
 export interface StoredMirror extends KubeObject {
@@ -26,7 +26,8 @@ export interface StatusInputs {
   readonly clusterIPs: readonly string[];
   readonly nodePort?: number;
   readonly statefulSet?: LiveStatefulSet;
-  readonly daemonSet?: LiveDaemonSet;
+  /** Wired and selected nodes. */
+  readonly nodes?: string | undefined;
   /** All but `Ready`, which is their sum. */
   readonly findings: readonly Finding[];
   /** What the replicas said. */
@@ -80,7 +81,7 @@ function statusOf(inputs: StatusInputs): RegistryMirrorStatus {
     selector: labelSelector(name, 'registry'),
     ...cacheNumbers(inputs.statefulSet),
     ...inputs.numbers,
-    ...nodeNumbers(inputs.daemonSet),
+    ...(inputs.nodes !== undefined && { nodes: inputs.nodes }),
     conditions: conditions(inputs),
   };
 }
@@ -107,10 +108,4 @@ function cacheNumbers(set: LiveStatefulSet | undefined): RegistryMirrorStatus {
     readyReplicas,
     cache: `${readyReplicas}/${set.spec?.replicas ?? 0}`,
   };
-}
-
-function nodeNumbers(set: LiveDaemonSet | undefined): RegistryMirrorStatus {
-  if (set === undefined) return {};
-  const { numberReady = 0, desiredNumberScheduled = 0 } = set.status ?? {};
-  return { nodes: `${numberReady}/${desiredNumberScheduled}` };
 }

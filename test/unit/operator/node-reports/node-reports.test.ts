@@ -116,12 +116,12 @@ test('An agent that answers nonsense is as good as silent, and comes back by its
   t.is(reports.of('hub')?.[0]?.state, 'heard');
 });
 
-test('Nothing is known while the operator may not list pods', async (t) => {
+test('An operator that may not list pods knows of no node, and does not say that it will soon', async (t) => {
   const { reports, world, start, nextRound } = await scene(t);
   world.fails = new Error('forbidden');
   start();
   await nextRound();
-  t.is(reports.of('hub'), undefined);
+  t.deepEqual(reports.of('hub'), []);
   world.fails = undefined;
   await nextRound();
   t.deepEqual(reports.of('hub'), []);

@@ -1,19 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { MirrorOnNode } from '../../../../src/api/node-report.ts';
-import type { NodeOfMirror } from '../../../../src/operator/node-reports/known-agents.ts';
-import { nodeAgents } from '../../../../src/operator/node-reports/node-agents.ts';
 import { summaryOf } from '../../../../src/operator/node-reports/summary.ts';
-import { agentPod, mirrorOnNode } from '../../../support/agent-server.ts';
-
-function heard(node: string, mirror: Partial<MirrorOnNode> = {}): NodeOfMirror {
-  return { ...unheard(node), state: 'heard', report: mirrorOnNode(mirror), reportedAt: 0 };
-}
-
-function unheard(node: string, state: 'unheard' | 'unreachable' = 'unheard'): NodeOfMirror {
-  const [agent] = nodeAgents([agentPod(node)], 29_000);
-  return { node, agent: agent!, state };
-}
+import { mirrorOnNode } from '../../../support/agent-server.ts';
+import { heard, unheard } from './nodes.ts';
 
 const blocked = (
   reason: string,
