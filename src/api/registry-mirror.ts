@@ -289,10 +289,10 @@ const statusSchema = z
         'Port of the mirror on every wired node: on loopback its forwarder, on the node’s address its agent.',
       format: 'int32',
     }),
-    nodes: z
-      .string()
-      .optional()
-      .meta({ description: 'Nodes whose agent has made its pass, and all selected nodes.' }),
+    nodes: z.string().optional().meta({
+      description:
+        'Nodes that are wired (while no agent has told: whose agent has made its pass), and all selected nodes.',
+    }),
     conditions: z
       .array(conditionSchema)
       .optional()

@@ -14,6 +14,7 @@ import { CacheReports, type CacheReportsOptions } from './cache-reports/cache-re
 import { warnOfCorruption } from './cache-reports/corruption.ts';
 import { enqueueChanges } from './enqueue.ts';
 import { reconcileMap } from './imageswap-map/reconcile.ts';
+import { NodeReports, type NodeReportsOptions } from './node-reports/node-reports.ts';
 import { outcomeOf } from './outcome.ts';
 import { MirrorReconciler } from './registry-mirror/reconcile.ts';
 import { Watches } from './watches.ts';
@@ -26,8 +27,8 @@ export interface OperatorOptions {
   /** Upper bound of the pause before a lost list or watch is tried again. */
   readonly secondsBetweenStreams: number;
   readonly logger: Logger;
-  /** How cache replicas are asked, where not as pods are in a cluster. */
-  readonly polling?: Pick<CacheReportsOptions, 'fetchReport' | 'pauseMs'>;
+  /** How cache replicas and node agents are asked, where not as pods are in a cluster. */
+  readonly polling?: Pick<CacheReportsOptions, 'fetchReport' | 'pauseMs'> & Pick<NodeReportsOptions, 'ask'>;
 }
 
 const component = 'registry-mirror-operator';
@@ -90,13 +91,24 @@ export class Operator {
       logger,
       ...this.#options.polling,
     });
-    const reconciler = new MirrorReconciler({ client, settings, views, events, logger, cacheReports });
+    const nodeReports = new NodeReports({
+      client,
+      settings,
+      views,
+      changed: (mirror) => queue.add(mirror),
+      logger,
+      ...this.#options.polling,
+    });
+    const reconciler = new MirrorReconciler({
+      ...{ client, settings, views, events, logger },
+      ...{ cacheReports, nodeReports },
+    });
     const unsubscribe = enqueueChanges(views, settings, queue, mapKey);
     const handle = (key: string, stop: AbortSignal) =>
       key === mapKey ? this.#reconcileMap(stop) : reconciler.reconcile(key, stop);
     try {
       const work = queue.run((key, stop) => this.#handle(queue, key, handle, stop), signal, { workers });
-      await Promise.all([work, cacheReports.run(signal)]);
+      await Promise.all([work, cacheReports.run(signal), nodeReports.run(signal)]);
     } finally {
       unsubscribe();
     }

@@ -41,6 +41,7 @@ async function assertContract(t: Live, name: string, mirror: Live): Promise<void
   t.like(service.spec.ports[0], { name: 'https', port: 443, targetPort: 'https' });
   t.deepEqual(mirror.status.clusterIPs, service.spec.clusterIPs);
   t.is(mirror.status.address, service.spec.clusterIP);
+  t.true(mirror.status.nodePort > 29_000 && mirror.status.nodePort <= 29_999);
   const headless = await world.get(paths.headlessService);
   t.is(headless.spec.clusterIP, 'None');
   const set = await world.get(paths.statefulSet);

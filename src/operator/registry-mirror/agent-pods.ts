@@ -14,7 +14,7 @@ export interface AgentPod extends KubeObject {
 export interface AgentPlace {
   readonly namespace: string;
   readonly mirror: string;
-  readonly component: Exclude<keyof typeof components, 'cache'>;
+  readonly component: 'nodes' | 'leavingNodes';
 }
 
 const namesShown = 10;

@@ -27,7 +27,7 @@ import {
   startOf,
   unrestoredNodes,
 } from './restoration.ts';
-import type { StoredMirror } from './status.ts';
+import { givenTo, type StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
 import { restoringDaemonSet } from './unwire.ts';
 
@@ -85,7 +85,7 @@ export class Finalizer {
     const daemonSet = await this.#restoring(stored, live, signal);
     if (daemonSet === undefined || isRolledOut(daemonSet)) return undefined;
     const finding = restorationFinding(daemonSet);
-    const status = { clusterIPs: stored.status?.clusterIPs ?? [], ...known(stored) };
+    const status = { ...givenTo(stored), ...known(stored) };
     await this.#options.reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
     const leftMs = restoreLimitMs - (this.#options.now().getTime() - startOf(daemonSet));
     if (leftMs > 0) return Math.min(leftMs, 60_000);

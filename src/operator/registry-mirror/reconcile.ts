@@ -5,15 +5,17 @@
 
 import { apiVersion, kind } from '../../api/kind.ts';
 import { finalizer } from '../../api/names.ts';
+import { nodeWiring } from '../../api/nodes.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
-import { masqueradeOf } from '../../api/upstream.ts';
+import { masqueradeOf, parseUpstream } from '../../api/upstream.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import { outcomeOf } from '../outcome.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
 import { nodesBehind } from './agent-trust.ts';
@@ -21,15 +23,14 @@ import { Applier } from './apply.ts';
 import { caBundleMissing } from './ca-bundle.ts';
 import { ClaimGrowth } from './claim-growth.ts';
 import { sizeNote } from './claims.ts';
-import { type CompositionInputs, phases } from './desired.ts';
+import { phases } from './desired.ts';
 import { Finalizer } from './finalize.ts';
 import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
 import { gatherInputs } from './inputs.ts';
-import type { LiveObjects } from './live-objects.ts';
-import { wasAppliedByUs } from './managed-fields.ts';
 import { applyServices } from './mirror-services.ts';
 import { NamedObjects } from './named-objects.ts';
+import { NodePorts, portsExhausted } from './node-port.ts';
 import { NodesPhase, type NodesPhaseResult } from './nodes-phase.ts';
 import { ObjectsPass, refusalOf } from './objects-pass.ts';
 import {
@@ -41,7 +42,7 @@ import {
   serviceRivals,
 } from './obstacles.ts';
 import { type Report, Reporter } from './report.ts';
-import type { StoredMirror } from './status.ts';
+import { givenTo, type StatusInputs, type StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
 import { unwire } from './unwire.ts';
 
@@ -53,6 +54,8 @@ export interface ReconcilerOptions {
   readonly logger: Logger;
   /** What cache replicas say of themselves; absent: nobody asks them. */
   readonly cacheReports?: Pick<CacheReports, 'of'>;
+  /** What node agents say of their nodes; absent: nobody asks them. */
+  readonly nodeReports?: Pick<NodeReports, 'of'>;
   readonly now?: () => Date;
 }
 
@@ -66,7 +69,7 @@ interface Result extends Report {
 
 /** Days pass without an event: certificates are looked at at least so often. */
 const dailyMs = 86_400_000;
-/** Priority classes and authorities of upstreams are not watched. */
+/** Priority classes and authorities of upstreams are not watched, nor is a port that becomes free an event. */
 const missingMs = 30_000;
 
 /** The reconciler of RegistryMirrors. */
@@ -79,6 +82,7 @@ export class MirrorReconciler {
   readonly #reporter: Reporter;
   readonly #finalizer: Finalizer;
   readonly #nodes: NodesPhase;
+  readonly #ports: NodePorts;
   #unmarked = false;
 
   constructor(options: ReconcilerOptions) {
@@ -97,6 +101,7 @@ export class MirrorReconciler {
     this.#reporter = new Reporter(shared);
     this.#finalizer = new Finalizer({ ...shared, reporter: this.#reporter });
     this.#nodes = new NodesPhase(shared);
+    this.#ports = new NodePorts(views, settings.nodePorts);
   }
 
   /** Handles the mirror `name`; returns after how many milliseconds it wants to be called again. Throws for a backoff. */
@@ -110,9 +115,11 @@ export class MirrorReconciler {
     const read = readStored(stored);
     if ('faults' in read) {
       const obstacle = { reason: 'InvalidSpec', message: read.faults };
-      // The address outlives the spec: it is what a lost Service is made again with.
-      const status = { clusterIPs: stored.status?.clusterIPs ?? [] };
-      await this.#reporter.report(stored, { status, findings: [], obstacles: [obstacle] }, signal);
+      await this.#reporter.report(
+        stored,
+        { status: givenTo(stored), findings: [], obstacles: [obstacle] },
+        signal,
+      );
       return undefined;
     }
     const result = await this.#attempt(stored, read.mirror, signal);
@@ -183,7 +190,9 @@ export class MirrorReconciler {
     const clusterIPs = await applyServices({ mirror, settings }, stored, live, dependencies, signal);
     const authority = await this.#authorities.get(now, signal);
     const behind = (mark: string) => this.#nodesBehind(mirror.metadata.name, mark, signal);
-    const known = { mirror, settings, clusterIPs, live, views };
+    const nodePort = this.#ports.allocate(stored, live.daemonSet);
+    const given = { clusterIPs, ...(nodePort !== undefined && { nodePort }) };
+    const known = { mirror, settings, ...given, live, views };
     const question = { ...known, authority, now, logger, nodesBehind: behind };
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#named.missingClass(mirror, signal);
@@ -196,16 +205,17 @@ export class MirrorReconciler {
         else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
       }
     }
-    await this.#withdraw(composition, live, signal);
     const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
     const authoritiesMissing = await this.#named.missingAuthorities(mirror, signal);
     const growth = await this.#claims.grow(claims.growths, signal);
     return {
-      status: statusFields(mirror, clusterIPs),
+      status: statusFields(mirror, given),
+      wiring: wiringOf(mirror, settings),
       cacheNote: sizeNote(composition.mirror),
       findings,
       obstacles: [
         ...pass.obstacles,
+        ...(nodePort === undefined ? [portsExhausted(settings.nodePorts)] : []),
         ...(classMissing ? [classMissing] : []),
         ...claims.obstacles,
         ...growth.obstacles,
@@ -217,25 +227,15 @@ export class MirrorReconciler {
         checkAt,
         nodes.checkAt,
         growth.checkAt,
-        (classMissing ?? authoritiesMissing) && now.getTime() + missingMs,
+        (classMissing || authoritiesMissing || nodePort === undefined) && now.getTime() + missingMs,
       ),
       failure: pass.failure,
     };
   }
 
-  /** The nodes' certificate, once nobody is asked for one any more. */
-  async #withdraw(
-    { client }: CompositionInputs,
-    { clientSecret }: LiveObjects,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (client !== undefined || clientSecret === undefined || !wasAppliedByUs(clientSecret)) return;
-    await this.#applier.delete(clientSecret, signal);
-  }
-
   /** A mirror that is not in force: what is known without writing anything. */
   #standing(stored: StoredMirror, mirror: RegistryMirror): Pick<Result, 'status' | 'findings'> {
-    return { status: statusFields(mirror, stored.status?.clusterIPs ?? []), findings: [] };
+    return { status: statusFields(mirror, givenTo(stored)), findings: [] };
   }
 
   #nodesBehind(mirror: string, mark: string, signal: AbortSignal): Promise<string> {
@@ -259,11 +259,25 @@ function identity({ metadata }: StoredMirror) {
   };
 }
 
-function statusFields(mirror: RegistryMirror, clusterIPs: readonly string[]): Result['status'] {
-  return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), clusterIPs };
+function statusFields(
+  mirror: RegistryMirror,
+  given: Pick<StatusInputs, 'clusterIPs' | 'nodePort'>,
+): Result['status'] {
+  return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), ...given };
+}
+
+/** A mirror whose own name is the upstream's is found by it. */
+function wiringOf(
+  mirror: RegistryMirror,
+  { addressingScheme }: OperatorSettings,
+): NonNullable<Report['wiring']> {
+  const { wire } = nodeWiring(mirror, addressingScheme);
+  const { names } = parseUpstream(mirror.spec.upstreamUrl);
+  const isAlias = wire === 'alias' && !names.includes(masqueradeOf(mirror));
+  return { wire, byNameAlone: addressingScheme === 'hostess' && isAlias };
 }
 
 /** Infinite where none is given. */
-function earliest(...times: readonly (number | undefined)[]): number {
-  return Math.min(...times.filter((time) => time !== undefined));
+function earliest(...times: readonly (number | false | undefined)[]): number {
+  return Math.min(...times.filter((time) => typeof time === 'number'));
 }
