@@ -1,4 +1,4 @@
-/** Debian's dockerd with folders and a socket of its own, in a mount namespace where a folder is its /etc/docker. */
+/** Debian's dockerd with folders and a socket of its own, in a mount namespace where a folder is its /etc/docker (its containerd writes to /opt). */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -30,7 +30,7 @@ export async function startDockerd(
   const socket = join(dir, 'sock');
   const folders = ['data-root', 'exec-root', 'pidfile'].map((name) => `--${name}=${join(dir, name)}`);
   const network = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'];
-  const script = 'mount --bind "$1" /etc/docker && shift && exec "$@"';
+  const script = 'mount --bind "$1" /etc/docker && mount -t tmpfs tmpfs /opt && shift && exec "$@"';
   const command = ['dockerd', `--host=unix://${socket}`, '--storage-driver=vfs', ...folders, ...network];
   const args = ['--pdeathsig', 'KILL', '--', 'unshare', '--mount', 'sh', '-c', script, 'sh', etc, ...command];
   const log = join(dir, 'log');
