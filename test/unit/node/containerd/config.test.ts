@@ -21,7 +21,14 @@ function read(files: Parameters<typeof memoryHost>[0], release?: string) {
 test('config_path is read from the table of the file’s version', (t) => {
   const both = withPath(before3, '/old') + withPath(since3, '/new');
   t.deepEqual(read({ [main]: `version = 2\n${both}` }).paths, ['/old']);
-  t.deepEqual(read({ [main]: `version = 3\n${both}` }).paths, ['/new']);
+  t.deepEqual(read({ [main]: `version = 3\n${both}` }, '2.1.0').paths, ['/new']);
+  // From 2.3 on 3 is not the newest version, and what is older is migrated.
+  t.deepEqual(read({ [main]: `version = 3\n${both}` }, '2.3.0').paths, ['/old']);
+  t.like(read({ [main]: `version = 3\n${both}` }), { paths: ['/old'], reasons: ['UncertainConfigPath'] });
+  t.deepEqual(read({ [main]: `version = 3\n${withPath(since3, '/new')}` }), {
+    ...read({ [main]: `version = 3\n${withPath(since3, '/new')}` }, '2.4.2'),
+    reasons: [],
+  });
   t.deepEqual(read({ [main]: `version = 4\n${both}` }).paths, ['/new']);
   t.deepEqual(read({ [main]: withPath('plugins.cri.registry', '/one') }).paths, ['/one']);
   t.deepEqual(read({ [main]: withPath(before3, '/old') }, '1.6.20').paths, [undefined]);
