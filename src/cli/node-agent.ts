@@ -7,6 +7,9 @@ import { Forwarder } from '../node/forwarder/forwarder.ts';
 import { acquireLock } from '../node/lock.ts';
 import type { AgentOptions, NodePlaces } from '../node/options.ts';
 import { type PassTools, restoreMirrors } from '../node/pass.ts';
+import { containerdVersion } from '../node/runtimes/containerd-version.ts';
+import { crioVersion } from '../node/runtimes/crio-version.ts';
+import { dockerInfo } from '../node/runtimes/docker-info.ts';
 import { RuntimeFinder } from '../node/runtimes/find-runtimes.ts';
 import { sendSignal } from '../node/signal.ts';
 import { StatusServer } from '../node/status/status-server.ts';
@@ -14,12 +17,6 @@ import { createLogger, type Logger } from '../observe/log.ts';
 
 /** Shorter than a pod's grace period and than the pause between passes. */
 const lockWaitSeconds = 10;
-
-const questions = {
-  containerdVersion: async () => undefined,
-  crioVersion: async () => undefined,
-  dockerInfo: async () => undefined,
-};
 
 interface NodeAgentFlags {
   readonly mode?: string;
@@ -122,7 +119,7 @@ function toolsFor(signal: AbortSignal): PassTools {
 }
 
 function runtimesOf(hostRoot: string): Pick<AgentParts, 'findRuntimes'> {
-  const finder = new RuntimeFinder({ files, hostRoot, ...questions });
+  const finder = new RuntimeFinder({ files, hostRoot, containerdVersion, crioVersion, dockerInfo });
   return { findRuntimes: () => finder.find() };
 }
 

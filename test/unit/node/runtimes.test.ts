@@ -204,3 +204,18 @@ test('a mirror in services mode is trusted under its address, and nothing leads 
   t.regex(box.get('etc/containerd/certs.d/10.96.0.10/hosts.toml'), /https:\/\/10\.96\.0\.10/);
   t.regex(box.get('etc/docker/certs.d/10.96.0.10/ca.crt'), /BEGIN CERTIFICATE/);
 });
+
+test('a containerd that reads no hosts.toml is configured where that is asked for, by several mirrors at once, and taken back with the last', async (t) => {
+  const box = node(t);
+  box.put('etc/containerd/config.toml', 'version = 2\n');
+  const before = box.tree();
+  const both = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, containerd: 'configure' as const }));
+  t.true((await box.pass(sharedAgent(box, both))).complete);
+  t.regex(box.get('etc/containerd/config.toml'), /config_path = "\/etc\/containerd\/certs.d"/);
+  t.regex(box.get('etc/containerd/certs.d/quay.example/hosts.toml'), /29002/);
+  t.deepEqual((await box.pass(sharedAgent(box, both))).results, []);
+  await box.pass(sharedAgent(box, both.slice(0, 1)));
+  t.regex(box.get('etc/containerd/config.toml'), /config_path/);
+  await box.pass(sharedAgent(box, []));
+  t.deepEqual(box.tree(), before);
+});
