@@ -96,6 +96,9 @@ export function nodeCommonName(name: string): string {
   return `${replicaCommonName(name)}.node`;
 }
 
+/** The DaemonSet that wires all mirrors, and its Secret; no mirror's object of these kinds has such a name. */
+export const sharedNodesName = 'registry-mirror-nodes';
+
 /** Common name, and DNS name, of what an agent shows that wires all mirrors. */
 export const sharedNodeCommonName = 'registry-mirror.node';
 

@@ -11,6 +11,8 @@ export interface NodeReport {
   readonly at: string;
   readonly mode: 'wire' | 'restore';
   readonly mirrors: readonly MirrorOnNode[];
+  /** Every mirror that has anything on the node, listed or not. */
+  readonly owners?: readonly string[];
 }
 
 export interface MirrorOnNode {

@@ -25,7 +25,7 @@ import type { AgentMode, MirrorList, NodePlaces, WiredMirror } from './options.t
 import { OwedSignals } from './owed-signals.ts';
 import { type Plan, planWiring } from './plan.ts';
 import type { TargetOfMirror } from './plan-mirror.ts';
-import { type OwnedFile, planRestore } from './plan-restore.ts';
+import { type OwnedFile, ownersIn, planRestore } from './plan-restore.ts';
 import { finishOverwrite, temporaryPath } from './replace-file.ts';
 import type { SignalOutcome } from './signal.ts';
 
@@ -45,6 +45,8 @@ export interface PassReport {
   readonly targets: readonly TargetOfMirror[];
   /** Processes that have not been told of a change yet. */
   readonly owed: readonly SignalledProcess[];
+  /** Every mirror that has something on the node afterwards. */
+  readonly owners: readonly string[];
 }
 
 /** What one pass is about. */
@@ -100,7 +102,7 @@ async function run(
   const survey = plan(view, new Set());
   const targets = [places.hostsFile, places.hostsBackup, ...known(view).map(({ path }) => path)];
   const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
-  if (idle && !restores) return reportOf(host, survey, []);
+  if (idle && !restores) return reportOf(places, host, survey, []);
   const release = await tools.lock(lockPath(places, tools.files));
   try {
     finishOverwrite(host.files, host.redoFile);
@@ -112,7 +114,7 @@ async function run(
     if (restores || actions.some(takesBack)) pruneFolders(host);
     if (restores) host.journal.removeIfEmpty();
     const before = last === first ? [] : first.results.filter(({ error }) => error === undefined);
-    return reportOf(host, last.plan, [...before, ...last.results]);
+    return reportOf(places, host, last.plan, [...before, ...last.results]);
   } finally {
     await release();
   }
@@ -202,7 +204,7 @@ function readBundle(path: string, files: FileCalls): CaBundle | undefined {
   }
 }
 
-function reportOf(host: Host, plan: Plan, results: readonly ActionResult[]): PassReport {
+function reportOf(places: NodePlaces, host: Host, plan: Plan, results: readonly ActionResult[]): PassReport {
   const damaged = host.journal.read().damaged.map(damagedRecord);
   const complete =
     results.every((result) => result.error === undefined) && !plan.findings.some((finding) => finding.blocks);
@@ -212,6 +214,7 @@ function reportOf(host: Host, plan: Plan, results: readonly ActionResult[]): Pas
     results,
     targets: plan.targets,
     owed: host.owed.read(),
+    owners: ownersIn(places.hostsFile, viewOf(host)),
   };
 }
 

@@ -50,7 +50,7 @@ export function planWiring(input: WiringInput, before: HostView): Plan {
 
 /** Mirrors that have something on the node and are in no list. */
 function planUnlisted(list: MirrorList, places: NodePlaces, facts: NodeFacts, view: HostView) {
-  const listed = new Set(list.mirrors.map(({ name }) => name));
+  const listed = new Set([...list.mirrors.map(({ name }) => name), ...(list.others ?? [])]);
   const left = ownersIn(places.hostsFile, view).filter((owner) => !listed.has(owner));
   if (left.length === 0) return { actions: [], findings: [] };
   return planRestore({ places, facts, leaves: (mirror) => left.includes(mirror), known: [] }, view);

@@ -36,6 +36,7 @@ export function nodeReport(input: ReportInput): NodeReport {
     at: isoTime(input.at),
     mode: input.mode,
     mirrors: input.mirrors.map((mirror) => mirrorReport(mirror, input)),
+    owners: input.pass.owners,
   };
 }
 

@@ -69,6 +69,17 @@ export class KnownAgents {
       .sort((one, other) => (one.node < other.node ? -1 : 1));
   }
 
+  /** Nodes of shared agents that have not said that nothing of the mirror is left; with how many such agents there are. */
+  holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } {
+    const shared = this.all().filter(({ agent }) => agent.mirror === undefined);
+    const isHolding = ({ report }: KnownAgent) =>
+      report?.owners === undefined ||
+      report.owners.includes(mirror) ||
+      report.mirrors.some(({ name }) => name === mirror);
+    const nodes = shared.filter(isHolding).map(({ agent }) => agent.node);
+    return { nodes: nodes.sort(), of: shared.length };
+  }
+
   /** Every mirror that is named by a pod or a report. */
   mirrors(): ReadonlySet<string> {
     const named = this.all().flatMap(({ agent, report }) =>

@@ -62,6 +62,11 @@ export class NodeReports {
     return this.#complete ? this.#known.of(mirror, this.#now()) : undefined;
   }
 
+  /** The nodes of shared agents that may still hold something of the mirror; undefined: nobody was asked yet. */
+  holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } | undefined {
+    return this.#complete ? this.#known.holding(mirror) : undefined;
+  }
+
   /** Every agent there is. */
   agents(): readonly NodeAgent[] {
     return this.#known.all().map(({ agent }) => agent);

@@ -13,7 +13,9 @@ import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import { registryMirrors } from '../resource-types.ts';
+import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import type { Views } from '../views.ts';
 import { isRolledOut } from './agent-pods.ts';
 import type { Applier } from './apply.ts';
@@ -39,6 +41,8 @@ export interface FinalizerOptions {
   readonly logger: Logger;
   readonly applier: Applier;
   readonly reporter: Reporter;
+  readonly nodeReports?: Pick<NodeReports, 'holding'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet'>;
   readonly now: () => Date;
 }
 
@@ -57,7 +61,10 @@ export class Finalizer {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, stored.metadata.name);
     if (live.daemonSet !== undefined || mayBeWired(stored)) {
-      const waitMs = await this.#restore(stored, live, signal);
+      const isShared = live.daemonSet === undefined && this.#options.sharedNodes?.daemonSet() !== undefined;
+      const waitMs = isShared
+        ? await this.#awaitShared(stored, signal)
+        : await this.#restore(stored, live, signal);
       if (waitMs !== undefined) return waitMs;
     }
     await this.#deleteOwned(stored, signal);
@@ -76,6 +83,25 @@ export class Finalizer {
     if (left.length === 0) return;
     if ((await client.getOrUndefined(registryMirrors, { name }, { signal })) !== undefined) return;
     for (const one of left) await applier.delete(one, signal);
+  }
+
+  /** The agents of all mirrors take back what is in their list no more, and say so. Undefined: done, as far as it could be. */
+  async #awaitShared(stored: StoredMirror, signal: AbortSignal): Promise<number | undefined> {
+    const { nodeReports, reporter, now, events } = this.#options;
+    const { name, deletionTimestamp = '' } = stored.metadata;
+    const holding = nodeReports?.holding(name);
+    if (holding?.nodes.length === 0) return undefined;
+    const { nodes = [], of = 0 } = holding ?? {};
+    const message = `${of - nodes.length} of ${of} nodes are restored`;
+    const finding = { type: 'NodesWired', status: 'False', reason: 'Restoring', message } as const;
+    const status = { ...givenTo(stored), ...known(stored) };
+    await reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
+    if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAgainMs;
+    const names = nodes.length === 0 ? 'unknown' : nodes.slice(0, 10).join(', ');
+    const more = nodes.length > 10 ? ` and ${nodes.length - 10} more` : '';
+    const warning = `Nodes not restored within ${restoreLimitMs / 1000} s: ${names}${more}; run restore on them`;
+    await events.warning(stored, 'NodesNotRestored', warning);
+    return undefined;
   }
 
   /** Undefined: done, as far as it could be. */

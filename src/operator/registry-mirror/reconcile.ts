@@ -13,10 +13,12 @@ import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
+import { sharesNodes } from '../../resources/shared-nodes.ts';
 import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
 import { outcomeOf } from '../outcome.ts';
+import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
 import { nodesBehind } from './agent-trust.ts';
 import { Applier } from './apply.ts';
@@ -28,10 +30,11 @@ import { Finalizer } from './finalize.ts';
 import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
 import { gatherInputs } from './inputs.ts';
+import type { LiveDaemonSet } from './live-objects.ts';
 import { applyServices } from './mirror-services.ts';
 import { NamedObjects } from './named-objects.ts';
 import { NodePorts, portsExhausted } from './node-port.ts';
-import { NodesPhase, type NodesPhaseResult } from './nodes-phase.ts';
+import { NodesPhase, type NodesPhaseInput, type NodesPhaseResult } from './nodes-phase.ts';
 import { ObjectsPass, refusalOf } from './objects-pass.ts';
 import {
   type MasqueradeClaim,
@@ -42,6 +45,7 @@ import {
   serviceRivals,
 } from './obstacles.ts';
 import { type Report, Reporter } from './report.ts';
+import { SharedPhase } from './shared-phase.ts';
 import { givenTo, type StatusInputs, type StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
 import { unwire } from './unwire.ts';
@@ -55,7 +59,9 @@ export interface ReconcilerOptions {
   /** What cache replicas say of themselves; absent: nobody asks them. */
   readonly cacheReports?: Pick<CacheReports, 'of'>;
   /** What node agents say of their nodes; absent: nobody asks them. */
-  readonly nodeReports?: Pick<NodeReports, 'of'>;
+  readonly nodeReports?: Pick<NodeReports, 'of' | 'holding'>;
+  /** The agents of all mirrors; absent: each mirror has its own. */
+  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires'>;
   readonly now?: () => Date;
 }
 
@@ -82,6 +88,7 @@ export class MirrorReconciler {
   readonly #reporter: Reporter;
   readonly #finalizer: Finalizer;
   readonly #nodes: NodesPhase;
+  readonly #shared: SharedPhase;
   readonly #ports: NodePorts;
   #unmarked = false;
 
@@ -101,6 +108,7 @@ export class MirrorReconciler {
     this.#reporter = new Reporter(shared);
     this.#finalizer = new Finalizer({ ...shared, reporter: this.#reporter });
     this.#nodes = new NodesPhase(shared);
+    this.#shared = new SharedPhase(shared);
     this.#ports = new NodePorts(views, settings.nodePorts);
   }
 
@@ -177,6 +185,7 @@ export class MirrorReconciler {
   ): Promise<Result> {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, mirror.metadata.name);
+    if (sharesNodes(mirror, settings)) this.#options.sharedNodes?.tell(mirror.metadata.name, 'taken back');
     const findings = await unwire({ mirror, settings }, live, this.#applier, signal);
     return { ...this.#standing(stored, mirror), findings, obstacles };
   }
@@ -192,7 +201,14 @@ export class MirrorReconciler {
     const behind = (mark: string) => this.#nodesBehind(mirror.metadata.name, mark, signal);
     const nodePort = this.#ports.allocate(stored, live.daemonSet);
     const given = { clusterIPs, ...(nodePort !== undefined && { nodePort }) };
-    const known = { mirror, settings, ...given, live, views };
+    const agents = live.daemonSet ?? this.#sharedAgents(mirror);
+    const known = {
+      mirror,
+      settings,
+      ...given,
+      live: { ...live, ...(agents && { daemonSet: agents }) },
+      views,
+    };
     const question = { ...known, authority, now, logger, nodesBehind: behind };
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#named.missingClass(mirror, signal);
@@ -200,9 +216,13 @@ export class MirrorReconciler {
     let nodes: NodesPhaseResult = { obstacles: [] };
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
+      if (name === 'nodes' && sharesNodes(mirror, settings)) {
+        await this.#shared.wire(composition, live, signal);
+        continue;
+      }
       for (const object of objects(composition)) {
         if (name !== 'nodes') await pass.apply(object, signal);
-        else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
+        else nodes = await this.#wireAlone({ stored, mirror, live, daemonSet: object }, pass, signal);
       }
     }
     const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
@@ -231,6 +251,26 @@ export class MirrorReconciler {
       ),
       failure: pass.failure,
     };
+  }
+
+  /** By agents of its own; nodes that the shared ones wired and that these do not are given back as nodes that leave. */
+  async #wireAlone(
+    input: NodesPhaseInput,
+    pass: ObjectsPass,
+    signal: AbortSignal,
+  ): Promise<NodesPhaseResult> {
+    const { sharedNodes } = this.#options;
+    const { name } = input.mirror.metadata;
+    const before = input.live.daemonSet ?? (sharedNodes?.wires(name) ? sharedNodes.daemonSet() : undefined);
+    const live = { ...input.live, ...(before && { daemonSet: before }) };
+    const result = await this.#nodes.apply({ ...input, live }, pass, signal);
+    sharedNodes?.tell(name, 'elsewhere');
+    return result;
+  }
+
+  #sharedAgents(mirror: RegistryMirror): LiveDaemonSet | undefined {
+    const { settings, sharedNodes } = this.#options;
+    return sharesNodes(mirror, settings) ? sharedNodes?.daemonSet() : undefined;
   }
 
   /** A mirror that is not in force: what is known without writing anything. */

@@ -9,6 +9,7 @@ import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { type CacheState, cacheState, storedState } from '../cache-reports/cache-state.ts';
 import { inUseMs, type NodesUse } from '../cache-reports/in-use.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
+import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import type { Views } from '../views.ts';
 import type { Applier } from './apply.ts';
 import { cacheAvailable, stalled } from './conditions.ts';
@@ -27,6 +28,7 @@ export interface ReporterOptions {
   readonly cacheReports?: Pick<CacheReports, 'of'>;
   /** What node agents said; absent where nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'wires' | 'daemonSet'>;
   readonly now: () => Date;
   readonly logger: Logger;
 }
@@ -70,7 +72,7 @@ export class Reporter {
     const { name } = stored.metadata;
     const live = gatherLive(views, settings.namespace, name);
     const newest = newestStatusOf(stored, views.mirrors.get(name) as StoredMirror | undefined);
-    const nodes = this.#nodesState(newest, live, report);
+    const nodes = this.#nodesState(newest, this.#withAgents(name, live), report);
     const use = { lastUsed: nodes.lastUsed, alias: aliasOf(newest, report) };
     const cache = this.#cacheState(newest, use);
     const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), nodes.finding, ...cache.findings];
@@ -111,6 +113,13 @@ export class Reporter {
     const { cacheReports, now } = this.#options;
     const reports = cacheReports?.of(metadata.name);
     return reports === undefined ? storedState(status) : cacheState(reports, status ?? {}, now(), use);
+  }
+
+  #withAgents(name: string, live: LiveObjects): LiveObjects {
+    const { sharedNodes } = this.#options;
+    const shared =
+      live.daemonSet === undefined && sharedNodes?.wires(name) ? sharedNodes.daemonSet() : undefined;
+    return shared === undefined ? live : { ...live, daemonSet: shared };
   }
 
   #nodesState({ metadata, status }: StoredMirror, live: LiveObjects, { wiring }: Report): NodesState {
