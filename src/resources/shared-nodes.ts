@@ -80,7 +80,8 @@ export function sharedDaemonSet(
   { listed }: SharedList,
   { authority, startupTaints }: { readonly authority: string; readonly startupTaints: readonly string[] },
 ): KubernetesObject {
-  const isSignalling = listed.some(({ mirror }) => signals(mirror));
+  // With the first mirror it is nearly always so; another answer restarts every agent.
+  const isSignalling = listed.length === 0 || listed.some(({ mirror }) => signals(mirror));
   const labels = { app: selectorLabels('').app, [componentLabel]: components.sharedNodes };
   const view: DaemonSetView = {
     metadata: metadata(settings, settings.labels),
