@@ -56,6 +56,8 @@ export interface ReconcilerOptions {
   readonly cacheReports?: Pick<CacheReports, 'of'>;
   /** What node agents say of their nodes; absent: nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of'>;
+  /** What a person must know of this mirror's nodes beside. */
+  readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now?: () => Date;
 }
 
@@ -220,6 +222,7 @@ export class MirrorReconciler {
         ...claims.obstacles,
         ...growth.obstacles,
         ...nodes.obstacles,
+        ...(this.#options.nodeObstacles?.(mirror.metadata.name) ?? []),
         ...(bundleMissing ? [bundleMissing] : []),
         ...(authoritiesMissing ? [authoritiesMissing] : []),
       ],
