@@ -14,7 +14,8 @@ import { CacheReports, type CacheReportsOptions } from './cache-reports/cache-re
 import { warnOfCorruption } from './cache-reports/corruption.ts';
 import { enqueueChanges } from './enqueue.ts';
 import { reconcileMap } from './imageswap-map/reconcile.ts';
-import { NodeReports, type NodeReportsOptions } from './node-reports/node-reports.ts';
+import type { NodeReportsOptions } from './node-reports/node-reports.ts';
+import { NodeWork } from './node-work.ts';
 import { outcomeOf } from './outcome.ts';
 import { MirrorReconciler } from './registry-mirror/reconcile.ts';
 import { SharedNodes } from './shared-nodes/shared-nodes.ts';
@@ -94,19 +95,19 @@ export class Operator {
       logger,
       ...this.#options.polling,
     });
-    const nodeReports = new NodeReports({
-      client,
-      settings,
-      views,
+    const nodes = new NodeWork({
+      ...{ client, settings, views, logger },
       changed: (mirror) => queue.add(mirror),
-      logger,
       ...this.#options.polling,
     });
     const changed = () => queue.add(sharedNodesKey);
     const sharedNodes = new SharedNodes({ client, settings, views, logger, changed });
     const reconciler = new MirrorReconciler({
       ...{ client, settings, views, events, logger },
-      ...{ cacheReports, nodeReports, sharedNodes },
+      sharedNodes,
+      cacheReports,
+      nodeReports: nodes.reports,
+      nodeObstacles: (mirror) => nodes.obstacles(mirror),
     });
     const unsubscribe = enqueueChanges(views, settings, queue, { mapKey, sharedNodesKey });
     const handle = (key: string, stop: AbortSignal) => {
@@ -115,7 +116,7 @@ export class Operator {
     };
     try {
       const work = queue.run((key, stop) => this.#handle(queue, key, handle, stop), signal, { workers });
-      await Promise.all([work, cacheReports.run(signal), nodeReports.run(signal)]);
+      await Promise.all([work, cacheReports.run(signal), nodes.run(signal)]);
     } finally {
       unsubscribe();
     }

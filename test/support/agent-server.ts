@@ -24,9 +24,11 @@ export interface AgentServer {
 }
 
 export interface AgentServerOptions {
-  readonly authority: KeyPair;
+  readonly authority: Pick<KeyPair, 'certificatePem'> & Partial<KeyPair>;
   /** What its certificate says; by default that of mirror `hub`'s agents. */
   readonly names?: readonly string[];
+  /** Its certificate, where that is made by somebody else. */
+  readonly pair?: KeyPair;
   readonly address?: string;
   readonly port?: number;
   readonly says?: NodeReport | string;
@@ -42,12 +44,7 @@ export async function startAgentServer(
   t: Pick<ExecutionContext, 'teardown'>,
   { authority, names = ['registry-mirror-hub.node'], address = '127.0.0.1', ...options }: AgentServerOptions,
 ): Promise<AgentServer> {
-  const pair = await issueLeaf(authority, {
-    names,
-    days: 1,
-    commonName: names[0] ?? '',
-    usages: ['serverAuth', 'clientAuth'],
-  });
+  const pair = options.pair ?? (await issuePair(authority as KeyPair, names));
   const server = createServer({
     ...{ cert: pair.certificatePem, key: pair.keyPem, ca: authority.certificatePem },
     requestCert: true,
@@ -77,6 +74,11 @@ export async function startAgentServer(
   t.teardown(() => server.closeAllConnections());
   t.teardown(() => server.close());
   return Object.assign(agent, { port: (server.address() as AddressInfo).port });
+}
+
+function issuePair(authority: KeyPair, names: readonly string[]): Promise<KeyPair> {
+  const commonName = names[0] ?? '';
+  return issueLeaf(authority, { names, days: 1, commonName, usages: ['serverAuth', 'clientAuth'] });
 }
 
 /** A node on which the mirror `hub` is wired, but for what is said otherwise. */
