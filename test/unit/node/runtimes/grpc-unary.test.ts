@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
-import { createServer as createNetServer } from 'node:net';
+import { createServer as createNetServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -24,9 +24,10 @@ async function serve(
   return listen(t, server);
 }
 
-async function listen(t: ExecutionContext, server: { listen(path: string, done: () => void): unknown }) {
+async function listen(t: ExecutionContext, server: Pick<Server, 'listen' | 'close'>) {
   const dir = fs.mkdtempSync(join(tmpdir(), 'grpc-'));
   t.teardown(() => fs.rmSync(dir, { recursive: true, force: true }));
+  t.teardown(() => server.close());
   const path = join(dir, 'sock');
   await new Promise<void>((resolve) => server.listen(path, resolve));
   return path;
@@ -94,7 +95,6 @@ test('whatever else answers, or does not, is an error within the time', async (t
     const server = createNetServer((socket) => socket.on('error', () => undefined).end(first));
     const socketPath = await listen(t, server);
     await t.throwsAsync(callUnary({ socketPath, method, timeoutMs: 5000 }));
-    server.close();
   }
   await t.throwsAsync(callUnary({ socketPath: '/dev/null/no', method, timeoutMs: 5000 }));
 });
