@@ -17,6 +17,8 @@ export interface NodeMirror {
   readonly names: readonly NodeName[];
   /** The Service's addresses, where TLS is spoken on port 443. */
   readonly addresses: readonly string[];
+  /** The Service's port for who goes to the upstream himself where the mirror does not serve (docs/adr/0011): the forwarder's. Absent: 443. */
+  readonly fallbackPort?: number;
   /** Where the forwarder listens on loopback; none: nothing is wired to it. */
   readonly port?: number;
   /** `loopback`: runtimes dial the forwarder. `service`: they dial the Service, with a CA on the node's disk. */

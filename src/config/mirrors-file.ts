@@ -24,8 +24,8 @@ const checks: Readonly<Record<keyof NodeMirror, (value: unknown) => boolean>> = 
       return typeof name === 'string' && typeof upstream === 'boolean';
     }),
   addresses: isTexts,
-  port: (value) =>
-    value === undefined || (Number.isInteger(value) && Number(value) > 0 && Number(value) < 65_536),
+  fallbackPort: isPortOrNone,
+  port: isPortOrNone,
   endpoint: oneOf('loopback', 'service'),
   serverName: isText,
   runtimes: (value) => isList(value, oneOf('auto', 'docker', 'containerd', 'crio', 'hosts')),
@@ -53,6 +53,10 @@ function parseJson(text: string): unknown {
   } catch {
     throw new TypeError('expected JSON');
   }
+}
+
+function isPortOrNone(value: unknown): boolean {
+  return value === undefined || (Number.isInteger(value) && Number(value) > 0 && Number(value) < 65_536);
 }
 
 function isText(value: unknown): boolean {

@@ -13,10 +13,12 @@ const runtimes: readonly (Runtime | 'auto')[] = ['auto', 'docker', 'containerd',
 export function readMirror(variables: Variables, wires: boolean): WiredMirror {
   const hostsNames = wires ? readHostsNames(variables) : [];
   const port = variables.port('NODE_PORT');
+  const fallbackPort = variables.port('FALLBACK_PORT');
   return {
     name: readName(variables),
     names: readNames(variables),
     addresses: readAddresses(variables, hostsNames.length > 0),
+    ...(fallbackPort !== undefined && { fallbackPort }),
     ...(port !== undefined && { port }),
     endpoint: variables.choice('ENDPOINT', ['loopback', 'service']),
     serverName: readServerName(variables),

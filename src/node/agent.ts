@@ -12,11 +12,13 @@ import type { NodeFacts } from './facts.ts';
 import { removeFile } from './files.ts';
 import type { Finding } from './finding.ts';
 import type { Forwarder } from './forwarder/forwarder.ts';
+import type { ProbeFailure } from './forwarder/probe.ts';
 import { resolveInRoot } from './host-root.ts';
 import { loopbackMirrors } from './loopback-mirrors.ts';
 import type { AgentOptions, MirrorList, WiredMirror } from './options.ts';
 import { makePass, type PassReport, type PassTools } from './pass.ts';
 import { writeAtomically } from './replace-file.ts';
+import { youngestSignalled } from './signal.ts';
 import { nodeReport } from './status/node-report.ts';
 
 /** A hint is followed after this many ms, so that a burst (a Secret volume's swap) is one pass and a fight with another writer is bounded. */
@@ -54,7 +56,7 @@ export class NodeAgent {
       while (!signal.aborted) {
         const report = await this.#tryPass();
         if (report !== undefined) writeReady(this.#options, this.#parts, report, this.#log);
-        await this.#hint.wait(this.#options.interval, signal);
+        await this.#hint.wait(this.#interval, signal);
       }
     } finally {
       this.#hint.close();
@@ -108,18 +110,39 @@ export class NodeAgent {
     return pass;
   }
 
-  /** Until the forwarder has looked, nothing is known against the mirror. */
+  /** Until the forwarder has looked, nothing is known against the mirror; and a port that cannot be had is no fault of the mirror's. */
   #answers({ name }: WiredMirror): boolean {
     const status = this.#parts.forwarder?.status().find((each) => each.name === name);
-    return status === undefined || status.offered || status.since === 0;
+    return status === undefined || !faultsOfMirror.has(status.reason);
+  }
+
+  /** A runtime that had just begun takes its signal soon. */
+  get #interval(): number {
+    const { interval } = this.#options;
+    const owes = (this.#last?.pass.owed.length ?? 0) > 0;
+    return owes ? Math.min(interval, youngestSignalled * 1000) : interval;
   }
 }
+
+/** Why the forwarder does not offer a mirror, where that is because the mirror does not answer as it should. */
+const faultsOfMirror: ReadonlySet<string> = new Set<ProbeFailure | 'BadCertificateFiles'>([
+  'Refused',
+  'Timeout',
+  'Untrusted',
+  'Status',
+  'Failed',
+  'BadCertificateFiles',
+]);
 
 /** Logs what a pass did. */
 export function logResults(report: PassReport, log: Logger): void {
   for (const { action, error } of report.results) {
     const fields = { do: action.do, path: action.path };
-    if (error === undefined) log.info(fields, 'Node file changed');
+    const { name } = action.do === 'signal' ? { name: action.process } : { name: undefined };
+    if (name !== undefined && error === undefined) log.info({ process: name }, 'Process told');
+    else if (name !== undefined)
+      log.warn({ process: name, error: errorMessage(error) }, 'Process not told yet');
+    else if (error === undefined) log.info(fields, 'Node file changed');
     else log.error({ ...fields, error }, 'Node file was not changed');
   }
 }

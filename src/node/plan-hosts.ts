@@ -1,13 +1,13 @@
 /** Plans a mirror's lines in the hosts file, and takes lines, backup and record away. Pure. */
 import { dirname } from 'node:path';
-import type { NodeName } from '../api/node-mirror.ts';
+import type { NodeName, Runtime } from '../api/node-mirror.ts';
 import type { Action } from './action.ts';
 import { certificatePath } from './docker-ca.ts';
 import { hub, isClassicDocker, type NodeFacts, trustedNames } from './facts.ts';
 import { type Finding, unusablePath } from './finding.ts';
 import { type HostView, recordedFiles } from './host-view.ts';
 import { mirrorsIn, planHostsFile, withoutMirrors } from './hosts-file.ts';
-import type { JournalRecord } from './journal.ts';
+import type { FileRecord, JournalRecord } from './journal.ts';
 import type { TargetPlan } from './managed-file.ts';
 import { hostsEntries } from './mirror-endpoint.ts';
 import type { NodePlaces, WiredMirror } from './options.ts';
@@ -48,9 +48,11 @@ export function hostsPaths(view: HostView): string[] {
 
 function planLines(mirror: WiredMirror, input: MirrorPlanInput, view: HostView): TargetPlan {
   const path = input.places.hostsFile;
-  const entries = hostsEntries(mirror, ledNames(mirror, input));
+  const others = othersWithFallback(mirror, input, view);
+  const entries = hostsEntries(mirror, ledNames(mirror, input, others));
+  const kept = notLed(mirror, input, others);
   const isOurs = (name: string) => name === mirror.name;
-  if (entries.length === 0) return { actions: planHostsRemoval(path, isOurs, view), findings: [] };
+  if (entries.length === 0) return { actions: planHostsRemoval(path, isOurs, view), findings: kept };
   const state = view.read(path);
   if (state.kind !== 'file' && state.kind !== 'absent') {
     return { actions: [], findings: [unusablePath(path, state) ?? []].flat() };
@@ -61,7 +63,9 @@ function planLines(mirror: WiredMirror, input: MirrorPlanInput, view: HostView):
   const untrusted = certificates.filter((each) => input.failed.has(each) || view.read(each).kind !== 'file');
   if (untrusted.length > 0 && !wired) return { actions: [], findings: [notTrusted(path, untrusted)] };
   const policy = { mirror: mirror.name, foreignLines: mirror.foreignHostsLines, path };
-  const { content, findings } = planHostsFile(current, entries, policy);
+  const plan = planHostsFile(current, entries, policy);
+  const findings = [...kept, ...plan.findings];
+  const { content } = plan;
   if (content === undefined) return { actions: [], findings };
   const record = { kind: 'hosts' as const, ...backupOf(input.places, view) };
   return {
@@ -71,7 +75,11 @@ function planLines(mirror: WiredMirror, input: MirrorPlanInput, view: HostView):
 }
 
 /** The names that a line leads to the mirror. One of the upstream itself only where nothing else can, and while the mirror answers. */
-function ledNames(mirror: WiredMirror, { facts, answers }: MirrorPlanInput): string[] {
+function ledNames(
+  mirror: WiredMirror,
+  { facts, answers }: MirrorPlanInput,
+  others: readonly Runtime[],
+): string[] {
   if (mirror.clientCertificate) return [];
   const named = mirror.runtimes.includes('hosts');
   const isUpstream = (host: string) => mirror.names.some(({ name, upstream }) => name === host && upstream);
@@ -80,7 +88,31 @@ function ledNames(mirror: WiredMirror, { facts, answers }: MirrorPlanInput): str
   const always = mirror.hostsNames.filter(
     (name) => !isUpstream(name) || named || isClassicDocker(mirror, facts) || isEmpty(facts),
   );
-  return [...always, ...wired].filter((name) => answers || !isUpstream(name));
+  const mayLead = (name: string) => !isUpstream(name) || (answers && (named || others.length === 0));
+  return [...always, ...wired].filter(mayLead);
+}
+
+/** The runtimes that go to the upstream, by its name, where the mirror does not serve: a line would lead them back to the mirror. */
+function othersWithFallback(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostView): Runtime[] {
+  const hasFiles = (kind: FileRecord['kind']) => recordedFiles(view, kind, mirror.name).length > 0;
+  return [
+    ...(facts.containerd?.running === true && hasFiles('containerd-hosts') ? ['containerd' as const] : []),
+    ...(facts.crio?.running === true && hasFiles('containers-registries') ? ['crio' as const] : []),
+  ];
+}
+
+/** A Docker whose pulls of the upstream's own name therefore go upstream. */
+function notLed(
+  mirror: WiredMirror,
+  { facts, places }: MirrorPlanInput,
+  others: readonly Runtime[],
+): Finding[] {
+  const names = mirror.names.filter(({ name, upstream }) => upstream && name !== hub).map(({ name }) => name);
+  const isLed = mirror.clientCertificate || mirror.runtimes.includes('hosts');
+  if (isLed || names.length === 0 || others.length === 0 || facts.docker?.running !== true) return [];
+  if (!isClassicDocker(mirror, facts)) return [];
+  const message = `Docker's pulls of ${names.join(', ')} go upstream: a line would take the upstream away from ${others.join(', ')}`;
+  return [{ reason: 'DockerNotLed', path: places.hostsFile, message, blocks: false }];
 }
 
 function isEmpty(facts: NodeFacts): boolean {

@@ -176,6 +176,7 @@ function agentEnv({ settings }: MirrorInput, options: NodeOptions, told: NodeMir
     UPSTREAM_NAMES: list(namesWhere(true)),
     ALIAS_NAMES: list(namesWhere(false)),
     NODE_PORT: String(told.port ?? ''),
+    FALLBACK_PORT: String(told.fallbackPort ?? ''),
     ENDPOINT: told.endpoint,
     SERVER_NAME: told.serverName,
     RUNTIMES: told.runtimes.join(','),

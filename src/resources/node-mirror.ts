@@ -4,6 +4,7 @@ import type { NodeMirror, NodeName } from '../api/node-mirror.ts';
 import { nodeWiring } from '../api/nodes.ts';
 import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
 import type { MirrorInput } from './object.ts';
+import { fallbackPort } from './service.ts';
 
 export interface NodeMirrorOptions {
   /** The Service's addresses. */
@@ -30,7 +31,7 @@ export function nodeMirror(input: MirrorInput, options: NodeMirrorOptions): Node
     endpoint: scheme === 'services' ? 'service' : wiring.endpoint,
     names: scheme === 'services' ? clusterIPs.map(inReference) : hostessNames(input),
     addresses: clusterIPs,
-    ...(nodePort !== undefined && { port: nodePort }),
+    ...(nodePort !== undefined && { port: nodePort, fallbackPort: fallbackPort(mirror) }),
     serverName: serviceDnsNames(name, settings.namespace)[2] ?? '',
     hostsNames: keepsHosts ? [masqueradeOf(mirror)] : [],
     certificateNames,

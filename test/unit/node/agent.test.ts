@@ -3,10 +3,11 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { NodeAgent } from '../../../src/node/agent.ts';
+import { loopbackMirrors } from '../../../src/node/loopback-mirrors.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { certificateTwo } from './certificates.ts';
-import { type Changes, makeSandbox, type Sandbox } from './sandbox.ts';
+import { type Changes, makeSandbox, type Sandbox, toolsWith, wiredMirror } from './sandbox.ts';
 
 const log = createLogger({ level: 'silent' });
 
@@ -81,4 +82,39 @@ test('in mode restore the agent is ready only once the node is restored', async 
   box.put('writable', '');
   await eventually(() => assert.partialDeepStrictEqual(ready(box), { mode: 'restore', complete: true }));
   t.false(fs.existsSync(join(box.root, 'etc/hosts')));
+});
+
+for (const [reason, stays] of [
+  ['NotProbed', true],
+  ['PortTaken', true],
+  ['NginxDown', true],
+  ['Refused', false],
+  ['Untrusted', false],
+] as const) {
+  test(`a line for the upstream's name ${stays ? 'stays' : 'goes'} where a mirror is not offered because of ${reason}`, async (t) => {
+    const box = makeSandbox();
+    t.teardown(box.remove);
+    const standing = { name: 'hub', port: 29_001, offered: false, since: 1, reason, detail: '' };
+    const counts = { connections: 0, failed: 0, bytesToClients: 0, bytesFromClients: 0 };
+    const parts = {
+      ...toolsWith(fs),
+      findRuntimes: async () => ({ docker: { running: true } }),
+      forwarder: {
+        update: () => undefined,
+        status: () => [{ ...standing, ...counts }],
+        findings: () => [],
+      },
+    };
+    const names = [{ name: 'quay.example', upstream: true }];
+    const certificateNames = ['quay.example', 'mirror-hub.example'];
+    await new NodeAgent(box.options({ names, port: 29_001, certificateNames }), parts, log).once();
+    t.is(/\tquay\.example\t/.test(box.get('etc/hosts')), stays);
+  });
+}
+
+test('mirrors are forwarded to at the port of those that have the upstream behind them', (t) => {
+  const mirror = wiredMirror('hub', '/ca.crt', { addresses: ['10.96.0.10', 'fd00::10'], port: 29_001 });
+  const addresses = (more: object) => loopbackMirrors([{ ...mirror, ...more }]).map((each) => each.addresses);
+  t.deepEqual(addresses({ fallbackPort: 5443 }), [['10.96.0.10:5443', '[fd00::10]:5443']]);
+  t.deepEqual(addresses({}), [['10.96.0.10:443', '[fd00::10]:443']]);
 });

@@ -41,10 +41,8 @@ test('one pass wires every runtime to every mirror; one restore gives the tree f
   t.deepEqual(lines.map((line) => line.split(/\s+/).slice(0, 2).join(' ')).sort(), [
     '10.96.0.10 mirror-docker.io',
     '10.96.0.11 mirror-quay.example',
-    '10.96.0.11 quay.example',
     '127.0.0.1 localhost',
     'fd00::11 mirror-quay.example',
-    'fd00::11 quay.example',
   ]);
   t.true((await restoreMirrors(box.options(), toolsWith(fs), () => true)).complete);
   t.deepEqual(box.tree(), before);
@@ -93,12 +91,49 @@ test('moving from one agent for each mirror to one for all and back changes no b
 
 test('lines for a name of the upstream itself go while the mirror does not answer; those of an alias stay', async (t) => {
   const box = node(t);
-  await box.pass(sharedAgent(box));
-  await box.pass(sharedAgent(box, bothMirrors(box.caFile), { answers: ({ name }) => name !== 'quay' }));
+  const facts = { docker: everyRuntime.docker! };
+  const pass = (changes: Parameters<typeof sharedAgent>[2] = {}) =>
+    box.pass(sharedAgent(box, bothMirrors(box.caFile), { facts, ...changes }));
+  await pass();
+  t.regex(box.get('etc/hosts'), /\tquay\.example\t/);
+  await pass({ answers: ({ name }) => name !== 'quay' });
   t.notRegex(box.get('etc/hosts'), /\tquay\.example\t/);
   t.regex(box.get('etc/hosts'), /\tmirror-quay\.example\t/);
-  await box.pass(sharedAgent(box));
+  await pass();
   t.regex(box.get('etc/hosts'), /\tquay\.example\t/);
+});
+
+test('a line for Docker alone never takes the upstream away from a runtime that falls back on it', async (t) => {
+  const { docker, containerd, crio } = everyRuntime;
+  for (const other of [{ containerd: containerd! }, { crio: crio! }]) {
+    const box = node(t);
+    const facts = { docker: docker!, ...other };
+    const report = await box.pass(sharedAgent(box, bothMirrors(box.caFile), { facts }));
+    t.notRegex(box.get('etc/hosts'), /\tquay\.example\t/);
+    t.regex(box.get('etc/hosts'), /\tmirror-quay\.example\t/);
+    t.deepEqual(
+      report.findings.map(({ reason, blocks }) => ({ reason, blocks })),
+      [{ reason: 'DockerNotLed', blocks: false }],
+    );
+    t.true(report.complete);
+  }
+});
+
+test('a containerd that pulls no images of pods, and registries.conf of tools, leave Docker its line', async (t) => {
+  const box = node(t);
+  box.put('etc/containerd/config.toml', 'disabled_plugins = ["cri"]\n');
+  const facts = { ...everyRuntime, crio: { running: false } };
+  await box.pass(sharedAgent(box, bothMirrors(box.caFile), { facts }));
+  t.regex(box.get('etc/hosts'), /\tquay\.example\t/);
+});
+
+test('a runtime that is named, or lines that are, decide', async (t) => {
+  for (const runtimes of [['docker'], ['auto', 'hosts']] as const) {
+    const box = node(t);
+    const mirrors = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, runtimes }));
+    await box.pass(sharedAgent(box, mirrors));
+    t.regex(box.get('etc/hosts'), /\tquay\.example\t/);
+  }
 });
 
 test('where containerd alone runs, no line is written for a name of the upstream, and Docker’s configuration stays', async (t) => {
