@@ -3,10 +3,12 @@ import * as files from 'node:fs';
 import { Command, Option } from 'commander';
 import { readNodeAgentEnvironment } from '../config/node-agent-environment.ts';
 import { type AgentParts, logResults, NodeAgent } from '../node/agent.ts';
+import { listHostFolder, readHostPath } from '../node/apply.ts';
 import { Forwarder } from '../node/forwarder/forwarder.ts';
 import { acquireLock } from '../node/lock.ts';
 import type { AgentOptions, NodePlaces } from '../node/options.ts';
 import { type PassTools, restoreMirrors } from '../node/pass.ts';
+import { type RestartOutcome, restartContainerd } from '../node/restart-containerd.ts';
 import { containerdVersion } from '../node/runtimes/containerd-version.ts';
 import { crioVersion } from '../node/runtimes/crio-version.ts';
 import { dockerInfo } from '../node/runtimes/docker-info.ts';
@@ -60,7 +62,11 @@ async function nodeAgent(flags: NodeAgentFlags): Promise<void> {
   const base = createLogger({ level: logLevel });
   const log = mirror === undefined ? base : base.child({ mirror });
   const signal = endOfProcess();
-  const parts = { ...toolsFor(signal), ...runtimesOf(agent.hostRoot) };
+  const parts = {
+    ...toolsFor(signal),
+    ...runtimesOf(agent.hostRoot),
+    restart: () => restart(agent.hostRoot),
+  };
   if (flags.once !== true) return serveNode(agent, parts, log, signal);
   if (!(await new NodeAgent(agent, parts, log).once())) process.exitCode = 1;
 }
@@ -78,7 +84,7 @@ async function serveNode(
   const { statusSocket, statusServer } = options;
   const status = new StatusServer({
     report: () => agent.report(),
-    restart: () => undefined,
+    restart: (mirror) => agent.allowRestart(mirror),
     socket: statusSocket,
     ...(statusServer && { server: statusServer }),
     log,
@@ -109,8 +115,10 @@ async function restoreAll(flags: RestoreFlags): Promise<void> {
   if (!report.complete) process.exitCode = 1;
 }
 
+/** Of the process namespace that we may signal in. */
+const processes = { files, procFolder: '/proc', kill: process.kill.bind(process), uid: 0 };
+
 function toolsFor(signal: AbortSignal): PassTools {
-  const processes = { files, procFolder: '/proc', kill: process.kill.bind(process), uid: 0 };
   return {
     files,
     lock: (path) => acquireLock(path, lockWaitSeconds, signal),
@@ -121,6 +129,16 @@ function toolsFor(signal: AbortSignal): PassTools {
 function runtimesOf(hostRoot: string): Pick<AgentParts, 'findRuntimes'> {
   const finder = new RuntimeFinder({ files, hostRoot, containerdVersion, crioVersion, dockerInfo });
   return { findRuntimes: () => finder.find() };
+}
+
+function restart(root: string): RestartOutcome {
+  const host = { files, root };
+  return restartContainerd({
+    ...processes,
+    read: (path) => readHostPath(host, path),
+    list: (path) => listHostFolder(host, path) ?? [],
+    now: Date.now,
+  });
 }
 
 function endOfProcess(): AbortSignal {

@@ -13,11 +13,13 @@ import {
   Waiting,
 } from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
-import type { NodeFacts } from './facts.ts';
+import { containerdInForce } from './containerd/in-force.ts';
+import type { Liveness } from './containerd/liveness.ts';
+import type { NodeFacts, RuntimeFacts } from './facts.ts';
 import { type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
-import type { HostView } from './host-view.ts';
+import { type HostView, recordedFiles } from './host-view.ts';
 import { Journal } from './journal.ts';
 import { knownFiles } from './known-files.ts';
 import type { Release } from './lock.ts';
@@ -47,6 +49,10 @@ export interface PassReport {
   readonly owed: readonly SignalledProcess[];
   /** Every mirror that has something on the node afterwards. */
   readonly owners: readonly string[];
+  /** Mirrors for which containerd's configuration is changed. */
+  readonly configured: readonly string[];
+  /** Whether containerd has read its configuration; absent where there is none. */
+  readonly containerd?: Liveness;
 }
 
 /** What one pass is about. */
@@ -70,7 +76,7 @@ export function makePass(input: PassInput, tools: PassTools): Promise<PassReport
   const bundleOf = (mirror: WiredMirror) => readBundle(mirror.caFile, tools.files);
   const plan = (view: HostView, failed: ReadonlySet<string>) =>
     planWiring({ places, list, facts, bundleOf, answers, failed }, view);
-  return run(places, tools, { plan, known, restores: false });
+  return run(tools, { places, facts, plan, known, restores: false });
 }
 
 /** Takes back what those mirrors did on this node for which `leaves` is true. Always takes the lock: folders may be left from a crash. */
@@ -81,10 +87,12 @@ export function restoreMirrors(
   { facts = {}, known = () => [] }: { facts?: NodeFacts; known?: Run['known'] } = {},
 ): Promise<PassReport> {
   const plan = (view: HostView) => planRestore({ places, facts, leaves, known: known(view) }, view);
-  return run(places, tools, { plan, known, restores: true });
+  return run(tools, { places, facts, plan, known, restores: true });
 }
 
 interface Run {
+  readonly places: NodePlaces;
+  readonly facts: NodeFacts;
   /** `failed`: paths that could not be written just now. */
   readonly plan: (view: HostView, failed: ReadonlySet<string>) => Plan;
   /** Where files of ours may lie that the journal does not know. */
@@ -92,17 +100,14 @@ interface Run {
   readonly restores: boolean;
 }
 
-async function run(
-  places: NodePlaces,
-  tools: PassTools,
-  { plan, known, restores }: Run,
-): Promise<PassReport> {
+async function run(tools: PassTools, asked: Run): Promise<PassReport> {
+  const { places, plan, known, restores } = asked;
   const host = openHost(places, tools);
   const view = viewOf(host);
   const survey = plan(view, new Set());
   const targets = [places.hostsFile, places.hostsBackup, ...known(view).map(({ path }) => path)];
   const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
-  if (idle && !restores) return reportOf(places, host, survey, []);
+  if (idle && !restores) return reportOf(asked, host, survey, []);
   const release = await tools.lock(lockPath(places, tools.files));
   try {
     finishOverwrite(host.files, host.redoFile);
@@ -114,7 +119,7 @@ async function run(
     if (restores || actions.some(takesBack)) pruneFolders(host);
     if (restores) host.journal.removeIfEmpty();
     const before = last === first ? [] : first.results.filter(({ error }) => error === undefined);
-    return reportOf(places, host, last.plan, [...before, ...last.results]);
+    return reportOf(asked, host, last.plan, [...before, ...last.results]);
   } finally {
     await release();
   }
@@ -204,18 +209,32 @@ function readBundle(path: string, files: FileCalls): CaBundle | undefined {
   }
 }
 
-function reportOf(places: NodePlaces, host: Host, plan: Plan, results: readonly ActionResult[]): PassReport {
+function reportOf(
+  { places, facts, restores }: Pick<Run, 'places' | 'facts' | 'restores'>,
+  host: Host,
+  plan: Plan,
+  results: readonly ActionResult[],
+): PassReport {
+  const view = viewOf(host);
   const damaged = host.journal.read().damaged.map(damagedRecord);
   const complete =
     results.every((result) => result.error === undefined) && !plan.findings.some((finding) => finding.blocks);
+  const { containerd } = facts;
   return {
     complete,
     findings: [...plan.findings, ...damaged],
     results,
     targets: plan.targets,
     owed: host.owed.read(),
-    owners: ownersIn(places.hostsFile, viewOf(host)),
+    owners: ownersIn(places.hostsFile, view),
+    configured: recordedFiles(view, 'containerd-config').flatMap(({ mirrors = [] }) => mirrors),
+    ...(containerd && !restores && { containerd: livenessOf(containerd, view) }),
   };
+}
+
+function livenessOf({ version, startedAt }: RuntimeFacts, view: HostView): Liveness {
+  const list = (path: string) => view.list(path) ?? [];
+  return containerdInForce({ read: view.read, list }, { release: version, startedAt, now: Date.now() });
 }
 
 function damagedRecord(name: string): Finding {

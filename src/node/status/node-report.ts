@@ -3,6 +3,7 @@ import type { Runtime } from '../../api/node-mirror.ts';
 import type { ForwarderReport, MirrorOnNode, NodeReport, RuntimeOnNode } from '../../api/node-report.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { SignalledProcess } from '../action.ts';
+import type { Liveness } from '../containerd/liveness.ts';
 import { isClassicDocker, isWired, type NodeFacts } from '../facts.ts';
 import type { Finding } from '../finding.ts';
 import type { ForwarderStatus } from '../forwarder/forwarder.ts';
@@ -17,15 +18,10 @@ export interface ReportInput {
   readonly facts: NodeFacts;
   readonly forwarder: readonly ForwarderStatus[];
   readonly forwarderFindings: readonly Finding[];
+  /** Why a runtime was not restarted although the operator allowed it. */
+  readonly restart: readonly Finding[];
   /** When the pass ended, in milliseconds since 1970. */
   readonly at: number;
-}
-
-/** Whether a runtime has read what is wired. */
-interface Liveness {
-  readonly live: boolean;
-  readonly reason: string;
-  readonly message: string;
 }
 
 const lives: Liveness = { live: true, reason: '', message: '' };
@@ -55,6 +51,7 @@ function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
       pass,
     ),
     ...input.forwarderFindings,
+    ...(mirror.containerd === 'configureAndRestart' ? input.restart : []),
   ];
   return {
     name: mirror.name,
@@ -94,6 +91,7 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
     ...(found?.version !== undefined && { version: found.version }),
     wired,
     ...liveness,
+    ...(runtime === 'containerd' && needsRestart(mirror, liveness, input) && { restartNeeded: true }),
   };
 }
 
@@ -113,6 +111,7 @@ function livenessOf(runtime: Runtime, { facts, pass }: ReportInput): Liveness {
   if (runtime === 'hosts') return lives;
   if (facts[runtime]?.running !== true)
     return { live: false, reason: 'NotRunning', message: `${runtime} does not run` };
+  if (runtime === 'containerd') return pass.containerd ?? lives;
   const process = reloaded[runtime];
   if (process !== undefined && pass.owed.includes(process))
     return {
@@ -121,6 +120,15 @@ function livenessOf(runtime: Runtime, { facts, pass }: ReportInput): Liveness {
       message: `${process} was not told yet to read its configuration again`,
     };
   return lives;
+}
+
+/** Only for what we have configured ourselves. */
+function needsRestart(mirror: WiredMirror, { reason }: Liveness, { pass }: ReportInput): boolean {
+  return (
+    mirror.containerd === 'configureAndRestart' &&
+    reason === 'NotRestarted' &&
+    pass.configured.includes(mirror.name)
+  );
 }
 
 /** What of these actions failed in the pass. */
