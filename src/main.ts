@@ -17,6 +17,10 @@ const commands: Record<string, { description: string; load: () => Promise<Comman
     description: 'undo on this node what node agents did, without a cluster',
     load: async () => (await import('./cli/node-agent.ts')).restoreCommand(),
   },
+  doctor: {
+    description: 'say how a node, or all of them, are wired, and why not',
+    load: async () => (await import('./cli/doctor.ts')).doctorCommand(),
+  },
   standalone: {
     description: 'run mirrors on this machine without a cluster',
     load: async () => (await import('./cli/standalone.ts')).standaloneCommand(),

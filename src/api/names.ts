@@ -35,6 +35,9 @@ export const components = {
   sharedNodes: 'node-agent-shared',
 } as const;
 
+/** Those that wire nodes. */
+export const agentComponents = [components.nodes, components.sharedNodes] as const;
+
 type Component = (typeof components)[keyof typeof components];
 
 /** Names of the objects made for one mirror; unique per kind in `NAMESPACE`. */

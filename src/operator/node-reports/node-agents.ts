@@ -1,5 +1,6 @@
 /** Which node agents there are, on which nodes, and how each is asked: read from their pods. Pure. */
 import {
+  agentComponents,
   componentLabel,
   components,
   nodeCommonName,
@@ -48,7 +49,7 @@ interface NodeAgentPod extends AgentPod {
 }
 
 /** Selects the pods of all agents that wire. */
-export const agentSelector = `app=${selectorLabels('').app},${componentLabel} in (${components.nodes},${components.sharedNodes})`;
+export const agentSelector = `app=${selectorLabels('').app},${componentLabel} in (${agentComponents.join(',')})`;
 
 /** The agents among `pods`, by name; `sharedPort` is that of agents that wire all mirrors. */
 export function nodeAgents(pods: readonly KubeObject[], sharedPort: number): readonly NodeAgent[] {
