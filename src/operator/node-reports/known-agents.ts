@@ -69,6 +69,11 @@ export class KnownAgents {
       .sort((one, other) => (one.node < other.node ? -1 : 1));
   }
 
+  /** True while an agent that is not known to fail has not told yet, or its node is only just being wired. */
+  hasNews(now: number): boolean {
+    return this.all().some((one) => one.failingSince === undefined && presses(one, now));
+  }
+
   /** Nodes of shared agents that have not said that nothing of the mirror is left; with how many such agents there are. */
   holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } {
     const shared = this.all().filter(({ agent }) => agent.mirror === undefined);

@@ -41,6 +41,8 @@ const parallel = 50;
 /** So long those are asked first that are new or do not answer; with `wellPerRound` a round is over in less than a minute. */
 const pressingMs = 20_000;
 const nodesLogged = 5;
+/** Who waits asks again within this time. */
+const wantedMs = 10_000;
 
 export class NodeReports {
   readonly #options: NodeReportsOptions;
@@ -50,6 +52,8 @@ export class NodeReports {
   /** By mirror: what the reports came to when it was last told. */
   readonly #told = new Map<string, string>();
   #complete = false;
+  /** Somebody waits for what nodes say next. */
+  #wantedUntil = 0;
   /** What was last wrong with a whole round. */
   #trouble = '';
 
@@ -64,6 +68,7 @@ export class NodeReports {
 
   /** The nodes of shared agents that may still hold something of the mirror; undefined: nobody was asked yet. */
   holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } | undefined {
+    this.#wantedUntil = this.#now() + wantedMs;
     return this.#complete ? this.#known.holding(mirror) : undefined;
   }
 
@@ -80,7 +85,8 @@ export class NodeReports {
 
   /** Polls in rounds until `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    await inRounds(() => this.#round(signal), this.#options, signal);
+    const hurries = () => this.#now() < this.#wantedUntil || this.#known.hasNews(this.#now());
+    await inRounds(() => this.#round(signal), { ...this.#options, hurries }, signal);
   }
 
   async #round(signal: AbortSignal): Promise<void> {

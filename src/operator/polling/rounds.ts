@@ -15,19 +15,27 @@ export const keptMs = 120_000;
 export interface RoundsOptions {
   readonly random?: (() => number) | undefined;
   readonly pauseMs?: Pause | undefined;
+  /** True while news is expected any moment: the next round comes soon. */
+  readonly hurries?: () => boolean;
 }
 
 /** Calls `round` again and again until `signal` is aborted; rejects only as `round` does. */
 export async function inRounds(
   round: () => Promise<void>,
-  { random = Math.random, pauseMs = defaultPause }: RoundsOptions,
+  { random = Math.random, pauseMs = defaultPause, hurries = () => false }: RoundsOptions,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     await round();
-    const pause = pauseMs.least + random() * (pauseMs.most - pauseMs.least);
+    const { least, most } = hurries() ? hurried(pauseMs) : pauseMs;
+    const pause = least + random() * (most - least);
     await delay(pause, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** A fifth of the pause. */
+function hurried({ least, most }: Pause): Pause {
+  return { least: least / 5, most: most / 5 };
 }
 
 /** Works on all items, so many at a time; an item is taken when there is somebody to work on it. */
