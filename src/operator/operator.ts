@@ -29,8 +29,10 @@ export interface OperatorOptions {
   /** Upper bound of the pause before a lost list or watch is tried again. */
   readonly secondsBetweenStreams: number;
   readonly logger: Logger;
-  /** How cache replicas and node agents are asked, where not as pods are in a cluster. */
-  readonly polling?: Pick<CacheReportsOptions, 'fetchReport' | 'pauseMs'> & Pick<NodeReportsOptions, 'ask'>;
+  /** How cache replicas are asked, where not as pods are in a cluster. */
+  readonly polling?: Pick<CacheReportsOptions, 'fetchReport' | 'pauseMs'>;
+  /** The same of node agents. */
+  readonly agentPolling?: Pick<NodeReportsOptions, 'ask' | 'pauseMs'>;
 }
 
 const component = 'registry-mirror-operator';
@@ -98,7 +100,7 @@ export class Operator {
     const nodes = new NodeWork({
       ...{ client, settings, views, logger },
       changed: (mirror) => queue.add(mirror),
-      ...this.#options.polling,
+      ...this.#options.agentPolling,
     });
     const changed = () => queue.add(sharedNodesKey);
     const sharedNodes = new SharedNodes({ client, settings, views, logger, changed });

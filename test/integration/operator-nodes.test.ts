@@ -38,7 +38,7 @@ async function startOperator(
     identity: 'test',
     secondsBetweenStreams: 1,
     logger: createLogger({ level: 'silent' }),
-    polling: { pauseMs: { least: 50, most: 50 } },
+    agentPolling: { pauseMs: { least: 50, most: 50 } },
   });
   const stop = new AbortController();
   const ended = operator.run(stop.signal);
