@@ -207,8 +207,13 @@ test.serial('An operator without the right to nodes says what it lacks', async (
   t.is(without.length, rules.length - 1);
   await world.patch(role, { rules: without });
   await startOperator(t, await world.plane.kubeconfigFor({ token: await world.plane.tokenFor(account) }));
-  const { message } = await world.condition('first', 'Stalled', 'TaintNotRemoved');
-  t.regex(message, /^Taint example\.com\/not-wired .* no right to list nodes/);
-  await world.patch(role, { rules });
+  const { message } = await world.condition('first', 'NodesWired', 'TaintNotRemoved');
+  t.regex(message, /Taint example\.com\/not-wired .* no right to list nodes/);
   await world.condition('first', 'Stalled', 'Working');
+  await world.patch(role, { rules });
+  await eventually(async () => {
+    const { status } = await world.get(pathsOf('first').mirror);
+    const told = status.conditions.find(({ type }: Live) => type === 'NodesWired');
+    assert.notEqual(told.reason, 'TaintNotRemoved');
+  });
 });

@@ -62,7 +62,7 @@ export interface ReconcilerOptions {
   readonly nodeReports?: Pick<NodeReports, 'of' | 'holding'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
   readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires'>;
-  /** What a person must know of this mirror's nodes beside. */
+  /** What a person must do about this mirror's nodes. */
   readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now?: () => Date;
 }
@@ -242,7 +242,6 @@ export class MirrorReconciler {
         ...claims.obstacles,
         ...growth.obstacles,
         ...nodes.obstacles,
-        ...(this.#options.nodeObstacles?.(mirror.metadata.name) ?? []),
         ...(bundleMissing ? [bundleMissing] : []),
         ...(authoritiesMissing ? [authoritiesMissing] : []),
       ],

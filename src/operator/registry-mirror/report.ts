@@ -29,6 +29,7 @@ export interface ReporterOptions {
   /** What node agents said; absent where nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of'>;
   readonly sharedNodes?: Pick<SharedNodes, 'wires' | 'daemonSet'>;
+  readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now: () => Date;
   readonly logger: Logger;
 }
@@ -74,8 +75,9 @@ export class Reporter {
     const newest = newestStatusOf(stored, views.mirrors.get(name) as StoredMirror | undefined);
     const nodes = this.#nodesState(newest, this.#withAgents(name, live), report);
     const use = { lastUsed: nodes.lastUsed, alias: aliasOf(newest, report) };
+    const wired = hinderedBy(nodes.finding, this.#options.nodeObstacles?.(name) ?? []);
     const cache = this.#cacheState(newest, use);
-    const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), nodes.finding, ...cache.findings];
+    const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), wired, ...cache.findings];
     const all = [...shown.filter(({ type }) => !findings.some((found) => found.type === type)), ...findings];
     for (const { type, reason, message, warn } of newWarnings(stored, all)) {
       const occurrence = warn === 'once' ? '' : stateBefore(stored, type);
@@ -142,6 +144,14 @@ export class Reporter {
     if (!this.#forbidden) this.#options.logger.error({ error }, 'Not allowed to write the status of mirrors');
     this.#forbidden = true;
   }
+}
+
+/** Nodes that wait for a person: the mirror serves all the same. */
+function hinderedBy(finding: Finding, obstacles: readonly Obstacle[]): Finding {
+  const [first] = obstacles;
+  if (first === undefined) return finding;
+  const message = [finding.message, ...obstacles.map((obstacle) => obstacle.message)].join('; ');
+  return { ...finding, status: 'False', reason: first.reason, message, warn: true };
 }
 
 /** The pass was about `stored`: a spec that came meanwhile was not looked at, and its generation is not to be named. */
