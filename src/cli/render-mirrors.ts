@@ -5,7 +5,7 @@ import { imageswapConfigMap, objectNames } from '../api/names.ts';
 import { nodeWiring } from '../api/nodes.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
-import { masqueradeOf } from '../api/upstream.ts';
+import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
 import { imageswapMap } from '../operator/imageswap-map/map.ts';
 import { sizeNote } from '../operator/registry-mirror/claims.ts';
 import { clientsAsked } from '../operator/registry-mirror/conditions.ts';
@@ -19,8 +19,10 @@ import {
   serviceConflict,
   serviceRivals,
 } from '../operator/registry-mirror/obstacles.ts';
+import { nodeMirror } from '../resources/node-mirror.ts';
 import type { KubernetesObject } from '../resources/object.ts';
 import { type PrintedObject, printObjects } from '../resources/print.ts';
+import { sharedDaemonSet, sharedNodesSecret, sharesNodes } from '../resources/shared-nodes.ts';
 
 /** YAML documents, and what a person should know of them, one line each. */
 export interface Rendered {
@@ -55,7 +57,11 @@ export function renderMirrors(
       : { text: '', notes: [`${place.mirror.metadata.name}: nothing is made: ${obstacle}`] },
   );
   const inForce = placed.filter(({ obstacle }) => obstacle === undefined);
-  const all = settings.addressingScheme === 'services' ? [...parts, renderMap(inForce, settings)] : parts;
+  const all = [
+    ...parts,
+    ...(settings.addressingScheme === 'services' ? [renderMap(inForce, settings)] : []),
+    ...(settings.nodeDaemonSets === 'shared' ? [renderSharedNodes(inForce, settings)] : []),
+  ];
   return { text: all.map(({ text }) => text).join(''), notes: all.flatMap(({ notes }) => notes) };
 }
 
@@ -114,6 +120,27 @@ function renderMirror(place: PlacedMirror & { readonly settings: OperatorSetting
   return { text: printObjects(objects.map(withComment)), notes };
 }
 
+/** The agents of all mirrors that do not choose their nodes. */
+function renderSharedNodes(places: readonly PlacedMirror[], settings: OperatorSettings): Rendered {
+  const sharing = places.filter(({ mirror }) => sharesNodes(mirror, settings));
+  const listed = sharing.flatMap((place) => {
+    if (place.clusterIPs.length === 0 || place.nodePort === undefined) return [];
+    const inputs = compositionOf({ ...place, settings });
+    const { clusterIPs, nodePort } = place;
+    const told = nodeMirror(inputs, { clusterIPs, nodePort, certificateNames: dockerNames(inputs) });
+    return [{ mirror: told, authorities: '' }];
+  });
+  const others = places.filter((place) => !sharing.includes(place)).map(({ mirror }) => mirror.metadata.name);
+  const list = { listed, others };
+  const startupTaints = sharing.flatMap(({ mirror }) => mirror.spec.nodes?.startupTaint ?? []);
+  const identity = { leaf: { certificate: '', key: '', ca: '' }, authorities: '' };
+  const objects = [
+    sharedNodesSecret(settings, list, identity),
+    sharedDaemonSet(settings, list, { authority: null, startupTaints: [...new Set(startupTaints)].sort() }),
+  ];
+  return { text: printObjects(objects.map(withComment)), notes: [] };
+}
+
 /** Keys and certificates are made in the cluster; here they are empty. */
 function compositionOf(place: PlacedMirror & { readonly settings: OperatorSettings }): CompositionInputs {
   const { mirror, settings, clusterIPs, nodePort } = place;
@@ -152,7 +179,8 @@ function withComment(object: KubernetesObject): PrintedObject {
 function notesOn(inputs: CompositionInputs): string[] {
   const { mirror, settings, clusterIPs, nodePort, given } = inputs;
   const services = settings.addressingScheme === 'services';
-  const left = services ? 'Certificate, DaemonSet and line of imageswap-maps' : 'DaemonSet';
+  const nodes = sharesNodes(mirror, settings) ? 'place in the list of the node agents' : 'DaemonSet';
+  const left = services ? `Certificate, ${nodes} and line of imageswap-maps` : nodes;
   return [
     ...(clusterIPs.length === 0
       ? [`left out without the Service's address (--cluster-ip): ${left}, and the address in default.conf`]
@@ -162,6 +190,11 @@ function notesOn(inputs: CompositionInputs): string[] {
     ...notesOnMirror(mirror, settings),
     ...(services && clusterIPs.length > 0 ? ['the Certificate is made only where its Issuer exists'] : []),
     `no fallback: ${services ? 'a rewritten image' : `what is pulled as ${masqueradeOf(mirror)}`} comes from the mirror or not at all`,
+    ...(!services && nodeWiring(mirror, settings.addressingScheme).wire === 'transparent'
+      ? [
+          `what is pulled as ${parseUpstream(mirror.spec.upstreamUrl).names[0]} comes from the mirror, else from the upstream`,
+        ]
+      : []),
   ];
 }
 

@@ -78,7 +78,10 @@ export function sharedNodesSecret(
 export function sharedDaemonSet(
   settings: OperatorSettings,
   { listed }: SharedList,
-  { authority, startupTaints }: { readonly authority: string; readonly startupTaints: readonly string[] },
+  {
+    authority,
+    startupTaints,
+  }: { readonly authority: string | null; readonly startupTaints: readonly string[] },
 ): KubernetesObject {
   // With the first mirror it is nearly always so; another answer restarts every agent.
   const isSignalling = listed.length === 0 || listed.some(({ mirror }) => signals(mirror));

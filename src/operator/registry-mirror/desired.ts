@@ -15,6 +15,7 @@ import {
   leafSecret,
 } from '../../resources/secret.ts';
 import { clusterService, headlessService } from '../../resources/service.ts';
+import { sharesNodes } from '../../resources/shared-nodes.ts';
 import { cacheStatefulSet } from '../../resources/stateful-set.ts';
 import { podCacheConfig } from './cache-view.ts';
 
@@ -105,7 +106,8 @@ function cacheObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
 
 function nodeObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
   const { clusterIPs, nodePort, authorityMark } = inputs;
-  if (clusterIPs.length === 0 || nodePort === undefined) return [];
+  if (clusterIPs.length === 0 || nodePort === undefined || sharesNodes(inputs.mirror, inputs.settings))
+    return [];
   const options = {
     clusterIPs,
     nodePort,
