@@ -65,13 +65,15 @@ function runtimeText({
   live,
   reason,
   message,
+  used,
   restartNeeded,
 }: RuntimeOnNode): string {
   const name = version === undefined ? runtime : `${runtime} ${version}`;
   const state = !wired ? 'not wired' : live ? 'wired and live' : 'wired, not live';
   const why = reason === '' ? '' : `: ${message || reason}`;
   const restart = restartNeeded === true ? ' (waits for its turn to be restarted)' : '';
-  return `${name}${found ? '' : ' (not found)'}: ${state}${why}${restart}`;
+  const use = used === undefined ? '' : used ? ', used' : ', not used yet';
+  return `${name}${found ? '' : ' (not found)'}: ${state}${use}${why}${restart}`;
 }
 
 function findingText({ reason, path, message, blocks }: FindingReport): string {

@@ -74,7 +74,7 @@ export function ownersIn(hostsFile: string, view: HostView): string[] {
   const files = records.flatMap(({ mirror }) => mirror ?? []);
   const urls = records.flatMap((record) => Object.values(record.urls ?? {}));
   const sharers = records.flatMap(({ mirrors = [] }) => mirrors);
-  return [...new Set([...lines, ...files, ...urls, ...sharers])];
+  return [...new Set([...lines, ...files, ...urls, ...sharers])].sort();
 }
 
 function planDaemon(leaves: (mirror: string) => boolean, view: HostView) {

@@ -60,5 +60,5 @@ function caFindings(mirror: WiredMirror, bundle: CaBundle | undefined): Finding[
   const needed = mirror.certificateNames.length > 0 || mirror.endpoint === 'service';
   if (bundle !== undefined || !needed) return [];
   const message = `No usable CA bundle in ${mirror.caFile}; what lies on the node stays`;
-  return [{ reason: 'NoCertificateAuthority', message, blocks: true }];
+  return [{ reason: 'NoCertificateAuthority', mirror: mirror.name, message, blocks: true }];
 }

@@ -40,9 +40,9 @@ function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
   const { pass, mode } = input;
   const plans = pass.targets.filter((target) => target.mirror === mirror.name);
   const own = plans.flatMap(({ findings }) => findings);
-  const shared = pass.findings.filter(
-    (finding) => !pass.targets.some((target) => target.findings.includes(finding)),
-  );
+  const isAbout = (finding: Finding) => finding.mirror === undefined || finding.mirror === mirror.name;
+  const isPlanned = (finding: Finding) => pass.targets.some((target) => target.findings.includes(finding));
+  const shared = pass.findings.filter((finding) => !isPlanned(finding) && isAbout(finding));
   const findings = [
     ...own,
     ...shared,
@@ -50,17 +50,14 @@ function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
       plans.flatMap(({ actions }) => actions),
       pass,
     ),
-    ...input.forwarderFindings,
+    ...input.forwarderFindings.filter(isAbout),
     ...(mirror.containerd === 'configureAndRestart' ? input.restart : []),
   ];
   return {
     name: mirror.name,
     complete: mode === 'restore' ? pass.complete : !findings.some(({ blocks }) => blocks),
     forwarder: forwarderReport(input.forwarder.find(({ name }) => name === mirror.name)),
-    runtimes:
-      mode === 'restore'
-        ? []
-        : shownRuntimes(mirror, input).map((each) => runtimeReport(each, mirror, input)),
+    runtimes: mode === 'restore' ? [] : runtimeReports(mirror, input),
     findings: findings.map(({ reason, path, message, blocks }) => ({
       reason,
       ...(path !== undefined && { path }),
@@ -68,6 +65,16 @@ function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
       blocks,
     })),
   };
+}
+
+function runtimeReports(mirror: WiredMirror, input: ReportInput): RuntimeOnNode[] {
+  const reports = shownRuntimes(mirror, input).map((each) => runtimeReport(each, mirror, input));
+  const forwarder = input.forwarder.find(({ name }) => name === mirror.name);
+  const users = reports.filter(({ runtime, wired, live }) => runtime !== 'hosts' && wired && live);
+  const isUsed = (forwarder?.connections ?? 0) > 0;
+  // Who connects cannot be told; nobody, or the only one who can, may be.
+  if (forwarder === undefined || (isUsed && users.length > 1)) return reports;
+  return reports.map((report) => (users.includes(report) ? { ...report, used: isUsed } : report));
 }
 
 function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput): RuntimeOnNode {

@@ -33,6 +33,7 @@ const runtime = z.object({
   live: z.boolean(),
   reason: z.string().transform((text) => (text === '' ? '' : reasonWord(text, 'Unknown'))),
   message,
+  used: z.boolean().exactOptional(),
   restartNeeded: z.boolean().exactOptional(),
 });
 
