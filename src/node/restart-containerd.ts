@@ -60,25 +60,35 @@ export interface RestartFacts {
 export function decideRestart(facts: RestartFacts): { readonly pid: number } | { readonly why: string } {
   const { unit, bound, processes, now } = facts;
   if (unit === undefined) return { why: `systemd has no ${unitName} that can be read on this node` };
-  const last = (key: string) => unit.values(`Service.${key}`).at(-1);
-  if (last('Restart') !== 'always')
-    return { why: `${unitName} has no Restart=always: nobody would start it again` };
-  if (unit.values('Service.RestartPreventExitStatus').length > 0)
-    return { why: `${unitName} has RestartPreventExitStatus=: it may not be started again` };
+  const why = whyNotAgain(unit);
+  if (why !== undefined) return { why };
   if (bound.length > 0) return { why: `${bound.join(', ')} would be stopped with it (BindsTo=)` };
-  const expected = `/${last('Slice') ?? 'system.slice'}/${unitName}`;
-  const [process, ...others] = processes.filter(({ cgroup }) => cgroup === expected);
+  const slice = unit.values('Service.Slice').at(-1) ?? 'system.slice';
+  const [process, ...others] = processes.filter(({ cgroup }) => cgroup === `/${slice}/${unitName}`);
   if (process === undefined || others.length > 0 || process.parent !== 1)
     return {
       why: `no process is certain to be that of ${unitName}: it is part of another program, or does not run`,
     };
   if (process.age < youngestRestarted) return { why: 'it has just begun' };
   const began = now - process.age * 1000;
-  const isOlder = ({ state }: SystemdUnit['files'][number]) =>
-    (state.mtimeMs ?? Number.POSITIVE_INFINITY) < began;
-  if (!unit.files.every(isOlder))
+  if (unit.files.some(({ state: { mtimeMs = Number.POSITIVE_INFINITY } }) => mtimeMs >= began))
     return { why: `${unitName} was changed since it was started: systemd may know another version of it` };
   return { pid: process.pid };
+}
+
+/** Actions on the whole system that systemd may take when a unit ends. */
+const systemActions = ['SuccessAction', 'FailureAction', 'StartLimitAction'];
+
+/** Why systemd may not start it again, or do more than that. */
+function whyNotAgain({ values }: SystemdUnit): string | undefined {
+  if (values('Service.Restart').at(-1) !== 'always')
+    return `${unitName} has no Restart=always: nobody would start it again`;
+  if (values('Service.RestartPreventExitStatus').length > 0)
+    return `${unitName} has RestartPreventExitStatus=: it may not be started again`;
+  // StartLimitAction stood in the other section once.
+  const actions = systemActions.flatMap((key) => [...values(`Unit.${key}`), ...values(`Service.${key}`)]);
+  const action = actions.find((each) => each !== 'none');
+  return action && `${unitName} has an action for the whole system (${action}) when it ends`;
 }
 
 /** In the hierarchy of systemd; what leads up from the agent's own cgroup namespace is left out. */

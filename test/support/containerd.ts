@@ -29,6 +29,8 @@ export interface ContainerdOptions {
 export interface Containerd {
   readonly pid: number;
   readonly socket: string;
+  /** The folder of its programs. */
+  readonly programs: string;
   /** Runs `ctr` in a namespace; rejects, with what it says, when it fails. */
   ctr(namespace: string, ...args: string[]): Promise<string>;
   /** Ends it at once or, with SIGTERM, as a supervisor would. */
@@ -66,7 +68,7 @@ export async function startContainerd(
     const said = readFileSync(logFile, 'utf8').slice(-2000);
     throw new Error(`containerd ${release} did not start: ${said}`, { cause });
   });
-  return { pid: child.pid!, socket, ctr, stop };
+  return { pid: child.pid!, socket, programs, ctr, stop };
 }
 
 /** The beginning of a configuration file with what the CRI plugin needs here; more of its image table may follow. */

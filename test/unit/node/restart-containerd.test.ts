@@ -87,9 +87,12 @@ test('the unit as it is in force decides: the first folder’s file, then every 
     },
     { [unit]: always, '/etc/systemd/system/service.d/all.conf': '[Service]\nRestart=no\n' },
     { [unit]: always, [`${dropIns}/10.conf`]: '[Service]\nRestartPreventExitStatus=0\n' },
+    { [unit]: `${always}[Unit]\nFailureAction=reboot\n` },
+    { [unit]: `${always}StartLimitAction=reboot-force\n` },
     { [`${unit}/x`]: '' },
   ] as Record<string, string>[])
     t.is(typeof restart(t, files), 'string', JSON.stringify(files));
+  t.is(restart(t, { [unit]: `${always}[Unit]\nFailureAction=none\n` }), 7);
   const shadowed = '/usr/lib/systemd/system/containerd.service.d/10.conf';
   t.is(
     restart(t, {
