@@ -1,5 +1,6 @@
 /** `node-agent`: keeps one node wired to one mirror or takes that back; `restore --all`: takes back every mirror's, without a cluster. */
 import * as files from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { readNodeAgentEnvironment } from '../config/node-agent-environment.ts';
 import { type AgentParts, logResults, NodeAgent } from '../node/agent.ts';
@@ -17,6 +18,8 @@ import { sendSignal } from '../node/signal.ts';
 import { StatusServer } from '../node/status/status-server.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 
+/** dockerd reads a file of a few bytes. */
+const settleMs = 1000;
 /** Shorter than a pod's grace period and than the pause between passes. */
 const lockWaitSeconds = 10;
 
@@ -123,6 +126,7 @@ function toolsFor(signal: AbortSignal): PassTools {
     files,
     lock: (path) => acquireLock(path, lockWaitSeconds, signal),
     signal: (name, what) => sendSignal(name, what, processes),
+    settle: () => delay(settleMs, undefined, { signal }).catch(() => undefined),
   };
 }
 

@@ -2,7 +2,8 @@
  * Plans dockerd's `registry-mirrors` in daemon.json, which it asks before docker.io: our URL first, every other byte kept. Pure.
  *
  * The file is shared by the mirrors of docker.io. Whose a URL is stands in the journal's record (`urls`); where that is lost, `known` tells this
- * mirror's. A URL that somebody else put there is not ours and stays. dockerd reads the file again on SIGHUP (moby daemon/reload.go).
+ * mirror's. A URL that somebody else put there is not ours and stays. dockerd reads the file again on SIGHUP (moby daemon/reload.go), but keeps its
+ * mirrors where the key is not in it: the last of ours leaves an empty list, and once dockerd has been told of that the key goes too.
  */
 import { type DeleteAction, reloadAfter, type WriteAction } from './action.ts';
 import type { FileState } from './files.ts';
@@ -34,6 +35,10 @@ export interface DockerDaemonRemoval extends SharedInput {
   readonly leaves: (mirror: string) => boolean;
   /** URLs of theirs that the journal may have lost. */
   readonly known?: readonly string[];
+  /** dockerd was not told yet of what the file holds. */
+  readonly owed?: boolean;
+  /** The key goes without an empty list before it: dockerd does not start where it stands beside its argument. */
+  readonly atOnce?: boolean;
 }
 
 /** Returns what makes `url` the first mirror and takes out this mirror's other ones. */
@@ -42,7 +47,12 @@ export function planDockerDaemon(input: DockerDaemonInput): TargetPlan {
   const state = read(daemonFile);
   const flagged = refuseFlags(input.commandLine ?? []);
   if (flagged !== undefined) {
-    const removal = planDockerDaemonRemoval({ leaves: (each) => each === mirror, record, read });
+    const removal = planDockerDaemonRemoval({
+      leaves: (each) => each === mirror,
+      record,
+      read,
+      atOnce: true,
+    });
     return { actions: removal.actions, findings: [flagged, ...removal.findings] };
   }
   const refusal = unusablePath(daemonFile, state);
@@ -65,6 +75,8 @@ export function planDockerDaemonRemoval({
   known = [],
   record,
   read,
+  owed = false,
+  atOnce = false,
 }: DockerDaemonRemoval): TargetPlan {
   const state = read(daemonFile);
   const forget =
@@ -81,13 +93,30 @@ export function planDockerDaemonRemoval({
     const ours = [...urlsOf(owned, () => true), ...known].some((url) => text.includes(url));
     return ours ? { actions: [], findings: [unparsable(daemon.problem)] } : { actions: forget, findings: [] };
   }
-  const after = without(daemon, [...urlsOf(owned, leaves), ...known], owned);
+  const after = withoutKey(without(daemon, [...urlsOf(owned, leaves), ...known], owned), record, owned);
   const staying = urlsOf(owned, (mirror) => !leaves(mirror));
   const rest = after.mirrors.some((each) => has(staying, each)) ? [] : forget;
   if (after.text === text) return { actions: rest, findings: [] };
+  if (record !== undefined && !atOnce && daemon.mirrors.length > 0 && after.array === undefined)
+    return changed(written(expected, emptied(daemon).text, {}));
+  if (daemon.mirrors.length === 0 && owed) return { actions: [], findings: [] };
   const empty = rest.length > 0 && after.members.length === 0;
   const change = (empty && withoutObject(record, expected)) || written(expected, after.text, {});
   return { actions: [change, ...rest, ...reloadAfter('dockerd', [change])], findings: [] };
+}
+
+/** The text without an empty list that stands there because of us. */
+function withoutKey(daemon: Daemon, record: FileRecord | undefined, { hadKey }: Owned): Daemon {
+  if (record === undefined || hadKey || daemon.array === undefined || daemon.mirrors.length > 0)
+    return daemon;
+  const member = daemon.members.findIndex((each) => each.key === key);
+  return open(removeItem(daemon.text, daemon.root, member));
+}
+
+/** The text with an empty list. */
+function emptied(daemon: Daemon): Daemon {
+  if (daemon.mirrors.length === 0 || daemon.array === undefined) return daemon;
+  return emptied(open(removeItem(daemon.text, daemon.array, 0)));
 }
 
 /** The way back to no file, or to one without an object in it, which dockerd takes for `{}` (since 23.0). */

@@ -1,5 +1,5 @@
 /** What a plan is made of: the host's files and the journal, as they are, or as they will be once some actions are carried out. Pure. */
-import type { Action, WriteAction } from './action.ts';
+import type { Action, SignalledProcess, WriteAction } from './action.ts';
 import type { FileState } from './files.ts';
 import { type FileRecord, type JournalRecord, originalOf } from './journal.ts';
 
@@ -8,6 +8,8 @@ export interface HostView {
   /** The names in a folder: none where there is no folder, undefined where it cannot be read. */
   readonly list: (path: string) => readonly string[] | undefined;
   readonly records: readonly JournalRecord[];
+  /** Processes that were not told yet of what they read; absent: none. */
+  readonly owed?: readonly SignalledProcess[];
 }
 
 /** The view after `actions`, so that several plans may change one file. */

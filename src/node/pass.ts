@@ -36,6 +36,8 @@ export interface PassTools {
   readonly files: FileCalls;
   readonly lock: (path: string) => Promise<Release>;
   readonly signal?: Signaller;
+  /** Resolves when a process that was signalled has had time to read its files. */
+  readonly settle?: () => Promise<void>;
 }
 
 export interface PassReport {
@@ -112,14 +114,19 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
   try {
     finishOverwrite(host.files, host.redoFile);
     for (const left of temporaries(host, targets)) removeFile(host.files, left);
-    const first = carryOut(plan, new Set(), host);
-    const failed = failedPaths(first.results);
-    const last = hasWaited(first.results) ? carryOut(plan, failed, host) : first;
-    const actions = [...first.plan.actions, ...last.plan.actions];
-    if (restores || actions.some(takesBack)) pruneFolders(host);
+    const rounds = [carryOut(plan, new Set(), host)];
+    const failed = failedPaths(rounds[0]?.results ?? []);
+    if (hasWaited(rounds[0]?.results ?? [])) rounds.push(carryOut(plan, failed, host));
+    if (hasTold(rounds) && plan(viewOf(host), failed).actions.length > 0) {
+      await tools.settle?.();
+      rounds.push(carryOut(plan, failed, host));
+    }
+    if (restores || rounds.some((round) => round.plan.actions.some(takesBack))) pruneFolders(host);
     if (restores) host.journal.removeIfEmpty();
-    const before = last === first ? [] : first.results.filter(({ error }) => error === undefined);
-    return reportOf(asked, host, last.plan, [...before, ...last.results]);
+    const results = rounds.flatMap((round) =>
+      round === rounds.at(-1) ? round.results : round.results.filter(({ error }) => error === undefined),
+    );
+    return reportOf(asked, host, rounds.at(-1)?.plan ?? survey, results);
   } finally {
     await release();
   }
@@ -147,6 +154,13 @@ function hasWaited(results: readonly ActionResult[]): boolean {
   );
 }
 
+/** True where a process was told of a change, after which there may be more to do. */
+function hasTold(rounds: readonly CarriedOut[]): boolean {
+  return rounds.some(({ results }) =>
+    results.some(({ action, error }) => action.do === 'signal' && error === undefined),
+  );
+}
+
 function takesBack(action: Action): boolean {
   return action.do === 'delete' || action.do === 'forget';
 }
@@ -167,6 +181,7 @@ function viewOf(host: Host): HostView {
   const read = new Map<string, FileState>();
   return {
     records: host.journal.read().records,
+    owed: host.owed.read(),
     read: (path) => {
       const state = read.get(path) ?? readHostPath(host, path);
       read.set(path, state);

@@ -76,9 +76,13 @@ function planDaemon(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostV
   const url = endpointUrl(mirror);
   const isHub = mirror.names.some(({ name, upstream }) => name === hub && upstream);
   if (!isHub || url === undefined || mirror.endpoint !== 'loopback' || !isClassicDocker(mirror, facts))
-    return planDockerDaemonRemoval({ ...shared, leaves: (name) => name === mirror.name });
+    return planDockerDaemonRemoval({ ...shared, leaves: (name) => name === mirror.name, owed: isOwed(view) });
   const { commandLine } = facts.docker ?? {};
   return planDockerDaemon({ ...shared, mirror: mirror.name, url, ...(commandLine && { commandLine }) });
+}
+
+function isOwed({ owed = [] }: HostView): boolean {
+  return owed.includes('dockerd');
 }
 
 /** Before the folders that it names: what is to be in force is wired already. */

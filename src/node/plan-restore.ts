@@ -80,7 +80,8 @@ export function ownersIn(hostsFile: string, view: HostView): string[] {
 function planDaemon(leaves: (mirror: string) => boolean, view: HostView) {
   const [record] = recordedFiles(view, 'docker-daemon');
   if (record === undefined) return { actions: [], findings: [] };
-  return planDockerDaemonRemoval({ leaves, record, read: view.read });
+  const owed = view.owed?.includes('dockerd') ?? false;
+  return planDockerDaemonRemoval({ leaves, record, read: view.read, owed });
 }
 
 /** The files that are each wholly one mirror's. */

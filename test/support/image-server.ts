@@ -40,7 +40,8 @@ export async function startImageServer(
   };
 }
 
-function reply(image: Image, { url = '', method }: IncomingMessage, response: ServerResponse): void {
+/** Answers one request as a registry that has the image in every repository. */
+export function reply(image: Image, { url = '', method }: IncomingMessage, response: ServerResponse): void {
   if (url === '/v2/') return void response.end('{}');
   const reference = url.split('/').at(-1) ?? '';
   const manifest = image.manifests.find(

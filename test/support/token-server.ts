@@ -25,21 +25,26 @@ export interface TokenServerOptions {
   readonly password: string;
   /** Repositories that anybody may pull, by their first segment. */
   readonly publicPrefix: string;
+  /** Another place than a free port of 127.0.0.1, and the name by which clients know it. */
+  readonly at?: { readonly name: string; readonly address: string; readonly port: number };
 }
 
 const service = 'test-registry';
 const issuer = 'test-token-server';
 const lifeSeconds = 300;
 
-/** Starts it over TLS on a free port of 127.0.0.1. */
+/** Starts it over TLS. */
 export async function startTokenServer(options: TokenServerOptions): Promise<TokenServer> {
-  const { certificatePem, keyPem } = await makeLeaf(options.authority, ['127.0.0.1'], 'token-server');
+  const { name, address, port } = options.at ?? { name: '127.0.0.1', address: '127.0.0.1', port: 0 };
+  const { certificatePem, keyPem } = await makeLeaf(options.authority, [name], 'token-server');
   const asked: { url: string; user: string }[] = [];
   const issued: string[] = [];
   const server = createServer({ cert: certificatePem, key: keyPem }, (request, response) => {
     answer(request, response);
   });
   const answer = (request: IncomingMessage, response: ServerResponse) => {
+    // containerd tries OAuth first.
+    if (request.method === 'POST') return void response.writeHead(405).end();
     const url = new URL(request.url ?? '/', 'https://token');
     const [user = '', password] = basicOf(request);
     noteSecret(password);
@@ -56,9 +61,9 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     response.setHeader('Content-Type', 'application/json');
     response.end(JSON.stringify({ token, expires_in: lifeSeconds }));
   };
-  server.listen(0, '127.0.0.1');
+  server.listen(port, address);
   await once(server, 'listening');
-  const realm = `https://127.0.0.1:${(server.address() as AddressInfo).port}/auth`;
+  const realm = `https://${name}:${(server.address() as AddressInfo).port}/auth`;
   return {
     realm,
     asked,

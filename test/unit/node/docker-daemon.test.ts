@@ -26,9 +26,15 @@ class Node {
     return this.#apply(planDockerDaemon({ mirror, url: wanted, commandLine, record, read }));
   }
 
+  /** Until nothing is left to do, as a pass goes on once dockerd was told. */
   remove(leaves: (mirror: string) => boolean = () => true, known: string[] = []): string[] {
+    const done = this.removeOnce(leaves, known);
+    return done.includes('signal') ? [...done, ...this.remove(leaves, known)] : done;
+  }
+
+  removeOnce(leaves: (mirror: string) => boolean = () => true, known: string[] = [], owed = false): string[] {
     const { record, read } = this;
-    return this.#apply(planDockerDaemonRemoval({ leaves, known, record, read }));
+    return this.#apply(planDockerDaemonRemoval({ leaves, known, record, read, owed }));
   }
 
   read = (path: string): FileState => {
@@ -67,7 +73,13 @@ test('a missing key is put before the others', (t) => {
   const node = new Node('{\n\t"debug": true\n}');
   node.wire();
   t.is(node.text, `{\n\t"registry-mirrors": ["${url}"],\n\t"debug": true\n}`);
-  t.deepEqual(node.remove(), ['write', 'forget', 'signal']);
+  t.deepEqual(node.removeOnce(), ['write', 'signal']);
+  t.is(node.text, `{\n\t"registry-mirrors": [],\n\t"debug": true\n}`);
+  t.deepEqual(
+    node.removeOnce(() => true, [], true),
+    [],
+  );
+  t.deepEqual(node.removeOnce(), ['write', 'forget', 'signal']);
   t.is(node.text, '{\n\t"debug": true\n}');
 });
 
@@ -75,7 +87,7 @@ test('an absent file is made and deleted again', (t) => {
   const node = new Node(undefined);
   t.deepEqual(node.wire(), ['write', 'signal']);
   t.is(node.text, `{"registry-mirrors":["${url}"]}\n`);
-  t.deepEqual(node.remove(), ['delete', 'forget', 'signal']);
+  t.deepEqual(node.remove(), ['write', 'signal', 'delete', 'forget', 'signal']);
   t.is(node.text, undefined);
 });
 
@@ -135,7 +147,7 @@ test('mirrors share the file: each takes its own away, the last one the record',
   t.is(node.text, `{"registry-mirrors": ["${other}"]}`);
   t.deepEqual(
     node.remove((mirror) => mirror === 'two'),
-    ['write', 'forget', 'signal'],
+    ['write', 'signal', 'write', 'forget', 'signal'],
   );
   t.is(node.text, '{}');
 });
