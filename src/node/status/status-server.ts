@@ -109,7 +109,7 @@ export class StatusServer {
       if (method === 'GET' && url === '/status')
         return send(response, 200, JSON.stringify(report), 'application/json');
       if (method === 'GET' && url === '/metrics' && report !== undefined) {
-        const { text, type } = await metricsOf(report);
+        const { text, type } = metricsOf(report);
         return send(response, 200, text, type);
       }
       if (method !== 'POST' || url !== '/restart') return send(response, 404, 'no such page');

@@ -48,7 +48,7 @@ export interface WorldAgent {
   ) => Promise<NodeReport>;
 }
 
-const executable = join(import.meta.dirname, '../../../src/main.ts');
+const executable = join(import.meta.dirname, '../../../bin/registry-mirror-operator');
 const rights = '-all,+chown,+dac_override,+fowner,+kill';
 
 /** The operator's own pair, which agents let restart runtimes. */
@@ -56,16 +56,16 @@ export async function operatorPair(authority: TestAuthority): Promise<Pair> {
   return writePair(authority, authority.dir, 'operator', [], operatorCommonName);
 }
 
-/** Starts the agent of a mirror. `main`: the program, where it is not the sources. */
+/** Starts the agent of a mirror. `program`: the executable, where it is not that of this checkout. */
 export async function startAgent(
   { world, authority, operator }: AgentPlace,
   mirror: WorldMirror,
   changes: Record<string, string> = {},
-  main = executable,
+  program = executable,
 ): Promise<WorldAgent> {
   const pod = await makePod(world, authority, mirror);
   const env = environmentOf(world, pod, mirror, changes);
-  const command = [process.execPath, main, 'node-agent'];
+  const command = [program, 'node-agent'];
   const process_ = await world.start(`agent-${mirror.name}`, withRights(command), {
     env,
     prepare: podMounts(pod),
@@ -101,13 +101,13 @@ export async function startAgent(
 /** Makes one pass of a mirror's agent in mode `restore`; rejects where something is left. */
 export async function restoreOnce({ world, authority }: AgentPlace, mirror: WorldMirror): Promise<void> {
   const pod = await makePod(world, authority, mirror);
-  const command = [process.execPath, executable, 'node-agent', '--mode', 'restore', '--once'];
+  const command = [executable, 'node-agent', '--mode', 'restore', '--once'];
   await world.run(withRights(command), { env: environmentOf(world, pod, mirror), prepare: podMounts(pod) });
 }
 
 /** `restore --all`, as a person on the node runs it. */
 export async function restoreAll(world: Namespaces): Promise<void> {
-  await world.run([process.execPath, executable, 'restore', '--all', '--host-root', world.hostRoot]);
+  await world.run([executable, 'restore', '--all', '--host-root', world.hostRoot]);
 }
 
 export function environmentOf(
