@@ -119,10 +119,24 @@ export function pruneFolders(host: Host): void {
   const folders = records.filter((record) => record.kind === 'folder');
   for (const folder of folders.sort((a, b) => b.path.length - a.path.length)) {
     if (isUsedLink(folder, records)) continue;
-    const gone = unless(['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOTDIR'], () =>
-      removeFolder(host.files, join(host.root, folder.path), folder.target),
-    );
-    if (gone === true || last) host.journal.forget(folder.path);
+    const outcome = outcomeOf(() => removeFolder(host.files, join(host.root, folder.path), folder.target));
+    if (outcome === 'gone' || (outcome === 'used' && last)) host.journal.forget(folder.path);
+  }
+}
+
+const used = ['ENOTEMPTY', 'EEXIST', 'EBUSY', 'ENOTDIR'];
+/** On a file system that is read-only also a folder that was never made cannot be removed. */
+const refused = ['EROFS', 'EACCES', 'EPERM'];
+
+function outcomeOf(remove: () => true): 'gone' | 'used' | 'refused' {
+  try {
+    remove();
+    return 'gone';
+  } catch (error) {
+    const code = errorCode(error) ?? '';
+    if (used.includes(code)) return 'used';
+    if (refused.includes(code)) return 'refused';
+    throw error;
   }
 }
 
@@ -276,6 +290,7 @@ function removeFolder(files: FileCalls, path: string, target: string | undefined
     if (current === target) removeFile(files, path);
     return true;
   }
+  if (readState(files, path).kind === 'absent') return true;
   unless(['ENOENT'], () => {
     files.rmdirSync(path);
     syncFolder(files, dirname(path));

@@ -56,17 +56,17 @@ export async function operatorPair(authority: TestAuthority): Promise<Pair> {
   return writePair(authority, authority.dir, 'operator', [], operatorCommonName);
 }
 
-/** Starts the agent of a mirror. `program`: the executable, where it is not that of this checkout. */
+/** Starts the agent of a mirror. `program`: the executable, where it is not that of this checkout; `label`: of a second agent of one mirror. */
 export async function startAgent(
   { world, authority, operator }: AgentPlace,
   mirror: WorldMirror,
   changes: Record<string, string> = {},
-  program = executable,
+  { program = executable, label = mirror.name }: { program?: string; label?: string } = {},
 ): Promise<WorldAgent> {
-  const pod = await makePod(world, authority, mirror);
+  const pod = await makePod(world, authority, mirror, label);
   const env = environmentOf(world, pod, mirror, changes);
   const command = [program, 'node-agent'];
-  const process_ = await world.start(`agent-${mirror.name}`, withRights(command), {
+  const process_ = await world.start(`agent-${label}`, withRights(command), {
     env,
     prepare: podMounts(pod),
   });
@@ -148,8 +148,9 @@ export async function makePod(
   world: Namespaces,
   authority: TestAuthority,
   { name }: WorldMirror,
+  label = name,
 ): Promise<string> {
-  const pod = join(world.folder, `pod-${name}`);
+  const pod = join(world.folder, `pod-${label}`);
   for (const folder of ['trust', 'run']) mkdirSync(join(pod, folder), { recursive: true });
   for (const file of ['ca.crt', 'peer-ca.crt'])
     writeFileSync(join(pod, 'trust', file), authority.certificatePem);

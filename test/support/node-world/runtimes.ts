@@ -103,6 +103,8 @@ function writeConfiguration(world: Namespaces): void {
     utimesSync(world.path(path), new Date(0), new Date(0));
   };
   put('/etc/containerd/config.toml', containerdConfiguration);
+  // containerd makes it some time after its start.
+  put('/etc/cni/net.d/cni.lock', '');
   put('/etc/docker/daemon.json', '{\n    "debug": false\n}');
   put('/etc/containers/policy.json', '{"default":[{"type":"insecureAcceptAnything"}]}');
   put('/etc/containers/registries.conf', 'unqualified-search-registries = ["docker.io"]\n');

@@ -7,6 +7,17 @@ export function treeOf(folder: string): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, describe(join(folder, name))]));
 }
 
+/** The paths that differ, with what each is in either. */
+export function differences<T>(
+  one: Readonly<Record<string, T>>,
+  other: Readonly<Record<string, T>>,
+): Record<string, readonly [T | undefined, T | undefined]> {
+  const paths = [...new Set([...Object.keys(one), ...Object.keys(other)])];
+  return Object.fromEntries(
+    paths.filter((path) => one[path] !== other[path]).map((path) => [path, [one[path], other[path]]]),
+  );
+}
+
 /** When each path last changed, in ms; what has no time of its own to change is not there. */
 export function timesOf(folder: string): Record<string, number> {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });

@@ -270,3 +270,26 @@ test('a signal that a crash left owing is sent by the next pass, also where noth
   t.deepEqual(sent, ['crio SIGHUP']);
   t.is(box.bytes(marker), undefined);
 });
+
+test('on a file system that became read-only a restore says so, and the next one takes everything back', async (t) => {
+  const box = sandbox(t);
+  const before = box.tree();
+  await box.pass(box.options());
+  const wired = box.tree();
+  const isBelow = (path: unknown) => String(path).startsWith(join(box.root, 'etc'));
+  const readOnly = new Proxy(fs, {
+    get: (real, name: keyof typeof fs) => {
+      const call = real[name] as (...args: unknown[]) => unknown;
+      if (!['openSync', 'unlinkSync', 'rmdirSync', 'mkdirSync', 'renameSync'].includes(name)) return call;
+      return (path: string, ...rest: unknown[]) => {
+        if (isBelow(path) && rest[0] !== 'r') throw Object.assign(new Error('read-only'), { code: 'EROFS' });
+        return call(path, ...rest);
+      };
+    },
+  });
+  const report = await box.pass(box.options({ mode: 'restore' }), readOnly);
+  t.false(report.complete);
+  t.deepEqual(box.tree(), wired);
+  t.true((await box.pass(box.options({ mode: 'restore' }))).complete);
+  t.deepEqual(box.tree(), before);
+});
