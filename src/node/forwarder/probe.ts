@@ -43,6 +43,11 @@ export function nextState(state: ProbeState, result: ProbeResult, now: number): 
   return { offered: result.good, since: now, reason, detail, against: 0 };
 }
 
+/** Pure: a connection that could not be made counts as an answer against the address, but never withdraws it alone. */
+export function doubtedState(state: ProbeState): ProbeState {
+  return state.offered ? { ...state, against: Math.max(state.against, answersInARow - 1) } : state;
+}
+
 /** Where to ask and what to believe. */
 export interface ProbeTarget {
   readonly address: string;
