@@ -94,6 +94,16 @@ test('a mirror of another authority, another name or another answer is never off
   await t.throwsAsync(reachable(third));
 });
 
+test('a mirror that takes no certificate of ours is not offered, although it is well', async (t) => {
+  const { dir, wanted, forwarder } = await start(t, {}, '0', false);
+  const strangers = await makeAuthority(join(dir, 'strangers'), 'strangers');
+  await writeClient(strangers, wanted);
+  forwarder.update([wanted]);
+  await eventually(() => assert.equal(forwarder.status()[0]?.reason, 'Status'));
+  t.like(forwarder.status()[0], { offered: false, detail: 'status 400' });
+  await t.throwsAsync(reachable(wanted.port));
+});
+
 test('nginx itself refuses a mirror whose certificate is no longer the one wanted', async (t) => {
   // Asked so seldom that the forwarder does not know.
   const { authority, mirror, wanted, forwarder } = await start(t, { tools: { intervalMs: 60_000 } });

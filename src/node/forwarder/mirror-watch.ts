@@ -98,10 +98,11 @@ export class MirrorWatch {
   async #askAll(): Promise<void> {
     const secureContext = this.#files.current?.secureContext;
     if (secureContext === undefined) return;
-    const { serverName, addresses } = this.mirror;
+    const { serverName, addresses, clientCertificate } = this.mirror;
+    const asReader = clientCertificate !== undefined;
     await Promise.all(
       addresses.map(async (address) => {
-        const result = await probe({ address, serverName, secureContext }, this.#tools);
+        const result = await probe({ address, serverName, secureContext, asReader }, this.#tools);
         const now = this.#now();
         this.#states.set(address, nextState(this.#states.get(address) ?? firstState(now), result, now));
       }),
