@@ -10,7 +10,7 @@ const commands: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./cli/broker.ts')).brokerCommand(),
   },
   'node-agent': {
-    description: 'wire this node to a mirror, or undo it',
+    description: 'wire this node to its mirrors, or undo it',
     load: async () => (await import('./cli/node-agent.ts')).nodeAgentCommand(),
   },
   restore: {

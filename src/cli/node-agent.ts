@@ -1,4 +1,4 @@
-/** `node-agent`: keeps one node wired to one mirror or takes that back; `restore --all`: takes back every mirror's, without a cluster. */
+/** `node-agent`: keeps one node wired to its mirrors or takes that back; `restore --all`: takes back every mirror's, without a cluster. */
 import * as files from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
@@ -38,7 +38,7 @@ interface RestoreFlags {
 /** The command that the DaemonSet runs; everything but the mode comes from the environment. */
 export function nodeAgentCommand(): Command {
   return new Command('node-agent')
-    .description('wire this node to a mirror and keep it wired, or take that back')
+    .description('wire this node to its mirrors and keep it wired, or take that back')
     .addOption(new Option('--mode <mode>', 'instead of NODE_AGENT_MODE').choices(['wire', 'restore']))
     .option('--once', 'make one pass; exit code 1 when something is not in place')
     .action(nodeAgent);

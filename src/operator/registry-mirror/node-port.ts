@@ -1,6 +1,6 @@
 /**
- * The port of a mirror on all its nodes: its forwarder on loopback, its agent on the node's address. Allocated once and kept in
- * `status.nodePort`, because files on nodes name it.
+ * The port of a mirror on all its nodes: its forwarder on loopback, and on the node's address the agent that is its alone. Allocated once and
+ * kept in `status.nodePort`, because files on nodes name it.
  */
 import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeObject } from '../../kube/object.ts';
