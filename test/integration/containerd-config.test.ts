@@ -83,12 +83,14 @@ for (const release of releases) {
             });
             const expected = await effective(program, root);
             if (expected === undefined) return;
-            started += 1;
             const host = { files: fs, root };
-            const { configs } = readConfigs(
+            const { configs, findings } = readConfigs(
               { read: (path) => readHostPath(host, path), list: (path) => listHostFolder(host, path) ?? [] },
               `${release}.0`,
             );
+            // It does not start, but 2.4 prints what it had read until then.
+            if (findings.some(({ reason }) => reason === 'MissingImport')) return;
+            started += 1;
             t.is(configs[0]?.configPath ?? '', expected);
           } finally {
             fs.rmSync(root, { recursive: true, force: true });

@@ -113,6 +113,15 @@ test('1.x expands a relative glob in / and reads every file by the last version 
   t.like(read(files), { paths: ['/beside'], reasons: ['UncertainConfigPath'] });
 });
 
+test('a file that one list of imports names twice is read once, at its first place', (t) => {
+  const files = {
+    [main]: 'version = 2\nimports = ["/d/*.toml", "/d/a.*"]\n',
+    '/d/a.toml': `version = 2\n${withPath(before3, '/a')}`,
+    '/d/b.toml': `version = 2\n${withPath(before3, '/b')}`,
+  };
+  t.deepEqual(read(files).paths, ['/b']);
+});
+
 test('an empty config_path of a drop-in leaves the one that is set', (t) => {
   const files = {
     [main]: `version = 3\nimports = ["/x.toml"]\n${withPath(since3, '/set')}`,
