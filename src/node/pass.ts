@@ -23,6 +23,7 @@ import { type HostView, recordedFiles } from './host-view.ts';
 import { Journal } from './journal.ts';
 import { knownFiles } from './known-files.ts';
 import type { Release } from './lock.ts';
+import { markedFiles } from './marked-files.ts';
 import type { AgentMode, MirrorList, NodePlaces, WiredMirror } from './options.ts';
 import { OwedSignals } from './owed-signals.ts';
 import { type Plan, planWiring } from './plan.ts';
@@ -86,7 +87,10 @@ export function restoreMirrors(
   places: NodePlaces,
   tools: PassTools,
   leaves: (mirror: string) => boolean,
-  { facts = {}, known = () => [] }: { facts?: NodeFacts; known?: Run['known'] } = {},
+  {
+    facts = {},
+    known = (view) => markedFiles(view, facts),
+  }: { facts?: NodeFacts; known?: Run['known'] } = {},
 ): Promise<PassReport> {
   const plan = (view: HostView) => planRestore({ places, facts, leaves, known: known(view) }, view);
   return run(tools, { places, facts, plan, known, restores: true });
@@ -241,10 +245,15 @@ function reportOf(
     results,
     targets: plan.targets,
     owed: host.owed.read(),
-    owners: ownersIn(places.hostsFile, view),
+    owners: ownersOf(places, facts, view),
     configured: recordedFiles(view, 'containerd-config').flatMap(({ mirrors = [] }) => mirrors),
     ...(containerd && !restores && { containerd: livenessOf(containerd, view) }),
   };
+}
+
+function ownersOf(places: NodePlaces, facts: NodeFacts, view: HostView): string[] {
+  const marked = markedFiles(view, facts).map(({ mirror }) => mirror);
+  return [...new Set([...ownersIn(places.hostsFile, view), ...marked])].sort();
 }
 
 function livenessOf({ version, startedAt }: RuntimeFacts, view: HostView): Liveness {

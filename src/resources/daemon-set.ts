@@ -91,8 +91,8 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     authority: options.authority ?? null,
     serviceAccountName: nodeServiceAccount,
     // An agent that waits for room leaves a node unwired, or wired to what is gone. Where a ResourceQuota keeps this
-    // class for kube-system (GKE does), `spec.priorityClass` names another.
-    priorityClass: mirror.spec.priorityClass ?? 'system-node-critical',
+    // class for kube-system (GKE does), `spec.priorityClass` or NODE_PRIORITY_CLASS names another.
+    priorityClass: mirror.spec.priorityClass ?? settings.nodePriorityClass,
     imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
     ...(options.mode === 'restore' ? everywhere : selectedNodes(input)),
     trust: [

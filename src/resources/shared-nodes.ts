@@ -43,11 +43,12 @@ export interface SharedIdentity {
 /** Key of the list in the Secret. */
 export const listKey = 'mirrors.json';
 
-/** False for a mirror that chooses its nodes, or what its agents may use: it has agents of its own. */
+/** False for a mirror that chooses its nodes, their priority, or what its agents may use: it has agents of its own. */
 export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: OperatorSettings): boolean {
   if (settings.nodeDaemonSets !== 'shared' || settings.images.hostess !== undefined) return false;
   const { nodeSelector, affinity, tolerations, resources } = spec.nodes ?? {};
-  return [nodeSelector, affinity, tolerations, resources].every((field) => field === undefined);
+  const own = [nodeSelector, affinity, tolerations, resources, spec.priorityClass];
+  return own.every((field) => field === undefined);
 }
 
 /** One Secret holds all: the agents follow it as it changes, and none of them is restarted for that. */
@@ -94,7 +95,7 @@ export function sharedDaemonSet(
     podLabels: { ...settings.templateLabels, ...labels },
     authority,
     serviceAccountName: nodeServiceAccount,
-    priorityClass: 'system-node-critical',
+    priorityClass: settings.nodePriorityClass,
     imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
     nodeSelector: { 'kubernetes.io/os': 'linux' },
     affinity: null,

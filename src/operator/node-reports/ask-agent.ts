@@ -27,7 +27,7 @@ export type AskAgent = (
 /** From connecting to the end of the answer. */
 const timeoutMs = 2_000;
 /** Many times what a node has to tell. */
-const maxBytes = 256 * 1024;
+const maxBytes = 2 ** 20;
 
 /** No connection and no TLS session is kept: the next request may be half a minute away. */
 export const askAgent: AskAgent = async (endpoint, secureContext, { method, path, body }, signal) => {

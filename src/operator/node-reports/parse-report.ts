@@ -6,7 +6,7 @@ import { reasonWord } from '../polling/words.ts';
 /** Thousands of reports are kept in memory. */
 const longestMessage = 200;
 const mostFindings = 32;
-const mostMirrors = 256;
+const mostMirrors = 1024;
 
 const name = z.string().min(1).max(253);
 const message = z.string().transform((text) => text.slice(0, longestMessage));

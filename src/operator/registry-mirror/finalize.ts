@@ -25,6 +25,7 @@ import type { Reporter } from './report.ts';
 import {
   restorationFinding,
   restoreLimitMs,
+  sharedRestoration,
   sinceAnnotation,
   startOf,
   unrestoredNodes,
@@ -92,8 +93,7 @@ export class Finalizer {
     const holding = nodeReports?.holding(name);
     if (holding?.nodes.length === 0) return undefined;
     const { nodes = [], of = 0 } = holding ?? {};
-    const message = `${of - nodes.length} of ${of} nodes are restored`;
-    const finding = { type: 'NodesWired', status: 'False', reason: 'Restoring', message } as const;
+    const finding = sharedRestoration({ nodes, of });
     const status = { ...givenTo(stored), ...known(stored) };
     await reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
     if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAgainMs;

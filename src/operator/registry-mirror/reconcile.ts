@@ -45,6 +45,7 @@ import {
   serviceRivals,
 } from './obstacles.ts';
 import { type Report, Reporter } from './report.ts';
+import { sharedRestoration } from './restoration.ts';
 import { SharedPhase } from './shared-phase.ts';
 import { givenTo, type StatusInputs, type StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
@@ -189,7 +190,9 @@ export class MirrorReconciler {
     const live = gatherLive(views, settings.namespace, mirror.metadata.name);
     if (sharesNodes(mirror, settings)) this.#options.sharedNodes?.tell(mirror.metadata.name, 'taken back');
     const findings = await unwire({ mirror, settings }, live, this.#applier, signal);
-    return { ...this.#standing(stored, mirror), findings, obstacles };
+    const holding = live.daemonSet === undefined && this.#options.nodeReports?.holding(mirror.metadata.name);
+    const shared = holding && holding.nodes.length > 0 ? [sharedRestoration(holding)] : [];
+    return { ...this.#standing(stored, mirror), findings: [...findings, ...shared], obstacles };
   }
 
   async #bringAbout(stored: StoredMirror, mirror: RegistryMirror, signal: AbortSignal): Promise<Result> {
@@ -200,7 +203,7 @@ export class MirrorReconciler {
     const dependencies = { applier: this.#applier, events, logger };
     const clusterIPs = await applyServices({ mirror, settings }, stored, live, dependencies, signal);
     const authority = await this.#authorities.get(now, signal);
-    const behind = (mark: string) => this.#nodesBehind(mirror.metadata.name, mark, signal);
+    const behind = (mark: string) => this.#nodesBehind(mirror, mark, signal);
     const nodePort = this.#ports.allocate(stored, live.daemonSet);
     const given = { clusterIPs, ...(nodePort !== undefined && { nodePort }) };
     const agents = live.daemonSet ?? this.#sharedAgents(mirror);
@@ -280,9 +283,11 @@ export class MirrorReconciler {
     return { status: statusFields(mirror, givenTo(stored)), findings: [] };
   }
 
-  #nodesBehind(mirror: string, mark: string, signal: AbortSignal): Promise<string> {
+  #nodesBehind(mirror: RegistryMirror, mark: string, signal: AbortSignal): Promise<string> {
     const { client, settings } = this.#options;
-    return nodesBehind(client, { namespace: settings.namespace, mirror, mark }, signal);
+    const { namespace } = settings;
+    const component = sharesNodes(mirror, settings) ? 'sharedNodes' : 'nodes';
+    return nodesBehind(client, { namespace, mirror: mirror.metadata.name, component, mark }, signal);
   }
 
   #now(): Date {

@@ -33,7 +33,7 @@ test('Texts and lists are bounded, reasons are words, and what blocks is kept fi
   t.like(first, { reason: 'Unknown', blocks: true });
   t.true((first?.message.length ?? 0) <= 200);
   t.is(others.length, 31);
-  const many = { ...nodeReport(), mirrors: Array.from({ length: 1_000 }, () => mirrorOnNode()) };
+  const many = { ...nodeReport(), mirrors: Array.from({ length: 1_025 }, () => mirrorOnNode()) };
   t.throws(() => parseNodeReport(JSON.stringify(many)), { message: /^node report: mirrors: / });
 });
 

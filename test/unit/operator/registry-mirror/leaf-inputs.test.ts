@@ -97,7 +97,7 @@ test('Of the nodes are named those whose agent is not ready, or is an old one', 
     spec: { nodeName },
     status: { conditions: [{ type: 'Ready', status }] },
   });
-  const place = { namespace: 'mirrors', mirror: 'hub', mark: 'm' };
+  const place = { namespace: 'mirrors', mirror: 'hub', component: 'nodes', mark: 'm' } as const;
   const { signal } = new AbortController();
   const named = (items: object[]) => {
     const client = { listAll: async () => ({ items }) } as unknown as KubeClient;
