@@ -121,7 +121,8 @@ export class NodeAgent {
     const facts = await this.#parts.findRuntimes();
     this.#parts.forwarder?.update(mode === 'wire' ? loopbackMirrors(list.mirrors) : []);
     const answers = (mirror: WiredMirror) => this.#answers(mirror);
-    const pass = await makePass({ mode, places: this.#options, list, facts, answers }, this.#parts);
+    const planned = { ...list, mirrors: list.mirrors.map((mirror) => this.#asPlanned(mirror)) };
+    const pass = await makePass({ mode, places: this.#options, list: planned, facts, answers }, this.#parts);
     this.#last = { list, facts, pass, at: Date.now() };
     if (pass.containerd?.live !== false) this.#restart = [];
     logResults(pass, this.#log);
@@ -133,6 +134,14 @@ export class NodeAgent {
   #answers({ name }: WiredMirror): boolean {
     const status = this.#parts.forwarder?.status().find((each) => each.name === name);
     return status === undefined || !faultsOfMirror.has(status.reason);
+  }
+
+  /** Nothing is led to a port that is another program's: it may never answer, and nobody would go upstream. */
+  #asPlanned(mirror: WiredMirror): WiredMirror {
+    const status = this.#parts.forwarder?.status().find((each) => each.name === mirror.name);
+    if (status?.reason !== 'PortTaken') return mirror;
+    const { port: _port, ...rest } = mirror;
+    return rest;
   }
 
   /** A runtime that had just begun takes its signal soon. */

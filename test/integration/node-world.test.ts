@@ -127,7 +127,7 @@ test.serial('a mirror that is gone costs a pull hardly anything; once it is back
   for (const mirror of [hub, own]) await node.stopMirror(mirror);
   for (const [runtime, name] of falling) await pullsFromUpstream(t, runtime, name);
   for (const agent of agents) await agent.until(({ forwarder }) => forwarder?.offered === false);
-  for (const { port } of [hub, own]) await t.throwsAsync(node.reachable(port));
+  for (const { port } of [hub, own]) await eventually(() => assert.rejects(node.reachable(port)));
   for (const [runtime, name] of falling) await pullsFromUpstream(t, runtime, name);
   for (const mirror of [hub, own]) await node.startMirror(mirror);
   for (const agent of agents) await agent.until(({ forwarder }) => forwarder?.offered === true);
@@ -141,6 +141,22 @@ test.serial('a mirror that is gone costs a pull hardly anything; once it is back
     );
   }
 });
+
+test.serial(
+  'a mirror that hangs costs a pull a second for each question until it is withdrawn, then nothing',
+  async (t) => {
+    const agents = await wire(t, [hub]);
+    const goOn = await node.pauseMirror(hub);
+    t.teardown(goOn);
+    const seconds = await node.pull('containerd', 'docker.io/library/app:1');
+    t.log(`containerd, while it is not known: ${seconds.toFixed(2)} s`);
+    t.true(seconds < 10);
+    await agents[0]?.until(({ forwarder }) => forwarder?.offered === false, 5000);
+    for (const runtime of runtimes) await pullsFromUpstream(t, runtime, 'docker.io');
+    goOn();
+    await agents[0]?.until(({ forwarder }) => forwarder?.offered === true);
+  },
+);
 
 test.serial('an agent that is killed takes its ports with it, and pulls go upstream at once', async (t) => {
   const agents = await wire(t);

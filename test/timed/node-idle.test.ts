@@ -8,7 +8,7 @@ import { startAgent } from '../support/node-world/agent.ts';
 import { hub, makeNodeWorld, own } from '../support/node-world/node-world.ts';
 import { compileProgram } from '../support/node-world/program.ts';
 import { differences, timesOf } from '../support/node-world/tree.ts';
-import { childrenOf } from '../support/processes.ts';
+import { familyOf } from '../support/processes.ts';
 
 /** `NODE_IDLE_SECONDS=600` for a longer look. */
 const seconds = Number(process.env['NODE_IDLE_SECONDS'] ?? 60);
@@ -76,9 +76,4 @@ async function useOf(pid: number): Promise<{ cpu: number; written: number }> {
     Number(/^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${each}/io`, 'utf8'))?.[1]),
   );
   return { cpu: await cpuSecondsOfTree(pid), written: written.reduce((sum, each) => sum + each, 0) };
-}
-
-async function familyOf(pid: number): Promise<number[]> {
-  const children = await childrenOf(pid);
-  return [pid, ...(await Promise.all(children.map(familyOf))).flat()];
 }

@@ -27,7 +27,7 @@ export interface ForwarderOptions {
   /** Milliseconds that connections have to end in when the forwarder ends. */
   readonly drainMs?: number;
   readonly tools?: WatchTools;
-  /** A mirror is offered or withdrawn. */
+  /** A mirror is offered or withdrawn, or is not offered for another reason. */
   readonly onChange?: () => void;
 }
 
@@ -225,7 +225,7 @@ export class Forwarder {
         const changed = (known?.offered ?? false) !== isOffered;
         if (changed)
           this.#options.log.info({ mirror: name, ...why }, isOffered ? 'Mirror offered' : 'Mirror withdrawn');
-        if (changed) this.#options.onChange?.();
+        if (changed || known?.reason !== why.reason) this.#options.onChange?.();
         const since = changed || known === undefined ? now : known.since;
         return [name, { offered: isOffered, since, ...why }];
       }),

@@ -1,6 +1,7 @@
 /** Why mirrors that answer are not offered on this node all the same; each takes down itself alone. */
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Finding } from '../finding.ts';
+import { answersAsMirror } from './answers-as-mirror.ts';
 import {
   type ForwardedMirror,
   type ForwarderConf,
@@ -9,9 +10,12 @@ import {
 } from './config.ts';
 import { isFree } from './free-port.ts';
 
-/** `InvalidMirror`: cannot be written as configuration. `PortTaken`: by another program or mirror. `NginxRefused`: it says why. */
+/**
+ * `InvalidMirror`: cannot be written as configuration. `PortTaken`: by another program or mirror, whoever dials it does not find this one.
+ * `OfferedByOther`: another agent's forwarder has the port. `NginxRefused`: it says why.
+ */
 export interface Refusal {
-  readonly reason: 'InvalidMirror' | 'PortTaken' | 'NginxRefused';
+  readonly reason: 'InvalidMirror' | 'PortTaken' | 'OfferedByOther' | 'NginxRefused';
   readonly detail: string;
 }
 
@@ -55,9 +59,10 @@ export async function withPort(
   const free = await Promise.all(mirrors.map(({ port }) => held.includes(port) || isFree(port, hosts)));
   for (const [index, { name, port }] of mirrors.entries()) {
     if (free[index]) continue;
+    const isOther = await answersAsMirror(port);
     refusals.set(name, {
-      reason: 'PortTaken',
-      detail: `another program listens on port ${port} of the loopback`,
+      reason: isOther ? 'OfferedByOther' : 'PortTaken',
+      detail: `another ${isOther ? 'agent' : 'program'} listens on port ${port} of the loopback`,
     });
   }
   return mirrors.filter((_, index) => free[index]);

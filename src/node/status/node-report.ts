@@ -82,6 +82,7 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
   const found = runtime === 'hosts' ? undefined : facts[runtime];
   const plans = pass.targets.filter((target) => target.mirror === mirror.name && target.runtime === runtime);
   const [fault] = [
+    ...portFaults(runtime, mirror, input),
     ...plans.flatMap(({ findings }) => findings.filter(({ blocks }) => blocks)),
     ...failures(
       plans.flatMap(({ actions }) => actions),
@@ -100,6 +101,13 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
     ...liveness,
     ...(runtime === 'containerd' && needsRestart(mirror, liveness, input) && { restartNeeded: true }),
   };
+}
+
+/** Runtimes are not led to a port of the loopback that another program has. */
+function portFaults(runtime: Runtime, { name }: WiredMirror, { forwarder }: ReportInput): Finding[] {
+  const status = forwarder.find((each) => each.name === name);
+  if (runtime === 'hosts' || status?.reason !== 'PortTaken') return [];
+  return [{ reason: 'PortTaken', message: status.detail, blocks: true }];
 }
 
 /** Those that are found or named. */

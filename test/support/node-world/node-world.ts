@@ -10,6 +10,7 @@ import { leafNames } from '../../../src/operator/certificates/leaf.ts';
 import { mirrorOf } from '../../unit/resources/fixtures.ts';
 import { makeAuthority, makeLeaf, type TestAuthority } from '../certificates.ts';
 import { eventually } from '../eventually.ts';
+import { familyOf } from '../processes.ts';
 import { type AgentPlace, operatorPair, type WorldMirror } from './agent.ts';
 import type { MirrorProgram } from './mirror-program.ts';
 import { type Asked, addresses } from './names.ts';
@@ -40,6 +41,8 @@ export interface NodeWorld extends AgentPlace, NodeRuntimes {
   readonly startMirrors: () => Promise<void>;
   /** Kills it as a node that is lost loses its pods. */
   readonly stopMirror: (mirror: WorldMirror) => Promise<void>;
+  /** It is there and does not answer, until it goes on. */
+  readonly pauseMirror: (mirror: WorldMirror) => Promise<() => void>;
   /** Rejects while nobody listens there, on the node. */
   readonly reachable: (port: number, address?: string) => Promise<void>;
 }
@@ -76,6 +79,11 @@ export async function makeNodeWorld(t: Ends): Promise<NodeWorld> {
     },
     stopMirror: async ({ name }) => {
       await mirrors.get(name)?.stop();
+    },
+    pauseMirror: async ({ name }) => {
+      const family = await familyOf(mirrors.get(name)?.pid ?? 0);
+      for (const pid of family) process.kill(pid, 'SIGSTOP');
+      return () => family.map((pid) => process.kill(pid, 'SIGCONT'));
     },
     asked: () => {
       const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n').filter(Boolean) : [];

@@ -118,3 +118,33 @@ test('mirrors are forwarded to at the port of those that have the upstream behin
   t.deepEqual(addresses({ fallbackPort: 5443 }), [['10.96.0.10:5443', '[fd00::10]:5443']]);
   t.deepEqual(addresses({}), [['10.96.0.10:443', '[fd00::10]:443']]);
 });
+
+test('runtimes are not led to a port of the loopback that another program has', async (t) => {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  box.put('etc/docker/daemon.json', '{}');
+  let reason = 'NotProbed';
+  const counts = { connections: 0, failed: 0, bytesToClients: 0, bytesFromClients: 0 };
+  const status = () => [
+    { name: 'hub', port: 29_001, offered: false, since: 1, reason, detail: '', ...counts },
+  ];
+  const parts = {
+    ...toolsWith(fs),
+    findRuntimes: async () => ({ docker: { running: true } }),
+    forwarder: { update: () => undefined, status, findings: () => [] },
+  };
+  const names = [{ name: 'docker.io', upstream: true }];
+  const agent = new NodeAgent(box.options({ names, port: 29_001 }), parts, log);
+  for (const [why, isLed] of [
+    ['NotProbed', true],
+    ['OfferedByOther', true],
+    ['PortTaken', false],
+    ['Answers', true],
+  ] as const) {
+    reason = why;
+    await agent.once();
+    const docker = agent.report()?.mirrors[0]?.runtimes.find(({ runtime }) => runtime === 'docker');
+    t.is(docker?.wired, why !== 'PortTaken', why);
+    t.is(box.get('etc/docker/daemon.json').includes('29001'), isLed, why);
+  }
+});
