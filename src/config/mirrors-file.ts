@@ -1,4 +1,4 @@
-/** The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name]}`, with the authorities of each in NAME.crt beside it. */
+/** The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name]}`, with the authorities of each in NAME.pem beside it. */
 import { dirname } from 'node:path';
 import type { NodeMirror } from '../api/node-mirror.ts';
 import type { CertificateFiles, MirrorList, WiredMirror } from '../node/options.ts';
@@ -11,7 +11,7 @@ export function parseMirrorsFile(text: string, file: string, client: Certificate
   if (!isTexts(others)) throw new TypeError('others: expected a list of names');
   const wired = mirrors.map((each, at): WiredMirror => {
     const mirror = checked(each, `mirrors[${at}]`);
-    return { ...mirror, caFile: `${dirname(file)}/${mirror.name}.crt`, client };
+    return { ...mirror, caFile: `${dirname(file)}/${mirror.name}.pem`, client };
   });
   return { mirrors: wired, whole: true, others: others as string[] };
 }

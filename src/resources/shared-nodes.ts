@@ -43,6 +43,11 @@ export interface SharedIdentity {
 /** Key of the list in the Secret. */
 export const listKey = 'mirrors.json';
 
+/** Key of a mirror's authorities in the Secret; no other key ends so: a mirror may be called `tls`, `ca` or `peer-ca`. */
+export function bundleKey(mirror: string): string {
+  return `${mirror}.pem`;
+}
+
 /** False for a mirror that chooses its nodes, or what its agents may use: it has agents of its own. */
 export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: OperatorSettings): boolean {
   if (settings.nodeDaemonSets !== 'shared' || settings.images.hostess !== undefined) return false;
@@ -57,7 +62,7 @@ export function sharedNodesSecret(
   { leaf, authorities }: SharedIdentity,
 ): KubernetesObject {
   const list = { mirrors: listed.map(({ mirror }) => mirror), others };
-  const bundles = listed.map(({ mirror, authorities: bundle }) => [`${mirror.name}.crt`, bundle] as const);
+  const bundles = listed.map(({ mirror, authorities: bundle }) => [bundleKey(mirror.name), bundle] as const);
   const files = {
     [listKey]: `${JSON.stringify(list)}\n`,
     'tls.crt': leaf.certificate,

@@ -1,7 +1,7 @@
 /** Which mirrors the shared agents wire: what was worked out of each since this operator leads, else what they were told before. */
 import type { NodeMirror } from '../../api/node-mirror.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
+import { bundleKey, type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
 import { secretText } from '../certificates/secret-text.ts';
 
 /** `taken back`: its nodes are to be restored. `elsewhere`: other agents wire it. */
@@ -41,7 +41,7 @@ export function listedIn(secret: KubeObject | undefined): ListedMirror[] {
   try {
     const { mirrors } = JSON.parse(text) as { mirrors: readonly NodeMirror[] };
     return mirrors.flatMap((mirror) => {
-      const authorities = secretText(secret, `${mirror.name}.crt`);
+      const authorities = secretText(secret, bundleKey(mirror.name));
       return authorities === undefined ? [] : [{ mirror, authorities }];
     });
   } catch {
