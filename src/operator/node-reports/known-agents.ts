@@ -74,10 +74,14 @@ export class KnownAgents {
     return this.all().some((one) => one.failingSince === undefined && presses(one, now));
   }
 
-  /** Nodes of shared agents that have not said that nothing of the mirror is left; with how many such agents there are. */
-  holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } {
+  /**
+   * Nodes of shared agents that have not said since then (milliseconds since the epoch) that nothing of the mirror is left; with how many such
+   * agents there are.
+   */
+  holding(mirror: string, since: number): { readonly nodes: readonly string[]; readonly of: number } {
     const shared = this.all().filter(({ agent }) => agent.mirror === undefined);
-    const isHolding = ({ report }: KnownAgent) =>
+    const isHolding = ({ report, reportedAt = 0 }: KnownAgent) =>
+      reportedAt < since ||
       report?.owners === undefined ||
       report.owners.includes(mirror) ||
       report.mirrors.some(({ name }) => name === mirror);
