@@ -89,6 +89,14 @@ export class KnownAgents {
     return { nodes: nodes.sort(), of: shared.length };
   }
 
+  /** Nodes of shared agents that have not said since then (milliseconds since the epoch) that they are told nothing of the mirror. */
+  listing(mirror: string, since: number): readonly string[] {
+    const isListing = ({ agent, report, reportedAt = 0 }: KnownAgent) =>
+      agent.mirror === undefined &&
+      (reportedAt < since || report === undefined || report.mirrors.some(({ name }) => name === mirror));
+    return this.all().flatMap((known) => (isListing(known) ? [known.agent.node] : []));
+  }
+
   /** Every mirror that is named by a pod or a report. */
   mirrors(): ReadonlySet<string> {
     const named = this.all().flatMap(({ agent, report }) =>

@@ -77,6 +77,12 @@ export class NodeReports {
     return this.#listed ? this.#known.holding(mirror, since) : undefined;
   }
 
+  /** The nodes of shared agents that may still wire the mirror, by what they said since then; undefined: it is not known who there is. */
+  listing(mirror: string, since: number): readonly string[] | undefined {
+    this.#wantedUntil = this.#now() + wantedMs;
+    return this.#listed ? this.#known.listing(mirror, since) : undefined;
+  }
+
   /** Every agent there is. */
   agents(): readonly NodeAgent[] {
     return this.#known.all().map(({ agent }) => agent);

@@ -59,7 +59,7 @@ export interface ReconcilerOptions {
   /** What cache replicas say of themselves; absent: nobody asks them. */
   readonly cacheReports?: Pick<CacheReports, 'of'>;
   /** What node agents say of their nodes; absent: nobody asks them. */
-  readonly nodeReports?: Pick<NodeReports, 'of' | 'holding'>;
+  readonly nodeReports?: Pick<NodeReports, 'of' | 'holding' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
   readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires'>;
   /** What a person must do about this mirror's nodes. */
