@@ -25,11 +25,16 @@ import { nodeReport } from './status/node-report.ts';
 /** A hint is followed after this many ms, so that a burst (a Secret volume's swap) is one pass and a fight with another writer is bounded. */
 const settleTime = 500;
 
+/** After so many ms what no list names is nobody's any more. */
+const strangerMs = 180_000;
+
 /** What an agent works with beside its files. */
 export interface AgentParts extends PassTools {
   readonly findRuntimes: () => Promise<NodeFacts>;
   /** Restarts containerd where that is certain to work. */
   readonly restart?: () => RestartOutcome;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
   /** None where nothing is offered on loopback. */
   readonly forwarder?: Pick<Forwarder, 'update' | 'status' | 'findings'>;
 }
@@ -41,6 +46,7 @@ export class NodeAgent {
   readonly #log: Logger;
   readonly #told: FindingLog;
   readonly #hint: Hint;
+  readonly #strangers: Strangers;
   #last: { list: MirrorList; facts: NodeFacts; pass: PassReport; at: number } | undefined;
 
   #restart: readonly Finding[] = [];
@@ -51,6 +57,7 @@ export class NodeAgent {
     this.#log = log;
     this.#told = new FindingLog(log);
     this.#hint = new Hint();
+    this.#strangers = new Strangers(parts.now ?? (() => performance.now()));
   }
 
   /** Makes passes until `signal` aborts; changes nothing on the way out (an agent cannot tell an update from the end). */
@@ -121,7 +128,12 @@ export class NodeAgent {
     const facts = await this.#parts.findRuntimes();
     this.#parts.forwarder?.update(mode === 'wire' ? loopbackMirrors(list.mirrors) : []);
     const answers = (mirror: WiredMirror) => this.#answers(mirror);
-    const pass = await makePass({ mode, places: this.#options, list, facts, answers }, this.#parts);
+    this.#strangers.follow(list);
+    const mayTakeBack = (name: string) => this.#strangers.mayTakeBack(name);
+    const pass = await makePass(
+      { mode, places: this.#options, list, facts, answers, mayTakeBack },
+      this.#parts,
+    );
     this.#last = { list, facts, pass, at: Date.now() };
     if (pass.containerd?.live !== false) this.#restart = [];
     logResults(pass, this.#log);
@@ -178,6 +190,32 @@ function writeReady(options: AgentOptions, tools: PassTools, report: PassReport,
     writeAtomically(tools.files, options.readyFile, Buffer.from(content), { mode: 0o644 });
   } catch (error) {
     log.error({ error: errorMessage(error) }, 'Ready file was not written');
+  }
+}
+
+/**
+ * Mirrors on the node that the list does not name. The list is followed up to a minute and a half late: one that is wired by an agent of its own
+ * may be newer, and taking it back would be undone by that at once, again and again.
+ */
+class Strangers {
+  readonly #now: () => number;
+  readonly #since = new Map<string, number>();
+  #gone: readonly string[] = [];
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  follow({ mirrors, others = [], gone = [] }: MirrorList): void {
+    for (const name of [...mirrors.map((mirror) => mirror.name), ...others]) this.#since.delete(name);
+    this.#gone = gone;
+  }
+
+  /** Asked in every pass about each that is there. */
+  mayTakeBack(name: string): boolean {
+    const since = this.#since.get(name) ?? this.#now();
+    this.#since.set(name, since);
+    return this.#gone.includes(name) || this.#now() - since >= strangerMs;
   }
 }
 

@@ -24,12 +24,14 @@ export interface WiringInput {
   readonly bundleOf: (mirror: WiredMirror) => CaBundle | undefined;
   readonly answers: (mirror: WiredMirror) => boolean;
   readonly failed: ReadonlySet<string>;
+  /** Whether a mirror that is in no list may be taken back now; absent: it may. */
+  readonly mayTakeBack?: ((mirror: string) => boolean) | undefined;
 }
 
 /** What left goes first: what it has on the node may stand in the way of what stays. */
 export function planWiring(input: WiringInput, before: HostView): Plan {
   const { list, places, facts } = input;
-  const left = list.whole ? planUnlisted(list, places, facts, before) : { actions: [], findings: [] };
+  const left = list.whole ? planUnlisted(input, before) : { actions: [], findings: [] };
   let view = viewAfter(before, left.actions);
   const actions: Action[] = [...left.actions];
   const targets: TargetOfMirror[] = [];
@@ -49,9 +51,9 @@ export function planWiring(input: WiringInput, before: HostView): Plan {
 }
 
 /** Mirrors that have something on the node and are in no list. */
-function planUnlisted(list: MirrorList, places: NodePlaces, facts: NodeFacts, view: HostView) {
+function planUnlisted({ list, places, facts, mayTakeBack = () => true }: WiringInput, view: HostView) {
   const listed = new Set([...list.mirrors.map(({ name }) => name), ...(list.others ?? [])]);
-  const left = ownersIn(places.hostsFile, view).filter((owner) => !listed.has(owner));
+  const left = ownersIn(places.hostsFile, view).filter((owner) => !listed.has(owner) && mayTakeBack(owner));
   if (left.length === 0) return { actions: [], findings: [] };
   return planRestore({ places, facts, leaves: (mirror) => left.includes(mirror), known: [] }, view);
 }

@@ -32,6 +32,8 @@ export interface SharedList {
   readonly listed: readonly ListedMirror[];
   /** Mirrors that other agents wire, or that nobody may touch now. */
   readonly others: readonly string[];
+  /** Mirrors that are to be taken back. */
+  readonly gone: readonly string[];
 }
 
 /** What they show, and whom they let ask. */
@@ -58,10 +60,10 @@ export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: Op
 /** One Secret holds all: the agents follow it as it changes, and none of them is restarted for that. */
 export function sharedNodesSecret(
   settings: OperatorSettings,
-  { listed, others }: SharedList,
+  { listed, others, gone }: SharedList,
   { leaf, authorities }: SharedIdentity,
 ): KubernetesObject {
-  const list = { mirrors: listed.map(({ mirror }) => mirror), others };
+  const list = { mirrors: listed.map(({ mirror }) => mirror), others, gone };
   const bundles = listed.map(({ mirror, authorities: bundle }) => [bundleKey(mirror.name), bundle] as const);
   const files = {
     [listKey]: `${JSON.stringify(list)}\n`,

@@ -74,9 +74,14 @@ export class SharedNodes {
     if (settings.nodeDaemonSets !== 'shared') return this.#remove(signal);
     const now = this.#options.now?.() ?? new Date();
     const mirrors = views.mirrors.list().filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-    const names = mirrors.map(({ metadata }) => metadata.name);
+    const isStaying = (name: string) => mirrors.some(({ metadata }) => metadata.name === name);
+    const names = views.mirrors.list().map(({ metadata }) => metadata.name);
     const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
-    const list = this.#mirrors.listFor(names, secret);
+    const list = this.#mirrors.listFor(
+      names.filter(isStaying),
+      names.filter((name) => !isStaying(name)),
+      secret,
+    );
     const authority = await this.#authorities.get(now, signal);
     const mark = authorityMark(authority);
     const before = readLeaf(secret);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { parseMirrorsFile } from '../../../../src/config/mirrors-file.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
-import { listedIn } from '../../../../src/operator/shared-nodes/shared-list.ts';
+import { listedIn, SharedMirrors } from '../../../../src/operator/shared-nodes/shared-list.ts';
 import { nodeMirror } from '../../../../src/resources/node-mirror.ts';
 import { sharedNodesSecret } from '../../../../src/resources/shared-nodes.ts';
 import { mirrorOf, settingsOf } from '../../resources/fixtures.ts';
@@ -16,7 +16,11 @@ function listed(name: string) {
 
 test('Whatever mirrors are called, their authorities take the place of nothing that agents show or trust', (t) => {
   const names = ['tls', 'ca', 'peer-ca', 'mirrors'];
-  const secret = sharedNodesSecret(settingsOf(), { listed: names.map(listed), others: [] }, identity);
+  const secret = sharedNodesSecret(
+    settingsOf(),
+    { listed: names.map(listed), others: [], gone: [] },
+    identity,
+  );
   const data = Object.entries((secret as { data?: Record<string, string> }).data ?? {});
   const files = Object.fromEntries(data.map(([key, text]) => [key, Buffer.from(text, 'base64').toString()]));
   t.is(files['tls.crt'], 'LEAF');
@@ -31,4 +35,19 @@ test('Whatever mirrors are called, their authorities take the place of nothing t
     listedIn(secret as KubeObject).map(({ authorities }) => authorities),
     names.map((name) => `AUTHORITIES OF ${name}`),
   );
+});
+
+test('What is deleted or held back is said to be gone, but for what other agents wire and take back', (t) => {
+  const mirrors = new SharedMirrors();
+  mirrors.set('kept', listed('kept'));
+  mirrors.set('deleted', listed('deleted'));
+  mirrors.set('held', 'taken back');
+  mirrors.set('own', 'elsewhere');
+  const list = mirrors.listFor(['kept', 'held', 'new'], ['deleted', 'own'], undefined);
+  t.deepEqual(
+    [list.listed.map(({ mirror }) => mirror.name), list.others, list.gone],
+    [['kept'], ['new', 'own'], ['deleted', 'held']],
+  );
+  const after = new SharedMirrors().listFor([], ['deleted'], undefined);
+  t.deepEqual(after.gone, ['deleted'], 'an operator that starts goes on with it');
 });
