@@ -219,7 +219,8 @@ export class MirrorReconciler {
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
       if (name === 'nodes' && sharesNodes(mirror, settings)) {
-        await this.#shared.wire(composition, live, signal);
+        const handOver = await this.#shared.wire(composition, live, signal);
+        if (handOver !== undefined) nodes = { ...nodes, checkAt: handOver };
         continue;
       }
       for (const object of objects(composition)) {
