@@ -187,7 +187,10 @@ export class MirrorReconciler {
   ): Promise<Result> {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, mirror.metadata.name);
-    if (sharesNodes(mirror, settings)) this.#options.sharedNodes?.tell(mirror.metadata.name, 'taken back');
+    const { sharedNodes } = this.#options;
+    const { name } = mirror.metadata;
+    // One that chooses its nodes now may have been wired by the shared agents until then.
+    if (sharesNodes(mirror, settings) || sharedNodes?.wires(name)) sharedNodes?.tell(name, 'taken back');
     const findings = await unwire({ mirror, settings }, live, this.#applier, signal);
     return { ...this.#standing(stored, mirror), findings, obstacles };
   }
