@@ -26,6 +26,14 @@ export interface MirrorList {
   readonly others?: readonly string[];
   /** Mirrors that are to be taken back now. What is named nowhere may be newer than the list. */
   readonly gone?: readonly string[];
+  /** Mirrors of which something in the list is not as expected; among `others`. */
+  readonly refused?: readonly RefusedMirror[];
+}
+
+/** Which one, and what was expected. */
+export interface RefusedMirror {
+  readonly name: string;
+  readonly fault: string;
 }
 
 /** The places that the passes of all agents of a node share. Paths under "host" are the host's own and lie below `hostRoot` for the process. */

@@ -5,7 +5,7 @@ import type { NodeFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 import { type HostView, viewAfter } from './host-view.ts';
 import { asOneWrite } from './one-write.ts';
-import type { MirrorList, NodePlaces, WiredMirror } from './options.ts';
+import type { MirrorList, NodePlaces, RefusedMirror, WiredMirror } from './options.ts';
 import { planMirror, type TargetOfMirror } from './plan-mirror.ts';
 import { ownersIn, planRestore } from './plan-restore.ts';
 
@@ -35,7 +35,7 @@ export function planWiring(input: WiringInput, before: HostView): Plan {
   let view = viewAfter(before, left.actions);
   const actions: Action[] = [...left.actions];
   const targets: TargetOfMirror[] = [];
-  const findings: Finding[] = [...left.findings];
+  const findings: Finding[] = [...left.findings, ...(list.refused ?? []).map(refusal)];
   for (const mirror of list.mirrors) {
     const bundle = input.bundleOf(mirror);
     findings.push(...caFindings(mirror, bundle));
@@ -56,6 +56,10 @@ function planUnlisted({ list, places, facts, mayTakeBack = () => true }: WiringI
   const left = ownersIn(places.hostsFile, view).filter((owner) => !listed.has(owner) && mayTakeBack(owner));
   if (left.length === 0) return { actions: [], findings: [] };
   return planRestore({ places, facts, leaves: (mirror) => left.includes(mirror), known: [] }, view);
+}
+
+function refusal({ name, fault }: RefusedMirror): Finding {
+  return { reason: 'UnusableMirror', mirror: name, message: `${name} is not wired: ${fault}`, blocks: true };
 }
 
 function caFindings(mirror: WiredMirror, bundle: CaBundle | undefined): Finding[] {
