@@ -82,7 +82,7 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
   const found = runtime === 'hosts' ? undefined : facts[runtime];
   const plans = pass.targets.filter((target) => target.mirror === mirror.name && target.runtime === runtime);
   const [fault] = [
-    ...plans.flatMap(({ findings }) => findings.filter(({ blocks }) => blocks)),
+    ...plans.flatMap(({ findings }) => findings.filter((finding) => keepsUnwired(finding, runtime))),
     ...failures(
       plans.flatMap(({ actions }) => actions),
       pass,
@@ -100,6 +100,11 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
     ...liveness,
     ...(runtime === 'containerd' && needsRestart(mirror, liveness, input) && { restartNeeded: true }),
   };
+}
+
+/** `DockerNotLed`: nothing is missing that could be there, and yet nothing leads Docker to the mirror. */
+function keepsUnwired({ reason, blocks }: Finding, runtime: Runtime): boolean {
+  return blocks || (runtime === 'docker' && reason === 'DockerNotLed');
 }
 
 /** Those that are found or named. */
