@@ -19,7 +19,7 @@ import type { AgentOptions, MirrorList, WiredMirror } from './options.ts';
 import { makePass, type PassReport, type PassTools } from './pass.ts';
 import { writeAtomically } from './replace-file.ts';
 import type { RestartOutcome } from './restart-containerd.ts';
-import { youngestSignalled } from './signal.ts';
+import { OutOfReach, youngestSignalled } from './signal.ts';
 import { nodeReport } from './status/node-report.ts';
 
 /** A hint is followed after this many ms, so that a burst (a Secret volume's swap) is one pass and a fight with another writer is bounded. */
@@ -137,7 +137,7 @@ export class NodeAgent {
     this.#last = { list, facts, pass, at: Date.now() };
     if (pass.containerd?.live !== false) this.#restart = [];
     logResults(pass, this.#log);
-    this.#told.tell(pass.findings);
+    this.#told.tell([...pass.findings, ...outOfReach(pass)]);
     return pass;
   }
 
@@ -150,7 +150,8 @@ export class NodeAgent {
   /** A runtime that had just begun takes its signal soon. */
   get #interval(): number {
     const { interval } = this.#options;
-    const owes = (this.#last?.pass.owed.length ?? 0) > 0;
+    const { pass } = this.#last ?? {};
+    const owes = (pass?.owed.length ?? 0) > (pass === undefined ? 0 : outOfReach(pass).length);
     return owes ? Math.min(interval, youngestSignalled * 1000) : interval;
   }
 }
@@ -165,11 +166,19 @@ const faultsOfMirror: ReadonlySet<string> = new Set<ProbeFailure | 'BadCertifica
   'BadCertificateFiles',
 ]);
 
+/** Processes that nobody here can tell, however often it is tried. */
+export function outOfReach({ results }: PassReport): Finding[] {
+  return results.flatMap(({ error }) =>
+    error instanceof OutOfReach ? [{ reason: 'OutOfReach', message: error.message, blocks: false }] : [],
+  );
+}
+
 /** Logs what a pass did. */
 export function logResults(report: PassReport, log: Logger): void {
   for (const { action, error } of report.results) {
     const fields = { do: action.do, path: action.path };
     const { name } = action.do === 'signal' ? { name: action.process } : { name: undefined };
+    if (error instanceof OutOfReach) continue;
     if (name !== undefined && error === undefined) log.info({ process: name }, 'Process told');
     else if (name !== undefined)
       log.warn({ process: name, error: errorMessage(error) }, 'Process not told yet');
