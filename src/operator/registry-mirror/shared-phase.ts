@@ -17,6 +17,8 @@ export interface SharedPhaseOptions {
 
 /** Agents of its own end at the latest so long after the shared ones were first told of the mirror, or were made. */
 const handOverMs = 300_000;
+/** Neither what agents say nor the rollout of the shared ones is an event of every mirror. */
+const lookAgainMs = 30_000;
 
 export class SharedPhase {
   readonly #options: SharedPhaseOptions;
@@ -47,9 +49,7 @@ export class SharedPhase {
       this.#told.delete(name);
       return undefined;
     }
-    const limit = this.#limitOf(name);
-    // A rollout that goes on after that is an event.
-    if (!this.#isTakenOn(name, limit)) return limit > this.#options.now().getTime() ? limit : undefined;
+    if (!this.#isTakenOn(name, this.#limitOf(name))) return this.#options.now().getTime() + lookAgainMs;
     for (const set of own) await this.#options.applier.delete(set, signal);
     return undefined;
   }

@@ -36,7 +36,7 @@ test('Agents of its own end once the shared ones know the mirror, however long t
   } as never;
   const daemonSet = { metadata: { name: 'own', managedFields: ownManager } } as unknown as LiveDaemonSet;
   const wire = () => phase.wire(inputs, { claims: [], daemonSet }, new AbortController().signal);
-  await wire();
+  t.is(await wire(), clock.now + 30_000, 'that the shared ones are ready is no event of this mirror');
   t.deepEqual(ended, [], 'nobody else wires it yet');
   clock.now += 299_000;
   await wire();
