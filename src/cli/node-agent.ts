@@ -1,9 +1,10 @@
 /** `node-agent`: keeps one node wired to its mirrors or takes that back; `restore --all`: takes back every mirror's, without a cluster. */
 import * as files from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { readNodeAgentEnvironment } from '../config/node-agent-environment.ts';
-import { type AgentParts, logResults, NodeAgent } from '../node/agent.ts';
+import { type AgentParts, logResults, NodeAgent, outOfReach } from '../node/agent.ts';
 import { listHostFolder, readHostPath } from '../node/apply.ts';
 import { Forwarder } from '../node/forwarder/forwarder.ts';
 import { acquireLock } from '../node/lock.ts';
@@ -66,7 +67,7 @@ async function nodeAgent(flags: NodeAgentFlags): Promise<void> {
   const log = mirror === undefined ? base : base.child({ mirror });
   const signal = endOfProcess();
   const parts = {
-    ...toolsFor(signal),
+    ...toolsFor(agent.hostRoot, signal),
     ...runtimesOf(agent.hostRoot),
     restart: () => restart(agent.hostRoot),
   };
@@ -112,20 +113,23 @@ async function restoreAll(flags: RestoreFlags): Promise<void> {
     lockFile: flags.lockFile,
   };
   const facts = await runtimesOf(flags.hostRoot).findRuntimes();
-  const report = await restoreMirrors(places, toolsFor(endOfProcess()), () => true, { facts });
+  const report = await restoreMirrors(places, toolsFor(flags.hostRoot, endOfProcess()), () => true, {
+    facts,
+  });
   logResults(report, log);
-  for (const finding of report.findings) log.warn({ ...finding }, 'Node finding');
+  for (const finding of [...report.findings, ...outOfReach(report)]) log.warn({ ...finding }, 'Node finding');
   if (!report.complete) process.exitCode = 1;
 }
 
 /** Of the process namespace that we may signal in. */
 const processes = { files, procFolder: '/proc', kill: process.kill.bind(process), uid: 0 };
 
-function toolsFor(signal: AbortSignal): PassTools {
+function toolsFor(hostRoot: string, signal: AbortSignal): PassTools {
+  const seeing = { ...processes, hostProcFolder: join(hostRoot, 'proc') };
   return {
     files,
     lock: (path) => acquireLock(path, lockWaitSeconds, signal),
-    signal: (name, what) => sendSignal(name, what, processes),
+    signal: (name, what) => sendSignal(name, what, seeing),
     settle: () => delay(settleMs, undefined, { signal }).catch(() => undefined),
   };
 }

@@ -131,7 +131,7 @@ function renderSharedNodes(places: readonly PlacedMirror[], settings: OperatorSe
     return [{ mirror: told, authorities: '' }];
   });
   const others = places.filter((place) => !sharing.includes(place)).map(({ mirror }) => mirror.metadata.name);
-  const list = { listed, others };
+  const list = { listed, others, gone: [] };
   const startupTaints = sharing.flatMap(({ mirror }) => mirror.spec.nodes?.startupTaint ?? []);
   const identity = { leaf: { certificate: '', key: '', ca: '' }, authorities: '' };
   const objects = [

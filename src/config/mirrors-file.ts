@@ -1,19 +1,33 @@
-/** The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name]}`, with the authorities of each in NAME.crt beside it. */
+/** The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name], "gone": [name]}`, with the authorities of each in NAME.pem beside it. */
+import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import type { NodeMirror } from '../api/node-mirror.ts';
-import type { CertificateFiles, MirrorList, WiredMirror } from '../node/options.ts';
+import type { CertificateFiles, MirrorList, RefusedMirror, WiredMirror } from '../node/options.ts';
+import { hostName, isRegistryName } from './node-mirror-environment.ts';
 
-/** Takes the text of the file; throws one `TypeError` that names the entry and the field. */
+/**
+ * Takes the text of the file; throws a `TypeError` where it is no such list. An entry that is not as expected is `refused` and left alone on the node:
+ * one mirror must not keep the others from being wired.
+ */
 export function parseMirrorsFile(text: string, file: string, client: CertificateFiles): MirrorList {
   const value = parseJson(text);
-  const { mirrors, others = [] } = (value ?? {}) as { mirrors?: unknown; others?: unknown };
+  const { mirrors, others = [], gone = [] } = (value ?? {}) as Record<'mirrors' | 'others' | 'gone', unknown>;
   if (!Array.isArray(mirrors)) throw new TypeError('mirrors: expected a list');
   if (!isTexts(others)) throw new TypeError('others: expected a list of names');
-  const wired = mirrors.map((each, at): WiredMirror => {
-    const mirror = checked(each, `mirrors[${at}]`);
-    return { ...mirror, caFile: `${dirname(file)}/${mirror.name}.crt`, client };
+  if (!isTexts(gone)) throw new TypeError('gone: expected a list of names');
+  const entries = mirrors.map((each, at) => checked(each, `mirrors[${at}]`));
+  const wired = entries.flatMap((entry): WiredMirror[] => {
+    if ('fault' in entry) return [];
+    return [{ ...entry, caFile: `${dirname(file)}/${entry.name}.pem`, client }];
   });
-  return { mirrors: wired, whole: true, others: others as string[] };
+  const refused = entries.flatMap((entry) => ('fault' in entry ? [entry] : []));
+  return {
+    mirrors: wired,
+    whole: true,
+    others: [...(others as string[]), ...refused.map(({ name }) => name)],
+    gone: gone as string[],
+    refused,
+  };
 }
 
 const checks: Readonly<Record<keyof NodeMirror, (value: unknown) => boolean>> = {
@@ -21,29 +35,30 @@ const checks: Readonly<Record<keyof NodeMirror, (value: unknown) => boolean>> = 
   names: (value) =>
     isList(value, (each) => {
       const { name, upstream } = (each ?? {}) as Record<string, unknown>;
-      return typeof name === 'string' && typeof upstream === 'boolean';
+      return isName(name) && typeof upstream === 'boolean';
     }),
-  addresses: isTexts,
+  addresses: (value) => isList(value, (each) => typeof each === 'string' && isIP(each) !== 0),
   fallbackPort: isPortOrNone,
   port: isPortOrNone,
   endpoint: oneOf('loopback', 'service'),
-  serverName: isText,
+  serverName: (value) => typeof value === 'string' && hostName.test(value),
   runtimes: (value) => isList(value, oneOf('auto', 'docker', 'containerd', 'crio', 'hosts')),
-  hostsNames: isTexts,
-  certificateNames: isTexts,
+  hostsNames: isNames,
+  certificateNames: isNames,
   clientCertificate: (value) => typeof value === 'boolean',
   containerd: oneOf('report', 'configure', 'configureAndRestart'),
   foreignFiles: oneOf('refuse', 'takeover'),
   foreignHostsLines: oneOf('override', 'respect'),
 };
 
-function checked(value: unknown, where: string): NodeMirror {
+function checked(value: unknown, where: string): NodeMirror | RefusedMirror {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${where}: expected a mirror`);
   const fields = value as Readonly<Record<string, unknown>>;
-  for (const [field, isRight] of Object.entries(checks)) {
-    if (!isRight(fields[field])) throw new TypeError(`${where}.${field}: expected another value`);
-  }
-  return fields as unknown as NodeMirror;
+  const wrong = Object.entries(checks).find(([field, isRight]) => !isRight(fields[field]))?.[0];
+  if (wrong === undefined) return fields as unknown as NodeMirror;
+  const fault = `${where}.${wrong}: expected another value`;
+  if (wrong === 'name') throw new TypeError(fault);
+  return { name: fields['name'] as string, fault };
 }
 
 /** The parser's own error quotes the text. */
@@ -64,8 +79,16 @@ function isText(value: unknown): boolean {
 }
 
 function isTexts(value: unknown): boolean {
-  // Each may become a folder's name.
-  return isList(value, (each) => isText(each) && !String(each).includes('/'));
+  return isList(value, isText);
+}
+
+/** Each may become a folder's name, and a part of a line. */
+function isNames(value: unknown): boolean {
+  return isList(value, isName);
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && isRegistryName(value);
 }
 
 function isList(value: unknown, isRight: (each: unknown) => boolean): boolean {

@@ -5,7 +5,9 @@ import { splitHostPort } from '../api/upstream.ts';
 import type { CertificateFiles, WiredMirror } from '../node/options.ts';
 import type { Variables } from './variables.ts';
 
-const hostName = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$/i;
+/** A DNS name. */
+export const hostName =
+  /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$/i;
 const mirrorName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const runtimes: readonly (Runtime | 'auto')[] = ['auto', 'docker', 'containerd', 'crio', 'hosts'];
 
@@ -113,7 +115,8 @@ function readCertificateNames(variables: Variables): string[] {
 
 const registryNames = 'names like host, host:port, 10.0.0.1 or [fd00::1]';
 
-function isRegistryName(name: string): boolean {
+/** True for the host, with or without a port, of an image reference. */
+export function isRegistryName(name: string): boolean {
   if (isIP(name) !== 0) return true;
   const { host, port } = splitHostPort(name);
   if (port !== undefined && (port < 1 || port > 65_535)) return false;

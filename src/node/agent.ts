@@ -19,17 +19,22 @@ import type { AgentOptions, MirrorList, WiredMirror } from './options.ts';
 import { makePass, type PassReport, type PassTools } from './pass.ts';
 import { writeAtomically } from './replace-file.ts';
 import type { RestartOutcome } from './restart-containerd.ts';
-import { youngestSignalled } from './signal.ts';
+import { OutOfReach, youngestSignalled } from './signal.ts';
 import { nodeReport } from './status/node-report.ts';
 
 /** A hint is followed after this many ms, so that a burst (a Secret volume's swap) is one pass and a fight with another writer is bounded. */
 const settleTime = 500;
+
+/** After so many ms what no list names is nobody's any more. */
+const strangerMs = 180_000;
 
 /** What an agent works with beside its files. */
 export interface AgentParts extends PassTools {
   readonly findRuntimes: () => Promise<NodeFacts>;
   /** Restarts containerd where that is certain to work. */
   readonly restart?: () => RestartOutcome;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
   /** None where nothing is offered on loopback. */
   readonly forwarder?: Pick<Forwarder, 'update' | 'status' | 'findings'>;
 }
@@ -41,6 +46,7 @@ export class NodeAgent {
   readonly #log: Logger;
   readonly #told: FindingLog;
   readonly #hint: Hint;
+  readonly #strangers: Strangers;
   #last: { list: MirrorList; facts: NodeFacts; pass: PassReport; at: number } | undefined;
 
   #restart: readonly Finding[] = [];
@@ -51,6 +57,7 @@ export class NodeAgent {
     this.#log = log;
     this.#told = new FindingLog(log);
     this.#hint = new Hint();
+    this.#strangers = new Strangers(parts.now ?? (() => performance.now()));
   }
 
   /** Makes passes until `signal` aborts; changes nothing on the way out (an agent cannot tell an update from the end). */
@@ -121,12 +128,17 @@ export class NodeAgent {
     const facts = await this.#parts.findRuntimes();
     this.#parts.forwarder?.update(mode === 'wire' ? loopbackMirrors(list.mirrors) : []);
     const answers = (mirror: WiredMirror) => this.#answers(mirror);
+    this.#strangers.follow(list);
+    const mayTakeBack = (name: string) => this.#strangers.mayTakeBack(name);
     const planned = { ...list, mirrors: list.mirrors.map((mirror) => this.#asPlanned(mirror)) };
-    const pass = await makePass({ mode, places: this.#options, list: planned, facts, answers }, this.#parts);
+    const pass = await makePass(
+      { mode, places: this.#options, list: planned, facts, answers, mayTakeBack },
+      this.#parts,
+    );
     this.#last = { list, facts, pass, at: Date.now() };
     if (pass.containerd?.live !== false) this.#restart = [];
     logResults(pass, this.#log);
-    this.#told.tell(pass.findings);
+    this.#told.tell([...pass.findings, ...outOfReach(pass)]);
     return pass;
   }
 
@@ -147,7 +159,8 @@ export class NodeAgent {
   /** A runtime that had just begun takes its signal soon. */
   get #interval(): number {
     const { interval } = this.#options;
-    const owes = (this.#last?.pass.owed.length ?? 0) > 0;
+    const { pass } = this.#last ?? {};
+    const owes = (pass?.owed.length ?? 0) > (pass === undefined ? 0 : outOfReach(pass).length);
     return owes ? Math.min(interval, youngestSignalled * 1000) : interval;
   }
 }
@@ -162,11 +175,19 @@ const faultsOfMirror: ReadonlySet<string> = new Set<ProbeFailure | 'BadCertifica
   'BadCertificateFiles',
 ]);
 
+/** Processes that nobody here can tell, however often it is tried. */
+export function outOfReach({ results }: PassReport): Finding[] {
+  return results.flatMap(({ error }) =>
+    error instanceof OutOfReach ? [{ reason: 'OutOfReach', message: error.message, blocks: false }] : [],
+  );
+}
+
 /** Logs what a pass did. */
 export function logResults(report: PassReport, log: Logger): void {
   for (const { action, error } of report.results) {
     const fields = { do: action.do, path: action.path };
     const { name } = action.do === 'signal' ? { name: action.process } : { name: undefined };
+    if (error instanceof OutOfReach) continue;
     if (name !== undefined && error === undefined) log.info({ process: name }, 'Process told');
     else if (name !== undefined)
       log.warn({ process: name, error: errorMessage(error) }, 'Process not told yet');
@@ -187,6 +208,32 @@ function writeReady(options: AgentOptions, tools: PassTools, report: PassReport,
     writeAtomically(tools.files, options.readyFile, Buffer.from(content), { mode: 0o644 });
   } catch (error) {
     log.error({ error: errorMessage(error) }, 'Ready file was not written');
+  }
+}
+
+/**
+ * Mirrors on the node that the list does not name. The list is followed up to a minute and a half late: one that is wired by an agent of its own
+ * may be newer, and taking it back would be undone by that at once, again and again.
+ */
+class Strangers {
+  readonly #now: () => number;
+  readonly #since = new Map<string, number>();
+  #gone: readonly string[] = [];
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  follow({ mirrors, others = [], gone = [] }: MirrorList): void {
+    for (const name of [...mirrors.map((mirror) => mirror.name), ...others]) this.#since.delete(name);
+    this.#gone = gone;
+  }
+
+  /** Asked in every pass about each that is there. */
+  mayTakeBack(name: string): boolean {
+    const since = this.#since.get(name) ?? this.#now();
+    this.#since.set(name, since);
+    return this.#gone.includes(name) || this.#now() - since >= strangerMs;
   }
 }
 

@@ -115,7 +115,9 @@ function judge(name: MirroredName, { tables }: ForeignRegistries, input: Contain
   const invalid = [prefix, upstream, input.endpoint.location].find((each) => !isLocation(each));
   if (invalid !== undefined) {
     const message = `${invalid} cannot stand in an image reference; with it every pull of ${prefix} would fail`;
-    const finding = { reason: 'InvalidLocation', path: dropInPath(prefix), message, blocks: true };
+    // In a cluster with both families images name the Service's first address; of the other nobody need be led.
+    const isSecond = isIPv6Reference(prefix) && input.names.some((each) => isLocation(each.prefix));
+    const finding = { reason: 'InvalidLocation', path: dropInPath(prefix), message, blocks: !isSecond };
     return { name, refused: true, findings: [finding] };
   }
   const against = tables.flatMap(
@@ -197,6 +199,10 @@ const location = new RegExp(`^${host}(?:/${component})*$`);
 /** As distribution's reference grammar has it, without IPv6 addresses, which came late to it: older programs fail on them. */
 function isLocation(text: string): boolean {
   return location.test(text);
+}
+
+function isIPv6Reference(text: string): boolean {
+  return /^\[[0-9A-Fa-f:.]+\](?::\d+)?$/.test(text);
 }
 
 function untrusted(location: string): Finding {

@@ -24,6 +24,16 @@ export interface MirrorList {
   readonly whole: boolean;
   /** Mirrors that are none of this agent's, whatever of them lies on the node. */
   readonly others?: readonly string[];
+  /** Mirrors that are to be taken back now. What is named nowhere may be newer than the list. */
+  readonly gone?: readonly string[];
+  /** Mirrors of which something in the list is not as expected; among `others`. */
+  readonly refused?: readonly RefusedMirror[];
+}
+
+/** Which one, and what was expected. */
+export interface RefusedMirror {
+  readonly name: string;
+  readonly fault: string;
 }
 
 /** The places that the passes of all agents of a node share. Paths under "host" are the host's own and lie below `hostRoot` for the process. */

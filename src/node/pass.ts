@@ -66,11 +66,13 @@ export interface PassInput {
   readonly facts: NodeFacts;
   /** False while it is known that the mirror does not answer. */
   readonly answers: (mirror: WiredMirror) => boolean;
+  /** See `WiringInput`. */
+  readonly mayTakeBack?: (mirror: string) => boolean;
 }
 
 /** Makes one pass. Rejects when the lock or the journal cannot be had; a file that cannot is a result. */
 export function makePass(input: PassInput, tools: PassTools): Promise<PassReport> {
-  const { mode, places, list, facts, answers } = input;
+  const { mode, places, list, facts, answers, mayTakeBack } = input;
   const known = (view: HostView) => list.mirrors.flatMap((mirror) => knownFiles(mirror, facts, view));
   if (mode === 'restore') {
     const names = new Set(list.mirrors.map(({ name }) => name));
@@ -78,7 +80,7 @@ export function makePass(input: PassInput, tools: PassTools): Promise<PassReport
   }
   const bundleOf = (mirror: WiredMirror) => readBundle(mirror.caFile, tools.files);
   const plan = (view: HostView, failed: ReadonlySet<string>) =>
-    planWiring({ places, list, facts, bundleOf, answers, failed }, view);
+    planWiring({ places, list, facts, bundleOf, answers, failed, mayTakeBack }, view);
   return run(tools, { places, facts, plan, known, restores: false });
 }
 

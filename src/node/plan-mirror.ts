@@ -8,6 +8,7 @@ import { planContainersRegistries } from './containers-registries.ts';
 import { certificatesFolder, planDockerCa } from './docker-ca.ts';
 import { planDockerDaemon, planDockerDaemonRemoval } from './docker-daemon.ts';
 import { hub, isClassicDocker, isWired, type NodeFacts, trustedNames } from './facts.ts';
+import type { Finding } from './finding.ts';
 import { type HostView, recordedFiles, viewAfter } from './host-view.ts';
 import type { TargetPlan } from './managed-file.ts';
 import { endpointUrl, mirrorEndpoint } from './mirror-endpoint.ts';
@@ -75,10 +76,21 @@ function planDaemon(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostV
   const shared = { record, read: view.read };
   const url = endpointUrl(mirror);
   const isHub = mirror.names.some(({ name, upstream }) => name === hub && upstream);
-  if (!isHub || url === undefined || mirror.endpoint !== 'loopback' || !isClassicDocker(mirror, facts))
-    return planDockerDaemonRemoval({ ...shared, leaves: (name) => name === mirror.name, owed: isOwed(view) });
+  if (!isHub || url === undefined || mirror.endpoint !== 'loopback' || !isClassicDocker(mirror, facts)) {
+    const leaves = (name: string) => name === mirror.name;
+    const removal = planDockerDaemonRemoval({ ...shared, leaves, owed: isOwed(view) });
+    return { ...removal, findings: [...removal.findings, ...withoutCertificate(mirror, facts)] };
+  }
   const { commandLine } = facts.docker ?? {};
   return planDockerDaemon({ ...shared, mirror: mirror.name, url, ...(commandLine && { commandLine }) });
+}
+
+/** A Docker that dials the mirror itself has no certificate to show: nothing is written that leads it there. */
+function withoutCertificate(mirror: WiredMirror, facts: NodeFacts): Finding[] {
+  const names = mirror.names.map(({ name }) => name).join(', ');
+  if (!mirror.clientCertificate || names === '' || !isClassicDocker(mirror, facts)) return [];
+  const message = `Docker's pulls of ${names} do not go to the mirror: only the node's forwarder can show the certificate that it asks for`;
+  return [{ reason: 'DockerNotLed', message, blocks: false }];
 }
 
 function isOwed({ owed = [] }: HostView): boolean {

@@ -6,7 +6,7 @@ import type { Finding } from './finding.ts';
 import { type HostView, viewAfter } from './host-view.ts';
 import { markedFiles } from './marked-files.ts';
 import { asOneWrite } from './one-write.ts';
-import type { MirrorList, NodePlaces, WiredMirror } from './options.ts';
+import type { MirrorList, NodePlaces, RefusedMirror, WiredMirror } from './options.ts';
 import { planMirror, type TargetOfMirror } from './plan-mirror.ts';
 import { ownersIn, planRestore } from './plan-restore.ts';
 
@@ -25,16 +25,18 @@ export interface WiringInput {
   readonly bundleOf: (mirror: WiredMirror) => CaBundle | undefined;
   readonly answers: (mirror: WiredMirror) => boolean;
   readonly failed: ReadonlySet<string>;
+  /** Whether a mirror that is in no list may be taken back now; absent: it may. */
+  readonly mayTakeBack?: ((mirror: string) => boolean) | undefined;
 }
 
 /** What left goes first: what it has on the node may stand in the way of what stays. */
 export function planWiring(input: WiringInput, before: HostView): Plan {
   const { list, places, facts } = input;
-  const left = list.whole ? planUnlisted(list, places, facts, before) : { actions: [], findings: [] };
+  const left = list.whole ? planUnlisted(input, before) : { actions: [], findings: [] };
   let view = viewAfter(before, left.actions);
   const actions: Action[] = [...left.actions];
   const targets: TargetOfMirror[] = [];
-  const findings: Finding[] = [...left.findings];
+  const findings: Finding[] = [...left.findings, ...(list.refused ?? []).map(refusal)];
   for (const mirror of list.mirrors) {
     const bundle = input.bundleOf(mirror);
     findings.push(...caFindings(mirror, bundle));
@@ -50,13 +52,17 @@ export function planWiring(input: WiringInput, before: HostView): Plan {
 }
 
 /** Mirrors that have something on the node and are in no list. */
-function planUnlisted(list: MirrorList, places: NodePlaces, facts: NodeFacts, view: HostView) {
+function planUnlisted({ list, places, facts, mayTakeBack = () => true }: WiringInput, view: HostView) {
   const listed = new Set([...list.mirrors.map(({ name }) => name), ...(list.others ?? [])]);
   const known = markedFiles(view, facts);
   const owners = [...ownersIn(places.hostsFile, view), ...known.map(({ mirror }) => mirror)];
-  const left = owners.filter((owner) => !listed.has(owner));
+  const left = owners.filter((owner) => !listed.has(owner) && mayTakeBack(owner));
   if (left.length === 0) return { actions: [], findings: [] };
   return planRestore({ places, facts, leaves: (mirror) => left.includes(mirror), known }, view);
+}
+
+function refusal({ name, fault }: RefusedMirror): Finding {
+  return { reason: 'UnusableMirror', mirror: name, message: `${name} is not wired: ${fault}`, blocks: true };
 }
 
 function caFindings(mirror: WiredMirror, bundle: CaBundle | undefined): Finding[] {

@@ -7,6 +7,8 @@ export interface ProcessTools {
   readonly files: Pick<FileCalls, 'lstatSync' | 'readFileSync' | 'readdirSync'>;
   /** `/proc` of the process namespace that `kill` acts in. */
   readonly procFolder: string;
+  /** `/proc` of the host, where the agent may be in another process namespace. */
+  readonly hostProcFolder?: string;
   /** As `process.kill`. */
   readonly kill: (pid: number, signal: NodeJS.Signals) => void;
   /** Only processes of this user count: a container in a user namespace may name a process as it likes. */
@@ -30,6 +32,13 @@ export interface SignalOutcome {
   readonly error?: unknown;
 }
 
+/** The program runs, but not in the process namespace that the agent may signal in. */
+export class OutOfReach extends Error {
+  constructor(name: string) {
+    super(`${name} runs where this agent cannot signal it: reload it by hand`);
+  }
+}
+
 /** A Go program that has not come to its signal handler dies of a SIGHUP; one this old (in seconds) has. */
 export const youngestSignalled = 5;
 
@@ -41,6 +50,7 @@ export function sendSignal(name: string, signal: NodeJS.Signals, tools: ProcessT
   const sent: number[] = [];
   try {
     const found = findProcesses(name, tools);
+    if (found.length === 0 && isOutOfReach(name, tools)) return { sent, error: new OutOfReach(name) };
     for (const { pid, age } of found) {
       if (age < youngestSignalled) continue;
       if (unless(['ESRCH'], () => killOne(pid, signal, tools)) !== undefined) sent.push(pid);
@@ -49,6 +59,16 @@ export function sendSignal(name: string, signal: NodeJS.Signals, tools: ProcessT
     return young === undefined ? { sent } : { sent, error: new Error(`${name} ${young.pid} has just begun`) };
   } catch (error) {
     return { sent, error };
+  }
+}
+
+/** Without `hostPID` an agent sees no process of the node in its own namespace: nobody there does not mean that nobody runs. */
+function isOutOfReach(name: string, { hostProcFolder, ...tools }: ProcessTools): boolean {
+  if (hostProcFolder === undefined) return false;
+  try {
+    return findProcesses(name, { ...tools, procFolder: hostProcFolder }).length > 0;
+  } catch {
+    return false;
   }
 }
 

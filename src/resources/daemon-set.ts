@@ -100,7 +100,8 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
       secretSource(names.clientSecret, ['tls.crt', 'tls.key', peerAuthoritiesKey]),
     ],
     hostNetwork: options.mode === 'wire',
-    ...privileges(signals(told)),
+    // What is taken back may have been wired before the runtimes were named.
+    ...privileges(options.mode === 'restore' || signals(told)),
     agent: {
       name: hostess ? 'node-agent' : hostessContainer,
       image: settings.images.operator,

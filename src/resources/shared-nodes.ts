@@ -32,6 +32,8 @@ export interface SharedList {
   readonly listed: readonly ListedMirror[];
   /** Mirrors that other agents wire, or that nobody may touch now. */
   readonly others: readonly string[];
+  /** Mirrors that are to be taken back. */
+  readonly gone: readonly string[];
 }
 
 /** What they show, and whom they let ask. */
@@ -42,6 +44,11 @@ export interface SharedIdentity {
 
 /** Key of the list in the Secret. */
 export const listKey = 'mirrors.json';
+
+/** Key of a mirror's authorities in the Secret; no other key ends so: a mirror may be called `tls`, `ca` or `peer-ca`. */
+export function bundleKey(mirror: string): string {
+  return `${mirror}.pem`;
+}
 
 /** False for a mirror that chooses its nodes, their priority, or what its agents may use: it has agents of its own. */
 export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: OperatorSettings): boolean {
@@ -54,11 +61,11 @@ export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: Op
 /** One Secret holds all: the agents follow it as it changes, and none of them is restarted for that. */
 export function sharedNodesSecret(
   settings: OperatorSettings,
-  { listed, others }: SharedList,
+  { listed, others, gone }: SharedList,
   { leaf, authorities }: SharedIdentity,
 ): KubernetesObject {
-  const list = { mirrors: listed.map(({ mirror }) => mirror), others };
-  const bundles = listed.map(({ mirror, authorities: bundle }) => [`${mirror.name}.crt`, bundle] as const);
+  const list = { mirrors: listed.map(({ mirror }) => mirror), others, gone };
+  const bundles = listed.map(({ mirror, authorities: bundle }) => [bundleKey(mirror.name), bundle] as const);
   const files = {
     [listKey]: `${JSON.stringify(list)}\n`,
     'tls.crt': leaf.certificate,

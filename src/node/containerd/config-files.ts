@@ -1,10 +1,9 @@
 /** The files of one containerd's configuration: the one that it is started with and what that imports. Pure. */
 import { posix } from 'node:path';
-import { parse } from 'smol-toml';
 import type { Finding } from '../finding.ts';
 import { expandGlob } from './glob.ts';
 import type { HostFiles } from './host-files.ts';
-import type { Table } from './table.ts';
+import { parseToml, type Table } from './table.ts';
 
 /** Where a distribution has its configuration. */
 export interface Place {
@@ -56,7 +55,7 @@ function readDocument(path: string, { read }: HostFiles): Document | Finding | u
     return { reason: 'UnusablePath', path, message: `Not a file: ${why}`, blocks: true };
   }
   try {
-    return { path, content: parse(state.content.toString(), { integersAsBigInt: 'asNeeded' }) };
+    return { path, content: parseToml(state.content.toString()) };
   } catch {
     const message = 'Not TOML: what containerd has in force cannot be told';
     return { reason: 'UnreadableConfig', path, message, blocks: true };

@@ -4,8 +4,7 @@
  * so that a line within a string, an inline table or a dotted key costs the edit and nothing else.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { parse } from 'smol-toml';
-import { isTable, type Table } from './table.ts';
+import { isTable, parseToml, type Table } from './table.ts';
 
 /** A key and the names of the tables that it stands in, outermost first. */
 export interface KeyPlace {
@@ -69,7 +68,7 @@ export function isToml(text: string): boolean {
 
 function parseText(text: string): Table | undefined {
   try {
-    return parse(Buffer.from(text, 'latin1').toString(), { integersAsBigInt: 'asNeeded' });
+    return parseToml(Buffer.from(text, 'latin1').toString());
   } catch {
     return undefined;
   }

@@ -83,7 +83,7 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
   const plans = pass.targets.filter((target) => target.mirror === mirror.name && target.runtime === runtime);
   const [fault] = [
     ...portFaults(runtime, mirror, input),
-    ...plans.flatMap(({ findings }) => findings.filter(({ blocks }) => blocks)),
+    ...plans.flatMap(({ findings }) => findings.filter((finding) => keepsUnwired(finding, runtime))),
     ...failures(
       plans.flatMap(({ actions }) => actions),
       pass,
@@ -108,6 +108,11 @@ function portFaults(runtime: Runtime, { name }: WiredMirror, { forwarder }: Repo
   const status = forwarder.find((each) => each.name === name);
   if (runtime === 'hosts' || status?.reason !== 'PortTaken') return [];
   return [{ reason: 'PortTaken', message: status.detail, blocks: true }];
+}
+
+/** `DockerNotLed`: nothing is missing that could be there, and yet nothing leads Docker to the mirror. */
+function keepsUnwired({ reason, blocks }: Finding, runtime: Runtime): boolean {
+  return blocks || (runtime === 'docker' && reason === 'DockerNotLed');
 }
 
 /** Those that are found or named. */

@@ -33,6 +33,9 @@ export interface StatusServerInput {
 
 const bodyLimit = 4096;
 const tryAgainMs = 10_000;
+/** Any pod may connect to the node's address: who shows no certificate is not kept, and cannot fill the agent's memory. */
+const mostConnections = 64;
+const handshakeMs = 3_000;
 
 export class StatusServer {
   readonly #input: StatusServerInput;
@@ -87,7 +90,9 @@ export class StatusServer {
   #listen(address: string, options: ServerOptions, { port }: StatusServerOptions): void {
     if (this.#remote.has(address)) return;
     const listener: RequestListener = (request, response) => void this.#answer(request, response, true);
-    const server = createTlsServer({ ...options, maxHeaderSize: 8192, requestTimeout: 5000 }, listener);
+    const limits = { maxHeaderSize: 8192, requestTimeout: 5000, handshakeTimeout: handshakeMs };
+    const server = createTlsServer({ ...options, ...limits }, listener);
+    server.maxConnections = mostConnections;
     this.#remote.set(address, server);
     server.on('tlsClientError', () => undefined);
     server.once('error', (error) => {

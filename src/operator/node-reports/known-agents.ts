@@ -74,15 +74,27 @@ export class KnownAgents {
     return this.all().some((one) => one.failingSince === undefined && presses(one, now));
   }
 
-  /** Nodes of shared agents that have not said that nothing of the mirror is left; with how many such agents there are. */
-  holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } {
+  /**
+   * Nodes of shared agents that have not said since then (milliseconds since the epoch) that nothing of the mirror is left; with how many such
+   * agents there are.
+   */
+  holding(mirror: string, since: number): { readonly nodes: readonly string[]; readonly of: number } {
     const shared = this.all().filter(({ agent }) => agent.mirror === undefined);
-    const isHolding = ({ report }: KnownAgent) =>
+    const isHolding = ({ report, reportedAt = 0 }: KnownAgent) =>
+      reportedAt < since ||
       report?.owners === undefined ||
       report.owners.includes(mirror) ||
       report.mirrors.some(({ name }) => name === mirror);
     const nodes = shared.filter(isHolding).map(({ agent }) => agent.node);
     return { nodes: nodes.sort(), of: shared.length };
+  }
+
+  /** Nodes of shared agents that have not said since then (milliseconds since the epoch) that they are told nothing of the mirror. */
+  listing(mirror: string, since: number): readonly string[] {
+    const isListing = ({ agent, report, reportedAt = 0 }: KnownAgent) =>
+      agent.mirror === undefined &&
+      (reportedAt < since || report === undefined || report.mirrors.some(({ name }) => name === mirror));
+    return this.all().flatMap((known) => (isListing(known) ? [known.agent.node] : []));
   }
 
   /** Every mirror that is named by a pod or a report. */

@@ -52,6 +52,8 @@ export class NodeReports {
   /** By mirror: what the reports came to when it was last told. */
   readonly #told = new Map<string, string>();
   #complete = false;
+  /** The agents were listed once: who is not known is not there. */
+  #listed = false;
   /** Somebody waits for what nodes say next. */
   #wantedUntil = 0;
   /** What was last wrong with a whole round. */
@@ -66,10 +68,19 @@ export class NodeReports {
     return this.#complete ? this.#known.of(mirror, this.#now()) : undefined;
   }
 
-  /** The nodes of shared agents that may still hold something of the mirror; undefined: nobody was asked yet. */
-  holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } | undefined {
+  /** The nodes of shared agents that may still hold something of the mirror, by what they said since then; undefined: it is not known who there is. */
+  holding(
+    mirror: string,
+    since: number,
+  ): { readonly nodes: readonly string[]; readonly of: number } | undefined {
     this.#wantedUntil = this.#now() + wantedMs;
-    return this.#complete ? this.#known.holding(mirror) : undefined;
+    return this.#listed ? this.#known.holding(mirror, since) : undefined;
+  }
+
+  /** The nodes of shared agents that may still wire the mirror, by what they said since then; undefined: it is not known who there is. */
+  listing(mirror: string, since: number): readonly string[] | undefined {
+    this.#wantedUntil = this.#now() + wantedMs;
+    return this.#listed ? this.#known.listing(mirror, since) : undefined;
   }
 
   /** Every agent there is. */
@@ -113,6 +124,7 @@ export class NodeReports {
     const selection = { namespace, labelSelector: agentSelector, resourceVersion: '0' };
     const list = await client.listAll(pods, { ...selection, signal });
     this.#known.sync(nodeAgents(list.items, nodePorts.first));
+    this.#listed = true;
     const secret = views.secrets.get(`${namespace}/${caSecretName}`);
     if (secret === undefined) return;
     this.#contextOf = await this.#identity.prepare(readAuthority(secret), new Date(this.#now()));

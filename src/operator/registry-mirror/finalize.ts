@@ -62,10 +62,11 @@ export class Finalizer {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, stored.metadata.name);
     if (live.daemonSet !== undefined || mayBeWired(stored)) {
-      const isShared = live.daemonSet === undefined && this.#options.sharedNodes?.daemonSet() !== undefined;
-      const waitMs = isShared
-        ? await this.#awaitShared(stored, signal)
-        : await this.#restore(stored, live, signal);
+      const shared = live.daemonSet === undefined ? this.#sharedAgents() : undefined;
+      const waitMs =
+        shared === undefined
+          ? await this.#restore(stored, live, signal)
+          : await this.#awaitShared(stored, shared, signal);
       if (waitMs !== undefined) return waitMs;
     }
     await this.#deleteOwned(stored, signal);
@@ -86,14 +87,28 @@ export class Finalizer {
     for (const one of left) await applier.delete(one, signal);
   }
 
+  /** None that is about to go: those left from another setting are asked no more, and take nothing back. */
+  #sharedAgents(): LiveDaemonSet | undefined {
+    const { settings, sharedNodes } = this.#options;
+    return settings.nodeDaemonSets === 'shared' ? sharedNodes?.daemonSet() : undefined;
+  }
+
   /** The agents of all mirrors take back what is in their list no more, and say so. Undefined: done, as far as it could be. */
-  async #awaitShared(stored: StoredMirror, signal: AbortSignal): Promise<number | undefined> {
+  async #awaitShared(
+    stored: StoredMirror,
+    { status: { desiredNumberScheduled = 0 } = {} }: LiveDaemonSet,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
     const { nodeReports, reporter, now, events } = this.#options;
     const { name, deletionTimestamp = '' } = stored.metadata;
-    const holding = nodeReports?.holding(name);
-    if (holding?.nodes.length === 0) return undefined;
-    const { nodes = [], of = 0 } = holding ?? {};
-    const finding = sharedRestoration({ nodes, of });
+    const { nodes, of } = nodeReports?.holding(name, Date.parse(deletionTimestamp)) ?? { nodes: [], of: -1 };
+    // A node whose agent is being replaced, or was not made yet, has said nothing.
+    if (nodes.length === 0 && of >= desiredNumberScheduled) return undefined;
+    const missing = Math.max(0, desiredNumberScheduled - Math.max(0, of));
+    const finding = sharedRestoration({
+      nodes: [...nodes, ...Array(missing).fill('')],
+      of: Math.max(of, desiredNumberScheduled),
+    });
     const status = { ...givenTo(stored), ...known(stored) };
     await reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
     if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAgainMs;

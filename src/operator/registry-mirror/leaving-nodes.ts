@@ -14,6 +14,10 @@ export const leavingAnnotation = `${group}/leaving-nodes`;
 
 /** A pod that is told to go has 30 s; one that is still there after this time is on a node that does not answer. */
 export const releaseLimitMs = 60_000;
+/** Agents follow their list within a minute and a half; one that says nothing for so long is on such a node, too. */
+export const handOverLimitMs = 300_000;
+/** What agents say is no event. */
+const lookAgainMs = 5_000;
 
 /** The nodes that are to be restored. */
 export interface LeavingNodes {
@@ -50,11 +54,15 @@ export interface Restore {
   readonly checkAt: number;
 }
 
-/** Decides from what exists and from the spec of the pods that are to wire. */
+/**
+ * Decides from what exists and from the spec of the pods that are to wire. `othersWire`: true while agents of another DaemonSet may be told of the
+ * mirror since that time (milliseconds since the epoch): they would wire again what is restored.
+ */
 export function planLeaving(
   live: LiveObjects,
   podSpec: Readonly<Record<string, unknown>> | undefined,
   now: Date,
+  othersWire: (since: number) => boolean = () => false,
 ): LeavingPlan {
   const { daemonSet, restoreDaemonSet } = live;
   const is = placementOf(podSpec);
@@ -62,7 +70,12 @@ export function planLeaving(
   if (daemonSet === undefined || !samePlacement(placementOf(daemonSet.spec?.template?.spec), is)) {
     return planChange(daemonSet, open, is, now);
   }
-  return open === undefined ? { step: 'none' } : planNext(daemonSet, restoreDaemonSet, open, now);
+  if (open === undefined) return { step: 'none' };
+  const next = planNext(daemonSet, restoreDaemonSet, open, now);
+  const since = Date.parse(open.since);
+  if (next.step !== 'restore' || restoreDaemonSet !== undefined || since + handOverLimitMs <= now.getTime())
+    return next;
+  return othersWire(since) ? { step: 'release', nodes: open, checkAt: now.getTime() + lookAgainMs } : next;
 }
 
 /** Nodes that were still open stay so unless they are selected again. */

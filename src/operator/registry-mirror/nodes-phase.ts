@@ -6,6 +6,7 @@ import type { EventRecorder } from '../../kube/events.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { KubernetesObject } from '../../resources/object.ts';
 import { restoreDaemonSet } from '../../resources/restore-daemon-set.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import type { Applier } from './apply.ts';
 import type { Obstacle } from './finding.ts';
 import { type LeavingPlan, leavingAnnotation, planLeaving, type Restore } from './leaving-nodes.ts';
@@ -20,6 +21,7 @@ export interface NodesPhaseOptions {
   readonly settings: OperatorSettings;
   readonly events: EventRecorder;
   readonly applier: Applier;
+  readonly nodeReports?: Pick<NodeReports, 'listing'>;
   readonly now: () => Date;
 }
 
@@ -47,12 +49,22 @@ export class NodesPhase {
 
   /** Makes no request when no node leaves and the DaemonSet is as it is to be. */
   async apply(input: NodesPhaseInput, pass: ObjectsPass, signal: AbortSignal): Promise<NodesPhaseResult> {
-    const plan = planLeaving(input.live, podSpecOf(input.daemonSet), this.#options.now());
+    const plan = this.#plan(input, input.daemonSet);
     if (plan.step !== 'refuse') return this.#take(plan, input, pass, signal);
     const daemonSet = stayingWhere(input.daemonSet, input.live.daemonSet);
-    const staying = planLeaving(input.live, podSpecOf(daemonSet), this.#options.now());
+    const staying = this.#plan(input, daemonSet);
     const result = await this.#take(staying, { ...input, daemonSet }, pass, signal);
     return { ...result, obstacles: [tooComplex] };
+  }
+
+  /** Shared agents may have wired the mirror before. */
+  #plan({ live, mirror }: NodesPhaseInput, daemonSet: KubernetesObject): LeavingPlan {
+    const { settings, nodeReports, now } = this.#options;
+    const othersWire = (since: number) =>
+      settings.nodeDaemonSets === 'shared' &&
+      nodeReports !== undefined &&
+      nodeReports.listing(mirror.metadata.name, since)?.length !== 0;
+    return planLeaving(live, podSpecOf(daemonSet), now(), othersWire);
   }
 
   async #take(

@@ -60,7 +60,7 @@ export interface ReconcilerOptions {
   /** What cache replicas say of themselves; absent: nobody asks them. */
   readonly cacheReports?: Pick<CacheReports, 'of'>;
   /** What node agents say of their nodes; absent: nobody asks them. */
-  readonly nodeReports?: Pick<NodeReports, 'of' | 'holding'>;
+  readonly nodeReports?: Pick<NodeReports, 'of' | 'holding' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
   readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires'>;
   /** What a person must do about this mirror's nodes. */
@@ -188,9 +188,12 @@ export class MirrorReconciler {
   ): Promise<Result> {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, mirror.metadata.name);
-    if (sharesNodes(mirror, settings)) this.#options.sharedNodes?.tell(mirror.metadata.name, 'taken back');
+    const { sharedNodes } = this.#options;
+    const { name } = mirror.metadata;
+    // One that chooses its nodes now may have been wired by the shared agents until then.
+    if (sharesNodes(mirror, settings) || sharedNodes?.wires(name)) sharedNodes?.tell(name, 'taken back');
     const findings = await unwire({ mirror, settings }, live, this.#applier, signal);
-    const holding = live.daemonSet === undefined && this.#options.nodeReports?.holding(mirror.metadata.name);
+    const holding = live.daemonSet === undefined && this.#options.nodeReports?.holding(name, 0);
     const shared = holding && holding.nodes.length > 0 ? [sharedRestoration(holding)] : [];
     return { ...this.#standing(stored, mirror), findings: [...findings, ...shared], obstacles };
   }
@@ -222,7 +225,8 @@ export class MirrorReconciler {
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
       if (name === 'nodes' && sharesNodes(mirror, settings)) {
-        await this.#shared.wire(composition, live, signal);
+        const handOver = await this.#shared.wire(composition, live, signal);
+        if (handOver !== undefined) nodes = { ...nodes, checkAt: handOver };
         continue;
       }
       for (const object of objects(composition)) {

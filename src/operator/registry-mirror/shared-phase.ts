@@ -15,23 +15,27 @@ export interface SharedPhaseOptions {
   readonly now: () => Date;
 }
 
-/** Agents of its own end at the latest so long after the shared ones were made. */
+/** Agents of its own end at the latest so long after the shared ones were first told of the mirror, or were made. */
 const handOverMs = 300_000;
+/** Neither what agents say nor the rollout of the shared ones is an event of every mirror. */
+const lookAgainMs = 30_000;
 
 export class SharedPhase {
   readonly #options: SharedPhaseOptions;
+  /** By mirror with agents of its own: when this operator first told the shared ones of it. */
+  readonly #told = new Map<string, number>();
 
   constructor(options: SharedPhaseOptions) {
     this.#options = options;
   }
 
-  /** Waits for nothing: what is not known yet is told when it is. */
-  async wire(inputs: CompositionInputs, live: LiveObjects, signal: AbortSignal): Promise<void> {
+  /** Waits for nothing: what is not known yet is told when it is. Returns when to look again, in milliseconds since the epoch. */
+  async wire(inputs: CompositionInputs, live: LiveObjects, signal: AbortSignal): Promise<number | undefined> {
     const { clusterIPs, nodePort, trustBundle, mirror } = inputs;
-    if (clusterIPs.length === 0 || nodePort === undefined) return;
+    if (clusterIPs.length === 0 || nodePort === undefined) return undefined;
     const told = nodeMirror(inputs, { clusterIPs, nodePort, certificateNames: dockerNames(inputs) });
     this.#options.sharedNodes?.tell(mirror.metadata.name, { mirror: told, authorities: trustBundle });
-    await this.#endOwn(mirror.metadata.name, live, signal);
+    return this.#endOwn(mirror.metadata.name, live, signal);
   }
 
   /** Only agents that know the mirror take it on; what lies on a node is the same for both. */
@@ -39,17 +43,30 @@ export class SharedPhase {
     name: string,
     { daemonSet, restoreDaemonSet }: LiveObjects,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<number | undefined> {
     const own = [daemonSet, restoreDaemonSet].filter(isEndable);
-    if (own.length === 0 || !this.#isTakenOn(name)) return;
+    if (own.length === 0) {
+      this.#told.delete(name);
+      return undefined;
+    }
+    if (!this.#isTakenOn(name, this.#limitOf(name))) return this.#options.now().getTime() + lookAgainMs;
     for (const set of own) await this.#options.applier.delete(set, signal);
+    return undefined;
   }
 
-  #isTakenOn(name: string): boolean {
+  #limitOf(name: string): number {
+    const { sharedNodes, now } = this.#options;
+    const told = this.#told.get(name) ?? now().getTime();
+    this.#told.set(name, told);
+    const made = Date.parse(sharedNodes?.daemonSet()?.metadata.creationTimestamp ?? '');
+    return Math.max(told, Number.isFinite(made) ? made : told) + handOverMs;
+  }
+
+  #isTakenOn(name: string, limit: number): boolean {
     const { sharedNodes, nodeReports, now } = this.#options;
     const shared = sharedNodes?.daemonSet();
     if (shared === undefined || !isRolledOut(shared)) return false;
-    if (now().getTime() - Date.parse(shared.metadata.creationTimestamp ?? '') > handOverMs) return true;
+    if (now().getTime() >= limit) return true;
     const told = nodeReports
       ?.of(name)
       ?.filter(({ agent, state }) => agent.mirror === undefined && state === 'heard');

@@ -1,7 +1,7 @@
 /** Which mirrors the shared agents wire: what was worked out of each since this operator leads, else what they were told before. */
 import type { NodeMirror } from '../../api/node-mirror.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
+import { bundleKey, type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
 import { secretText } from '../certificates/secret-text.ts';
 
 /** `taken back`: its nodes are to be restored. `elsewhere`: other agents wire it. */
@@ -18,18 +18,28 @@ export class SharedMirrors {
   }
 
   /**
-   * The list for the mirrors that exist. One that nobody has looked at yet stays as it stands in `secret`; a mirror that is gone is in neither
-   * part, and so is taken back.
+   * The list for the mirrors that exist, those that are being deleted (`leaving`) included. One that nobody has looked at yet stays as it stands in
+   * `secret`; what is wired by other agents is theirs to take back.
    */
-  listFor(existing: readonly string[], secret: KubeObject | undefined): SharedList {
-    for (const name of this.#standings.keys()) if (!existing.includes(name)) this.#standings.delete(name);
+  listFor(
+    existing: readonly string[],
+    leaving: readonly string[],
+    secret: KubeObject | undefined,
+  ): SharedList {
+    const all = [...existing, ...leaving].toSorted();
+    for (const name of this.#standings.keys()) if (!all.includes(name)) this.#standings.delete(name);
     const before = new Map(listedIn(secret).map((each) => [each.mirror.name, each]));
-    const standings = existing
-      .toSorted()
-      .map((name) => [name, this.#standings.get(name) ?? before.get(name) ?? 'elsewhere'] as const);
+    const standingOf = (name: string): Standing => {
+      const known = this.#standings.get(name);
+      if (leaving.includes(name)) return known === 'elsewhere' ? known : 'taken back';
+      return known ?? before.get(name) ?? 'elsewhere';
+    };
+    const standings = all.map((name) => [name, standingOf(name)] as const);
+    const having = (wanted: Standing) => standings.flatMap(([name, each]) => (each === wanted ? [name] : []));
     return {
       listed: standings.flatMap(([, standing]) => (typeof standing === 'string' ? [] : [standing])),
-      others: standings.flatMap(([name, standing]) => (standing === 'elsewhere' ? [name] : [])),
+      others: having('elsewhere'),
+      gone: having('taken back'),
     };
   }
 }
@@ -41,7 +51,7 @@ export function listedIn(secret: KubeObject | undefined): ListedMirror[] {
   try {
     const { mirrors } = JSON.parse(text) as { mirrors: readonly NodeMirror[] };
     return mirrors.flatMap((mirror) => {
-      const authorities = secretText(secret, `${mirror.name}.crt`);
+      const authorities = secretText(secret, bundleKey(mirror.name));
       return authorities === undefined ? [] : [{ mirror, authorities }];
     });
   } catch {

@@ -83,9 +83,14 @@ export class SharedNodes {
     if (settings.nodeDaemonSets !== 'shared') return this.#remove(signal);
     const now = this.#options.now?.() ?? new Date();
     const mirrors = this.#existing(views);
-    const names = mirrors.map(({ metadata }) => metadata.name);
+    const isStaying = (name: string) => mirrors.some(({ metadata }) => metadata.name === name);
+    const names = views.mirrors.list().map(({ metadata }) => metadata.name);
     const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
-    const list = this.#mirrors.listFor(names, secret);
+    const list = this.#mirrors.listFor(
+      names.filter(isStaying),
+      names.filter((name) => !isStaying(name)),
+      secret,
+    );
     const authority = await this.#authorities.get(now, signal);
     const mark = authorityMark(authority);
     const before = readLeaf(secret);
@@ -146,9 +151,12 @@ export class SharedNodes {
     if (leaf === undefined) return;
     const existing = this.#existing(views).map(({ metadata }) => metadata.name);
     const authorities = secretText(secret, peerAuthoritiesKey) ?? '';
-    const listed = listedIn(secret).filter(({ mirror }) => existing.includes(mirror.name));
+    const before = listedIn(secret);
+    const listed = before.filter(({ mirror }) => existing.includes(mirror.name));
     const others = existing.filter((name) => !listed.some(({ mirror }) => mirror.name === name)).sort();
-    await this.#applier.apply(sharedNodesSecret(settings, { listed, others }, { leaf, authorities }), signal);
+    const gone = before.map(({ mirror }) => mirror.name).filter((name) => !existing.includes(name));
+    const list = { listed, others, gone };
+    await this.#applier.apply(sharedNodesSecret(settings, list, { leaf, authorities }), signal);
   }
 
   #existing({ mirrors }: Views): KubeObject[] {

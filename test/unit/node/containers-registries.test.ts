@@ -373,3 +373,17 @@ test('a registries.conf of 10 MB costs less than four seconds of processor time'
   const { user, system } = process.cpuUsage(start);
   t.true(user + system < 4_000_000, `${user + system} us`);
 });
+
+test('the second address of a Service with two families keeps no node from being wired', (t) => {
+  const blocking = (names: readonly { prefix: string }[], location: string) => {
+    const read = () => ({ kind: 'absent' }) as const;
+    const { findings } = planContainersRegistries({
+      ...{ mirror: 'hub', names, endpoint: { ...service, location }, foreignFiles: 'refuse' },
+      ...{ signalsCrio: false, recorded: [], read, list: () => [] },
+    });
+    return findings.map(({ reason, blocks }) => [reason, blocks]);
+  };
+  const [four, six] = [{ prefix: '10.96.0.10' }, { prefix: '[fd00::10]' }];
+  t.deepEqual(blocking([four, six], four.prefix), [['InvalidLocation', false]]);
+  t.deepEqual(blocking([six], six.prefix), [['InvalidLocation', true]], 'of the only one it must be said');
+});

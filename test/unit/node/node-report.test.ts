@@ -135,3 +135,35 @@ test('metrics tell the same', async (t) => {
     /^registry_mirror_node_runtime_wired\{mirror="quay",runtime="docker",version="20\.10\.24"\} 1$/m,
   );
 });
+
+test('a Docker that nothing leads to a mirror with client certificates is not said to be wired', async (t) => {
+  const box = node(t);
+  const facts = { docker: { running: true, version: '20.10.24', containerdStore: false } };
+  const mirrors = bothMirrors(box.caFile).map((mirror) => ({
+    ...mirror,
+    hostsNames: [],
+    clientCertificate: true,
+  }));
+  const pass = await box.pass(sharedAgent(box, mirrors, { facts }));
+  const common = {
+    node: 'node-1',
+    mode: 'wire',
+    mirrors,
+    forwarderFindings: [],
+    restart: [],
+    at: 3_000,
+  } as const;
+  const forwarder = [offered('hub'), offered('quay')];
+  const report = nodeReport({ ...common, pass, facts, forwarder });
+  t.deepEqual(
+    report.mirrors.map(({ name, complete, runtimes }) => [
+      name,
+      complete,
+      runtimes.map(({ runtime, wired, live, reason }) => [runtime, wired, live, reason]),
+    ]),
+    [
+      ['hub', true, [['docker', true, true, '']]],
+      ['quay', false, [['docker', false, false, 'DockerNotLed']]],
+    ],
+  );
+});

@@ -90,3 +90,14 @@ test('a process that ends meanwhile is no error, a refused signal is one', (t) =
   const files = { ...fs, readFileSync: failing('EACCES') as never };
   t.like(sendSignal('dockerd', 'SIGHUP', { ...tools, files }), { error: { code: 'EACCES' } });
 });
+
+test('a program that runs on the node but in another process namespace than the agent was not told', (t) => {
+  const { tools } = fakeProc(t, { 7: { comm: 'node' } });
+  const host = fakeProc(t, { 700: { comm: 'dockerd' } });
+  const seeing = { ...tools, hostProcFolder: host.tools.procFolder };
+  const { sent, error } = sendSignal('dockerd', 'SIGHUP', seeing);
+  t.deepEqual(sent, []);
+  t.regex(String(error), /dockerd runs where this agent cannot signal it/);
+  t.deepEqual(sendSignal('crio', 'SIGHUP', seeing), { sent: [] });
+  t.deepEqual(sendSignal('crio', 'SIGHUP', { ...seeing, hostProcFolder: '/nowhere' }), { sent: [] });
+});

@@ -156,3 +156,14 @@ test('Fifty are asked at a time, and those that do not answer do not keep a roun
   t.is(most, 50);
   t.true(asked >= 500 && asked < 3 * 600, `${asked} in two or three rounds`);
 });
+
+test('While no list of agents could be read nobody can say that nothing of a mirror is left on nodes', async (t) => {
+  const { reports, world, start, nextRound } = await scene(t);
+  world.fails = new Error('the API server is away');
+  start();
+  await nextRound();
+  t.is(reports.holding('hub', 0), undefined);
+  world.fails = undefined;
+  await nextRound();
+  t.deepEqual(reports.holding('hub', 0), { nodes: [], of: 0 });
+});

@@ -1,5 +1,6 @@
 import test from 'ava';
 import {
+  handOverLimitMs,
   leavingAnnotation,
   planLeaving,
   releaseLimitMs,
@@ -167,4 +168,22 @@ test('A record that somebody made unreadable is none; too many terms are refused
   t.deepEqual(planLeaving({ claims: [], daemonSet: daemonSet(everywhere) }, { affinity }, now), {
     step: 'refuse',
   });
+});
+
+test('Nodes that the agents of all mirrors wired are restored once those know of it, at the latest after five minutes', (t) => {
+  const live = (ms: number) => ({
+    claims: [],
+    daemonSet: wiring(leftAt(ms), { observedGeneration: 2, numberMisscheduled: 0 }),
+  });
+  const asked: number[] = [];
+  const wire = (since: number) => asked.push(since) > 0;
+  const plan = (ms: number, othersWire: (since: number) => boolean) =>
+    planLeaving(live(ms), poolA, now, othersWire).step;
+  t.is(plan(2_000, wire), 'release');
+  t.deepEqual(asked, [now.getTime() - 2_000], 'what they said before they were told is nothing');
+  t.is(
+    plan(2_000, () => false),
+    'restore',
+  );
+  t.is(plan(handOverLimitMs, wire), 'restore');
 });

@@ -1,0 +1,73 @@
+import test from 'ava';
+import type { KubeObject } from '../../../../src/kube/object.ts';
+import { Store } from '../../../../src/kube/store.ts';
+import { createLogger } from '../../../../src/observe/log.ts';
+import { LiveView } from '../../../../src/operator/live-view.ts';
+import { Finalizer, type FinalizerOptions } from '../../../../src/operator/registry-mirror/finalize.ts';
+import type { LiveDaemonSet } from '../../../../src/operator/registry-mirror/live-objects.ts';
+import type { StoredMirror } from '../../../../src/operator/registry-mirror/status.ts';
+import { mirrorIndex, type Views } from '../../../../src/operator/views.ts';
+import { settingsOf } from '../../resources/fixtures.ts';
+
+const deletionTimestamp = '2026-01-01T00:00:00Z';
+
+type Holding = ReturnType<NonNullable<FinalizerOptions['nodeReports']>['holding']>;
+
+interface Scene {
+  readonly nodeDaemonSets: 'shared' | 'perMirror';
+  /** Nodes on which there is to be a shared agent. */
+  readonly nodes: number;
+  readonly holding: Holding;
+}
+
+/** A mirror that was wired by shared agents and is deleted; returns what became of it. */
+async function finalized({ nodeDaemonSets, nodes, holding }: Scene) {
+  const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
+  const types = ['mirrors', 'services', 'secrets', 'statefulSets', 'daemonSets', 'claims', 'endpointSlices'];
+  const views = Object.fromEntries(types.map((type) => [type, view()])) as unknown as Views;
+  const applied: string[] = [];
+  const letGo: string[] = [];
+  const status = { desiredNumberScheduled: nodes, observedGeneration: 1 };
+  const shared = { metadata: { name: 'registry-mirror-nodes', generation: 1 }, status } as LiveDaemonSet;
+  const finalizer = new Finalizer({
+    client: { patch: async (_type: unknown, { name }: { name: string }) => letGo.push(name) },
+    settings: settingsOf({ NODE_DAEMONSETS: nodeDaemonSets }),
+    views,
+    events: { warning: async () => undefined },
+    logger: createLogger({ level: 'silent' }),
+    applier: {
+      apply: async (object: KubeObject) => {
+        applied.push(object.metadata.name);
+        return object;
+      },
+    },
+    reporter: { report: async () => undefined },
+    nodeReports: { holding: () => holding },
+    sharedNodes: { daemonSet: () => shared },
+    now: () => new Date(Date.parse(deletionTimestamp) + 1_000),
+  } as unknown as FinalizerOptions);
+  const stored = {
+    apiVersion: 'k8s.osp.tech/v1',
+    kind: 'RegistryMirror',
+    metadata: { name: 'm', uid: 'u', finalizers: ['k8s.osp.tech/undo-nodes'], deletionTimestamp },
+    spec: { upstreamUrl: 'm.example' },
+  } as unknown as StoredMirror;
+  await finalizer.finalize(stored, new AbortController().signal);
+  return { applied, letGo };
+}
+
+test('A mirror of shared agents is let go once all of them have said that nothing of it is left', async (t) => {
+  const nodeDaemonSets = 'shared';
+  const all = { nodes: [], of: 2 };
+  t.deepEqual((await finalized({ nodeDaemonSets, nodes: 2, holding: all })).letGo, ['m']);
+  t.deepEqual((await finalized({ nodeDaemonSets, nodes: 0, holding: { nodes: [], of: 0 } })).letGo, ['m']);
+  t.deepEqual((await finalized({ nodeDaemonSets, nodes: 3, holding: all })).letGo, [], 'one is replaced');
+  t.deepEqual((await finalized({ nodeDaemonSets, nodes: 2, holding: undefined })).letGo, []);
+});
+
+test('Shared agents that are about to go take nothing back: its nodes get agents that do', async (t) => {
+  const scene = { nodeDaemonSets: 'perMirror', nodes: 2, holding: { nodes: [], of: 0 } } as const;
+  const { applied, letGo } = await finalized(scene);
+  t.deepEqual(applied, ['registry-mirror-m-utils']);
+  t.deepEqual(letGo, []);
+});
