@@ -10,12 +10,16 @@ const commands: Record<string, { description: string; load: () => Promise<Comman
     load: async () => (await import('./cli/broker.ts')).brokerCommand(),
   },
   'node-agent': {
-    description: 'wire this node to a mirror, or undo it',
+    description: 'wire this node to its mirrors, or undo it',
     load: async () => (await import('./cli/node-agent.ts')).nodeAgentCommand(),
   },
   restore: {
     description: 'undo on this node what node agents did, without a cluster',
     load: async () => (await import('./cli/node-agent.ts')).restoreCommand(),
+  },
+  doctor: {
+    description: 'say how a node, or all of them, are wired, and why not',
+    load: async () => (await import('./cli/doctor.ts')).doctorCommand(),
   },
   standalone: {
     description: 'run mirrors on this machine without a cluster',

@@ -57,3 +57,14 @@ export function mergeConditions(
     return [{ ...finding, lastTransitionTime, ...generation }];
   });
 }
+
+/** What a condition of this type was found to be, where it is among the stored ones. */
+export function storedFinding(
+  conditions: readonly Condition[] | undefined,
+  type: ConditionType,
+): ConditionFinding | undefined {
+  const found = findCondition(conditions, type);
+  if (found === undefined) return undefined;
+  const { status, reason, message } = found;
+  return { type, status, reason, message };
+}

@@ -31,7 +31,12 @@ export const components = {
   cache: 'registry',
   nodes: 'hostess-certificate',
   leavingNodes: 'node-restore',
+  /** Agents of all mirrors at once; their pods belong to no mirror. */
+  sharedNodes: 'node-agent-shared',
 } as const;
+
+/** Those that wire nodes. */
+export const agentComponents = [components.nodes, components.sharedNodes] as const;
 
 type Component = (typeof components)[keyof typeof components];
 
@@ -47,7 +52,7 @@ export interface ObjectNames {
   readonly configSecret: string;
   /** Certificate and key made by our own CA, and a copy of the given ones: all that cache pods mount of certificates. */
   readonly leafSecret: string;
-  /** Certificate and key that node agents show, where the mirror asks for one. */
+  /** Certificate and key that node agents show, to the mirror and to who asks them. */
   readonly clientSecret: string;
   /** cert-manager's Certificate and the Secret cert-manager writes for it; never written by us. */
   readonly certificate: string;
@@ -76,9 +81,6 @@ export function selectorLabels(name: string): { app: 'docker-registry'; mirror: 
   return { app: 'docker-registry', mirror: name };
 }
 
-/** Common name of what the operator shows to node agents; with a dot, which no mirror's name has. */
-export const operatorCommonName = 'registry-mirror-operator.status';
-
 /** `app=docker-registry,mirror=<name>` for list requests and the scale subresource; with a component only its pods. */
 export function labelSelector(name: string, component?: Component): string {
   const labels = { ...selectorLabels(name), ...(component && { [componentLabel]: component }) };
@@ -92,10 +94,19 @@ export function replicaCommonName(name: string): string {
   return objectNames(name).statefulSet;
 }
 
-/** Common name of what node agents show; with a dot, which no mirror's name has: never that of a replica, of whichever mirror. */
+/** Common name, and DNS name, of what node agents show; with a dot, which no mirror's name has: never that of a replica, of whichever mirror. */
 export function nodeCommonName(name: string): string {
   return `${replicaCommonName(name)}.node`;
 }
+
+/** The DaemonSet that wires all mirrors, and its Secret; no mirror's object of these kinds has such a name. */
+export const sharedNodesName = 'registry-mirror-nodes';
+
+/** Common name, and DNS name, of what an agent shows that wires all mirrors. */
+export const sharedNodeCommonName = 'registry-mirror.node';
+
+/** Common name of what the operator shows to node agents: as little that of a replica, for the same reason. */
+export const operatorCommonName = 'registry-mirror-operator.status';
 
 /** DNS names under which the mirror's Service is known in the cluster, shortest first; SANs of the leaf. */
 export function serviceDnsNames(name: string, namespace: string): string[] {

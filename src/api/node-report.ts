@@ -11,6 +11,8 @@ export interface NodeReport {
   readonly at: string;
   readonly mode: 'wire' | 'restore';
   readonly mirrors: readonly MirrorOnNode[];
+  /** Every mirror that has anything on the node, listed or not. */
+  readonly owners?: readonly string[];
 }
 
 export interface MirrorOnNode {
@@ -52,6 +54,11 @@ export interface RuntimeOnNode {
   /** Why it is not wired or not live, CamelCase and stable; empty where it is. */
   readonly reason: string;
   readonly message: string;
+  /**
+   * Pulls of it came through the forwarder since the agent began. Absent where that cannot be told: it does not use the forwarder, or
+   * several runtimes do.
+   */
+  readonly used?: boolean;
   /** It waits for the operator's word to restart this runtime (`spec.nodes.containerd: configureAndRestart`). */
   readonly restartNeeded?: boolean;
 }

@@ -230,7 +230,7 @@ const specSchema = z
         }),
         startupTaint: z.string().max(316).regex(new RegExp(taintKeyPattern)).optional().meta({
           description:
-            'Key of a taint that new nodes are registered with; removed when the node’s agent says that it is wired, at the latest 2 minutes after the agent was started.',
+            'Key of a taint that new nodes are registered with; removed when the node’s agent says that it is wired, at the latest 2 minutes after the agent’s pod was made.',
         }),
         clientCertificate: z.boolean().optional().meta({
           description:
@@ -286,13 +286,13 @@ const statusSchema = z
       .meta({ description: 'When something was last pulled through the mirror.', format: 'date-time' }),
     nodePort: z.int().optional().meta({
       description:
-        'Port of the mirror on every wired node: on loopback its forwarder, on the node’s address its agent.',
+        'Port of the mirror on every wired node: on loopback its forwarder, on the node’s address its agent where that is the mirror’s alone.',
       format: 'int32',
     }),
-    nodes: z
-      .string()
-      .optional()
-      .meta({ description: 'Nodes whose agent has made its pass, and all selected nodes.' }),
+    nodes: z.string().optional().meta({
+      description:
+        'Nodes that are wired (while no agent has told: whose agent has made its pass), and all selected nodes.',
+    }),
     conditions: z
       .array(conditionSchema)
       .optional()

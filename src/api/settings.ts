@@ -37,6 +37,8 @@ export interface OperatorSettings {
   readonly nodeTolerations: readonly Toleration[];
   /** Ports of mirrors on their nodes, both ends included (`NODE_PORTS`); the first is the shared agent's. */
   readonly nodePorts: { readonly first: number; readonly last: number };
+  /** Of node agents whose mirror names none (`NODE_PRIORITY_CLASS`). */
+  readonly nodePriorityClass: string;
   /** `shared`: one DaemonSet wires all mirrors (`NODE_DAEMONSETS`). */
   readonly nodeDaemonSets: 'perMirror' | 'shared';
   /** True: a credentials Secret must carry the label `k8s.osp.tech/mirror-credentials: "true"`. */

@@ -108,6 +108,12 @@ function schemaFault(issue: z.core.$ZodIssue): Fault {
     return invalid(path, got, `${field} in body should be less than or equal to ${issue.maximum}`);
   if (issue.code === 'too_small' && issue.origin === 'string')
     return invalid(path, got, `${field} in body should be at least ${issue.minimum} chars long`);
+  if (issue.code === 'too_small' && issue.origin === 'array')
+    return invalid(
+      path,
+      (got as unknown[]).length,
+      `${field} in body should have at least ${issue.minimum} items`,
+    );
   if (issue.code === 'too_small')
     return invalid(path, got, `${field} in body should be greater than or equal to ${issue.minimum}`);
   return invalid(path, got, `${field} in body must be a quantity such as 500m, 2 or 20Gi`);

@@ -6,13 +6,13 @@ import { readMirrorAccess } from '../config/mirror-access.ts';
 import { ConfigError } from '../config/problems.ts';
 import { createClient, type KubeClient } from '../kube/client.ts';
 import { loadConnection } from '../kube/connection.ts';
-import { ApiError } from '../kube/errors.ts';
 import type { ExecProcess } from '../kube/exec.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { createLogger } from '../observe/log.ts';
 import { pods, registryMirrors } from '../operator/resource-types.ts';
 import { type MirrorFlags, noSuchMirror } from './mirror-flags.ts';
 import type { MirrorNames } from './mirror-image.ts';
+import { needing } from './needing.ts';
 
 /** One mirror and its cache pods at this moment. */
 export interface MirrorReplicas {
@@ -109,11 +109,4 @@ function whyNotRunning(pod: KubeObject): string | undefined {
   if (phase !== 'Running') return phase;
   const broker = containerStatuses.find(({ name }) => name === container);
   return broker?.state?.running === undefined ? `its container ${container} is not running` : undefined;
-}
-
-function needing(right: string): (error: unknown) => never {
-  return (error) => {
-    if (error instanceof ApiError && error.forbidden) error.message += `; this needs the right to ${right}`;
-    throw error;
-  };
 }

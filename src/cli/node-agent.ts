@@ -1,13 +1,18 @@
-/** `node-agent`: keeps one node wired to one mirror or takes that back; `restore --all`: takes back every mirror's, without a cluster. */
+/** `node-agent`: keeps one node wired to its mirrors or takes that back; `restore --all`: takes back every mirror's, without a cluster. */
 import * as files from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { readNodeAgentEnvironment } from '../config/node-agent-environment.ts';
 import { type AgentParts, logResults, NodeAgent } from '../node/agent.ts';
+import { listHostFolder, readHostPath } from '../node/apply.ts';
 import { Forwarder } from '../node/forwarder/forwarder.ts';
 import { acquireLock } from '../node/lock.ts';
 import type { AgentOptions, NodePlaces } from '../node/options.ts';
 import { type PassTools, restoreMirrors } from '../node/pass.ts';
+import { type RestartOutcome, restartContainerd } from '../node/restart-containerd.ts';
+import { containerdVersion } from '../node/runtimes/containerd-version.ts';
+import { crioVersion } from '../node/runtimes/crio-version.ts';
+import { dockerInfo } from '../node/runtimes/docker-info.ts';
 import { RuntimeFinder } from '../node/runtimes/find-runtimes.ts';
 import { sendSignal } from '../node/signal.ts';
 import { StatusServer } from '../node/status/status-server.ts';
@@ -17,12 +22,6 @@ import { createLogger, type Logger } from '../observe/log.ts';
 const settleMs = 1000;
 /** Shorter than a pod's grace period and than the pause between passes. */
 const lockWaitSeconds = 10;
-
-const questions = {
-  containerdVersion: async () => undefined,
-  crioVersion: async () => undefined,
-  dockerInfo: async () => undefined,
-};
 
 interface NodeAgentFlags {
   readonly mode?: string;
@@ -39,7 +38,7 @@ interface RestoreFlags {
 /** The command that the DaemonSet runs; everything but the mode comes from the environment. */
 export function nodeAgentCommand(): Command {
   return new Command('node-agent')
-    .description('wire this node to a mirror and keep it wired, or take that back')
+    .description('wire this node to its mirrors and keep it wired, or take that back')
     .addOption(new Option('--mode <mode>', 'instead of NODE_AGENT_MODE').choices(['wire', 'restore']))
     .option('--once', 'make one pass; exit code 1 when something is not in place')
     .action(nodeAgent);
@@ -66,7 +65,11 @@ async function nodeAgent(flags: NodeAgentFlags): Promise<void> {
   const base = createLogger({ level: logLevel });
   const log = mirror === undefined ? base : base.child({ mirror });
   const signal = endOfProcess();
-  const parts = { ...toolsFor(signal), ...runtimesOf(agent.hostRoot) };
+  const parts = {
+    ...toolsFor(signal),
+    ...runtimesOf(agent.hostRoot),
+    restart: () => restart(agent.hostRoot),
+  };
   if (flags.once !== true) return serveNode(agent, parts, log, signal);
   if (!(await new NodeAgent(agent, parts, log).once())) process.exitCode = 1;
 }
@@ -84,7 +87,7 @@ async function serveNode(
   const { statusSocket, statusServer } = options;
   const status = new StatusServer({
     report: () => agent.report(),
-    restart: () => undefined,
+    restart: (mirror) => agent.allowRestart(mirror),
     socket: statusSocket,
     ...(statusServer && { server: statusServer }),
     log,
@@ -115,8 +118,10 @@ async function restoreAll(flags: RestoreFlags): Promise<void> {
   if (!report.complete) process.exitCode = 1;
 }
 
+/** Of the process namespace that we may signal in. */
+const processes = { files, procFolder: '/proc', kill: process.kill.bind(process), uid: 0 };
+
 function toolsFor(signal: AbortSignal): PassTools {
-  const processes = { files, procFolder: '/proc', kill: process.kill.bind(process), uid: 0 };
   return {
     files,
     lock: (path) => acquireLock(path, lockWaitSeconds, signal),
@@ -126,8 +131,18 @@ function toolsFor(signal: AbortSignal): PassTools {
 }
 
 function runtimesOf(hostRoot: string): Pick<AgentParts, 'findRuntimes'> {
-  const finder = new RuntimeFinder({ files, hostRoot, ...questions });
+  const finder = new RuntimeFinder({ files, hostRoot, containerdVersion, crioVersion, dockerInfo });
   return { findRuntimes: () => finder.find() };
+}
+
+function restart(root: string): RestartOutcome {
+  const host = { files, root };
+  return restartContainerd({
+    ...processes,
+    read: (path) => readHostPath(host, path),
+    list: (path) => listHostFolder(host, path) ?? [],
+    now: Date.now,
+  });
 }
 
 function endOfProcess(): AbortSignal {

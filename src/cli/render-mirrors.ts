@@ -2,14 +2,16 @@
 
 import { credentialSecrets } from '../api/access.ts';
 import { imageswapConfigMap, objectNames } from '../api/names.ts';
+import { nodeWiring } from '../api/nodes.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
-import { masqueradeOf } from '../api/upstream.ts';
+import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
 import { imageswapMap } from '../operator/imageswap-map/map.ts';
 import { sizeNote } from '../operator/registry-mirror/claims.ts';
 import { clientsAsked } from '../operator/registry-mirror/conditions.ts';
 import { sharedByDefault } from '../operator/registry-mirror/credentials.ts';
 import { type CompositionInputs, desiredObjects, dockerNames } from '../operator/registry-mirror/desired.ts';
+import { choosePort, type PortClaim, portsExhausted } from '../operator/registry-mirror/node-port.ts';
 import {
   masqueradeConflict,
   masqueradeHost,
@@ -17,8 +19,10 @@ import {
   serviceConflict,
   serviceRivals,
 } from '../operator/registry-mirror/obstacles.ts';
+import { nodeMirror } from '../resources/node-mirror.ts';
 import type { KubernetesObject } from '../resources/object.ts';
 import { type PrintedObject, printObjects } from '../resources/print.ts';
+import { sharedDaemonSet, sharedNodesSecret, sharesNodes } from '../resources/shared-nodes.ts';
 
 /** YAML documents, and what a person should know of them, one line each. */
 export interface Rendered {
@@ -38,20 +42,26 @@ export function renderMirrors(
   settings: OperatorSettings,
   addresses: GivenAddresses,
 ): Rendered {
+  const ports = portsOf(given, settings);
   const placed = [...given].sort(byName).map((mirror) => {
     return {
       mirror,
       clusterIPs: addressesOf(mirror, addresses),
+      nodePort: ports.get(mirror.metadata.name),
       obstacle: obstacleTo(mirror, given, settings),
     };
   });
-  const parts = placed.map(({ mirror, clusterIPs, obstacle }) =>
+  const parts = placed.map(({ obstacle, ...place }) =>
     obstacle === undefined
-      ? renderMirror({ mirror, settings, clusterIPs })
-      : { text: '', notes: [`${mirror.metadata.name}: nothing is made: ${obstacle}`] },
+      ? renderMirror({ ...place, settings })
+      : { text: '', notes: [`${place.mirror.metadata.name}: nothing is made: ${obstacle}`] },
   );
   const inForce = placed.filter(({ obstacle }) => obstacle === undefined);
-  const all = settings.addressingScheme === 'services' ? [...parts, renderMap(inForce, settings)] : parts;
+  const all = [
+    ...parts,
+    ...(settings.addressingScheme === 'services' ? [renderMap(inForce, settings)] : []),
+    ...(settings.nodeDaemonSets === 'shared' ? [renderSharedNodes(inForce, settings)] : []),
+  ];
   return { text: all.map(({ text }) => text).join(''), notes: all.flatMap(({ notes }) => notes) };
 }
 
@@ -76,6 +86,7 @@ function obstacleTo(
 interface PlacedMirror {
   readonly mirror: RegistryMirror;
   readonly clusterIPs: readonly string[];
+  readonly nodePort: number | undefined;
 }
 
 const nothing: Rendered = { text: '', notes: [] };
@@ -86,6 +97,22 @@ function addressesOf(mirror: RegistryMirror, { byMirror, others }: GivenAddresse
   return named ?? (others.length > 0 ? others : (mirror.status?.clusterIPs ?? []));
 }
 
+/** Those in the status, else as in a new cluster: by name, from the second of the range on. */
+function portsOf(
+  mirrors: readonly RegistryMirror[],
+  { nodePorts: range }: OperatorSettings,
+): ReadonlyMap<string, number> {
+  const claims: PortClaim[] = mirrors.flatMap(({ metadata, status }) =>
+    status?.nodePort === undefined ? [] : [{ metadata, port: status.nodePort }],
+  );
+  for (const { metadata, status } of [...mirrors].sort(byName)) {
+    if (status?.nodePort !== undefined) continue;
+    const port = choosePort({ mirror: metadata, known: [], claims, range });
+    if (port !== undefined) claims.push({ metadata, port });
+  }
+  return new Map(claims.map(({ metadata, port }) => [metadata.name, port]));
+}
+
 function renderMirror(place: PlacedMirror & { readonly settings: OperatorSettings }): Rendered {
   const inputs = compositionOf(place);
   const objects = desiredObjects(inputs).flatMap((phase) => phase.objects);
@@ -93,17 +120,41 @@ function renderMirror(place: PlacedMirror & { readonly settings: OperatorSetting
   return { text: printObjects(objects.map(withComment)), notes };
 }
 
+/** The agents of all mirrors that do not choose their nodes. */
+function renderSharedNodes(places: readonly PlacedMirror[], settings: OperatorSettings): Rendered {
+  const sharing = places.filter(({ mirror }) => sharesNodes(mirror, settings));
+  const listed = sharing.flatMap((place) => {
+    if (place.clusterIPs.length === 0 || place.nodePort === undefined) return [];
+    const inputs = compositionOf({ ...place, settings });
+    const { clusterIPs, nodePort } = place;
+    const told = nodeMirror(inputs, { clusterIPs, nodePort, certificateNames: dockerNames(inputs) });
+    return [{ mirror: told, authorities: '' }];
+  });
+  const others = places.filter((place) => !sharing.includes(place)).map(({ mirror }) => mirror.metadata.name);
+  const list = { listed, others };
+  const startupTaints = sharing.flatMap(({ mirror }) => mirror.spec.nodes?.startupTaint ?? []);
+  const identity = { leaf: { certificate: '', key: '', ca: '' }, authorities: '' };
+  const objects = [
+    sharedNodesSecret(settings, list, identity),
+    sharedDaemonSet(settings, list, { authority: null, startupTaints: [...new Set(startupTaints)].sort() }),
+  ];
+  return { text: printObjects(objects.map(withComment)), notes: [] };
+}
+
 /** Keys and certificates are made in the cluster; here they are empty. */
 function compositionOf(place: PlacedMirror & { readonly settings: OperatorSettings }): CompositionInputs {
-  const { mirror, settings, clusterIPs } = place;
+  const { mirror, settings, clusterIPs, nodePort } = place;
   const leaf = { certificate: '', key: '', ca: '' };
   const issuer = settings.addressingScheme === 'services';
   const names = objectNames(mirror.metadata.name);
   const secret = issuer && clusterIPs.length > 0 ? names.certificateSecret : settings.certificateSecret;
   const inputs = {
-    ...place,
+    mirror,
+    settings,
+    clusterIPs,
+    ...(nodePort !== undefined && { nodePort }),
     leaf,
-    ...(mirror.spec.nodes?.clientCertificate && { client: leaf }),
+    client: leaf,
     leafOptions: { authorities: '' },
     trustBundle: '',
     issuer,
@@ -126,27 +177,34 @@ function withComment(object: KubernetesObject): PrintedObject {
 }
 
 function notesOn(inputs: CompositionInputs): string[] {
-  const { mirror, settings, clusterIPs, given } = inputs;
+  const { mirror, settings, clusterIPs, nodePort, given } = inputs;
   const services = settings.addressingScheme === 'services';
-  const left = services ? 'Certificate, DaemonSet and line of imageswap-maps' : 'DaemonSet';
+  const nodes = sharesNodes(mirror, settings) ? 'place in the list of the node agents' : 'DaemonSet';
+  const left = services ? `Certificate, ${nodes} and line of imageswap-maps` : nodes;
   return [
     ...(clusterIPs.length === 0
       ? [`left out without the Service's address (--cluster-ip): ${left}, and the address in default.conf`]
       : []),
+    ...(nodePort === undefined ? [portsExhausted(settings.nodePorts).message] : []),
     ...(given ? [`Secret ${given.secret} is taken to cover ${given.names.join(', ')}`] : []),
-    ...notesOnMirror(mirror),
+    ...notesOnMirror(mirror, settings),
     ...(services && clusterIPs.length > 0 ? ['the Certificate is made only where its Issuer exists'] : []),
     `no fallback: ${services ? 'a rewritten image' : `what is pulled as ${masqueradeOf(mirror)}`} comes from the mirror or not at all`,
+    ...(!services && nodeWiring(mirror, settings.addressingScheme).wire === 'transparent'
+      ? [
+          `what is pulled as ${parseUpstream(mirror.spec.upstreamUrl).names[0]} comes from the mirror, else from the upstream`,
+        ]
+      : []),
   ];
 }
 
 /** What its fields mean for people. */
-function notesOnMirror(mirror: RegistryMirror): string[] {
+function notesOnMirror(mirror: RegistryMirror, { addressingScheme }: OperatorSettings): string[] {
   const { spec } = mirror;
   const size = sizeNote(mirror);
   return [
     ...(spec.access === undefined && credentialSecrets(mirror).length > 0 ? [sharedByDefault] : []),
-    ...(spec.nodes?.clientCertificate ? [clientsAsked] : []),
+    ...(nodeWiring(mirror, addressingScheme).clientCertificate ? [clientsAsked] : []),
     ...(spec.storage === 'ephemeral'
       ? ['the cache of a replica lies on its node and is lost with its pod']
       : []),

@@ -1,4 +1,4 @@
-/** The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror]}`, with the authorities of each in NAME.crt beside it. */
+/** The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name]}`, with the authorities of each in NAME.crt beside it. */
 import { dirname } from 'node:path';
 import type { NodeMirror } from '../api/node-mirror.ts';
 import type { CertificateFiles, MirrorList, WiredMirror } from '../node/options.ts';
@@ -6,13 +6,14 @@ import type { CertificateFiles, MirrorList, WiredMirror } from '../node/options.
 /** Takes the text of the file; throws one `TypeError` that names the entry and the field. */
 export function parseMirrorsFile(text: string, file: string, client: CertificateFiles): MirrorList {
   const value = parseJson(text);
-  const mirrors = (value as { mirrors?: unknown } | null)?.mirrors;
+  const { mirrors, others = [] } = (value ?? {}) as { mirrors?: unknown; others?: unknown };
   if (!Array.isArray(mirrors)) throw new TypeError('mirrors: expected a list');
+  if (!isTexts(others)) throw new TypeError('others: expected a list of names');
   const wired = mirrors.map((each, at): WiredMirror => {
     const mirror = checked(each, `mirrors[${at}]`);
     return { ...mirror, caFile: `${dirname(file)}/${mirror.name}.crt`, client };
   });
-  return { mirrors: wired, whole: true };
+  return { mirrors: wired, whole: true, others: others as string[] };
 }
 
 const checks: Readonly<Record<keyof NodeMirror, (value: unknown) => boolean>> = {

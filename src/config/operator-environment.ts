@@ -91,6 +91,9 @@ function readSettings(
     tolerations: readTolerations(env, 'SS_DS_TOLERATIONS', problems),
     nodeTolerations: readTolerations(env, 'DS_TOLERATIONS', problems),
     nodePorts: readNodePorts(env, problems),
+    nodePriorityClass:
+      matching(env, 'NODE_PRIORITY_CLASS', objectName, 'the name of a PriorityClass', problems) ??
+      'system-node-critical',
     nodeDaemonSets: oneOf(env, 'NODE_DAEMONSETS', ['perMirror', 'shared'], 'perMirror', problems),
     requireCredentialsLabel:
       oneOf(env, 'REQUIRE_CREDENTIALS_LABEL', ['false', 'true'], 'false', problems) === 'true',

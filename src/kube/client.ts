@@ -95,10 +95,13 @@ export interface KubeClient {
   ): Promise<T | undefined>;
   /** One page. Items get the apiVersion and kind that lists leave out. */
   list<T extends KubeObject = KubeObject>(type: ResourceType, options?: ListOptions): Promise<ObjectList<T>>;
-  /** All pages of 500; starts again unpaged when the continue token expires in between. */
+  /**
+   * All pages of 500; starts again unpaged when the continue token expires in between. `resourceVersion` "0": whatever state the server
+   * has in memory, in as many pages as it likes.
+   */
   listAll<T extends KubeObject = KubeObject>(
     type: ResourceType,
-    options?: CallOptions & Selection,
+    options?: CallOptions & Selection & Pick<ListOptions, 'resourceVersion'>,
   ): Promise<ObjectList<T>>;
   create<T extends KubeObject = KubeObject>(
     type: ResourceType,

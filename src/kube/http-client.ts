@@ -64,14 +64,16 @@ export class HttpKubeClient implements KubeClient {
 
   async listAll<T extends KubeObject>(
     type: ResourceType,
-    options: CallOptions & Selection = {},
+    options: CallOptions & Selection & Pick<ListOptions, 'resourceVersion'> = {},
   ): Promise<ObjectList<T>> {
+    // The token says of which state the next page is.
+    const { resourceVersion: _first, ...further } = options;
     const items: T[] = [];
     let page = await this.list<T>(type, { ...options, limit: pageSize });
     items.push(...page.items);
     while (page.continue !== undefined) {
       try {
-        page = await this.list<T>(type, { ...options, limit: pageSize, continue: page.continue });
+        page = await this.list<T>(type, { ...further, limit: pageSize, continue: page.continue });
       } catch (error) {
         if (error instanceof ApiError && error.gone) return this.list<T>(type, options);
         throw error;

@@ -1,6 +1,6 @@
 /** What a plan consists of. Paths are the host's. Data only: printed by a dry run, carried out by `applyActions`. */
 export type Action = FileAction | SignalAction;
-export type FileAction = WriteAction | DeleteAction | LinkAction | ForgetAction;
+export type FileAction = WriteAction | DeleteAction | LinkAction | ForgetAction | NoteAction;
 
 interface Dependent {
   /** Paths whose own actions must have succeeded; otherwise this one is left for the next pass. */
@@ -41,6 +41,13 @@ export interface ForgetAction extends Dependent {
   readonly path: string;
 }
 
+/** The mirrors that a shared file is changed for are these from now on: noted in its record, the file stays as it is. */
+export interface NoteAction extends Dependent {
+  readonly do: 'note';
+  readonly path: string;
+  readonly mirrors: readonly string[];
+}
+
 /** The processes that read a file of ours again when they are told to. */
 export type SignalledProcess = 'dockerd' | 'crio';
 
@@ -63,14 +70,22 @@ export interface Attributes {
 }
 
 export interface RecordNote {
-  /** `hosts` and `docker-daemon` are shared by all mirrors; of the others each file is wholly one mirror's. */
-  readonly kind: 'hosts' | 'docker-ca' | 'docker-daemon' | 'containerd-hosts' | 'containers-registries';
+  /** `hosts`, `docker-daemon` and `containerd-config` are shared by all mirrors; of the others each file is wholly one mirror's. */
+  readonly kind:
+    | 'hosts'
+    | 'docker-ca'
+    | 'docker-daemon'
+    | 'containerd-config'
+    | 'containerd-hosts'
+    | 'containers-registries';
   /** The mirror that made the file; none where several share it. */
   readonly mirror?: string;
   /** Where a copy of the first original is kept for people (`HOSTS_FILE_BACKUP`). */
   readonly backup?: string;
   /** The mirror of each URL that was ever put into a `docker-daemon` file; the journal adds up those of all mirrors. */
   readonly urls?: Readonly<Record<string, string>>;
+  /** All mirrors that a `containerd-config` file is changed for; the last note counts. */
+  readonly mirrors?: readonly string[];
 }
 
 /** The signal after whatever of `actions` changes a file; none where none does. */

@@ -18,6 +18,7 @@ import { loopbackMirrors } from './loopback-mirrors.ts';
 import type { AgentOptions, MirrorList, WiredMirror } from './options.ts';
 import { makePass, type PassReport, type PassTools } from './pass.ts';
 import { writeAtomically } from './replace-file.ts';
+import type { RestartOutcome } from './restart-containerd.ts';
 import { youngestSignalled } from './signal.ts';
 import { nodeReport } from './status/node-report.ts';
 
@@ -27,6 +28,8 @@ const settleTime = 500;
 /** What an agent works with beside its files. */
 export interface AgentParts extends PassTools {
   readonly findRuntimes: () => Promise<NodeFacts>;
+  /** Restarts containerd where that is certain to work. */
+  readonly restart?: () => RestartOutcome;
   /** None where nothing is offered on loopback. */
   readonly forwarder?: Pick<Forwarder, 'update' | 'status' | 'findings'>;
 }
@@ -39,6 +42,8 @@ export class NodeAgent {
   readonly #told: FindingLog;
   readonly #hint: Hint;
   #last: { list: MirrorList; facts: NodeFacts; pass: PassReport; at: number } | undefined;
+
+  #restart: readonly Finding[] = [];
 
   constructor(options: AgentOptions, parts: AgentParts, log: Logger) {
     this.#options = options;
@@ -73,6 +78,19 @@ export class NodeAgent {
     this.#hint.give();
   }
 
+  /** The operator's word that containerd may be restarted now; nothing is done where nothing is needed. */
+  allowRestart(mirror: string): void {
+    const told = this.report()?.mirrors.find(({ name }) => name === mirror);
+    const isNeeded = told?.runtimes.some(({ restartNeeded }) => restartNeeded === true);
+    const { restart } = this.#parts;
+    if (isNeeded !== true || restart === undefined) return;
+    const { pid, findings } = restart();
+    this.#restart = findings;
+    for (const finding of findings) this.#log.warn({ ...finding }, 'containerd was not restarted');
+    if (pid !== undefined) this.#log.info({ mirror, pid }, 'Restarted containerd');
+    this.wake();
+  }
+
   /** What is known of the node; undefined before the first pass. */
   report(): NodeReport | undefined {
     if (this.#last === undefined) return undefined;
@@ -83,7 +101,7 @@ export class NodeAgent {
       forwarder: forwarder?.status() ?? [],
       forwarderFindings: forwarder?.findings() ?? [],
     };
-    return nodeReport({ node, mode, mirrors: list.mirrors, ...last, ...forwarded });
+    return nodeReport({ node, mode, mirrors: list.mirrors, ...last, ...forwarded, restart: this.#restart });
   }
 
   /** Resolves with the report that makes the agent ready: any pass in mode `wire`, a complete one in mode `restore`. */
@@ -106,6 +124,7 @@ export class NodeAgent {
     const planned = { ...list, mirrors: list.mirrors.map((mirror) => this.#asPlanned(mirror)) };
     const pass = await makePass({ mode, places: this.#options, list: planned, facts, answers }, this.#parts);
     this.#last = { list, facts, pass, at: Date.now() };
+    if (pass.containerd?.live !== false) this.#restart = [];
     logResults(pass, this.#log);
     this.#told.tell(pass.findings);
     return pass;

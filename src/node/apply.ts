@@ -4,6 +4,8 @@ import type {
   Action,
   DeleteAction,
   LinkAction,
+  NoteAction,
+  RecordNote,
   SignalAction,
   SignalledProcess,
   WriteAction,
@@ -65,7 +67,7 @@ export function applyActions(actions: readonly Action[], host: Host): ActionResu
       if (action.do === 'signal') signal(action, owed, results, host);
       else {
         requireDone(action.after ?? [], results);
-        if (action.do !== 'forget') oweSignals(action.path, actions, host);
+        if (action.do !== 'forget' && action.do !== 'note') oweSignals(action.path, actions, host);
         carryOut(action, host);
       }
       results.push({ action });
@@ -187,6 +189,7 @@ function carryOut(action: Exclude<Action, SignalAction>, host: Host): void {
   if (action.do === 'write') write(action, host);
   else if (action.do === 'delete') deleteFile(action, host);
   else if (action.do === 'link') link(action, host);
+  else if (action.do === 'note') note(action, host);
   else host.journal.forget(action.path);
 }
 
@@ -203,19 +206,30 @@ function write(action: WriteAction, host: Host): void {
 function remember(action: WriteAction, current: FileState, host: Host): FileRecord {
   const known = host.journal.find(action.path);
   if (known !== undefined && known.kind !== 'folder' && known.mirror === action.record.mirror)
-    return withUrls(known, action.record.urls ?? {}, host);
+    return withNote(known, action.record, host);
   const original = known === undefined || known.kind === 'folder' ? originalOf(current) : known.original;
   const record = { ...action.record, path: action.path, original };
   host.journal.add(record);
   return record;
 }
 
-/** Adds URLs to a record, durably. They stay until the record is forgotten: a crash may come before the file loses one. */
-function withUrls(known: FileRecord, urls: Readonly<Record<string, string>>, host: Host): FileRecord {
-  if (Object.entries(urls).every(([url, mirror]) => known.urls?.[url] === mirror)) return known;
-  const record = { ...known, urls: { ...known.urls, ...urls } };
+/** Adds to a record, durably. URLs stay until it is forgotten: a crash may come before the file loses one. */
+function withNote(known: FileRecord, { urls = {}, mirrors }: RecordNote, host: Host): FileRecord {
+  const knowsUrls = Object.entries(urls).every(([url, mirror]) => known.urls?.[url] === mirror);
+  if (knowsUrls && (mirrors === undefined || mirrors.join() === known.mirrors?.join())) return known;
+  const record = {
+    ...known,
+    ...(!knowsUrls && { urls: { ...known.urls, ...urls } }),
+    ...(mirrors && { mirrors }),
+  };
   host.journal.add(record);
   return record;
+}
+
+function note({ path, mirrors }: NoteAction, host: Host): void {
+  const known = host.journal.find(path);
+  if (known === undefined || known.kind === 'folder') throw new Error('No record to note it in');
+  withNote(known, { kind: known.kind, mirrors }, host);
 }
 
 /** The copy for people, made once from the journal, never written over. */

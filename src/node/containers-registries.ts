@@ -28,7 +28,7 @@ import {
   type TargetPlan,
 } from './managed-file.ts';
 
-const certificatesFolder = '/etc/containers/certs.d';
+export const certificatesFolder = '/etc/containers/certs.d';
 const kind = 'containers-registries';
 
 /** A name of image references that the mirror is to serve. */

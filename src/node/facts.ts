@@ -32,7 +32,12 @@ export function isWired(runtime: Exclude<Runtime, 'hosts'>, mirror: NodeMirror, 
 
 /** True for a Docker whose images of other registries than docker.io can only be led by the hosts file. */
 export function isClassicDocker(mirror: NodeMirror, facts: NodeFacts): boolean {
-  return isWired('docker', mirror, facts) && facts.docker?.containerdStore !== true;
+  return isWired('docker', mirror, facts) && !readsHostsToml(facts.docker);
+}
+
+/** Documented of Docker 29 with containerd's image store; that store is older. */
+function readsHostsToml({ containerdStore, version = '' }: DockerFacts = { running: false }): boolean {
+  return containerdStore === true && Number.parseInt(version, 10) >= 29;
 }
 
 /** Docker Hub in image references. dockerd asks no certs.d for it, and takes mirrors for it alone. */

@@ -35,6 +35,8 @@ export type FileState =
       readonly mode: number;
       readonly uid: number;
       readonly gid: number;
+      /** When it was last written, in milliseconds since 1970; absent where nobody looked. */
+      readonly mtimeMs?: number;
     }
   | { readonly kind: 'folder' }
   | { readonly kind: 'unusable'; readonly why: string };
@@ -61,8 +63,8 @@ export function readState(files: FileCalls, path: string): FileState {
     const stat = files.lstatSync(path);
     if (stat.isDirectory()) return { kind: 'folder' };
     if (!stat.isFile()) return { kind: 'unusable', why: 'not a regular file' };
-    const { mode, uid, gid } = stat;
-    return { kind: 'file', content: files.readFileSync(path), mode: mode & 0o7777, uid, gid };
+    const { mode, uid, gid, mtimeMs } = stat;
+    return { kind: 'file', content: files.readFileSync(path), mode: mode & 0o7777, uid, gid, mtimeMs };
   } catch (error) {
     const code = errorCode(error);
     // ENOTDIR: a file stands where a folder of the path should.

@@ -7,6 +7,8 @@ export interface Finding {
   /** The path on the host, where there is one. */
   readonly path?: string;
   readonly message: string;
+  /** The mirror that it is about; absent: the node, or the mirror whose plan it is in. */
+  readonly mirror?: string;
   /** True when a part of the desired state is not in place because of it. */
   readonly blocks: boolean;
 }

@@ -31,6 +31,14 @@ function afterAction(view: HostView, action: Action): HostView {
   if (action.do === 'forget') {
     return { ...view, records: view.records.filter(({ path }) => path !== action.path) };
   }
+  if (action.do === 'note') {
+    const noted = (record: JournalRecord) =>
+      record.path === action.path ? { ...record, mirrors: action.mirrors } : record;
+    return {
+      ...view,
+      records: view.records.map((record) => (record.kind === 'folder' ? record : noted(record))),
+    };
+  }
   return view;
 }
 

@@ -22,6 +22,8 @@ export interface MirrorList {
   readonly mirrors: readonly WiredMirror[];
   /** True where it names every mirror of the node: what others have left there is taken back. */
   readonly whole: boolean;
+  /** Mirrors that are none of this agent's, whatever of them lies on the node. */
+  readonly others?: readonly string[];
 }
 
 /** The places that the passes of all agents of a node share. Paths under "host" are the host's own and lie below `hostRoot` for the process. */

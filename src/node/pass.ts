@@ -13,19 +13,22 @@ import {
   Waiting,
 } from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
-import type { NodeFacts } from './facts.ts';
+import { containerdInForce } from './containerd/in-force.ts';
+import type { Liveness } from './containerd/liveness.ts';
+import type { NodeFacts, RuntimeFacts } from './facts.ts';
 import { type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
-import type { HostView } from './host-view.ts';
+import { type HostView, recordedFiles } from './host-view.ts';
 import { Journal } from './journal.ts';
 import { knownFiles } from './known-files.ts';
 import type { Release } from './lock.ts';
+import { markedFiles } from './marked-files.ts';
 import type { AgentMode, MirrorList, NodePlaces, WiredMirror } from './options.ts';
 import { OwedSignals } from './owed-signals.ts';
 import { type Plan, planWiring } from './plan.ts';
 import type { TargetOfMirror } from './plan-mirror.ts';
-import { type OwnedFile, planRestore } from './plan-restore.ts';
+import { type OwnedFile, ownersIn, planRestore } from './plan-restore.ts';
 import { finishOverwrite, temporaryPath } from './replace-file.ts';
 import type { SignalOutcome } from './signal.ts';
 
@@ -47,6 +50,12 @@ export interface PassReport {
   readonly targets: readonly TargetOfMirror[];
   /** Processes that have not been told of a change yet. */
   readonly owed: readonly SignalledProcess[];
+  /** Every mirror that has something on the node afterwards. */
+  readonly owners: readonly string[];
+  /** Mirrors for which containerd's configuration is changed. */
+  readonly configured: readonly string[];
+  /** Whether containerd has read its configuration; absent where there is none. */
+  readonly containerd?: Liveness;
 }
 
 /** What one pass is about. */
@@ -70,7 +79,7 @@ export function makePass(input: PassInput, tools: PassTools): Promise<PassReport
   const bundleOf = (mirror: WiredMirror) => readBundle(mirror.caFile, tools.files);
   const plan = (view: HostView, failed: ReadonlySet<string>) =>
     planWiring({ places, list, facts, bundleOf, answers, failed }, view);
-  return run(places, tools, { plan, known, restores: false });
+  return run(tools, { places, facts, plan, known, restores: false });
 }
 
 /** Takes back what those mirrors did on this node for which `leaves` is true. Always takes the lock: folders may be left from a crash. */
@@ -78,13 +87,18 @@ export function restoreMirrors(
   places: NodePlaces,
   tools: PassTools,
   leaves: (mirror: string) => boolean,
-  { facts = {}, known = () => [] }: { facts?: NodeFacts; known?: Run['known'] } = {},
+  {
+    facts = {},
+    known = (view) => markedFiles(view, facts),
+  }: { facts?: NodeFacts; known?: Run['known'] } = {},
 ): Promise<PassReport> {
   const plan = (view: HostView) => planRestore({ places, facts, leaves, known: known(view) }, view);
-  return run(places, tools, { plan, known, restores: true });
+  return run(tools, { places, facts, plan, known, restores: true });
 }
 
 interface Run {
+  readonly places: NodePlaces;
+  readonly facts: NodeFacts;
   /** `failed`: paths that could not be written just now. */
   readonly plan: (view: HostView, failed: ReadonlySet<string>) => Plan;
   /** Where files of ours may lie that the journal does not know. */
@@ -92,17 +106,14 @@ interface Run {
   readonly restores: boolean;
 }
 
-async function run(
-  places: NodePlaces,
-  tools: PassTools,
-  { plan, known, restores }: Run,
-): Promise<PassReport> {
+async function run(tools: PassTools, asked: Run): Promise<PassReport> {
+  const { places, plan, known, restores } = asked;
   const host = openHost(places, tools);
   const view = viewOf(host);
   const survey = plan(view, new Set());
   const targets = [places.hostsFile, places.hostsBackup, ...known(view).map(({ path }) => path)];
   const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
-  if (idle && !restores) return reportOf(host, survey, []);
+  if (idle && !restores) return reportOf(asked, host, survey, []);
   const release = await tools.lock(lockPath(places, tools.files));
   try {
     finishOverwrite(host.files, host.redoFile);
@@ -119,7 +130,7 @@ async function run(
     const results = rounds.flatMap((round) =>
       round === rounds.at(-1) ? round.results : round.results.filter(({ error }) => error === undefined),
     );
-    return reportOf(host, rounds.at(-1)?.plan ?? survey, results);
+    return reportOf(asked, host, rounds.at(-1)?.plan ?? survey, results);
   } finally {
     await release();
   }
@@ -217,17 +228,37 @@ function readBundle(path: string, files: FileCalls): CaBundle | undefined {
   }
 }
 
-function reportOf(host: Host, plan: Plan, results: readonly ActionResult[]): PassReport {
+function reportOf(
+  { places, facts, restores }: Pick<Run, 'places' | 'facts' | 'restores'>,
+  host: Host,
+  plan: Plan,
+  results: readonly ActionResult[],
+): PassReport {
+  const view = viewOf(host);
   const damaged = host.journal.read().damaged.map(damagedRecord);
   const complete =
     results.every((result) => result.error === undefined) && !plan.findings.some((finding) => finding.blocks);
+  const { containerd } = facts;
   return {
     complete,
     findings: [...plan.findings, ...damaged],
     results,
     targets: plan.targets,
     owed: host.owed.read(),
+    owners: ownersOf(places, facts, view),
+    configured: recordedFiles(view, 'containerd-config').flatMap(({ mirrors = [] }) => mirrors),
+    ...(containerd && !restores && { containerd: livenessOf(containerd, view) }),
   };
+}
+
+function ownersOf(places: NodePlaces, facts: NodeFacts, view: HostView): string[] {
+  const marked = markedFiles(view, facts).map(({ mirror }) => mirror);
+  return [...new Set([...ownersIn(places.hostsFile, view), ...marked])].sort();
+}
+
+function livenessOf({ version, startedAt }: RuntimeFacts, view: HostView): Liveness {
+  const list = (path: string) => view.list(path) ?? [];
+  return containerdInForce({ read: view.read, list }, { release: version, startedAt, now: Date.now() });
 }
 
 function damagedRecord(name: string): Finding {

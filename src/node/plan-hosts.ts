@@ -101,18 +101,36 @@ function othersWithFallback(mirror: WiredMirror, { facts }: MirrorPlanInput, vie
   ];
 }
 
-/** A Docker whose pulls of the upstream's own name therefore go upstream. */
+/** What a classic Docker is not led to, and why. */
 function notLed(
   mirror: WiredMirror,
   { facts, places }: MirrorPlanInput,
   others: readonly Runtime[],
 ): Finding[] {
-  const names = mirror.names.filter(({ name, upstream }) => upstream && name !== hub).map(({ name }) => name);
-  const isLed = mirror.clientCertificate || mirror.runtimes.includes('hosts');
-  if (isLed || names.length === 0 || others.length === 0 || facts.docker?.running !== true) return [];
-  if (!isClassicDocker(mirror, facts)) return [];
-  const message = `Docker's pulls of ${names.join(', ')} go upstream: a line would take the upstream away from ${others.join(', ')}`;
-  return [{ reason: 'DockerNotLed', path: places.hostsFile, message, blocks: false }];
+  if (facts.docker?.running !== true || !isClassicDocker(mirror, facts)) return [];
+  const tell = (names: readonly string[], why: string): Finding[] => {
+    const message = `Docker's pulls of ${names.join(', ')} go upstream: ${why}`;
+    // Beside another runtime it may well be that nobody pulls by it.
+    const finding = { reason: 'DockerNotLed', path: places.hostsFile, message, blocks: others.length === 0 };
+    return names.length === 0 ? [] : [finding];
+  };
+  const upstreams = mirror.names.filter(({ upstream }) => upstream).map(({ name }) => name);
+  const isHub = (name: string) => name === hub;
+  const ofHub = mirror.endpoint === 'service' ? upstreams.filter(isHub) : [];
+  const led = upstreams.filter((name) => !isHub(name));
+  const { clientCertificate, runtimes } = mirror;
+  return [
+    ...tell(ofHub, 'it takes mirrors of Docker Hub on loopback alone (spec.nodes.endpoint)'),
+    ...(clientCertificate
+      ? tell(
+          led,
+          'the mirror asks for a certificate, which Docker has none of (spec.nodes.clientCertificate)',
+        )
+      : []),
+    ...(!clientCertificate && others.length > 0 && !runtimes.includes('hosts')
+      ? tell(led, `a line would take the upstream away from ${others.join(', ')}`)
+      : []),
+  ];
 }
 
 function isEmpty(facts: NodeFacts): boolean {

@@ -2,6 +2,7 @@
 import type { Runtime } from '../api/node-mirror.ts';
 import type { CaBundle } from './ca-bundle.ts';
 import type { PathInForce } from './containerd/config-path.ts';
+import { planContainerdConfig, planContainerdConfigRemoval } from './containerd/configure.ts';
 import { type ContainerdPlan, planContainerd, planHostFolders } from './containerd/target.ts';
 import { planContainersRegistries } from './containers-registries.ts';
 import { certificatesFolder, planDockerCa } from './docker-ca.ts';
@@ -37,6 +38,7 @@ type Planner = (mirror: WiredMirror, input: MirrorPlanInput, view: HostView) => 
 const targets: readonly (readonly [Runtime, Planner])[] = [
   ['docker', planTrust],
   ['docker', planDaemon],
+  ['containerd', planConfigPath],
   ['containerd', planContainerdTarget],
   ['crio', planRegistries],
   ['hosts', planHosts],
@@ -81,6 +83,25 @@ function planDaemon(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostV
 
 function isOwed({ owed = [] }: HostView): boolean {
   return owed.includes('dockerd');
+}
+
+/** Before the folders that it names: what is to be in force is wired already. */
+function planConfigPath(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostView): TargetPlan {
+  const [record] = recordedFiles(view, 'containerd-config');
+  const isOurs = (name: string) => name === mirror.name;
+  const found = isWired('containerd', mirror, facts) && mirror.names.length > 0;
+  if (mirror.containerd === 'report' || !found)
+    return planContainerdConfigRemoval({ leaves: isOurs, record, read: view.read });
+  const { version, commandLine } = facts.containerd ?? {};
+  return planContainerdConfig({
+    mirror: mirror.name,
+    found,
+    ...(version !== undefined && { release: version }),
+    ...(commandLine && { commandLine }),
+    record,
+    read: view.read,
+    list: (path) => view.list(path) ?? [],
+  });
 }
 
 /** Docker's own folders are read as containerd's by its newer store. */

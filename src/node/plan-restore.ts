@@ -1,5 +1,6 @@
 /** Plans the way back: what mirrors that leave have on a node goes, and what lay there before them comes back. Pure. */
 import { type Action, reloadAfter } from './action.ts';
+import { planContainerdConfigRemoval } from './containerd/configure.ts';
 import { planHostFolders } from './containerd/target.ts';
 import { planDockerDaemonRemoval } from './docker-daemon.ts';
 import type { NodeFacts } from './facts.ts';
@@ -38,6 +39,8 @@ export function planRestore(input: RestoreInput, view: HostView): RestorePlan {
   const paths = [...new Set([places.hostsFile, ...hostsPaths(view)])];
   const hosts = paths.flatMap((path) => planHostsRemoval(path, leaves, view));
   const daemon = planDaemon(leaves, viewAfter(view, hosts));
+  const [record] = recordedFiles(view, 'containerd-config');
+  const config = planContainerdConfigRemoval({ leaves, record, read: view.read });
   const files = ownedFiles(input, view);
   const registries = removalsOf(['containers-registries'], files, view);
   const reload = facts.crio?.running === true ? reloadAfter('crio', registries) : [];
@@ -48,6 +51,7 @@ export function planRestore(input: RestoreInput, view: HostView): RestorePlan {
       ...registries,
       ...reload,
       ...hostFolders(files, view),
+      ...config.actions,
       ...removalsOf(['docker-ca'], files, view),
     ],
     findings: [
@@ -55,6 +59,7 @@ export function planRestore(input: RestoreInput, view: HostView): RestorePlan {
         unusable(path, view),
       ),
       ...daemon.findings,
+      ...config.findings,
     ],
     targets: [],
   };
@@ -68,7 +73,8 @@ export function ownersIn(hostsFile: string, view: HostView): string[] {
   const records = view.records.filter((record): record is FileRecord => record.kind !== 'folder');
   const files = records.flatMap(({ mirror }) => mirror ?? []);
   const urls = records.flatMap((record) => Object.values(record.urls ?? {}));
-  return [...new Set([...lines, ...files, ...urls])];
+  const sharers = records.flatMap(({ mirrors = [] }) => mirrors);
+  return [...new Set([...lines, ...files, ...urls, ...sharers])].sort();
 }
 
 function planDaemon(leaves: (mirror: string) => boolean, view: HostView) {

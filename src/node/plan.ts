@@ -4,6 +4,7 @@ import type { CaBundle } from './ca-bundle.ts';
 import type { NodeFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 import { type HostView, viewAfter } from './host-view.ts';
+import { markedFiles } from './marked-files.ts';
 import { asOneWrite } from './one-write.ts';
 import type { MirrorList, NodePlaces, WiredMirror } from './options.ts';
 import { planMirror, type TargetOfMirror } from './plan-mirror.ts';
@@ -50,15 +51,17 @@ export function planWiring(input: WiringInput, before: HostView): Plan {
 
 /** Mirrors that have something on the node and are in no list. */
 function planUnlisted(list: MirrorList, places: NodePlaces, facts: NodeFacts, view: HostView) {
-  const listed = new Set(list.mirrors.map(({ name }) => name));
-  const left = ownersIn(places.hostsFile, view).filter((owner) => !listed.has(owner));
+  const listed = new Set([...list.mirrors.map(({ name }) => name), ...(list.others ?? [])]);
+  const known = markedFiles(view, facts);
+  const owners = [...ownersIn(places.hostsFile, view), ...known.map(({ mirror }) => mirror)];
+  const left = owners.filter((owner) => !listed.has(owner));
   if (left.length === 0) return { actions: [], findings: [] };
-  return planRestore({ places, facts, leaves: (mirror) => left.includes(mirror), known: [] }, view);
+  return planRestore({ places, facts, leaves: (mirror) => left.includes(mirror), known }, view);
 }
 
 function caFindings(mirror: WiredMirror, bundle: CaBundle | undefined): Finding[] {
   const needed = mirror.certificateNames.length > 0 || mirror.endpoint === 'service';
   if (bundle !== undefined || !needed) return [];
   const message = `No usable CA bundle in ${mirror.caFile}; what lies on the node stays`;
-  return [{ reason: 'NoCertificateAuthority', message, blocks: true }];
+  return [{ reason: 'NoCertificateAuthority', mirror: mirror.name, message, blocks: true }];
 }

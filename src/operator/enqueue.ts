@@ -1,4 +1,5 @@
 /** Puts the key of every mirror that a change concerns into the queue. */
+import { caSecretName, sharedNodesName } from '../api/names.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { StoreChange } from '../kube/store.ts';
@@ -19,7 +20,7 @@ export function enqueueChanges(
   views: Views,
   settings: OperatorSettings,
   queue: WorkQueue,
-  mapKey: string,
+  keys: { readonly mapKey: string; readonly sharedNodesKey: string },
 ): () => void {
   const named = (mirrors: readonly KubeObject[]) => mirrors.map(({ metadata }) => metadata.name);
   const add = (affected: Affected) => {
@@ -43,7 +44,8 @@ export function enqueueChanges(
     ...[views.services, views.statefulSets, views.daemonSets, views.claims, views.certificates].map((view) =>
       on(view, mirrorsOf),
     ),
-    ...mapEnds(views, settings, () => queue.add(mapKey)),
+    ...mapEnds(views, settings, () => queue.add(keys.mapKey)),
+    ...sharedEnds(views, () => queue.add(keys.sharedNodesKey)),
   ];
   add('all');
   for (const set of views.daemonSets.list()) add(mirrorsOf(set));
@@ -55,6 +57,21 @@ export function enqueueChanges(
 /** The state before counts, too: a name that was given up may be awaited by another mirror. */
 function states({ object, previous }: StoreChange): readonly KubeObject[] {
   return previous === undefined ? [object] : [object, previous];
+}
+
+/** A mirror that comes or goes, the agents' own objects, and the authority. */
+function sharedEnds(views: Views, add: () => void) {
+  add();
+  const isTheirs = ({ metadata: { name } }: KubeObject) => name === sharedNodesName || name === caSecretName;
+  const on = (view: LiveView) =>
+    view.subscribe(({ object }) => {
+      if (isTheirs(object)) add();
+    });
+  const ofMirrors = views.mirrors.subscribeToAll(({ type, object, previous }) => {
+    const isLeaving = object.metadata.deletionTimestamp !== previous?.metadata.deletionTimestamp;
+    if (type !== 'MODIFIED' || isLeaving) add();
+  });
+  return [ofMirrors, on(views.secrets), on(views.daemonSets)];
 }
 
 /** The map is made of what we wrote ourselves, too. */

@@ -3,7 +3,7 @@
  * One folder per reconciled kind; what they share (views, certificates, keys) lies beside this file.
  */
 import { randomUUID } from 'node:crypto';
-import { imageswapConfigMap } from '../api/names.ts';
+import { imageswapConfigMap, sharedNodesName } from '../api/names.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -14,8 +14,11 @@ import { CacheReports, type CacheReportsOptions } from './cache-reports/cache-re
 import { warnOfCorruption } from './cache-reports/corruption.ts';
 import { enqueueChanges } from './enqueue.ts';
 import { reconcileMap } from './imageswap-map/reconcile.ts';
+import type { NodeReportsOptions } from './node-reports/node-reports.ts';
+import { NodeWork } from './node-work.ts';
 import { outcomeOf } from './outcome.ts';
 import { MirrorReconciler } from './registry-mirror/reconcile.ts';
+import { SharedNodes } from './shared-nodes/shared-nodes.ts';
 import { Watches } from './watches.ts';
 
 export interface OperatorOptions {
@@ -28,6 +31,8 @@ export interface OperatorOptions {
   readonly logger: Logger;
   /** How cache replicas are asked, where not as pods are in a cluster. */
   readonly polling?: Pick<CacheReportsOptions, 'fetchReport' | 'pauseMs'>;
+  /** The same of node agents. */
+  readonly agentPolling?: Pick<NodeReportsOptions, 'ask' | 'pauseMs'>;
 }
 
 const component = 'registry-mirror-operator';
@@ -36,6 +41,8 @@ const workers = 4;
 const maxBackoffMs = 60_000;
 /** Key of the imageswap map in the queue; no mirror's name has a slash. */
 export const mapKey = `configmap/${imageswapConfigMap.name}`;
+/** Key of the agents of all mirrors. */
+const sharedNodesKey = `daemonset/${sharedNodesName}`;
 
 /** One replica; start it with `run`. */
 export class Operator {
@@ -90,13 +97,28 @@ export class Operator {
       logger,
       ...this.#options.polling,
     });
-    const reconciler = new MirrorReconciler({ client, settings, views, events, logger, cacheReports });
-    const unsubscribe = enqueueChanges(views, settings, queue, mapKey);
-    const handle = (key: string, stop: AbortSignal) =>
-      key === mapKey ? this.#reconcileMap(stop) : reconciler.reconcile(key, stop);
+    const nodes = new NodeWork({
+      ...{ client, settings, views, logger },
+      changed: (mirror) => queue.add(mirror),
+      ...this.#options.agentPolling,
+    });
+    const changed = () => queue.add(sharedNodesKey);
+    const sharedNodes = new SharedNodes({ client, settings, views, logger, changed });
+    const reconciler = new MirrorReconciler({
+      ...{ client, settings, views, events, logger },
+      sharedNodes,
+      cacheReports,
+      nodeReports: nodes.reports,
+      nodeObstacles: (mirror) => nodes.obstacles(mirror),
+    });
+    const unsubscribe = enqueueChanges(views, settings, queue, { mapKey, sharedNodesKey });
+    const handle = (key: string, stop: AbortSignal) => {
+      if (key === mapKey) return this.#reconcileMap(stop);
+      return key === sharedNodesKey ? sharedNodes.reconcile(stop) : reconciler.reconcile(key, stop);
+    };
     try {
       const work = queue.run((key, stop) => this.#handle(queue, key, handle, stop), signal, { workers });
-      await Promise.all([work, cacheReports.run(signal)]);
+      await Promise.all([work, cacheReports.run(signal), nodes.run(signal)]);
     } finally {
       unsubscribe();
     }

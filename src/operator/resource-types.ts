@@ -19,6 +19,13 @@ export const daemonSets = namespaced('apps', 'v1', 'daemonsets', 'DaemonSet');
 export const endpointSlices = namespaced('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice');
 export const certificates = namespaced('cert-manager.io', 'v1', 'certificates', 'Certificate');
 export const issuers = namespaced('cert-manager.io', 'v1', 'issuers', 'Issuer');
+export const nodes: ResourceType = {
+  group: '',
+  version: 'v1',
+  plural: 'nodes',
+  kind: 'Node',
+  namespaced: false,
+};
 export const priorityClasses: ResourceType = {
   group: 'scheduling.k8s.io',
   version: 'v1',

@@ -12,6 +12,7 @@ import {
   metadataView,
   objectFrom,
 } from './object.ts';
+import { peerAuthoritiesKey } from './secret.ts';
 
 /** What decides over the node agents beside the mirror and the settings. */
 export interface NodeOptions extends NodeMirrorOptions {
@@ -45,8 +46,8 @@ export interface DaemonSetView {
   readonly nodeSelector: Readonly<Record<string, string>>;
   readonly affinity: object | null;
   readonly tolerations: readonly Toleration[];
-  readonly configSecret: string;
-  readonly clientSecret: string;
+  /** Sources of the volume with what the agent trusts and shows. */
+  readonly trust: readonly object[];
   /** Wiring agents listen on the node's loopback and address. */
   readonly hostNetwork: boolean;
   /** Where processes of the node may have to be told of a change. */
@@ -62,7 +63,7 @@ export interface DaemonSetView {
   readonly hostess: { readonly image: string; readonly env: readonly Variable[] } | null;
 }
 
-const defaultAgent: ResourceRequirements = {
+export const defaultAgent: ResourceRequirements = {
   requests: { cpu: '10m', memory: '96Mi' },
   limits: { memory: '192Mi' },
 };
@@ -90,15 +91,16 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     authority: options.authority ?? null,
     serviceAccountName: nodeServiceAccount,
     // An agent that waits for room leaves a node unwired, or wired to what is gone. Where a ResourceQuota keeps this
-    // class for kube-system (GKE does), `spec.priorityClass` names another.
-    priorityClass: mirror.spec.priorityClass ?? 'system-node-critical',
+    // class for kube-system (GKE does), `spec.priorityClass` or NODE_PRIORITY_CLASS names another.
+    priorityClass: mirror.spec.priorityClass ?? settings.nodePriorityClass,
     imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
     ...(options.mode === 'restore' ? everywhere : selectedNodes(input)),
-    configSecret: names.configSecret,
-    clientSecret: names.clientSecret,
+    trust: [
+      secretSource(names.configSecret, ['ca.crt']),
+      secretSource(names.clientSecret, ['tls.crt', 'tls.key', peerAuthoritiesKey]),
+    ],
     hostNetwork: options.mode === 'wire',
-    hostPID: signals(told),
-    capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', ...(signals(told) ? ['KILL'] : [])],
+    ...privileges(signals(told)),
     agent: {
       name: hostess ? 'node-agent' : hostessContainer,
       image: settings.images.operator,
@@ -106,6 +108,20 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
       resources: mirror.spec.nodes?.resources ?? defaultAgent,
     },
     hostess,
+  };
+}
+
+/** Optional: while a mirror is deleted the Secret may go before its nodes are restored. Without keys: all of it. */
+export function secretSource(name: string, keys?: readonly string[]): object {
+  const items = keys?.map((key) => ({ key, path: key }));
+  return { secret: { name, optional: true, ...(items && { items }) } };
+}
+
+/** What an agent may do on its node, where it has to signal processes and where not. */
+export function privileges(signalling: boolean): Pick<DaemonSetView, 'hostPID' | 'capabilities'> {
+  return {
+    hostPID: signalling,
+    capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', ...(signalling ? ['KILL'] : [])],
   };
 }
 
@@ -130,7 +146,7 @@ function selectedNodes({ mirror, settings }: MirrorInput) {
 }
 
 /** dockerd and CRI-O read some files only when they are told to; containerd reads its own only when it starts. */
-function signals({ runtimes, names, containerd }: NodeMirror): boolean {
+export function signals({ runtimes, names, containerd }: NodeMirror): boolean {
   if (runtimes.includes('auto') || runtimes.includes('crio')) return true;
   const isHub = names.some(({ name, upstream }) => name === 'docker.io' && upstream);
   return (
@@ -197,7 +213,7 @@ function foreignHostess({ mirror, settings }: MirrorInput): DaemonSetView['hoste
 }
 
 /** Empty ones are left out, as the API server does: what is written must be what is read back. */
-function variables(values: Readonly<Record<string, string>>): Variable[] {
+export function variables(values: Readonly<Record<string, string>>): Variable[] {
   return Object.entries(values)
     .filter(([, value]) => value !== '')
     .map(([name, value]) => ({ name, value }));

@@ -25,13 +25,16 @@ export function nodeMirror(input: MirrorInput, options: NodeMirrorOptions): Node
   // A foreign image keeps the hosts file instead of our agent.
   const keepsHosts =
     scheme === 'hostess' && settings.images.hostess === undefined && !wiring.clientCertificate;
+  const names = scheme === 'services' ? clusterIPs.map(inReference) : hostessNames(input);
   return {
     name,
     ...told,
     endpoint: scheme === 'services' ? 'service' : wiring.endpoint,
-    names: scheme === 'services' ? clusterIPs.map(inReference) : hostessNames(input),
+    names,
     addresses: clusterIPs,
-    ...(nodePort !== undefined && { port: nodePort, fallbackPort: fallbackPort(mirror) }),
+    ...(nodePort !== undefined && { port: nodePort }),
+    // Who has nothing but the mirror is told what the upstream says.
+    ...(names.some(({ upstream }) => upstream) && { fallbackPort: fallbackPort(mirror) }),
     serverName: serviceDnsNames(name, settings.namespace)[2] ?? '',
     hostsNames: keepsHosts ? [masqueradeOf(mirror)] : [],
     certificateNames,

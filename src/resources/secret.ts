@@ -47,7 +47,7 @@ export interface ConfigOptions {
 }
 
 const template = 'secret.yaml';
-/** Key of the leaf's Secret: authorities of replicas and node agents, never one of a given certificate. */
+/** Key of both Secrets: authorities of replicas, node agents and the operator, never one of a given certificate. */
 export const peerAuthoritiesKey = 'peer-ca.crt';
 /** On the configuration Secret while a renewed authority waits: which one, and since when nodes are given it. */
 export const authoritySinceAnnotation = `${group}/authority-since`;
@@ -76,10 +76,14 @@ export function leafSecret(
   return annotated(object, agentsBehindAnnotation, agentsBehind);
 }
 
-/** What node agents show to a mirror that asks for a certificate: in a Secret of its own, since agents mount nothing else of the leaf's. */
-export function clientSecret(input: MirrorInput, leaf: Leaf): KubernetesObject {
+/**
+ * What node agents show to the operator, and to a mirror that asks for a certificate: in a Secret of its own, since agents mount nothing of the
+ * leaf's. `authorities` sign the operator's certificate.
+ */
+export function clientSecret(input: MirrorInput, leaf: Leaf, authorities: string): KubernetesObject {
   const name = objectNames(input.mirror.metadata.name).clientSecret;
-  return objectFrom(template, secretView(input, name, 'kubernetes.io/tls', leafFiles(leaf)));
+  const files = { ...leafFiles(leaf), [peerAuthoritiesKey]: authorities };
+  return objectFrom(template, secretView(input, name, 'kubernetes.io/tls', files));
 }
 
 function leafFiles({ certificate, key, ca }: Leaf): Record<string, string> {

@@ -1,10 +1,10 @@
-/** containerd as a client: the hosts.toml of a node where `endpoint: service` is wired, with the upstream behind the mirror. */
+/** containerd as a client, 1.6 and 2.4: the hosts.toml of a node where `endpoint: service` is wired, with the upstream behind the mirror. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { cacheMirror } from '../support/cache-config.ts';
-import { type Containerd, startContainerd } from '../support/containerd.ts';
+import { type Containerd, type ContainerdRelease, releases, startContainerd } from '../support/containerd.ts';
 import { makeImage } from '../support/images.ts';
 import { mirrorOf, startCache, type TestCache } from '../support/nginx.ts';
 import {
@@ -18,11 +18,13 @@ import {
 const image = makeImage({ tag: '1', seed: 'containerd', layerSizes: [9_000_000, 500_000] });
 const digests = [...image.manifests, ...image.blobs].map(({ digest }) => digest);
 
-let containerd: Containerd;
+const containerds = new Map<ContainerdRelease, Containerd>();
 const ends: (() => unknown)[] = [];
 test.before(async (t) => {
-  t.timeout(60_000);
-  containerd = await startContainerd({ teardown: (end: () => unknown) => void ends.unshift(end) });
+  // The first time containerd 2 is built.
+  t.timeout(600_000);
+  const teardown = (end: () => unknown) => void ends.unshift(end);
+  for (const release of releases) containerds.set(release, await startContainerd({ teardown }, { release }));
 });
 test.after.always(async () => {
   for (const end of ends) await end();
@@ -37,7 +39,12 @@ interface World {
 }
 
 /** A registry, a cache of it and of another one, and a node's configuration; image `library/app:1` is pushed. */
-async function setUp(t: ExecutionContext, credentials?: Credentials): Promise<World> {
+async function setUp(
+  t: ExecutionContext,
+  release: ContainerdRelease,
+  credentials?: Credentials,
+): Promise<World> {
+  const containerd = containerds.get(release)!;
   const dir = mkdtempSync(join(tmpdir(), 'containerd-client-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const registry = await startRegistry(join(dir, 'upstream'), { ...(credentials && { credentials }) });
@@ -105,33 +112,35 @@ function served({ cache }: World): string[] {
     .map(({ status, uri, ns }) => `${status} ${uri}?ns=${decodeURIComponent(ns)}`);
 }
 
-test('a pull comes through the mirror alone, addressed by ?ns=, and goes on working when the upstream is gone', async (t) => {
-  const world = await setUp(t);
-  t.deepEqual((await world.pull('cold')).toSorted(), digests.toSorted());
-  t.deepEqual(askedDirectly(world), []);
-  const cold = served(world);
-  for (const { digest } of image.blobs)
-    t.true(cold.includes(`200 /v2/library/app/blobs/${digest}?ns=${world.registry.host}`));
-  await world.registry.stop();
-  t.deepEqual((await world.pull('stopped')).toSorted(), digests.toSorted());
-  const warm = served(world).slice(cold.length);
-  for (const { digest } of image.blobs)
-    t.true(warm.includes(`200 /v2/library/app/blobs/${digest}?ns=${world.registry.host}`));
-});
+for (const release of releases) {
+  test(`a pull comes through the mirror alone, addressed by ?ns=, and goes on working when the upstream is gone (${release})`, async (t) => {
+    const world = await setUp(t, release);
+    t.deepEqual((await world.pull('cold')).toSorted(), digests.toSorted());
+    t.deepEqual(askedDirectly(world), []);
+    const cold = served(world);
+    for (const { digest } of image.blobs)
+      t.true(cold.includes(`200 /v2/library/app/blobs/${digest}?ns=${world.registry.host}`));
+    await world.registry.stop();
+    t.deepEqual((await world.pull('stopped')).toSorted(), digests.toSorted());
+    const warm = served(world).slice(cold.length);
+    for (const { digest } of image.blobs)
+      t.true(warm.includes(`200 /v2/library/app/blobs/${digest}?ns=${world.registry.host}`));
+  });
 
-test('what the mirror may not read is 404, and containerd goes to the upstream with its own credentials', async (t) => {
-  const credentials = { username: 'puller', password: 'of-the-pod' };
-  const world = await setUp(t, credentials);
-  const user = `${credentials.username}:${credentials.password}`;
-  t.deepEqual((await world.pull('private', '--user', user)).toSorted(), digests.toSorted());
-  t.true(served(world).length > 0);
-  t.true(served(world).every((line) => line.startsWith('404 ')));
-  t.true(askedDirectly(world).some((uri) => uri.includes('/blobs/')));
-});
+  test(`what the mirror may not read is 404, and containerd goes to the upstream with its own credentials (${release})`, async (t) => {
+    const credentials = { username: 'puller', password: 'of-the-pod' };
+    const world = await setUp(t, release, credentials);
+    const user = `${credentials.username}:${credentials.password}`;
+    t.deepEqual((await world.pull('private', '--user', user)).toSorted(), digests.toSorted());
+    t.true(served(world).length > 0);
+    t.true(served(world).every((line) => line.startsWith('404 ')));
+    t.true(askedDirectly(world).some((uri) => uri.includes('/blobs/')));
+  });
 
-test('a mirror that is gone costs no pull', async (t) => {
-  const world = await setUp(t);
-  await world.cache.stop();
-  t.deepEqual((await world.pull('gone')).toSorted(), digests.toSorted());
-  t.true(askedDirectly(world).some((uri) => uri.includes('/blobs/')));
-});
+  test(`a mirror that is gone costs no pull (${release})`, async (t) => {
+    const world = await setUp(t, release);
+    await world.cache.stop();
+    t.deepEqual((await world.pull('gone')).toSorted(), digests.toSorted());
+    t.true(askedDirectly(world).some((uri) => uri.includes('/blobs/')));
+  });
+}

@@ -44,7 +44,7 @@ function faults(candidate: Candidate): { path: string; message: string }[] {
 /** A rule over several fields has the path of the object it stands at, and its words begin with the field. */
 function names(said: string, path: string): boolean {
   const [, object, field] = /^(.*)\.([^.]*)$/.exec(path) ?? [];
-  return said.includes(path) || said.includes(`${object}: Invalid value: ${field}: `);
+  return said.includes(path) || new RegExp(`${object}: Invalid value: ${field}[.:]`).test(said);
 }
 
 const accepted: Candidate[] = [

@@ -1,54 +1,19 @@
 /** dockerd with the daemon.json of a node: told by a signal, it asks the mirror for docker.io, and after the removal it does not. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { daemonFile, planDockerDaemon, planDockerDaemonRemoval } from '../../src/node/docker-daemon.ts';
 import { findProcesses, sendSignal } from '../../src/node/signal.ts';
+import { startDockerd } from '../support/dockerd.ts';
 import { eventually } from '../support/eventually.ts';
 import { startImageServer } from '../support/image-server.ts';
 import { makeImage } from '../support/images.ts';
 import { apply, openHost, recordedOf, viewOf } from '../unit/node/host.ts';
 
-const run = promisify(execFile);
 const image = makeImage({ tag: '1', seed: 'docker-daemon', layerSizes: [100_000] });
 const before = '{\n    "debug": false,\n    "registry-mirrors": [ "http://127.0.0.1:9" ]\n}';
-
-interface Dockerd {
-  readonly pid: number;
-  readonly docker: (...args: string[]) => Promise<string>;
-  readonly mirrors: () => Promise<string[]>;
-}
-
-/** Without networks and in a mount namespace where `etc` is /etc/docker. */
-async function startDockerd(t: ExecutionContext, dir: string, etc: string): Promise<Dockerd> {
-  const socket = `unix://${join(dir, 'sock')}`;
-  const folders = ['data-root', 'exec-root', 'pidfile'].map((name) => `--${name}=${join(dir, name)}`);
-  const network = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'];
-  const script = 'mount --bind "$1" /etc/docker && shift && exec "$@"';
-  const command = ['dockerd', `--host=${socket}`, '--storage-driver=vfs', ...folders, ...network];
-  const args = ['--pdeathsig', 'KILL', '--', 'unshare', '--mount', 'sh', '-c', script, 'sh', etc, ...command];
-  const log = join(dir, 'log');
-  const output = fs.openSync(log, 'a');
-  const child = spawn('setpriv', args, { stdio: ['ignore', output, output] });
-  t.teardown(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGTERM');
-    await once(child, 'exit');
-  });
-  const env = { PATH: process.env['PATH'], HOME: dir, DOCKER_HOST: socket };
-  const docker = async (...more: string[]) => (await run('docker', more, { env })).stdout;
-  await eventually(() => docker('version'), { timeout: 20_000 }).catch((cause) => {
-    throw new Error(`dockerd did not start: ${fs.readFileSync(log, 'utf8').slice(-2000)}`, { cause });
-  });
-  const mirrors = async () =>
-    JSON.parse(await docker('info', '--format', '{{json .RegistryConfig.Mirrors}}')) ?? [];
-  return { pid: child.pid!, docker, mirrors };
-}
 
 test('a running dockerd asks the mirror from the signal on, and the removal takes that back', async (t) => {
   t.timeout(60_000);
@@ -57,10 +22,9 @@ test('a running dockerd asks the mirror from the signal on, and the removal take
   const root = join(dir, 'host');
   const file = join(root, daemonFile);
   fs.mkdirSync(join(root, 'etc/docker'), { recursive: true });
-  fs.mkdirSync('/etc/docker', { recursive: true });
   fs.writeFileSync(file, before);
   const mirror = await startImageServer(t, image);
-  const { pid, docker, mirrors } = await startDockerd(t, dir, join(root, 'etc/docker'));
+  const { pid, docker, mirrors } = await startDockerd(t, join(root, 'etc/docker'));
   const tools = {
     // Of an age at which it is signalled; of all that run here only this one.
     files: {

@@ -121,7 +121,7 @@ test('the patch of services mode makes the operator’s probe --map-check', asyn
     container?.env.find(({ name }) => name === 'ADDRESSING_SCHEME'),
     { value: 'services' },
   );
-  t.is(container?.env.length, 4);
+  t.is(container?.env.length, 5);
 });
 
 interface Service extends KubeObject {

@@ -29,15 +29,23 @@ export interface Credentials {
   readonly password: string;
 }
 
+export interface RegistryOptions {
+  readonly credentials?: Credentials;
+  readonly authority?: TestAuthority;
+  readonly auth?: object;
+  readonly program?: string;
+  /** Of 127.0.0.1, where it is not just any. */
+  readonly port?: number;
+  /** What its certificate holds beside the loopback's names. */
+  readonly names?: readonly string[];
+}
+
 /** Starts a registry below `dir`; with `credentials` it asks for them (htpasswd), with `auth` as that says. */
-export async function startRegistry(
-  dir: string,
-  options: { credentials?: Credentials; authority?: TestAuthority; auth?: object; program?: string } = {},
-): Promise<TestRegistry> {
+export async function startRegistry(dir: string, options: RegistryOptions = {}): Promise<TestRegistry> {
   mkdirSync(dir, { recursive: true });
   const authority = options.authority ?? (await makeAuthority(join(dir, 'tls'), 'upstream authority'));
-  const leaf = await makeLeaf(authority, ['127.0.0.1', 'localhost'], 'registry');
-  const port = await freePort();
+  const leaf = await makeLeaf(authority, ['127.0.0.1', 'localhost', ...(options.names ?? [])], 'registry');
+  const port = options.port ?? (await freePort());
   const configFile = join(dir, 'config.yml');
   const logFile = join(dir, 'registry.log');
   // JSON is YAML.

@@ -78,6 +78,7 @@ http {
     listen 127.0.0.1:${port} ssl;
     ssl_certificate ${certFile}; ssl_certificate_key ${keyFile}; ${client}
     location = /health-check { return 200; }
+    location = /v2/ { ${demand} return 200; }
     location / { ${demand} root ${files}; limit_rate ${limitRate}; }
   }
 }

@@ -94,6 +94,16 @@ test('a mirror of another authority, another name or another answer is never off
   await t.throwsAsync(reachable(third));
 });
 
+test('a mirror that takes no certificate of ours is not offered, although it is well', async (t) => {
+  const { dir, wanted, forwarder } = await start(t, {}, '0', false);
+  const strangers = await makeAuthority(join(dir, 'strangers'), 'strangers');
+  await writeClient(strangers, wanted);
+  forwarder.update([wanted]);
+  await eventually(() => assert.equal(forwarder.status()[0]?.reason, 'Status'));
+  t.like(forwarder.status()[0], { offered: false, detail: 'status 400' });
+  await t.throwsAsync(reachable(wanted.port));
+});
+
 test('nginx itself refuses a mirror whose certificate is no longer the one wanted', async (t) => {
   // Asked so seldom that the forwarder does not know.
   const { authority, mirror, wanted, forwarder } = await start(t, { tools: { intervalMs: 60_000 } });
@@ -101,7 +111,31 @@ test('nginx itself refuses a mirror whose certificate is no longer the one wante
   await makeLeaf(authority, ['another.test'], 'server');
   mirror.reload();
   await eventually(() => assert.rejects(download(`http://127.0.0.1:${wanted.port}/health-check`)));
-  t.true(forwarder.status()[0]!.offered);
+  await eventually(() => assert.equal(forwarder.status()[0]?.reason, 'Untrusted'));
+  t.pass();
+});
+
+test('a connection that cannot be made has the mirror asked at once, and the port is closed', async (t) => {
+  const { mirror, wanted, forwarder } = await start(t, { tools: { intervalMs: 60_000 } });
+  await offered(forwarder, 'm');
+  mirror.signal('SIGSTOP');
+  t.teardown(() => mirror.signal('SIGCONT'));
+  const since = performance.now();
+  await t.throwsAsync(download(`http://127.0.0.1:${wanted.port}/health-check`));
+  await closed(wanted.port);
+  t.log(`closed after ${Math.round(performance.now() - since)} ms`);
+  t.true(performance.now() - since < 3500);
+});
+
+test('a connection that failed by chance closes nothing', async (t) => {
+  const { mirror, wanted, forwarder } = await start(t, { tools: { intervalMs: 60_000 } });
+  await offered(forwarder, 'm');
+  mirror.signal('SIGSTOP');
+  await t.throwsAsync(download(`http://127.0.0.1:${wanted.port}/health-check`));
+  mirror.signal('SIGCONT');
+  await delay(1500);
+  t.like(forwarder.status()[0], { offered: true });
+  await reachable(wanted.port);
 });
 
 for (const [how, signal] of [

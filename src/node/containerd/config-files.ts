@@ -42,7 +42,7 @@ export function loadFiles(
       const imports = [...importsOf(major, loaded), ...[dropIns].flat()].flatMap((each) =>
         expandGlob(each, host),
       );
-      pending.push(...imports.filter((each) => !pending.includes(each)));
+      pending.push(...new Set(imports.filter((each) => !pending.includes(each))));
     }
   }
   return { documents, findings };

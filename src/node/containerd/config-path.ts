@@ -7,10 +7,11 @@
 import { posix } from 'node:path';
 import type { Finding } from '../finding.ts';
 import type { FilePlan } from '../managed-file.ts';
-import { type ContainerdConfig, defaultConfigFile, majorOf } from './config.ts';
+import { type ContainerdConfig, defaultConfigFile } from './config.ts';
+import { type Generation, generationsOf } from './generation.ts';
 import type { HostFiles } from './host-files.ts';
 
-/** Where containerd 2 looks when its configuration says nothing. */
+/** Where containerd looks from 2.2 on when its configuration says nothing. */
 const defaultPath = '/etc/containerd/certs.d:/etc/docker/certs.d';
 
 export interface PathInForce {
@@ -30,15 +31,24 @@ export interface PathDecision {
 export function pathInForce(config: ContainerdConfig | undefined, release?: string): PathDecision {
   const path = config?.path ?? defaultConfigFile;
   const { mirrors = [], configs = [], hasTls = false, configPath } = config ?? {};
-  const major = majorOf(release, config?.version);
+  const possible = generationsOf(release, config?.version);
   if (configPath !== undefined) {
-    const { inForce, findings } = rootsOf(configPath, path, major);
-    const conflicts = mirrors.length > 0 || hasTls ? [conflict(path)] : [];
-    return { ...(inForce && { inForce }), findings: [...findings, ...conflicts] };
+    const { inForce, findings } = rootsOf(configPath, path, possible);
+    const refused = mirrors.length > 0 || (hasTls && possible.includes('1'));
+    return { ...(inForce && { inForce }), findings: [...findings, ...(refused ? [conflict(path)] : [])] };
   }
-  const legacy = mirrors.length + configs.length > 0;
-  if (!legacy && major !== undefined && major >= 2) return rootsOf(defaultPath, path, major);
-  return { findings: [unset(path, legacy)] };
+  const without = possible.filter((generation) => !hasDefault(generation));
+  if (mirrors.length > 0 || without.includes('1') || without.length === possible.length)
+    return { findings: [unset(path, mirrors.length + configs.length > 0)] };
+  const { inForce, findings } = rootsOf(defaultPath, path, possible);
+  return {
+    ...(inForce && { inForce }),
+    findings: [...findings, ...(without.length > 0 ? [perhapsUnset(path)] : [])],
+  };
+}
+
+function hasDefault(generation: Generation): boolean {
+  return generation === '2.2' || generation === '2.3';
 }
 
 /** Plans the link that makes a list work in containerd 2. `after`: files that must be there before. */
@@ -60,14 +70,14 @@ export function planColonLink(
   return { actions: [], findings: [{ reason: 'ColonTrap', path: literal, message, blocks: true }] };
 }
 
-function rootsOf(configPath: string, path: string, major: number | undefined): PathDecision {
+function rootsOf(configPath: string, path: string, possible: readonly Generation[]): PathDecision {
   const parts = configPath.split(':').filter((part) => part !== '');
   const [first, ...others] = parts.map(withoutSlash);
   if (first === undefined || !parts.every((part) => posix.isAbsolute(part))) {
     const message = 'config_path is not an absolute path';
     return { findings: [{ reason: 'UnusableConfigPath', path, message, blocks: true }] };
   }
-  const trapped = configPath.includes(':') && major !== 1;
+  const trapped = configPath.includes(':') && possible.some((generation) => generation !== '1');
   const roots: PathInForce['roots'] = [first, ...others];
   return { inForce: { roots, ...(trapped && { literal: withoutSlash(configPath) }) }, findings: [] };
 }
@@ -87,6 +97,12 @@ function unset(path: string, legacy: boolean): Finding {
     : '';
   const message = `config_path is not set: containerd reads no hosts.toml; ${instead}set it to "/etc/containerd/certs.d" and restart containerd`;
   return { reason: 'ConfigPathUnset', path, message, blocks: true };
+}
+
+function perhapsUnset(path: string): Finding {
+  const message =
+    'config_path is not set: releases from 2.2 on look in their default folders, 2.0 and 2.1 read no hosts.toml; set it to "/etc/containerd/certs.d" and restart containerd';
+  return { reason: 'UncertainConfigPath', path, message, blocks: false };
 }
 
 function conflict(path: string): Finding {

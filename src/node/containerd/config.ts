@@ -1,12 +1,13 @@
 /**
  * Reads containerd's own configuration: where its CRI plugin looks for `hosts.toml`. Pure over `read` and `list`.
  *
- * `imports` are followed as containerd does: breadth first, each file once, a later file wins. Releases differ (seen with 1.6.20, read in the
- * source of 2.x): 1.x expands a relative glob in `/`, where systemd starts it, lets a later file replace a plugin's whole table, and reads all
- * files by the last `version` stated; 2.x expands it beside the file, merges key by key, and reads each file by its own version.
+ * `imports` are followed as containerd does: breadth first, each file once, a later file wins. Releases differ (seen with 1.6.20 and 2.4.2, read in
+ * the source of those between): 1.x expands a relative glob in `/`, where systemd starts it, lets a later file replace a plugin's whole table, and
+ * reads all files by the last `version` stated; 2.x expands it beside the file, merges key by key, and reads each file by its own version.
  */
 import type { Finding } from '../finding.ts';
 import { type Document, loadFiles, type Place } from './config-files.ts';
+import { type Generation, generationsOf, majorOf } from './generation.ts';
 import type { HostFiles } from './host-files.ts';
 import { isTable, type Table, tableIn, tableOf, textOf } from './table.ts';
 
@@ -56,13 +57,6 @@ export function readConfigs(host: HostFiles, release?: string): ConfigReading {
   };
 }
 
-/** The major release: what `release` says, else what the configuration's version implies, else undefined. */
-export function majorOf(release: string | undefined, version = 0): number | undefined {
-  const stated = /^v?(\d+)\./.exec(release ?? '')?.[1];
-  if (stated !== undefined) return Number(stated);
-  return version >= 3 ? 2 : undefined;
-}
-
 interface PlaceReading {
   readonly config?: ContainerdConfig;
   readonly findings: readonly Finding[];
@@ -71,23 +65,23 @@ interface PlaceReading {
 
 /** Where the release is not known and the answer hangs on it, the answer that has a path is given: a file that is not read harms nobody. */
 function readPlace(place: Place, host: HostFiles, release: string | undefined): PlaceReading {
-  const newer = readAs(2, place, host);
-  const major = majorOf(release, newer.config?.version);
-  if (major !== undefined && major >= 2) return newer;
-  const older = readAs(1, place, host);
-  if (major !== undefined || older.config?.configPath === newer.config?.configPath) return older;
-  const { config } = newer.config?.configPath === undefined ? older : newer;
-  if (config === undefined) return newer;
-  const complete = older.complete && newer.complete;
-  return { config, findings: [...newer.findings, uncertainPath(config)], complete };
+  const version = readAs('2.3', place, host).config?.version;
+  const readings = generationsOf(release, version).map((generation) => readAs(generation, place, host));
+  const [newest, ...others] = readings as [PlaceReading, ...PlaceReading[]];
+  if (others.every(({ config }) => config?.configPath === newest.config?.configPath))
+    return readings.at(-1) ?? newest;
+  const { config } = readings.find((each) => each.config?.configPath !== undefined) ?? newest;
+  if (config === undefined) return newest;
+  const complete = readings.every((each) => each.complete);
+  return { config, findings: [...newest.findings, uncertainPath(config)], complete };
 }
 
-function readAs(major: 1 | 2, place: Place, host: HostFiles): PlaceReading {
-  const { documents, findings } = loadFiles(major, place, host);
+function readAs(generation: Generation, place: Place, host: HostFiles): PlaceReading {
+  const { documents, findings } = loadFiles(majorOf(generation), place, host);
   const [root] = documents;
   const complete = !findings.some(({ blocks }) => blocks);
   if (root === undefined || !complete) return { findings, complete };
-  const registry = registryOf(major, documents);
+  const registry = registryOf(generation, documents);
   const configPath = textOf(registry['config_path']);
   const configs = tableOf(registry['configs']);
   const config: ContainerdConfig = {
@@ -112,18 +106,23 @@ const namesBefore3 = 'io.containerd.grpc.v1.cri';
 const namesSince3 = 'io.containerd.cri.v1.images';
 
 /** The table `registry` of the plugin that pulls. */
-function registryOf(major: 1 | 2, documents: readonly Document[]): Table {
+function registryOf(generation: Generation, documents: readonly Document[]): Table {
   const versions = documents.map(({ content }) => versionOf(content));
   const last = versions.findLast((version) => version > 0) ?? 0;
-  const plugins = documents.map(({ content }) => {
-    const tables = tableOf(content['plugins']);
-    if (major === 1) return tableIn(tables, last >= 2 ? namesBefore3 : 'cri');
-    return pluginOf(tables, versionOf(content), versions[0] ?? 0);
+  const registries = documents.map(({ content }) => {
+    const plugins = tableOf(content['plugins']);
+    const version = versionOf(content);
+    if (generation === '1') return registryIn(tableIn(plugins, last >= 2 ? namesBefore3 : 'cri'));
+    if (generation === '2.3') return migrated(plugins, version);
+    return registryIn(pluginOf(plugins, version, versions[0] ?? 0));
   });
-  const registries = plugins
-    .filter((plugin) => plugin !== undefined)
-    .map((plugin) => tableOf(plugin['registry']));
-  return major === 1 ? (registries.at(-1) ?? {}) : registries.reduce(mergeTables, {});
+  const stated = registries.filter((registry) => registry !== undefined);
+  return generation === '1' ? (stated.at(-1) ?? {}) : stated.reduce(mergeTables, {});
+}
+
+/** Of a plugin's table, if there is one. */
+function registryIn(plugin: Table | undefined): Table | undefined {
+  return plugin && tableOf(plugin['registry']);
 }
 
 /** By the file's own version; one that states none may use the names of any up to its root's. */
@@ -132,6 +131,13 @@ function pluginOf(plugins: Table, version: number, rootVersion: number): Table |
   if (version === 2) return tableIn(plugins, namesBefore3);
   const newest = rootVersion >= 3 ? tableIn(plugins, namesSince3) : undefined;
   return newest ?? tableIn(plugins, namesBefore3) ?? tableIn(plugins, 'cri');
+}
+
+/** A file of any version before 4 is migrated: what stands under the old name replaces what stands under the new one. */
+function migrated(plugins: Table, version: number): Table | undefined {
+  const short = version < 2 ? tableIn(plugins, 'cri') : undefined;
+  const old = version < 4 ? (tableIn(plugins, namesBefore3) ?? short) : undefined;
+  return registryIn(old !== undefined && 'registry' in old ? old : tableIn(plugins, namesSince3));
 }
 
 /** An empty text does not replace one that is set. */

@@ -73,12 +73,15 @@ export interface ForwarderView {
   }[];
 }
 
+/** In the forwarder's folder. */
+export const connectionLogName = 'connections.log';
+
 /** Returns the paths below `folder`, which must be short: that of a unix socket has at most 107 bytes. */
 export function forwarderPaths(folder: string): ForwarderPaths {
   return {
     confFile: `${folder}/forwarder.conf`,
     pidFile: `${folder}/nginx.pid`,
-    connectionLog: `${folder}/connections.log`,
+    connectionLog: `${folder}/${connectionLogName}`,
     generationSocket: `${folder}/generation.sock`,
   };
 }

@@ -26,10 +26,10 @@ export class ConnectionTotals {
     return this.#counts.get(mirror) ?? none;
   }
 
-  /** Takes a line without its newline; what is no line of ours is passed over. */
-  add(line: string): void {
+  /** Takes a line without its newline and returns the mirror of a connection that did not reach it; what is no line of ours is passed over. */
+  add(line: string): string | undefined {
     const [, mirror, status, sent, received] = /^([\w.-]+)\t(\d{3})\t(\d+)\t(\d+)$/.exec(line) ?? [];
-    if (mirror === undefined) return;
+    if (mirror === undefined) return undefined;
     const before = this.of(mirror);
     const reached = status === '200' ? 1 : 0;
     this.#counts.set(mirror, {
@@ -40,6 +40,7 @@ export class ConnectionTotals {
       ...(before.lastUsed !== undefined && { lastUsed: before.lastUsed }),
       ...(reached === 1 && { lastUsed: this.#now() }),
     });
+    return reached === 1 ? undefined : mirror;
   }
 
   /** Forgets all mirrors but these. */

@@ -2,14 +2,18 @@
  * Offers mirrors as plain HTTP on the node's loopback for as long as they answer, and speaks verified TLS to them.
  * The main file of this folder; used by the node agent alone. Level-based: whatever happened, what nginx runs on is made what it should be.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, watch } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { LogFollower } from '../../cache/broker/metrics/log-follower.ts';
-import { pause } from '../../cache/pause.ts';
+import { pause, pauseUntil } from '../../cache/pause.ts';
 import { errorMessage, type Logger } from '../../observe/log.ts';
 import type { Finding } from '../finding.ts';
-import { type ForwardedMirror, type ForwarderSurroundings, forwarderPaths } from './config.ts';
+import {
+  connectionLogName,
+  type ForwardedMirror,
+  type ForwarderSurroundings,
+  forwarderPaths,
+} from './config.ts';
 import { type ConnectionCounts, ConnectionTotals } from './connection-counts.ts';
 import { MirrorWatch, type WatchTools } from './mirror-watch.ts';
 import { ForwarderNginx } from './nginx.ts';
@@ -47,6 +51,8 @@ const lookAgainMs = 2000;
 /** And so often while nothing is. */
 const idleMs = 60_000;
 const countMs = 5000;
+/** Between two looks at what ended, however much ends. */
+const restMs = 50;
 const logLimit = 4 * 2 ** 20;
 
 export class Forwarder {
@@ -72,7 +78,7 @@ export class Forwarder {
     this.#follower = new LogFollower({
       file: paths.connectionLog,
       pidFile: paths.pidFile,
-      onLine: (line) => this.#totals.add(line),
+      onLine: (line) => this.#heard(line),
       log,
       limit: logLimit,
     });
@@ -234,17 +240,32 @@ export class Forwarder {
   }
 
   async #change(signal: AbortSignal): Promise<void> {
-    const timer = new AbortController();
-    const late = delay(this.#isSettled ? idleMs : lookAgainMs, undefined, {
-      signal: AbortSignal.any([signal, timer.signal]),
-    });
-    await Promise.race([this.#changed.promise, late.catch(() => undefined)]);
-    timer.abort();
+    await pauseUntil(this.#changed.promise, this.#isSettled ? idleMs : lookAgainMs, signal);
   }
 
+  /** A connection has ended. One that did not reach the mirror is the first to know that it is gone. */
+  #heard(line: string): void {
+    const failed = this.#totals.add(line);
+    if (failed !== undefined) this.#watches.get(failed)?.doubt();
+  }
+
+  /** Soon after a connection ended, and now and then whatever is told. */
   async #count(signal: AbortSignal): Promise<void> {
-    do await this.#follower.poll();
-    while (await pause(countMs, signal));
+    const { folder } = this.#options;
+    let ended = Promise.withResolvers<void>();
+    const watcher = watch(folder, (_, name) => {
+      if (name === connectionLogName) ended.resolve();
+    });
+    watcher.on('error', () => watcher.close());
+    try {
+      do {
+        ended = Promise.withResolvers();
+        await this.#follower.poll();
+        await pause(restMs, signal);
+      } while (await pauseUntil(ended.promise, countMs, signal));
+    } finally {
+      watcher.close();
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 /** Asks one mirror at all its addresses, again and again, and follows its certificate files. */
-import { pause } from '../../cache/pause.ts';
+import { pauseUntil } from '../../cache/pause.ts';
 import type { ForwardedMirror } from './config.ts';
 import { MaterialFiles } from './material.ts';
-import { firstState, nextState, type ProbeState, type ProbeTools, probe } from './probe.ts';
+import { doubtedState, firstState, nextState, type ProbeState, type ProbeTools, probe } from './probe.ts';
 
 export interface WatchTools extends ProbeTools {
   /** Milliseconds from one good answer to the next question, at most. */
@@ -17,7 +17,7 @@ const jitter = 0.2;
 const defaultIntervalMs = 2000;
 /**
  * After a bad answer while an address is offered. From the moment a mirror stops answering: 2 s until it is asked, 1 s of waiting, this pause,
- * 1 s, and the reload, together under 5 s.
+ * 1 s, and the reload, together under 5 s; where somebody pulls, 1 s of their waiting, 1 s of ours, and the reload.
  */
 const recheckMs = 250;
 
@@ -30,6 +30,7 @@ export class MirrorWatch {
   readonly #onChange: () => void;
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
+  #doubted = Promise.withResolvers<void>();
 
   /** `before`: of the same mirror, stopped; what it knows of the same server is kept. */
   constructor(mirror: ForwardedMirror, tools: WatchTools, onChange: () => void, before?: MirrorWatch) {
@@ -69,6 +70,12 @@ export class MirrorWatch {
     return { reason, detail };
   }
 
+  /** A connection to the mirror could not be made: it is asked now. */
+  doubt(): void {
+    for (const [address, state] of this.#states) this.#states.set(address, doubtedState(state));
+    this.#doubted.resolve();
+  }
+
   async stop(): Promise<void> {
     this.#end.abort();
     await this.#done;
@@ -77,22 +84,25 @@ export class MirrorWatch {
   async #run(): Promise<void> {
     const { intervalMs = defaultIntervalMs, random = Math.random } = this.#tools;
     const { signal } = this.#end;
+    const usualMs = () => intervalMs * (1 - jitter * random());
     do {
+      this.#doubted = Promise.withResolvers();
       const before = this.#summary();
       await this.#files.look();
       await this.#askAll();
       if (signal.aborted) return;
       if (this.#summary() !== before) this.#onChange();
-    } while (await pause(this.#isDoubted() ? recheckMs : intervalMs * (1 - jitter * random()), signal));
+    } while (await pauseUntil(this.#doubted.promise, this.#isDoubted() ? recheckMs : usualMs(), signal));
   }
 
   async #askAll(): Promise<void> {
     const secureContext = this.#files.current?.secureContext;
     if (secureContext === undefined) return;
-    const { serverName, addresses } = this.mirror;
+    const { serverName, addresses, clientCertificate } = this.mirror;
+    const asReader = clientCertificate !== undefined;
     await Promise.all(
       addresses.map(async (address) => {
-        const result = await probe({ address, serverName, secureContext }, this.#tools);
+        const result = await probe({ address, serverName, secureContext, asReader }, this.#tools);
         const now = this.#now();
         this.#states.set(address, nextState(this.#states.get(address) ?? firstState(now), result, now));
       }),

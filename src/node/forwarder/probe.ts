@@ -43,12 +43,19 @@ export function nextState(state: ProbeState, result: ProbeResult, now: number): 
   return { offered: result.good, since: now, reason, detail, against: 0 };
 }
 
+/** Pure: a connection that could not be made counts as an answer against the address, but never withdraws it alone. */
+export function doubtedState(state: ProbeState): ProbeState {
+  return state.offered ? { ...state, against: Math.max(state.against, answersInARow - 1) } : state;
+}
+
 /** Where to ask and what to believe. */
 export interface ProbeTarget {
   readonly address: string;
   readonly serverName: string;
   /** Authorities, certificate and key. */
   readonly secureContext: SecureContext;
+  /** The certificate must be one that lets its owner read. */
+  readonly asReader?: boolean;
 }
 
 export interface ProbeTools {
@@ -59,11 +66,16 @@ export interface ProbeTools {
 
 const defaultTimeoutMs = 1000;
 
-/** One TLS handshake, verified as the forwarder does, and one GET of /health-check on it. Never rejects; leaves no connection. */
+/**
+ * One TLS handshake, verified as the forwarder does, and one GET on it: of /health-check, which the mirror answers to everybody, or of /v2/, which it
+ * answers to readers (with a challenge, where it passes that of the upstream on). Never rejects; leaves no connection.
+ */
 export function probe(target: ProbeTarget, tools: ProbeTools = {}): Promise<ProbeResult> {
   const { connect: open = connect, timeoutMs = defaultTimeoutMs } = tools;
   const { promise, resolve } = Promise.withResolvers<ProbeResult>();
-  const { serverName: servername, secureContext } = target;
+  const { serverName: servername, secureContext, asReader = false } = target;
+  const path = asReader ? '/v2/' : '/health-check';
+  const goodStatuses = asReader ? ['200', '401'] : ['200'];
   const socket = open({ ...parseAddress(target.address), servername, secureContext });
   const late = setTimeout(
     () => resolve({ good: false, reason: 'Timeout', detail: `no answer within ${timeoutMs} ms` }),
@@ -71,13 +83,13 @@ export function probe(target: ProbeTarget, tools: ProbeTools = {}): Promise<Prob
   );
   let text = '';
   socket.on('secureConnect', () =>
-    socket.write(`GET /health-check HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`),
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`),
   );
   socket.on('data', (piece: Buffer) => {
     text += piece.toString('latin1');
-    if (text.length >= statusLength) resolve(resultOf(text));
+    if (text.length >= statusLength) resolve(resultOf(text, goodStatuses));
   });
-  socket.on('end', () => resolve(resultOf(text)));
+  socket.on('end', () => resolve(resultOf(text, goodStatuses)));
   socket.on('error', (error) => resolve(failureOf(error)));
   return promise.finally(() => {
     clearTimeout(late);
@@ -87,9 +99,9 @@ export function probe(target: ProbeTarget, tools: ProbeTools = {}): Promise<Prob
 
 const statusLength = 'HTTP/1.1 200'.length;
 
-function resultOf(text: string): ProbeResult {
+function resultOf(text: string, goodStatuses: readonly string[]): ProbeResult {
   const status = /^HTTP\/1\.[01] ([0-9]{3})/.exec(text)?.[1];
-  if (status === '200') return { good: true };
+  if (status !== undefined && goodStatuses.includes(status)) return { good: true };
   return { good: false, reason: 'Status', detail: status === undefined ? 'not HTTP' : `status ${status}` };
 }
 

@@ -100,6 +100,7 @@ export function confOf(
 export function findingsOf(refusals: Refusals): Finding[] {
   return [...refusals].map(([name, { reason, detail }]) => ({
     reason,
+    mirror: name,
     message: `Mirror ${name} is not offered on this node: ${detail}`,
     blocks: true,
   }));

@@ -3,6 +3,7 @@ import type { Runtime } from '../../api/node-mirror.ts';
 import type { ForwarderReport, MirrorOnNode, NodeReport, RuntimeOnNode } from '../../api/node-report.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { SignalledProcess } from '../action.ts';
+import type { Liveness } from '../containerd/liveness.ts';
 import { isClassicDocker, isWired, type NodeFacts } from '../facts.ts';
 import type { Finding } from '../finding.ts';
 import type { ForwarderStatus } from '../forwarder/forwarder.ts';
@@ -17,15 +18,10 @@ export interface ReportInput {
   readonly facts: NodeFacts;
   readonly forwarder: readonly ForwarderStatus[];
   readonly forwarderFindings: readonly Finding[];
+  /** Why a runtime was not restarted although the operator allowed it. */
+  readonly restart: readonly Finding[];
   /** When the pass ended, in milliseconds since 1970. */
   readonly at: number;
-}
-
-/** Whether a runtime has read what is wired. */
-interface Liveness {
-  readonly live: boolean;
-  readonly reason: string;
-  readonly message: string;
 }
 
 const lives: Liveness = { live: true, reason: '', message: '' };
@@ -36,6 +32,7 @@ export function nodeReport(input: ReportInput): NodeReport {
     at: isoTime(input.at),
     mode: input.mode,
     mirrors: input.mirrors.map((mirror) => mirrorReport(mirror, input)),
+    owners: input.pass.owners,
   };
 }
 
@@ -43,9 +40,9 @@ function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
   const { pass, mode } = input;
   const plans = pass.targets.filter((target) => target.mirror === mirror.name);
   const own = plans.flatMap(({ findings }) => findings);
-  const shared = pass.findings.filter(
-    (finding) => !pass.targets.some((target) => target.findings.includes(finding)),
-  );
+  const isAbout = (finding: Finding) => finding.mirror === undefined || finding.mirror === mirror.name;
+  const isPlanned = (finding: Finding) => pass.targets.some((target) => target.findings.includes(finding));
+  const shared = pass.findings.filter((finding) => !isPlanned(finding) && isAbout(finding));
   const findings = [
     ...own,
     ...shared,
@@ -53,16 +50,14 @@ function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
       plans.flatMap(({ actions }) => actions),
       pass,
     ),
-    ...input.forwarderFindings,
+    ...input.forwarderFindings.filter(isAbout),
+    ...(mirror.containerd === 'configureAndRestart' ? input.restart : []),
   ];
   return {
     name: mirror.name,
     complete: mode === 'restore' ? pass.complete : !findings.some(({ blocks }) => blocks),
     forwarder: forwarderReport(input.forwarder.find(({ name }) => name === mirror.name)),
-    runtimes:
-      mode === 'restore'
-        ? []
-        : shownRuntimes(mirror, input).map((each) => runtimeReport(each, mirror, input)),
+    runtimes: mode === 'restore' ? [] : runtimeReports(mirror, input),
     findings: findings.map(({ reason, path, message, blocks }) => ({
       reason,
       ...(path !== undefined && { path }),
@@ -70,6 +65,16 @@ function mirrorReport(mirror: WiredMirror, input: ReportInput): MirrorOnNode {
       blocks,
     })),
   };
+}
+
+function runtimeReports(mirror: WiredMirror, input: ReportInput): RuntimeOnNode[] {
+  const reports = shownRuntimes(mirror, input).map((each) => runtimeReport(each, mirror, input));
+  const forwarder = input.forwarder.find(({ name }) => name === mirror.name);
+  const users = reports.filter(({ runtime, wired, live }) => runtime !== 'hosts' && wired && live);
+  const isUsed = (forwarder?.connections ?? 0) > 0;
+  // Who connects cannot be told; nobody, or the only one who can, may be.
+  if (forwarder === undefined || (isUsed && users.length > 1)) return reports;
+  return reports.map((report) => (users.includes(report) ? { ...report, used: isUsed } : report));
 }
 
 function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput): RuntimeOnNode {
@@ -94,6 +99,7 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
     ...(found?.version !== undefined && { version: found.version }),
     wired,
     ...liveness,
+    ...(runtime === 'containerd' && needsRestart(mirror, liveness, input) && { restartNeeded: true }),
   };
 }
 
@@ -120,6 +126,7 @@ function livenessOf(runtime: Runtime, { facts, pass }: ReportInput): Liveness {
   if (runtime === 'hosts') return lives;
   if (facts[runtime]?.running !== true)
     return { live: false, reason: 'NotRunning', message: `${runtime} does not run` };
+  if (runtime === 'containerd') return pass.containerd ?? lives;
   const process = reloaded[runtime];
   if (process !== undefined && pass.owed.includes(process))
     return {
@@ -128,6 +135,15 @@ function livenessOf(runtime: Runtime, { facts, pass }: ReportInput): Liveness {
       message: `${process} was not told yet to read its configuration again`,
     };
   return lives;
+}
+
+/** Only for what we have configured ourselves. */
+function needsRestart(mirror: WiredMirror, { reason }: Liveness, { pass }: ReportInput): boolean {
+  return (
+    mirror.containerd === 'configureAndRestart' &&
+    reason === 'NotRestarted' &&
+    pass.configured.includes(mirror.name)
+  );
 }
 
 /** What of these actions failed in the pass. */

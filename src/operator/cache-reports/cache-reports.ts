@@ -2,10 +2,10 @@
  * Polls what cache replicas say of themselves, keeps the newest of it, and tells which mirrors have to be looked at again. The main
  * file of this folder; runs beside the reconciler, which only reads from it.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { LiveView } from '../live-view.ts';
+import { eachOf, inRounds, keptMs, type Pause } from '../polling/rounds.ts';
 import { type CacheEndpoint, cacheEndpoints } from './cache-endpoints.ts';
 import { cacheState } from './cache-state.ts';
 import { fetchReport as askPod, type FetchReport } from './fetch-report.ts';
@@ -21,15 +21,11 @@ export interface CacheReportsOptions {
   readonly fetchReport?: FetchReport;
   readonly now?: () => Date;
   readonly random?: () => number;
-  readonly pauseMs?: { readonly least: number; readonly most: number };
+  readonly pauseMs?: Pause;
 }
 
-/** Between two rounds; all mirrors at the same moment of each minute would be a burst. */
-const defaultPause = { least: 15_000, most: 30_000 };
 /** 400 replicas that do not answer keep a round busy for 25 s. */
 const parallel = 32;
-/** A replica that is too busy to answer keeps its last word for so long. */
-const keptMs = 120_000;
 /** A finding that is older than an event lives was told by whoever led before. */
 const tellCorruptMs = 3_600_000;
 
@@ -55,21 +51,12 @@ export class CacheReports {
 
   /** Polls in rounds until `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { random = Math.random, pauseMs = defaultPause } = this.#options;
-    while (!signal.aborted) {
-      await this.#round(signal);
-      const pause = pauseMs.least + random() * (pauseMs.most - pauseMs.least);
-      await delay(pause, undefined, { signal }).catch(() => undefined);
-    }
+    await inRounds(() => this.#round(signal), this.#options, signal);
   }
 
   async #round(signal: AbortSignal): Promise<void> {
     const endpoints = cacheEndpoints(this.#options.endpointSlices.list());
-    const left = endpoints.values();
-    const worker = async () => {
-      for (const endpoint of left) await this.#poll(endpoint, signal);
-    };
-    await Promise.all(Array.from({ length: parallel }, worker));
+    await eachOf(endpoints, parallel, (endpoint) => this.#poll(endpoint, signal));
     if (signal.aborted) return;
     this.#forget(new Set(endpoints.map(({ replica }) => replica)));
     this.#complete = true;

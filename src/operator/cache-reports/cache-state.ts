@@ -1,8 +1,11 @@
 /** What the replicas' reports come to: conditions and numbers of a mirror's status. Pure; coarse, so that idle means no change. */
+import { storedFinding } from '../../api/conditions.ts';
 import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
 import type { CacheMirrorReport } from '../../cache/cache-report.ts';
+import { latestMinute, reasonWord, shortText } from '../polling/words.ts';
 import type { Finding } from '../registry-mirror/finding.ts';
-import { noReport, type ReplicaReport, reasonWord, replicaNames, shortText } from './replica-report.ts';
+import { inUse, type NodesUse } from './in-use.ts';
+import { noReport, type ReplicaReport, replicaNames } from './replica-report.ts';
 import { upstreamReachable } from './upstream-reachable.ts';
 
 /** The numbers of the status that come from replicas; absent where there are none. */
@@ -17,15 +20,22 @@ export interface CacheState {
 /** Types of the conditions that replicas decide. */
 export const replicaConditions = ['UpstreamReachable', 'CacheWritable', 'InUse'] as const;
 
-/** A quiet night is no sign of disuse. */
-const inUseMs = 24 * 3_600_000;
-
-/** Sums the reports up. `before`: the numbers of the stored status, which outlive the replicas that gave them. */
-export function cacheState(reports: readonly ReplicaReport[], before: CacheNumbers, now: Date): CacheState {
-  const lastPull = latest([before.lastPull, ...reports.map(({ report }) => report.lastPull)]);
+/**
+ * Sums the reports up. `before`: the numbers of the stored status, which outlive the replicas that gave them; `nodes`: what is known of
+ * the mirror's use beside.
+ */
+export function cacheState(
+  reports: readonly ReplicaReport[],
+  before: CacheNumbers,
+  now: Date,
+  nodes: NodesUse = {},
+): CacheState {
+  const lastPull = latestMinute([before.lastPull, ...reports.map(({ report }) => report.lastPull)]);
   const [size, ratio] = [cacheSize(reports), hitRatio(reports)];
+  const served = readable(sum(reports, ({ hour }) => hour.bytes));
+  const used = inUse({ ...nodes, told: reports.length > 0, lastPull, served }, now);
   return {
-    findings: [upstreamReachable(reports), cacheWritable(reports), inUse(reports, lastPull, now)],
+    findings: [upstreamReachable(reports), cacheWritable(reports), used],
     numbers: {
       ...(size !== undefined && { cacheSize: size }),
       ...(ratio !== undefined && { hitRatio: ratio }),
@@ -37,10 +47,7 @@ export function cacheState(reports: readonly ReplicaReport[], before: CacheNumbe
 /** What the stored status says, for when nothing newer is known. */
 export function storedState(status: RegistryMirrorStatus | undefined): CacheState {
   const { cacheSize: size, hitRatio: ratio, lastPull } = status ?? {};
-  const findings = replicaConditions.flatMap((type) => {
-    const found = status?.conditions?.find((condition) => condition.type === type);
-    return found ? [{ type, status: found.status, reason: found.reason, message: found.message }] : [];
-  });
+  const findings = replicaConditions.flatMap((type) => storedFinding(status?.conditions, type) ?? []);
   return {
     findings,
     numbers: {
@@ -66,19 +73,6 @@ function cacheWritable(reports: readonly ReplicaReport[]): Finding {
   return { type, status: 'False', reason, message, warn: 'byReason' };
 }
 
-function inUse(reports: readonly ReplicaReport[], lastPull: string | undefined, now: Date): Finding {
-  const type = 'InUse';
-  if (reports.length === 0) return { type, ...noReport };
-  if (lastPull !== undefined && now.getTime() - Date.parse(lastPull) < inUseMs) {
-    const bytes = readable(sum(reports, ({ hour }) => hour.bytes));
-    const message = `The last pull was at ${lastPull}; ${bytes} were served in the last hour`;
-    return { type, status: 'True', reason: 'Pulled', message };
-  }
-  const last = lastPull === undefined ? '' : `; the last pull was at ${lastPull}`;
-  const message = `Nothing was pulled through the mirror in the last day${last}`;
-  return { type, status: 'False', reason: 'NotUsed', message };
-}
-
 function cacheSize(reports: readonly ReplicaReport[]): string | undefined {
   if (!reports.some(({ report }) => report.cache)) return undefined;
   const held = sum(reports, ({ cache }) => cache?.bytes ?? 0);
@@ -97,13 +91,6 @@ function hitRatio(reports: readonly ReplicaReport[]): string | undefined {
 
 function sum(reports: readonly ReplicaReport[], value: (report: CacheMirrorReport) => number): number {
   return reports.reduce((total, { report }) => total + value(report), 0);
-}
-
-/** The latest moment, to the minute. */
-function latest(moments: readonly (string | undefined)[]): string | undefined {
-  const times = moments.map((moment) => Date.parse(moment ?? '')).filter((time) => !Number.isNaN(time));
-  if (times.length === 0) return undefined;
-  return new Date(Math.max(...times)).toISOString().replace(/:\d\d\.\d+Z$/, ':00Z');
 }
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];

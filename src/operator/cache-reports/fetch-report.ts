@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import { type CacheReport, parseCacheReport } from '../../cache/cache-report.ts';
 import { ports } from '../../cache/ports.ts';
+import { limitedText } from '../polling/limited-text.ts';
 
 /** Takes the address of a pod; rejects where it does not answer in time, or with something else. */
 export type FetchReport = (address: string, signal: AbortSignal) => Promise<CacheReport>;
@@ -21,16 +22,5 @@ export const fetchReport: FetchReport = async (address, signal) => {
     await response.body?.cancel();
     throw new Error(`expected 200, got ${response.status}`);
   }
-  return parseCacheReport(await limitedText(response));
+  return parseCacheReport(response.body === null ? '' : await limitedText(response.body, maxBytes));
 };
-
-async function limitedText({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw new Error(`expected at most ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
-}

@@ -1,6 +1,8 @@
 /** Whether the upstream answers, from what the replicas last heard of it. Pure. */
+
+import { reasonWord, shortText } from '../polling/words.ts';
 import type { Finding } from '../registry-mirror/finding.ts';
-import { noReport, type ReplicaReport, reasonWord, replicaNames, shortText } from './replica-report.ts';
+import { noReport, type ReplicaReport, replicaNames } from './replica-report.ts';
 
 /** From the mildest to the worst; what this version does not know is worse than all of them. */
 const severity = [

@@ -40,9 +40,10 @@ export function replicaIdentity(mirror: string): Identity {
   return { commonName: replicaCommonName(mirror), usages: ['serverAuth', 'clientAuth'] };
 }
 
-/** A node agent asks; no replica takes it for one of its own. */
-export function nodeIdentity(mirror: string): Identity {
-  return { commonName: nodeCommonName(mirror), usages: ['clientAuth'] };
+/** A node agent tells of its node, and asks the mirror; no replica takes it for one of its own. */
+export function nodeIdentity(mirror: string): Identity & Pick<Wanted, 'names'> {
+  const commonName = nodeCommonName(mirror);
+  return { commonName, usages: ['serverAuth', 'clientAuth'], names: [commonName] };
 }
 
 /** Reads the leaf's Secret; undefined when something of it is missing. */

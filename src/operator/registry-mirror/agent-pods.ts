@@ -1,5 +1,5 @@
 /** The node agents of a mirror: how far their DaemonSet is rolled out, and on which nodes they are not as they should be. */
-import { components, labelSelector } from '../../api/names.ts';
+import { componentLabel, components, labelSelector, selectorLabels } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { pods } from '../resource-types.ts';
@@ -14,7 +14,7 @@ export interface AgentPod extends KubeObject {
 export interface AgentPlace {
   readonly namespace: string;
   readonly mirror: string;
-  readonly component: Exclude<keyof typeof components, 'cache'>;
+  readonly component: 'nodes' | 'leavingNodes' | 'sharedNodes';
 }
 
 const namesShown = 10;
@@ -39,7 +39,11 @@ export async function nodesWithout(
   { namespace, mirror, component }: AgentPlace,
   signal: AbortSignal,
 ): Promise<string> {
-  const selection = { namespace, labelSelector: labelSelector(mirror, components[component]) };
+  const selector =
+    component === 'sharedNodes'
+      ? `app=${selectorLabels(mirror).app},${componentLabel}=${components[component]}`
+      : labelSelector(mirror, components[component]);
+  const selection = { namespace, labelSelector: selector };
   const list = await client.listAll<AgentPod>(pods, { ...selection, signal }).catch(() => undefined);
   signal.throwIfAborted();
   if (list === undefined) return 'unknown';

@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import { credentialSecrets } from '../../api/access.ts';
 import { objectNames, replicaCommonName, serviceDnsNames } from '../../api/names.ts';
+import { nodeWiring } from '../../api/nodes.ts';
 import {
   type CacheConfig,
   type Certificate,
@@ -54,7 +55,9 @@ export function podCacheConfig({ mirror, settings }: MirrorInput, facts: CacheFa
     listen: listenAddresses(facts.clusterIPs, ports.https),
     fallbackListen: listenAddresses(facts.clusterIPs, ports.fallback),
     peers: peers({ mirror, settings }, facts),
-    ...(mirror.spec.nodes?.clientCertificate && { clientCaFile: peerAuthorities }),
+    ...(nodeWiring(mirror, settings.addressingScheme).clientCertificate && {
+      clientCaFile: peerAuthorities,
+    }),
     metricsListen: metricsListen(facts.clusterIPs),
     brokerProcesses: mirror.spec.broker?.processes ?? 1,
     certificates: certificates({ mirror, settings }, facts),

@@ -24,33 +24,6 @@ function replicasReady(live: LiveObjects): Finding {
   return ready > 0 ? cache('True', 'Degraded', count) : cache('False', 'NoReplicaReady', count);
 }
 
-/** Whether the nodes' agents have made their pass; nodes that left are told beside. */
-export function nodesWired(live: LiveObjects): Finding {
-  const finding = selectedNodesWired(live);
-  const { metadata, status } = live.restoreDaemonSet ?? {};
-  if (metadata === undefined || metadata.deletionTimestamp !== undefined) return finding;
-  const count = status?.observedGeneration
-    ? `${status.desiredNumberScheduled ?? 0} nodes`
-    : 'nodes that left';
-  const message = `${finding.message}; ${count} are being restored`;
-  return { ...finding, message };
-}
-
-function selectedNodesWired({ daemonSet }: LiveObjects): Finding {
-  if (daemonSet === undefined) return nodes('Unknown', 'NotCreated', 'The DaemonSet does not exist yet');
-  const { status, metadata } = daemonSet;
-  if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 1)) {
-    return nodes('Unknown', 'RolloutPending', 'The DaemonSet was not looked at by its controller yet');
-  }
-  const wanted = status?.desiredNumberScheduled ?? 0;
-  const ready = status?.numberReady ?? 0;
-  const updated = status?.updatedNumberScheduled ?? 0;
-  if (wanted === 0) return nodes('True', 'NoNodeSelected', 'No node is selected');
-  const count = `${ready} of ${wanted} nodes are wired`;
-  if (updated < wanted) return nodes('False', 'RollingOut', `${count}, ${updated} by the newest agent`);
-  return ready < wanted ? nodes('False', 'NodesNotReady', count) : nodes('True', 'Wired', count);
-}
-
 /** What is known of a mirror's certificates. */
 export interface CertificateFacts {
   /** All that are not ours. */
@@ -68,9 +41,9 @@ export interface CertificateFacts {
   readonly now: Date;
 }
 
-/** Told beside: today's wirings of Docker cannot show one. */
+/** Told beside: only the forwarder of a node's agent can show one. */
 export const clientsAsked =
-  'who reads must show a certificate of the operator’s authority (spec.nodes.clientCertificate); Docker, which comes by the line in the hosts file, has none and is refused';
+  'who reads must show a certificate of the operator’s authority (spec.nodes.clientCertificate): node agents do for what comes by their forwarder; who dials the Service, as Docker does by a line in the hosts file, has none and is refused';
 
 /** Whether what is served covers all names; our own leaf covers what a given certificate does not. */
 export function certificateValid(facts: CertificateFacts): Finding {
@@ -183,10 +156,6 @@ function nameOf({ metadata }: KubeObject): string {
 
 function cache(status: Finding['status'], reason: string, message: string): Finding {
   return { type: 'CacheAvailable', status, reason, message };
-}
-
-function nodes(status: Finding['status'], reason: string, message: string): Finding {
-  return { type: 'NodesWired', status, reason, message };
 }
 
 function certificate(status: Finding['status'], reason: string, message: string): Finding {

@@ -15,6 +15,7 @@ import {
   leafSecret,
 } from '../../resources/secret.ts';
 import { clusterService, headlessService } from '../../resources/service.ts';
+import { sharesNodes } from '../../resources/shared-nodes.ts';
 import { cacheStatefulSet } from '../../resources/stateful-set.ts';
 import { podCacheConfig } from './cache-view.ts';
 
@@ -22,10 +23,12 @@ import { podCacheConfig } from './cache-view.ts';
 export interface CompositionInputs extends MirrorInput {
   /** The Service's addresses; empty: not known yet, what needs them is left out. */
   readonly clusterIPs: readonly string[];
+  /** Port of the mirror on its nodes; absent: none is left, and no node is wired. */
+  readonly nodePort?: number;
   /** Certificate of our own authority, always served for what a given one does not cover. */
   readonly leaf: Leaf;
-  /** What node agents show, where the mirror asks for a certificate. */
-  readonly client?: Leaf;
+  /** What node agents show: to the mirror where it asks for a certificate, and to the operator, which asks them. */
+  readonly client: Leaf;
   /** PEM certificates that nodes trust. */
   readonly trustBundle: string;
   /** While a renewed authority waits: which one, and since when nodes are given it. */
@@ -84,7 +87,7 @@ function certificateObjects(inputs: CompositionInputs): readonly KubernetesObjec
   const issued = issuer && clusterIPs.length > 0;
   return [
     leafSecret(inputs, inputs.leaf, inputs.leafOptions),
-    ...(inputs.client ? [clientSecret(inputs, inputs.client)] : []),
+    clientSecret(inputs, inputs.client, inputs.leafOptions.authorities),
     ...(issued ? [certificate(inputs, { clusterIPs })] : []),
   ];
 }
@@ -102,10 +105,12 @@ function cacheObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
 }
 
 function nodeObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
-  const { clusterIPs, authorityMark } = inputs;
-  if (clusterIPs.length === 0) return [];
+  const { clusterIPs, nodePort, authorityMark } = inputs;
+  if (clusterIPs.length === 0 || nodePort === undefined || sharesNodes(inputs.mirror, inputs.settings))
+    return [];
   const options = {
     clusterIPs,
+    nodePort,
     mode: 'wire',
     ownerReferences: true,
     certificateNames: dockerNames(inputs),

@@ -13,7 +13,9 @@ import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import { registryMirrors } from '../resource-types.ts';
+import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import type { Views } from '../views.ts';
 import { isRolledOut } from './agent-pods.ts';
 import type { Applier } from './apply.ts';
@@ -23,11 +25,12 @@ import type { Reporter } from './report.ts';
 import {
   restorationFinding,
   restoreLimitMs,
+  sharedRestoration,
   sinceAnnotation,
   startOf,
   unrestoredNodes,
 } from './restoration.ts';
-import type { StoredMirror } from './status.ts';
+import { givenTo, type StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
 import { restoringDaemonSet } from './unwire.ts';
 
@@ -39,6 +42,8 @@ export interface FinalizerOptions {
   readonly logger: Logger;
   readonly applier: Applier;
   readonly reporter: Reporter;
+  readonly nodeReports?: Pick<NodeReports, 'holding'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet'>;
   readonly now: () => Date;
 }
 
@@ -57,7 +62,10 @@ export class Finalizer {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, stored.metadata.name);
     if (live.daemonSet !== undefined || mayBeWired(stored)) {
-      const waitMs = await this.#restore(stored, live, signal);
+      const isShared = live.daemonSet === undefined && this.#options.sharedNodes?.daemonSet() !== undefined;
+      const waitMs = isShared
+        ? await this.#awaitShared(stored, signal)
+        : await this.#restore(stored, live, signal);
       if (waitMs !== undefined) return waitMs;
     }
     await this.#deleteOwned(stored, signal);
@@ -78,6 +86,24 @@ export class Finalizer {
     for (const one of left) await applier.delete(one, signal);
   }
 
+  /** The agents of all mirrors take back what is in their list no more, and say so. Undefined: done, as far as it could be. */
+  async #awaitShared(stored: StoredMirror, signal: AbortSignal): Promise<number | undefined> {
+    const { nodeReports, reporter, now, events } = this.#options;
+    const { name, deletionTimestamp = '' } = stored.metadata;
+    const holding = nodeReports?.holding(name);
+    if (holding?.nodes.length === 0) return undefined;
+    const { nodes = [], of = 0 } = holding ?? {};
+    const finding = sharedRestoration({ nodes, of });
+    const status = { ...givenTo(stored), ...known(stored) };
+    await reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
+    if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAgainMs;
+    const names = nodes.length === 0 ? 'unknown' : nodes.slice(0, 10).join(', ');
+    const more = nodes.length > 10 ? ` and ${nodes.length - 10} more` : '';
+    const warning = `Nodes not restored within ${restoreLimitMs / 1000} s: ${names}${more}; run restore on them`;
+    await events.warning(stored, 'NodesNotRestored', warning);
+    return undefined;
+  }
+
   /** Undefined: done, as far as it could be. */
   async #restore(stored: StoredMirror, live: LiveObjects, signal: AbortSignal): Promise<number | undefined> {
     // The garbage collector was faster; one without an owner is made when this one is gone.
@@ -85,7 +111,7 @@ export class Finalizer {
     const daemonSet = await this.#restoring(stored, live, signal);
     if (daemonSet === undefined || isRolledOut(daemonSet)) return undefined;
     const finding = restorationFinding(daemonSet);
-    const status = { clusterIPs: stored.status?.clusterIPs ?? [], ...known(stored) };
+    const status = { ...givenTo(stored), ...known(stored) };
     await this.#options.reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
     const leftMs = restoreLimitMs - (this.#options.now().getTime() - startOf(daemonSet));
     if (leftMs > 0) return Math.min(leftMs, 60_000);

@@ -16,8 +16,10 @@ export interface MirrorInputs {
 }
 
 /** Reads the views, and makes a leaf where one is needed; no request but to name nodes that are late. The Services and the authority are there already. */
-export async function gatherInputs(question: TlsQuestion): Promise<MirrorInputs> {
-  const { mirror, settings, clusterIPs, live } = question;
+export async function gatherInputs(
+  question: TlsQuestion & Pick<CompositionInputs, 'nodePort'>,
+): Promise<MirrorInputs> {
+  const { mirror, settings, clusterIPs, nodePort, live } = question;
   const tls = await tlsInputs(question);
   const credentials = credentialsOf(question);
   const claims = planClaims(mirror, live);
@@ -25,6 +27,7 @@ export async function gatherInputs(question: TlsQuestion): Promise<MirrorInputs>
     mirror: withCredentials(withStorage(mirror, claims.storage), credentials, accessOf(mirror)),
     settings,
     clusterIPs,
+    ...(nodePort !== undefined && { nodePort }),
     ...tls.composition,
     ...(claims.templates && { volumeClaimTemplates: claims.templates }),
   };

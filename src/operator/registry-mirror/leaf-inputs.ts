@@ -25,10 +25,7 @@ import type { LiveObjects } from './live-objects.ts';
 
 /** What the decision depends on. */
 export interface LeafQuestion {
-  readonly mirror: {
-    readonly metadata: { readonly name: string };
-    readonly spec: { readonly nodes?: { readonly clientCertificate?: boolean | undefined } | undefined };
-  };
+  readonly mirror: { readonly metadata: { readonly name: string } };
   readonly live: LiveObjects;
   readonly authority: Authority;
   readonly now: Date;
@@ -44,8 +41,8 @@ export type Renewal =
 
 export interface LeafInputs {
   readonly leaf: Leaf;
-  /** What node agents show; absent where nobody is asked for a certificate. */
-  readonly client?: Leaf;
+  /** What node agents show. */
+  readonly client: Leaf;
   /** Our own authorities, which nodes trust, and replicas among each other; PEM. */
   readonly trusted: readonly string[];
   readonly renewal?: Renewal;
@@ -67,25 +64,24 @@ export async function leafInputs(question: LeafQuestion, names: readonly string[
   const signing = { authority, renewedSigns, now };
   const { name } = mirror.metadata;
   const leaf = await keptLeaf(question, before, { ...signing, names, identity: replicaIdentity(name) });
-  const client = mirror.spec.nodes?.clientCertificate
-    ? await keptLeaf(question, readLeaf(live.clientSecret), {
-        ...signing,
-        names: [],
-        identity: nodeIdentity(name),
-      })
-    : undefined;
+  const { names: nodeNames, ...identity } = nodeIdentity(name);
+  const client = await keptLeaf(question, readLeaf(live.clientSecret), {
+    ...signing,
+    names: nodeNames,
+    identity,
+  });
   const renewal = await renewalOf(question, { before, leaf, agentsKnow });
   const { former, until } = formerAuthorities(question, leaf);
   const waiting = renewal?.state === 'waiting' ? renewal.until.getTime() : undefined;
   return {
     leaf,
-    ...(client && { client }),
+    client,
     trusted: [authority.certificatePem, ...former],
     ...(renewal && { renewal }),
     ...(waiting !== undefined && { authoritySince: sinceText(question) }),
     checkAt: Math.min(
       nextLeafCheck(leaf, authority),
-      client ? nextLeafCheck(client, authority) : until,
+      nextLeafCheck(client, authority),
       until,
       waiting === undefined ? until : nextLook(question, waiting),
     ),

@@ -25,7 +25,7 @@ export function masqueradeConflict(
   mirror: RegistryMirror,
   rivals: readonly MasqueradeClaim[],
 ): Obstacle | undefined {
-  const winner = rivals.find((rival) => comesBefore(rival, mirror));
+  const winner = rivals.find((rival) => isOlder(rival.metadata, mirror.metadata));
   if (winner === undefined) return undefined;
   const message = `masqueradeUrl ${masqueradeOf(mirror)} belongs to RegistryMirror ${winner.metadata.name}, which is older; change or delete one of them`;
   return { reason: 'MasqueradeConflict', message };
@@ -36,7 +36,7 @@ export function serviceConflict(
   mirror: RegistryMirror,
   rivals: readonly MasqueradeClaim[],
 ): Obstacle | undefined {
-  const winner = rivals.find((rival) => comesBefore(rival, mirror));
+  const winner = rivals.find((rival) => isOlder(rival.metadata, mirror.metadata));
   if (winner === undefined) return undefined;
   const message = `its name makes a Service that belongs to RegistryMirror ${winner.metadata.name}, which is older; make it under another name`;
   return { reason: 'NameConflict', message };
@@ -45,6 +45,15 @@ export function serviceConflict(
 /** Names of the mirrors that would share a Service with this one. */
 export function serviceRivals(name: string): readonly string[] {
   return [`${name}-headless`, ...(name.endsWith('-headless') ? [name.slice(0, -'-headless'.length)] : [])];
+}
+
+/** Which of two mirrors keeps what both claim: the older, of the same age the first by name. */
+export function isOlder(one: MasqueradeClaim['metadata'], other: MasqueradeClaim['metadata']): boolean {
+  if (one.name === other.name) return false;
+  const [left, right] = [one, other].map(
+    ({ creationTimestamp, name }) => `${creationTimestamp ?? '9'} ${name}`,
+  );
+  return (left ?? '') < (right ?? '');
 }
 
 /** Services mode writes the masquerade name into image paths, where a port is invalid. */
@@ -58,12 +67,4 @@ export function masqueradePort(mirror: RegistryMirror, settings: OperatorSetting
       ? `The name ${name}, which spec.upstreamUrl gives the mirror, ${invalid}: set spec.masqueradeUrl to a name without a port`
       : `spec.masqueradeUrl ${name} ${invalid}: remove the port`;
   return { reason: 'MasqueradePort', message };
-}
-
-function comesBefore(one: MasqueradeClaim, other: MasqueradeClaim): boolean {
-  if (one.metadata.name === other.metadata.name) return false;
-  const [left, right] = [one, other].map(
-    ({ metadata }) => `${metadata.creationTimestamp ?? '9'} ${metadata.name}`,
-  );
-  return (left ?? '') < (right ?? '');
 }

@@ -5,32 +5,36 @@
 
 import { apiVersion, kind } from '../../api/kind.ts';
 import { finalizer } from '../../api/names.ts';
+import { nodeWiring } from '../../api/nodes.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
-import { masqueradeOf } from '../../api/upstream.ts';
+import { masqueradeOf, parseUpstream } from '../../api/upstream.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
+import { sharesNodes } from '../../resources/shared-nodes.ts';
 import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import { outcomeOf } from '../outcome.ts';
+import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import { masqueradeIndex, type Views } from '../views.ts';
 import { nodesBehind } from './agent-trust.ts';
 import { Applier } from './apply.ts';
 import { caBundleMissing } from './ca-bundle.ts';
 import { ClaimGrowth } from './claim-growth.ts';
 import { sizeNote } from './claims.ts';
-import { type CompositionInputs, phases } from './desired.ts';
+import { phases } from './desired.ts';
 import { Finalizer } from './finalize.ts';
 import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
 import { gatherInputs } from './inputs.ts';
-import type { LiveObjects } from './live-objects.ts';
-import { wasAppliedByUs } from './managed-fields.ts';
+import type { LiveDaemonSet } from './live-objects.ts';
 import { applyServices } from './mirror-services.ts';
 import { NamedObjects } from './named-objects.ts';
-import { NodesPhase, type NodesPhaseResult } from './nodes-phase.ts';
+import { NodePorts, portsExhausted } from './node-port.ts';
+import { NodesPhase, type NodesPhaseInput, type NodesPhaseResult } from './nodes-phase.ts';
 import { ObjectsPass, refusalOf } from './objects-pass.ts';
 import {
   type MasqueradeClaim,
@@ -41,7 +45,9 @@ import {
   serviceRivals,
 } from './obstacles.ts';
 import { type Report, Reporter } from './report.ts';
-import type { StoredMirror } from './status.ts';
+import { sharedRestoration } from './restoration.ts';
+import { SharedPhase } from './shared-phase.ts';
+import { givenTo, type StatusInputs, type StoredMirror } from './status.ts';
 import { readStored } from './stored-mirror.ts';
 import { unwire } from './unwire.ts';
 
@@ -53,6 +59,12 @@ export interface ReconcilerOptions {
   readonly logger: Logger;
   /** What cache replicas say of themselves; absent: nobody asks them. */
   readonly cacheReports?: Pick<CacheReports, 'of'>;
+  /** What node agents say of their nodes; absent: nobody asks them. */
+  readonly nodeReports?: Pick<NodeReports, 'of' | 'holding'>;
+  /** The agents of all mirrors; absent: each mirror has its own. */
+  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires'>;
+  /** What a person must do about this mirror's nodes. */
+  readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now?: () => Date;
 }
 
@@ -66,7 +78,7 @@ interface Result extends Report {
 
 /** Days pass without an event: certificates are looked at at least so often. */
 const dailyMs = 86_400_000;
-/** Priority classes and authorities of upstreams are not watched. */
+/** Priority classes and authorities of upstreams are not watched, nor is a port that becomes free an event. */
 const missingMs = 30_000;
 
 /** The reconciler of RegistryMirrors. */
@@ -79,6 +91,8 @@ export class MirrorReconciler {
   readonly #reporter: Reporter;
   readonly #finalizer: Finalizer;
   readonly #nodes: NodesPhase;
+  readonly #shared: SharedPhase;
+  readonly #ports: NodePorts;
   #unmarked = false;
 
   constructor(options: ReconcilerOptions) {
@@ -97,6 +111,8 @@ export class MirrorReconciler {
     this.#reporter = new Reporter(shared);
     this.#finalizer = new Finalizer({ ...shared, reporter: this.#reporter });
     this.#nodes = new NodesPhase(shared);
+    this.#shared = new SharedPhase(shared);
+    this.#ports = new NodePorts(views, settings.nodePorts);
   }
 
   /** Handles the mirror `name`; returns after how many milliseconds it wants to be called again. Throws for a backoff. */
@@ -110,9 +126,11 @@ export class MirrorReconciler {
     const read = readStored(stored);
     if ('faults' in read) {
       const obstacle = { reason: 'InvalidSpec', message: read.faults };
-      // The address outlives the spec: it is what a lost Service is made again with.
-      const status = { clusterIPs: stored.status?.clusterIPs ?? [] };
-      await this.#reporter.report(stored, { status, findings: [], obstacles: [obstacle] }, signal);
+      await this.#reporter.report(
+        stored,
+        { status: givenTo(stored), findings: [], obstacles: [obstacle] },
+        signal,
+      );
       return undefined;
     }
     const result = await this.#attempt(stored, read.mirror, signal);
@@ -170,8 +188,11 @@ export class MirrorReconciler {
   ): Promise<Result> {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, mirror.metadata.name);
+    if (sharesNodes(mirror, settings)) this.#options.sharedNodes?.tell(mirror.metadata.name, 'taken back');
     const findings = await unwire({ mirror, settings }, live, this.#applier, signal);
-    return { ...this.#standing(stored, mirror), findings, obstacles };
+    const holding = live.daemonSet === undefined && this.#options.nodeReports?.holding(mirror.metadata.name);
+    const shared = holding && holding.nodes.length > 0 ? [sharedRestoration(holding)] : [];
+    return { ...this.#standing(stored, mirror), findings: [...findings, ...shared], obstacles };
   }
 
   async #bringAbout(stored: StoredMirror, mirror: RegistryMirror, signal: AbortSignal): Promise<Result> {
@@ -182,8 +203,17 @@ export class MirrorReconciler {
     const dependencies = { applier: this.#applier, events, logger };
     const clusterIPs = await applyServices({ mirror, settings }, stored, live, dependencies, signal);
     const authority = await this.#authorities.get(now, signal);
-    const behind = (mark: string) => this.#nodesBehind(mirror.metadata.name, mark, signal);
-    const known = { mirror, settings, clusterIPs, live, views };
+    const behind = (mark: string) => this.#nodesBehind(mirror, mark, signal);
+    const nodePort = this.#ports.allocate(stored, live.daemonSet);
+    const given = { clusterIPs, ...(nodePort !== undefined && { nodePort }) };
+    const agents = live.daemonSet ?? this.#sharedAgents(mirror);
+    const known = {
+      mirror,
+      settings,
+      ...given,
+      live: { ...live, ...(agents && { daemonSet: agents }) },
+      views,
+    };
     const question = { ...known, authority, now, logger, nodesBehind: behind };
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#named.missingClass(mirror, signal);
@@ -191,21 +221,26 @@ export class MirrorReconciler {
     let nodes: NodesPhaseResult = { obstacles: [] };
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
+      if (name === 'nodes' && sharesNodes(mirror, settings)) {
+        await this.#shared.wire(composition, live, signal);
+        continue;
+      }
       for (const object of objects(composition)) {
         if (name !== 'nodes') await pass.apply(object, signal);
-        else nodes = await this.#nodes.apply({ stored, mirror, live, daemonSet: object }, pass, signal);
+        else nodes = await this.#wireAlone({ stored, mirror, live, daemonSet: object }, pass, signal);
       }
     }
-    await this.#withdraw(composition, live, signal);
     const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
     const authoritiesMissing = await this.#named.missingAuthorities(mirror, signal);
     const growth = await this.#claims.grow(claims.growths, signal);
     return {
-      status: statusFields(mirror, clusterIPs),
+      status: statusFields(mirror, given),
+      wiring: wiringOf(mirror, settings),
       cacheNote: sizeNote(composition.mirror),
       findings,
       obstacles: [
         ...pass.obstacles,
+        ...(nodePort === undefined ? [portsExhausted(settings.nodePorts)] : []),
         ...(classMissing ? [classMissing] : []),
         ...claims.obstacles,
         ...growth.obstacles,
@@ -217,30 +252,42 @@ export class MirrorReconciler {
         checkAt,
         nodes.checkAt,
         growth.checkAt,
-        (classMissing ?? authoritiesMissing) && now.getTime() + missingMs,
+        (classMissing || authoritiesMissing || nodePort === undefined) && now.getTime() + missingMs,
       ),
       failure: pass.failure,
     };
   }
 
-  /** The nodes' certificate, once nobody is asked for one any more. */
-  async #withdraw(
-    { client }: CompositionInputs,
-    { clientSecret }: LiveObjects,
+  /** By agents of its own; nodes that the shared ones wired and that these do not are given back as nodes that leave. */
+  async #wireAlone(
+    input: NodesPhaseInput,
+    pass: ObjectsPass,
     signal: AbortSignal,
-  ): Promise<void> {
-    if (client !== undefined || clientSecret === undefined || !wasAppliedByUs(clientSecret)) return;
-    await this.#applier.delete(clientSecret, signal);
+  ): Promise<NodesPhaseResult> {
+    const { sharedNodes } = this.#options;
+    const { name } = input.mirror.metadata;
+    const before = input.live.daemonSet ?? (sharedNodes?.wires(name) ? sharedNodes.daemonSet() : undefined);
+    const live = { ...input.live, ...(before && { daemonSet: before }) };
+    const result = await this.#nodes.apply({ ...input, live }, pass, signal);
+    sharedNodes?.tell(name, 'elsewhere');
+    return result;
+  }
+
+  #sharedAgents(mirror: RegistryMirror): LiveDaemonSet | undefined {
+    const { settings, sharedNodes } = this.#options;
+    return sharesNodes(mirror, settings) ? sharedNodes?.daemonSet() : undefined;
   }
 
   /** A mirror that is not in force: what is known without writing anything. */
   #standing(stored: StoredMirror, mirror: RegistryMirror): Pick<Result, 'status' | 'findings'> {
-    return { status: statusFields(mirror, stored.status?.clusterIPs ?? []), findings: [] };
+    return { status: statusFields(mirror, givenTo(stored)), findings: [] };
   }
 
-  #nodesBehind(mirror: string, mark: string, signal: AbortSignal): Promise<string> {
+  #nodesBehind(mirror: RegistryMirror, mark: string, signal: AbortSignal): Promise<string> {
     const { client, settings } = this.#options;
-    return nodesBehind(client, { namespace: settings.namespace, mirror, mark }, signal);
+    const { namespace } = settings;
+    const component = sharesNodes(mirror, settings) ? 'sharedNodes' : 'nodes';
+    return nodesBehind(client, { namespace, mirror: mirror.metadata.name, component, mark }, signal);
   }
 
   #now(): Date {
@@ -259,11 +306,25 @@ function identity({ metadata }: StoredMirror) {
   };
 }
 
-function statusFields(mirror: RegistryMirror, clusterIPs: readonly string[]): Result['status'] {
-  return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), clusterIPs };
+function statusFields(
+  mirror: RegistryMirror,
+  given: Pick<StatusInputs, 'clusterIPs' | 'nodePort'>,
+): Result['status'] {
+  return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), ...given };
+}
+
+/** A mirror whose own name is the upstream's is found by it. */
+function wiringOf(
+  mirror: RegistryMirror,
+  { addressingScheme }: OperatorSettings,
+): NonNullable<Report['wiring']> {
+  const { wire } = nodeWiring(mirror, addressingScheme);
+  const { names } = parseUpstream(mirror.spec.upstreamUrl);
+  const isAlias = wire === 'alias' && !names.includes(masqueradeOf(mirror));
+  return { wire, byNameAlone: addressingScheme === 'hostess' && isAlias };
 }
 
 /** Infinite where none is given. */
-function earliest(...times: readonly (number | undefined)[]): number {
-  return Math.min(...times.filter((time) => time !== undefined));
+function earliest(...times: readonly (number | false | undefined)[]): number {
+  return Math.min(...times.filter((time) => typeof time === 'number'));
 }

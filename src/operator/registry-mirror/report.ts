@@ -1,15 +1,22 @@
 /** Says what was found: Warning events once per cause, and the status where it changes. */
+import { findCondition, storedFinding } from '../../api/conditions.ts';
+import type { NodeWiring } from '../../api/nodes.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { type CacheState, cacheState, storedState } from '../cache-reports/cache-state.ts';
+import { inUseMs, type NodesUse } from '../cache-reports/in-use.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
+import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import type { Views } from '../views.ts';
 import type { Applier } from './apply.ts';
-import { cacheAvailable, nodesWired, stalled } from './conditions.ts';
+import { cacheAvailable, stalled } from './conditions.ts';
 import type { Finding, Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
+import type { LiveObjects } from './live-objects.ts';
+import { type NodesState, nodesState } from './nodes-state.ts';
 import { newWarnings, type StatusInputs, type StoredMirror, statusObject } from './status.ts';
 
 export interface ReporterOptions {
@@ -19,18 +26,28 @@ export interface ReporterOptions {
   readonly applier: Applier;
   /** What replicas said; absent where nobody asks them. */
   readonly cacheReports?: Pick<CacheReports, 'of'>;
+  /** What node agents said; absent where nobody asks them. */
+  readonly nodeReports?: Pick<NodeReports, 'of'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'wires' | 'daemonSet'>;
+  readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now: () => Date;
   readonly logger: Logger;
 }
 
 /** What a pass found beside what the live objects show. */
 export interface Report {
-  readonly status: Pick<StatusInputs, 'upstreamUrl' | 'masquerade' | 'clusterIPs'>;
+  readonly status: Pick<StatusInputs, 'upstreamUrl' | 'masquerade' | 'clusterIPs' | 'nodePort'>;
   /** A finding about a type that the live objects show too takes its place. */
   readonly findings: readonly Finding[];
   readonly obstacles: readonly Obstacle[];
   /** What a person should know of the cache beside its replicas. */
   readonly cacheNote?: string | undefined;
+  /** How nodes reach the mirror; absent: they do not, or nobody knows. */
+  readonly wiring?: {
+    readonly wire: NodeWiring['wire'];
+    /** Nothing leads to the mirror but its own name in image references. */
+    readonly byNameAlone: boolean;
+  };
 }
 
 /** Between two writes for nothing but numbers. */
@@ -50,17 +67,17 @@ export class Reporter {
    * Events come first: they are named by their cause, so a crash in between repeats nothing. Returns when to report again what was held
    * back, in milliseconds since the epoch; undefined: nothing was.
    */
-  async report(
-    stored: StoredMirror,
-    { status, findings, obstacles, cacheNote }: Report,
-    signal: AbortSignal,
-  ): Promise<number | undefined> {
+  async report(stored: StoredMirror, report: Report, signal: AbortSignal): Promise<number | undefined> {
+    const { status, findings, obstacles, cacheNote } = report;
     const { views, settings, events, now } = this.#options;
     const { name } = stored.metadata;
     const live = gatherLive(views, settings.namespace, name);
     const newest = newestStatusOf(stored, views.mirrors.get(name) as StoredMirror | undefined);
-    const cache = this.#cacheState(newest);
-    const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), nodesWired(live), ...cache.findings];
+    const nodes = this.#nodesState(newest, this.#withAgents(name, live), report);
+    const use = { lastUsed: nodes.lastUsed, alias: aliasOf(newest, report) };
+    const wired = hinderedBy(nodes.finding, this.#options.nodeObstacles?.(name) ?? []);
+    const cache = this.#cacheState(newest, use);
+    const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), wired, ...cache.findings];
     const all = [...shown.filter(({ type }) => !findings.some((found) => found.type === type)), ...findings];
     for (const { type, reason, message, warn } of newWarnings(stored, all)) {
       const occurrence = warn === 'once' ? '' : stateBefore(stored, type);
@@ -71,32 +88,52 @@ export class Reporter {
       mirror: newest,
       findings: all,
       numbers: cache.numbers,
+      nodes: nodes.nodes,
       now: now(),
       ...(live.statefulSet && { statefulSet: live.statefulSet }),
-      ...(live.daemonSet && { daemonSet: live.daemonSet }),
     };
-    return this.#write(inputs, signal);
+    const heldUntil = await this.#write(inputs, nodes.told, signal);
+    return earliest(heldUntil, this.#disuseAt(use));
   }
 
   /** What is counted changes all the time: for that alone there is one write a minute. */
-  async #write(inputs: StatusInputs, signal: AbortSignal): Promise<number | undefined> {
+  async #write(inputs: StatusInputs, nodesTold: boolean, signal: AbortSignal): Promise<number | undefined> {
     const { applier, now } = this.#options;
     const { name } = inputs.mirror.metadata;
     const object = statusObject(inputs);
     if (!applier.statusDiffers(object)) return undefined;
     const due = (this.#written.get(name) ?? 0) + countsMs;
     const isDue = due <= now().getTime();
-    if (!isDue && !applier.statusDiffers(statusObject(withoutNewCounts(inputs)))) return due;
+    if (!isDue && !applier.statusDiffers(statusObject(withoutNewCounts(inputs, nodesTold)))) return due;
     this.#written.set(name, now().getTime());
     await applier.applyStatus(object, signal).catch((error) => this.#notWritten(error));
     return undefined;
   }
 
   /** Until a replica was asked, what was known before is neither confirmed nor denied. */
-  #cacheState({ metadata, status }: StoredMirror): CacheState {
+  #cacheState({ metadata, status }: StoredMirror, use: NodesUse): CacheState {
     const { cacheReports, now } = this.#options;
     const reports = cacheReports?.of(metadata.name);
-    return reports === undefined ? storedState(status) : cacheState(reports, status ?? {}, now());
+    return reports === undefined ? storedState(status) : cacheState(reports, status ?? {}, now(), use);
+  }
+
+  #withAgents(name: string, live: LiveObjects): LiveObjects {
+    const { sharedNodes } = this.#options;
+    const shared =
+      live.daemonSet === undefined && sharedNodes?.wires(name) ? sharedNodes.daemonSet() : undefined;
+    return shared === undefined ? live : { ...live, daemonSet: shared };
+  }
+
+  #nodesState({ metadata, status }: StoredMirror, live: LiveObjects, { wiring }: Report): NodesState {
+    const { nodeReports } = this.#options;
+    const told = nodeReports && (nodeReports.of(metadata.name) ?? 'unasked');
+    return nodesState({ live, told, wire: wiring?.wire ?? 'alias', stored: status });
+  }
+
+  /** When a mirror that is reached by its own name alone has not been used for too long: no event tells that. */
+  #disuseAt({ alias }: NodesUse): number | undefined {
+    const at = alias && alias.since + inUseMs;
+    return at !== undefined && at > this.#options.now().getTime() ? at : undefined;
   }
 
   /** A mirror that is gone needs no status; an old installation's RBAC may not know of it. */
@@ -107,6 +144,14 @@ export class Reporter {
     if (!this.#forbidden) this.#options.logger.error({ error }, 'Not allowed to write the status of mirrors');
     this.#forbidden = true;
   }
+}
+
+/** Nodes that wait for a person: the mirror serves all the same. */
+function hinderedBy(finding: Finding, obstacles: readonly Obstacle[]): Finding {
+  const [first] = obstacles;
+  if (first === undefined) return finding;
+  const message = [finding.message, ...obstacles.map((obstacle) => obstacle.message)].join('; ');
+  return { ...finding, status: 'False', reason: first.reason, message, warn: true };
 }
 
 /** The pass was about `stored`: a spec that came meanwhile was not looked at, and its generation is not to be named. */
@@ -123,14 +168,29 @@ function stateBefore({ status }: StoredMirror, type: string): string {
   return `${reason ?? ''} ${lastTransitionTime ?? ''}`;
 }
 
+/** The mirror's name where only that leads to it, and since when the mirror has been ready for who uses it. */
+function aliasOf({ status }: StoredMirror, { wiring, status: { masquerade } }: Report): NodesUse['alias'] {
+  const ready = findCondition(status?.conditions, 'Ready');
+  if (!wiring?.byNameAlone || masquerade === undefined || ready?.status !== 'True') return undefined;
+  return { name: masquerade, since: Date.parse(ready.lastTransitionTime) };
+}
+
 /** The same status with the counts that are stored already. */
-function withoutNewCounts(inputs: StatusInputs): StatusInputs {
-  const { findings: before, numbers } = storedState(inputs.mirror.status);
+function withoutNewCounts(inputs: StatusInputs, nodesTold: boolean): StatusInputs {
+  const { status: stored } = inputs.mirror;
+  const { findings: counted, numbers } = storedState(stored);
+  const nodes = nodesTold ? storedFinding(stored?.conditions, 'NodesWired') : undefined;
+  const before = [...counted, ...(nodes ? [nodes] : [])];
   const findings = inputs.findings.map((found) => {
     const same = before.find(({ type, status, reason }) => {
       return type === found.type && status === found.status && reason === found.reason;
     });
     return same ?? found;
   });
-  return { ...inputs, findings, numbers };
+  return { ...inputs, findings, numbers, nodes: nodesTold ? stored?.nodes : inputs.nodes };
+}
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }

@@ -23,6 +23,18 @@ export function restorationFinding({ status }: LiveDaemonSet): Finding {
   return { type: 'NodesWired', status: 'False', reason: 'Restoring', message };
 }
 
+/** The same where the agents of all mirrors do it. */
+export function sharedRestoration({
+  nodes,
+  of,
+}: {
+  readonly nodes: readonly string[];
+  readonly of: number;
+}): Finding {
+  const message = `${of - nodes.length} of ${of} nodes are restored`;
+  return { type: 'NodesWired', status: 'False', reason: 'Restoring', message };
+}
+
 /** The nodes whose agent is not done, as text; `unknown` where that cannot be read. */
 export function unrestoredNodes(client: KubeClient, place: AgentPlace, signal: AbortSignal): Promise<string> {
   return nodesWithout(isReady, client, place, signal);

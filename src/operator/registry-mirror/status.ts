@@ -9,7 +9,7 @@ import { redact } from '../../observe/redact.ts';
 import type { CacheNumbers } from '../cache-reports/cache-state.ts';
 import { ready } from './conditions.ts';
 import type { Finding } from './finding.ts';
-import type { LiveDaemonSet, LiveStatefulSet } from './live-objects.ts';
+import type { LiveStatefulSet } from './live-objects.ts';
 
 /** The mirror as it is stored; its spec may not be valid. */
 export interface StoredMirror extends KubeObject {
@@ -24,8 +24,10 @@ export interface StatusInputs {
   readonly upstreamUrl?: string;
   readonly masquerade?: string;
   readonly clusterIPs: readonly string[];
+  readonly nodePort?: number;
   readonly statefulSet?: LiveStatefulSet;
-  readonly daemonSet?: LiveDaemonSet;
+  /** Wired and selected nodes. */
+  readonly nodes?: string | undefined;
   /** All but `Ready`, which is their sum. */
   readonly findings: readonly Finding[];
   /** What the replicas said. */
@@ -59,8 +61,14 @@ export function newWarnings(mirror: StoredMirror, findings: readonly Finding[]):
   );
 }
 
+/** What was given to a mirror once and outlives its spec: its addresses, asked for again with a lost Service, and its port. */
+export function givenTo({ status }: StoredMirror): Pick<StatusInputs, 'clusterIPs' | 'nodePort'> {
+  const { clusterIPs = [], nodePort } = status ?? {};
+  return { clusterIPs, ...(nodePort !== undefined && { nodePort }) };
+}
+
 function statusOf(inputs: StatusInputs): RegistryMirrorStatus {
-  const { mirror, upstreamUrl, masquerade, clusterIPs } = inputs;
+  const { mirror, upstreamUrl, masquerade, clusterIPs, nodePort } = inputs;
   const { name, generation } = mirror.metadata;
   const [address] = clusterIPs;
   const upstream = upstreamUrl === undefined ? undefined : parseUpstream(upstreamUrl);
@@ -69,10 +77,11 @@ function statusOf(inputs: StatusInputs): RegistryMirrorStatus {
     ...(upstream && { upstream: [upstream.host, upstream.pathPrefix].filter(Boolean).join('/') }),
     ...(masquerade !== undefined && { masquerade }),
     ...(address !== undefined && { address, clusterIPs: [...clusterIPs] }),
+    ...(nodePort !== undefined && { nodePort }),
     selector: labelSelector(name, 'registry'),
     ...cacheNumbers(inputs.statefulSet),
     ...inputs.numbers,
-    ...nodeNumbers(inputs.daemonSet),
+    ...(inputs.nodes !== undefined && { nodes: inputs.nodes }),
     conditions: conditions(inputs),
   };
 }
@@ -99,10 +108,4 @@ function cacheNumbers(set: LiveStatefulSet | undefined): RegistryMirrorStatus {
     readyReplicas,
     cache: `${readyReplicas}/${set.spec?.replicas ?? 0}`,
   };
-}
-
-function nodeNumbers(set: LiveDaemonSet | undefined): RegistryMirrorStatus {
-  if (set === undefined) return {};
-  const { numberReady = 0, desiredNumberScheduled = 0 } = set.status ?? {};
-  return { nodes: `${numberReady}/${desiredNumberScheduled}` };
 }

@@ -1,4 +1,5 @@
 /** Certificates of one mirror: which are given, which leaf is served, what nodes trust. */
+import { nodeWiring } from '../../api/nodes.ts';
 import { authorityMark } from '../certificates/authority-secret.ts';
 import { leafNames } from '../certificates/leaf.ts';
 import { trustBundle } from '../certificates/trust-bundle.ts';
@@ -38,7 +39,7 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
   return {
     composition: {
       leaf: own.leaf,
-      ...(own.client && { client: own.client }),
+      client: own.client,
       leafOptions: { ...leafOptions(given, own), authorities: trustBundle(own.trusted, now) },
       authorityMark: authorityMark(authority),
       ...(own.authoritySince !== undefined && { authoritySince: own.authoritySince }),
@@ -53,7 +54,7 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
       ...(given.kept && given.served && { keptUntil: given.served.notAfter }),
       ...(given.issuer && { issued: given.wanted }),
       ...(renewal && { renewal }),
-      asksClients: mirror.spec.nodes?.clientCertificate,
+      asksClients: nodeWiring(mirror, settings.addressingScheme).clientCertificate,
     }),
     checkAt: Math.min(own.checkAt, given.checkAt),
   };

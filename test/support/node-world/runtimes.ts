@@ -1,5 +1,5 @@
 /** The node's container runtimes: Debian's containerd and dockerd where packages put them, podman and skopeo; and pulls by each. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../eventually.ts';
 import { user } from './names.ts';
@@ -99,6 +99,8 @@ function writeConfiguration(world: Namespaces): void {
   const put = (path: string, content: string) => {
     mkdirSync(join(world.path(path), '..'), { recursive: true });
     writeFileSync(world.path(path), content);
+    // Long before anything is started.
+    utimesSync(world.path(path), new Date(0), new Date(0));
   };
   put('/etc/containerd/config.toml', containerdConfiguration);
   // containerd makes it some time after its start.

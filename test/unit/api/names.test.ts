@@ -1,6 +1,14 @@
 import test from 'ava';
 import { maxNameLength } from '../../../src/api/kind.ts';
-import { labelSelector, objectNames, serviceDnsNames } from '../../../src/api/names.ts';
+import {
+  labelSelector,
+  nodeCommonName,
+  objectNames,
+  operatorCommonName,
+  replicaCommonName,
+  serviceDnsNames,
+  sharedNodeCommonName,
+} from '../../../src/api/names.ts';
 
 test('names derived from the longest mirror name are DNS labels', (t) => {
   const longest = 'a'.repeat(maxNameLength);
@@ -27,4 +35,15 @@ test('a Service is known by four DNS names', (t) => {
     'registry-mirror-hub.ns.svc',
     'registry-mirror-hub.ns.svc.cluster.local',
   ]);
+});
+
+test('whatever a mirror is named, no node agent and not the operator shows the name of a replica', (t) => {
+  const names = ['hub', 'operator', 'operator-status', 'node'];
+  const replicas = names.map(replicaCommonName);
+  for (const shown of [operatorCommonName, sharedNodeCommonName, ...names.map(nodeCommonName)]) {
+    t.false(replicas.includes(shown));
+    t.regex(shown, /\./, 'a mirror’s name has no dot');
+    t.true(shown.length <= 64);
+  }
+  t.true(nodeCommonName('a'.repeat(maxNameLength)).length <= 64, 'RFC 5280, ub-common-name');
 });

@@ -18,6 +18,7 @@ function names(text: string): string[] {
 test('a mirror becomes the objects of the contract, in one order whatever the file’s', (t) => {
   const { text } = renderMirrors([quay, hub], settingsOf(), addresses(['10.96.0.10']));
   const ofOne = (name: string) => [
+    `Secret/registry-mirror-${name}-client`,
     `Secret/registry-mirror-${name}-leaf`,
     `Secret/registry-mirror-${name}-secret`,
     `Service/registry-mirror-${name}`,
@@ -88,13 +89,18 @@ test('what fields mean for people is said beside the objects', (t) => {
     cache: { maxSize: '1Ti' },
     nodes: { clientCertificate: true },
   });
-  const { text, notes } = renderMirrors([mirror], settingsOf(), addresses(['10.96.0.10']));
-  t.true(names(text).includes('Secret/registry-mirror-hub-client'));
+  const { notes } = renderMirrors([mirror], settingsOf(), addresses(['10.96.0.10']));
   const said = notes.join('\n');
   t.regex(said, /hub: spec\.access is not set and is shared by default: whoever reaches the mirror may read/);
-  t.regex(said, /hub: who reads must show a certificate .* Docker, .* has none and is refused/);
+  t.regex(
+    said,
+    /hub: who reads must show a certificate .* who dials the Service, .* has none and is refused/,
+  );
   t.regex(said, /hub: the cache of a replica lies on its node and is lost with its pod/);
   t.regex(said, /hub: cache\.maxSize 1Ti is more than 80 %/);
+  const nodes = { wire: 'transparent' };
+  const forwarded = mirrorOf({ upstreamUrl: 'quay.io', credentialsSecret: 'robot', nodes });
+  t.regex(renderMirrors([forwarded], settingsOf(), addresses()).notes.join(), /who reads must show/);
   const shared = mirrorOf({ upstreamUrl: 'quay.io', credentialsSecret: 'robot', access: 'shared' });
   const quiet = renderMirrors([shared], settingsOf(), addresses(['10.96.0.10'])).notes;
   t.is(quiet.length, 1, quiet.join('\n'));

@@ -18,6 +18,7 @@ test('nothing but our own image is required, and the defaults are the documented
     tolerations: [],
     nodeDaemonSets: 'perMirror',
     nodePorts: { first: 29000, last: 29999 },
+    nodePriorityClass: 'system-node-critical',
     nodeTolerations: [],
     requireCredentialsLabel: false,
   });

@@ -28,6 +28,16 @@ test('a list of more than one page is read to its end', async (t) => {
   t.is(fake.requests.length, 3);
 });
 
+test('of which state a list may be is said for its first page only', async (t) => {
+  const { client, fake } = await setUp(t);
+  for (let index = 0; index < 501; index += 1) fake.state.create(secrets, secret(`s${index}`));
+  t.is((await client.listAll(secrets, { resourceVersion: '0' })).items.length, 501);
+  t.deepEqual(
+    fake.requests.map(({ query }) => query.get('resourceVersion')),
+    ['0', null],
+  );
+});
+
 test('a list whose continue token expires in between starts again', async (t) => {
   const { client, fake } = await setUp(t);
   for (let index = 0; index < 501; index += 1) fake.state.create(secrets, secret(`s${index}`));

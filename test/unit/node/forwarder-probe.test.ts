@@ -3,7 +3,13 @@ import type { Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import test from 'ava';
 import fc from 'fast-check';
-import { firstState, nextState, type ProbeResult, probe } from '../../../src/node/forwarder/probe.ts';
+import {
+  doubtedState,
+  firstState,
+  nextState,
+  type ProbeResult,
+  probe,
+} from '../../../src/node/forwarder/probe.ts';
 
 const good: ProbeResult = { good: true };
 const late: ProbeResult = { good: false, reason: 'Timeout', detail: 'no answer' };
@@ -24,6 +30,15 @@ test('two bad ones in a row withdraw it, one does not', (t) => {
 
 test('a refused connection withdraws it at once', (t) => {
   t.deepEqual(offeredAfter(good, refused, good, good), [true, false, false, true]);
+});
+
+test('a connection that failed counts as one bad answer, however many fail, and never withdraws an address alone', (t) => {
+  const offered = nextState(firstState(0), good, 1);
+  const doubted = doubtedState(doubtedState(offered));
+  t.true(doubted.offered);
+  t.false(nextState(doubted, late, 2).offered);
+  t.true(nextState(nextState(doubted, good, 2), late, 3).offered);
+  t.deepEqual(doubtedState(firstState(0)), firstState(0));
 });
 
 test('the reason is that of the last answer that counted, and the time that of the change', (t) => {

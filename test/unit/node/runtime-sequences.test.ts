@@ -65,6 +65,7 @@ const steps = fc.record({
     ['containerd'],
     ['docker', 'crio'],
   ),
+  containerd: fc.constantFrom('report' as const, 'configure' as const),
   answers: fc.boolean(),
   certificate: fc.constantFrom(certificateOne, certificateTwo),
   fault: fc.constantFrom<Fault>('kill-before', 'kill-within', 'kill-after', 'fail'),
@@ -117,6 +118,7 @@ async function take(box: Sandbox, step: Step): Promise<void> {
     foreignFiles,
     foreignHostsLines,
     runtimes,
+    containerd: step.containerd,
   }));
   const mirrors = all.filter((_, at) => step.mirrors.includes(at));
   const changes = {

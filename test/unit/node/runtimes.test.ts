@@ -239,3 +239,57 @@ test('a mirror in services mode is trusted under its address, and nothing leads 
   t.regex(box.get('etc/containerd/certs.d/10.96.0.10/hosts.toml'), /https:\/\/10\.96\.0\.10/);
   t.regex(box.get('etc/docker/certs.d/10.96.0.10/ca.crt'), /BEGIN CERTIFICATE/);
 });
+
+test('a containerd that reads no hosts.toml is configured where that is asked for, by several mirrors at once, and taken back with the last', async (t) => {
+  const box = node(t);
+  box.put('etc/containerd/config.toml', 'version = 2\n');
+  const before = box.tree();
+  const both = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, containerd: 'configure' as const }));
+  t.true((await box.pass(sharedAgent(box, both))).complete);
+  t.regex(box.get('etc/containerd/config.toml'), /config_path = "\/etc\/containerd\/certs.d"/);
+  t.regex(box.get('etc/containerd/certs.d/quay.example/hosts.toml'), /29002/);
+  t.deepEqual((await box.pass(sharedAgent(box, both))).results, []);
+  await box.pass(sharedAgent(box, both.slice(0, 1)));
+  t.regex(box.get('etc/containerd/config.toml'), /config_path/);
+  await box.pass(sharedAgent(box, []));
+  t.deepEqual(box.tree(), before);
+});
+
+test('with the journal lost, every file that is marked is found: by a restore of all, and by an agent whose list has the mirror no more', async (t) => {
+  const files = (box: Sandbox) =>
+    Object.entries(box.tree()).filter(([path, what]) => what.startsWith('file') && !path.includes('backup'));
+  for (const takeBack of [
+    (box: Sandbox) => restoreMirrors(box.options(), toolsWith(fs), () => true, { facts: everyRuntime }),
+    (box: Sandbox) => box.pass(sharedAgent(box, [])),
+  ]) {
+    const box = node(t);
+    const before = files(box);
+    const service = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, endpoint: 'service' as const }));
+    await box.pass(sharedAgent(box, service));
+    fs.rmSync(join(box.root, 'var'), { recursive: true });
+    const report = await takeBack(box);
+    t.deepEqual(files(box), before);
+    t.deepEqual(report.owners, []);
+  }
+});
+
+test('what a classic Docker is not led to is said, and by which field', async (t) => {
+  const box = node(t);
+  const facts = { docker: everyRuntime.docker! };
+  const notLed = async (changes: object) => {
+    const mirrors = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, ...changes }));
+    const { findings } = await box.pass(sharedAgent(box, mirrors, { facts }));
+    return findings.filter(({ reason }) => reason === 'DockerNotLed').map(({ message }) => message);
+  };
+  t.deepEqual(await notLed({}), []);
+  t.regex((await notLed({ endpoint: 'service' })).join(), /docker\.io.*endpoint/);
+  t.regex((await notLed({ clientCertificate: true })).join(), /quay\.example.*clientCertificate/);
+});
+
+test('a Docker before 29 is led as a classic one, whatever its image store is', async (t) => {
+  const box = node(t);
+  const facts = { docker: { running: true, version: '27.5.1', containerdStore: true } };
+  await box.pass(sharedAgent(box, bothMirrors(box.caFile), { facts }));
+  t.regex(box.get('etc/docker/daemon.json'), /127\.0\.0\.1:29001/);
+  t.regex(box.get('etc/hosts'), /\tquay\.example\t/);
+});

@@ -4,39 +4,13 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { findProcesses, type ProcessTools, sendSignal, youngestSignalled } from '../../../src/node/signal.ts';
-
-const uid = process.getuid?.() ?? 0;
+import { findProcesses, sendSignal, youngestSignalled } from '../../../src/node/signal.ts';
+import { fakeProc, uid } from './fake-proc.ts';
 
 function folder(t: ExecutionContext): string {
   const dir = fs.mkdtempSync(join(tmpdir(), 'signal-'));
   t.teardown(() => fs.rmSync(dir, { recursive: true, force: true }));
   return dir;
-}
-
-interface Fake {
-  readonly comm: string;
-  readonly parent?: number;
-  readonly state?: string;
-  readonly age?: number;
-}
-
-/** A /proc that has been up for 1000 seconds, and who is killed. */
-function fakeProc(t: ExecutionContext, processes: Record<number, Fake>) {
-  const procFolder = folder(t);
-  fs.writeFileSync(join(procFolder, 'uptime'), '1000.50 3000.00\n');
-  fs.mkdirSync(join(procFolder, 'sys'));
-  for (const [pid, { comm, parent = 1, state = 'S', age = 500 }] of Object.entries(processes)) {
-    fs.mkdirSync(join(procFolder, pid));
-    const put = (file: string, text: string) => fs.writeFileSync(join(procFolder, pid, file), text);
-    put('comm', `${comm}\n`);
-    put('cmdline', `/usr/bin/${comm}\0--flag=a b\0`);
-    const fields = [state, parent, ...Array.from({ length: 17 }, () => 0), (1000.5 - age) * 100, 0];
-    put('stat', `${pid} (${comm}) ${fields.join(' ')}\n`);
-  }
-  const killed: number[] = [];
-  const kill = (pid: number) => void killed.push(pid);
-  return { killed, tools: { files: fs, procFolder, kill, uid } satisfies ProcessTools };
 }
 
 test('a running program of that name gets the signal and no other', async (t) => {

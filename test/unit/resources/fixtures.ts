@@ -39,7 +39,7 @@ export function allObjects(input: MirrorInput, clusterIPs = ['10.96.7.1']): Kube
   return [
     configSecret(input, { files }),
     leafSecret(input, leaf, leafOptions(input)),
-    ...(input.mirror.spec.nodes?.clientCertificate ? [clientSecret(input, leaf)] : []),
+    clientSecret(input, leaf, 'CA'),
     clusterService(input, { clusterIPs }),
     headlessService(input),
     ...(input.settings.addressingScheme === 'services' ? [certificate(input, { clusterIPs })] : []),

@@ -39,12 +39,12 @@ test('numbers are aligned to the right under their column and no line ends in sp
 test('figures that just keep the promises meet them, and each broken promise is told', (t) => {
   t.true(expectationsOf([figures(1), figures(50)]).every(({ met }) => met));
   const broken = { ...figures(50), secondsUntilAllExist: 1.81 };
-  broken.restart = { ...broken.restart, writesButLease: 1, requests: { total: 21, verbs: {} } };
+  broken.restart = { ...broken.restart, writesButLease: 1, requests: { total: 23, verbs: {} } };
   broken.newMirrors = { ...broken.newMirrors, mostRequestsForOne: 10 };
   const missed = expectationsOf([figures(1), broken]).filter(({ met }) => !met);
   t.deepEqual(
     missed.map(({ measured }) => measured),
-    ['9, 10', '0, 1', '20, 21', '1.81'],
+    ['9, 10', '0, 1', '20, 23', '1.81'],
   );
 });
 

@@ -30,26 +30,33 @@ test('a list is searched in its order, and is a trap unless containerd is 1.x', 
   t.deepEqual(decide({ configPath: list }, '1.7.27').inForce, { roots });
 });
 
-test('unset is the default of containerd 2 and a finding in every other', (t) => {
-  t.deepEqual(decide({}, '2.4.2').inForce, { roots, literal: list });
-  t.deepEqual(decide({ version: 3 }).inForce, { roots, literal: list });
+test('unset is the default from containerd 2.2 on and a finding in every other', (t) => {
+  t.deepEqual(decide({}, '2.4.2'), { inForce: { roots, literal: list }, reasons: [] });
+  t.deepEqual(decide({ version: 4 }), { inForce: { roots, literal: list }, reasons: [] });
+  t.deepEqual(decide({}, '2.2.0').inForce, { roots, literal: list });
+  t.deepEqual(decide({ version: 3 }), {
+    inForce: { roots, literal: list },
+    reasons: ['UncertainConfigPath'],
+  });
   t.deepEqual(decide({}), { inForce: undefined, reasons: ['ConfigPathUnset'] });
   t.deepEqual(decide({}, '1.7.27').reasons, ['ConfigPathUnset']);
+  t.deepEqual(decide({ version: 3 }, '2.1.9').reasons, ['ConfigPathUnset']);
   t.deepEqual(pathInForce(undefined, '2.4.2').inForce, { roots, literal: list });
   t.like(pathInForce(undefined).findings, [{ reason: 'ConfigPathUnset', blocks: true }]);
+  t.like(pathInForce(undefined, '2.0.5').findings, [{ reason: 'ConfigPathUnset', blocks: true }]);
 });
 
-test('registry.mirrors and configs keep the default away, and are said where they stand beside config_path', (t) => {
-  t.deepEqual(decide({ version: 3, mirrors: ['docker.io'] }), {
-    inForce: undefined,
-    reasons: ['ConfigPathUnset'],
-  });
-  t.deepEqual(decide({ version: 3, configs: ['a'] }), { inForce: undefined, reasons: ['ConfigPathUnset'] });
+test('registry.mirrors keeps the default away, and what containerd refuses beside config_path is said', (t) => {
+  const unset = { inForce: undefined, reasons: ['ConfigPathUnset'] };
+  t.deepEqual(decide({ version: 3, mirrors: ['docker.io'] }), unset);
+  t.deepEqual(decide({ mirrors: ['docker.io'] }, '2.4.2'), unset);
+  t.deepEqual(decide({ configs: ['a'] }, '2.4.2').inForce, { roots, literal: list });
   t.deepEqual(decide({ configPath: '/a', mirrors: ['docker.io'] }).reasons, ['MirrorsBesideConfigPath']);
   t.deepEqual(decide({ configPath: '/a', configs: ['a'] }).reasons, []);
-  t.deepEqual(decide({ configPath: '/a', configs: ['a'], hasTls: true }).reasons, [
-    'MirrorsBesideConfigPath',
-  ]);
+  const withTls = { configPath: '/a', configs: ['a'], hasTls: true };
+  t.deepEqual(decide(withTls).reasons, ['MirrorsBesideConfigPath']);
+  t.deepEqual(decide(withTls, '1.6.20').reasons, ['MirrorsBesideConfigPath']);
+  t.deepEqual(decide(withTls, '2.4.2').reasons, []);
 });
 
 test('a relative path is no folder', (t) => {

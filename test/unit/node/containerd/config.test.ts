@@ -21,7 +21,14 @@ function read(files: Parameters<typeof memoryHost>[0], release?: string) {
 test('config_path is read from the table of the file’s version', (t) => {
   const both = withPath(before3, '/old') + withPath(since3, '/new');
   t.deepEqual(read({ [main]: `version = 2\n${both}` }).paths, ['/old']);
-  t.deepEqual(read({ [main]: `version = 3\n${both}` }).paths, ['/new']);
+  t.deepEqual(read({ [main]: `version = 3\n${both}` }, '2.1.0').paths, ['/new']);
+  // From 2.3 on 3 is not the newest version, and what is older is migrated.
+  t.deepEqual(read({ [main]: `version = 3\n${both}` }, '2.3.0').paths, ['/old']);
+  t.like(read({ [main]: `version = 3\n${both}` }), { paths: ['/old'], reasons: ['UncertainConfigPath'] });
+  t.deepEqual(read({ [main]: `version = 3\n${withPath(since3, '/new')}` }), {
+    ...read({ [main]: `version = 3\n${withPath(since3, '/new')}` }, '2.4.2'),
+    reasons: [],
+  });
   t.deepEqual(read({ [main]: `version = 4\n${both}` }).paths, ['/new']);
   t.deepEqual(read({ [main]: withPath('plugins.cri.registry', '/one') }).paths, ['/one']);
   t.deepEqual(read({ [main]: withPath(before3, '/old') }, '1.6.20').paths, [undefined]);
@@ -104,6 +111,15 @@ test('1.x expands a relative glob in / and reads every file by the last version 
   t.like(read(files, '1.7.27'), { paths: ['/root'], reasons: [] });
   t.like(read(files, '2.4.2'), { paths: ['/beside'], reasons: [] });
   t.like(read(files), { paths: ['/beside'], reasons: ['UncertainConfigPath'] });
+});
+
+test('a file that one list of imports names twice is read once, at its first place', (t) => {
+  const files = {
+    [main]: 'version = 2\nimports = ["/d/*.toml", "/d/a.*"]\n',
+    '/d/a.toml': `version = 2\n${withPath(before3, '/a')}`,
+    '/d/b.toml': `version = 2\n${withPath(before3, '/b')}`,
+  };
+  t.deepEqual(read(files).paths, ['/b']);
 });
 
 test('an empty config_path of a drop-in leaves the one that is set', (t) => {

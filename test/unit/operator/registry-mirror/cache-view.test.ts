@@ -35,10 +35,20 @@ test('Every address is listened on in the families that the Service has', (t) =>
   t.deepEqual(configOf({}).metricsListen, { address: '0.0.0.0', port: 9090 });
 });
 
-test('Clients are asked for certificates only where the mirror says so', (t) => {
-  t.is(configOf({}).clientCaFile, undefined);
-  const asking = configOf({ nodes: { clientCertificate: true } });
-  t.is(asking.clientCaFile, '/etc/registry-mirror/tls/peer-ca.crt');
+test('Clients are asked for certificates where the mirror says so, or where only forwarders read what its credentials can', (t) => {
+  const authorities = '/etc/registry-mirror/tls/peer-ca.crt';
+  const forwarded = { credentialsSecret: 'robot', nodes: { wire: 'transparent' } };
+  t.is(configOf({ nodes: { clientCertificate: true } }).clientCaFile, authorities);
+  t.is(configOf(forwarded).clientCaFile, authorities);
+  for (const spec of [
+    {},
+    { credentialsSecret: 'robot' },
+    { nodes: { wire: 'transparent' } },
+    { ...forwarded, nodes: { wire: 'transparent', clientCertificate: false } },
+    { ...forwarded, nodes: { wire: 'transparent', endpoint: 'service' } },
+  ]) {
+    t.is(configOf(spec).clientCaFile, undefined, JSON.stringify(spec));
+  }
 });
 
 test('What the broker is told of a mirror is what it says, and the pods have the files for it', (t) => {

@@ -2,15 +2,10 @@ import test from 'ava';
 import {
   cacheAvailable,
   certificateValid,
-  nodesWired,
   ready,
   stalled,
 } from '../../../../src/operator/registry-mirror/conditions.ts';
-import type {
-  LiveClaim,
-  LiveDaemonSet,
-  LiveObjects,
-} from '../../../../src/operator/registry-mirror/live-objects.ts';
+import type { LiveClaim, LiveObjects } from '../../../../src/operator/registry-mirror/live-objects.ts';
 
 const metadata = { name: 'registry-mirror-hub', namespace: 'default', generation: 2 };
 
@@ -22,10 +17,6 @@ function cache(replicas: number, readyReplicas: number, claims: LiveClaim[] = []
 function pending(storageClassName?: string): LiveClaim {
   const spec = storageClassName === undefined ? {} : { storageClassName };
   return { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec, status: { phase: 'Pending' } };
-}
-
-function nodes(status: NonNullable<LiveDaemonSet['status']>): LiveObjects {
-  return { daemonSet: { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata, status }, claims: [] };
 }
 
 test('The cache is available with one ready replica, whole with all', (t) => {
@@ -42,28 +33,6 @@ test('Only a claim without a class is a fault; another one waits for its provisi
   t.like(cacheAvailable(cache(2, 0, [pending('slow')])), { status: 'False', reason: 'ClaimPending' });
   t.like(cacheAvailable(cache(2, 1, [pending()])), { status: 'True', reason: 'NoDefaultStorageClass' });
   t.like(cacheAvailable(cache(2, 2, [pending()])), { reason: 'Available' });
-});
-
-test('Nodes are wired when every one has made a pass with the newest agent', (t) => {
-  t.like(nodesWired({ claims: [] }), { status: 'Unknown', reason: 'NotCreated' });
-  t.like(nodesWired(nodes({ observedGeneration: 1 })), { status: 'Unknown', reason: 'RolloutPending' });
-  const seen = { observedGeneration: 2, desiredNumberScheduled: 3 };
-  t.like(nodesWired(nodes({ observedGeneration: 2 })), { status: 'True', reason: 'NoNodeSelected' });
-  t.like(nodesWired(nodes({ ...seen, numberReady: 3, updatedNumberScheduled: 1 })), { reason: 'RollingOut' });
-  t.like(nodesWired(nodes({ ...seen, numberReady: 2, updatedNumberScheduled: 3 })), {
-    reason: 'NodesNotReady',
-  });
-  t.like(nodesWired(nodes({ ...seen, numberReady: 3, updatedNumberScheduled: 3 })), { reason: 'Wired' });
-});
-
-test('Nodes that left are told beside those that are wired', (t) => {
-  const seen = { observedGeneration: 2, desiredNumberScheduled: 3 };
-  const wired = nodes({ ...seen, numberReady: 3, updatedNumberScheduled: 3 });
-  const told = (status: NonNullable<LiveDaemonSet['status']>) =>
-    nodesWired({ ...wired, restoreDaemonSet: { ...(wired.daemonSet as LiveDaemonSet), status } }).message;
-  t.is(told({}), '3 of 3 nodes are wired; nodes that left are being restored');
-  t.is(told(seen), '3 of 3 nodes are wired; 3 nodes are being restored');
-  t.is(nodesWired(wired).message, '3 of 3 nodes are wired');
 });
 
 const now = new Date('2026-01-01T00:00:00Z');

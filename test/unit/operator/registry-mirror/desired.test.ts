@@ -10,7 +10,9 @@ function inputs(more: Partial<CompositionInputs> = {}): CompositionInputs {
     mirror: mirrorOf({ upstreamUrl: 'docker.io' }, { uid: 'u' }),
     settings: settingsOf(),
     clusterIPs: ['10.96.0.7'],
+    nodePort: 29001,
     leaf,
+    client: leaf,
     leafOptions: { authorities: 'CA' },
     trustBundle: 'BUNDLE',
     issuer: false,
@@ -35,6 +37,7 @@ test('A mirror becomes its objects in the order in which they need each other', 
     'Service registry-mirror-hub',
     'Service registry-mirror-hub-headless',
     'Secret registry-mirror-hub-leaf',
+    'Secret registry-mirror-hub-client',
     'Secret registry-mirror-hub-secret',
     'StatefulSet registry-mirror-hub',
     'DaemonSet registry-mirror-hub-utils',
@@ -44,6 +47,13 @@ test('A mirror becomes its objects in the order in which they need each other', 
 test('What needs an address is left out while there is none', (t) => {
   const made = names(inputs({ clusterIPs: [], issuer: true }));
   t.false(made.some((name) => /^(DaemonSet|Certificate) /.test(name)));
+});
+
+test('Without a port no node is wired, and the cache is made all the same', (t) => {
+  const { nodePort: _none, ...rest } = inputs();
+  const made = names(rest);
+  t.true(made.includes('StatefulSet registry-mirror-hub'));
+  t.false(made.some((name) => name.startsWith('DaemonSet ')));
 });
 
 test('With cert-manager’s Issuer its Certificate is asked for', (t) => {

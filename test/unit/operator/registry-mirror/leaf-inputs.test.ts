@@ -70,12 +70,12 @@ function agents(mark: string, status: object, generation = 2): LiveDaemonSet {
   };
 }
 
-function ask(authority: Authority, live: LiveObjects, now: Date, asked: string[] = [], spec = {}) {
+function ask(authority: Authority, live: LiveObjects, now: Date, asked: string[] = []) {
   const nodes = async (mark: string) => {
     asked.push(mark);
     return 'node-a';
   };
-  const mirror = { metadata: { name: 'hub' }, spec };
+  const mirror = { metadata: { name: 'hub' } };
   const question: LeafQuestion = { mirror, live, authority, now, logger, nodesBehind: nodes };
   return leafInputs(question, names);
 }
@@ -97,7 +97,7 @@ test('Of the nodes are named those whose agent is not ready, or is an old one', 
     spec: { nodeName },
     status: { conditions: [{ type: 'Ready', status }] },
   });
-  const place = { namespace: 'mirrors', mirror: 'hub', mark: 'm' };
+  const place = { namespace: 'mirrors', mirror: 'hub', component: 'nodes', mark: 'm' } as const;
   const { signal } = new AbortController();
   const named = (items: object[]) => {
     const client = { listAll: async () => ({ items }) } as unknown as KubeClient;
@@ -234,19 +234,34 @@ test('A leaf of an earlier version, which no replica would be let in with, is ma
   t.is(kept.leaf.certificate, again.leaf.certificate);
 });
 
-test('Nodes get a certificate only where the mirror asks for one; it turns with the leaf', async (t) => {
+test('Every mirror’s node agents have a certificate by their own name, for both sides; it turns with the leaf', async (t) => {
   const { authority, former, leaf, live, mark } = await renewal();
-  const spec = { nodes: { clientCertificate: true } };
-  const askFor = (objects: LiveObjects, ms: number) => ask(authority, objects, later(ms), [], spec);
-  t.is((await ask(authority, live(mark, 2), later(1_000))).client, undefined);
-  const first = await askFor(live(mark, 2), 1_000);
-  t.like(inspectCertificate(first.client?.certificate ?? ''), { ...nodeIdentity('hub'), names: [] });
-  t.true(isSignedBy(first.client!, { ...authority, ...former }), 'not sooner than the leaf');
-  const { certificate, key, ca } = first.client!;
+  const askAt = (objects: LiveObjects, ms: number) => ask(authority, objects, later(ms));
+  const { client } = await askAt(live(mark, 2), 1_000);
+  t.like(inspectCertificate(client.certificate), {
+    commonName: 'registry-mirror-hub.node',
+    names: ['registry-mirror-hub.node'],
+    usages: ['serverAuth', 'clientAuth'],
+  });
+  t.true(isSignedBy(client, { ...authority, ...former }), 'not sooner than the leaf');
+  const clientSecret = secret({ 'tls.crt': client.certificate, 'tls.key': client.key, 'ca.crt': client.ca });
+  const still = await askAt({ ...live(mark, 2), clientSecret }, 2_000);
+  t.is(still.client.certificate, client.certificate);
+  const turned = await askAt({ ...live(mark, 2, leaf), clientSecret }, podsFollowMs);
+  t.true(isSignedBy(turned.client, authority));
+});
+
+test('A pair of an earlier version, which no agent could serve with, is made anew once', async (t) => {
+  const { authority, live, mark } = await renewal();
+  const earlier = { commonName: 'registry-mirror-hub.node', usages: ['clientAuth'] } as const;
+  const { certificate, key, ca } = await newLeaf({
+    identity: earlier,
+    names: [],
+    authority,
+    renewedSigns: true,
+    now: renewedAt,
+  });
   const clientSecret = secret({ 'tls.crt': certificate, 'tls.key': key, 'ca.crt': ca });
-  const still = await askFor({ ...live(mark, 2), clientSecret }, 2_000);
-  t.is(still.client?.certificate, certificate);
-  const turned = await askFor({ ...live(mark, 2, leaf), clientSecret }, podsFollowMs);
-  t.true(isSignedBy(turned.client!, authority));
-  t.not(inspectCertificate(certificate).commonName, inspectCertificate(leaf.certificate).commonName);
+  const { client } = await ask(authority, { ...live(mark, 2), clientSecret }, later(podsFollowMs));
+  t.like(inspectCertificate(client.certificate), nodeIdentity('hub'));
 });

@@ -4,17 +4,19 @@ import { Store } from '../../../../src/kube/store.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
 import type { ReplicaReport } from '../../../../src/operator/cache-reports/replica-report.ts';
 import { LiveView } from '../../../../src/operator/live-view.ts';
+import type { NodeOfMirror } from '../../../../src/operator/node-reports/known-agents.ts';
 import type { Finding } from '../../../../src/operator/registry-mirror/finding.ts';
 import { Reporter, type ReporterOptions } from '../../../../src/operator/registry-mirror/report.ts';
 import type { StoredMirror } from '../../../../src/operator/registry-mirror/status.ts';
 import { mirrorIndex } from '../../../../src/operator/views.ts';
 import { settingsOf } from '../../resources/fixtures.ts';
 import { replicaReport } from '../cache-reports/replica-reports.ts';
+import { heard, unheard } from '../node-reports/nodes.ts';
 
 /** A reporter whose statuses are stored at once and whose events are only kept. */
 function scene() {
   const clock = { now: Date.parse('2026-01-01T00:00:00Z') };
-  const mirrors = new Store();
+  const [mirrors, statefulSets, daemonSets] = [new Store(), new Store(), new Store()];
   let version = 0;
   const next = () => String(++version);
   const other = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
@@ -22,14 +24,15 @@ function scene() {
   const rest = {
     services: other(),
     secrets: other(),
-    statefulSets: other(),
-    daemonSets: other(),
+    statefulSets: new LiveView(statefulSets),
+    daemonSets: new LiveView(daemonSets),
     endpointSlices: other(),
   };
   const events: string[] = [];
   const lost = { status: false };
   const written: StoredMirror[] = [];
   const replicas: { reports: readonly ReplicaReport[] | undefined } = { reports: undefined };
+  const agents: { nodes: readonly NodeOfMirror[] | undefined } = { nodes: [] };
   const reporter = new Reporter({
     settings: settingsOf(),
     views: { ...views, ...rest },
@@ -49,6 +52,7 @@ function scene() {
       },
     } as unknown as ReporterOptions['applier'],
     cacheReports: { of: () => replicas.reports },
+    nodeReports: { of: () => agents.nodes },
     now: () => new Date(clock.now),
     logger: createLogger({ level: 'silent' }),
   });
@@ -63,9 +67,24 @@ function scene() {
     const finding = { type: 'CredentialsValid', status, reason: `Is${status}`, message: 'm' } as const;
     const findings = [{ ...finding, warn: status === 'False' }];
     const signal = new AbortController().signal;
-    return reporter.report(about, { status: { clusterIPs: [] }, findings, obstacles: [] }, signal);
+    const wiring = { wire: 'alias', byNameAlone: true } as const;
+    const known = { clusterIPs: [], masquerade: 'mirror-m' };
+    return reporter.report(about, { status: known, findings, obstacles: [], wiring }, signal);
   };
-  return { put, stored, report, events, lost, written, replicas, clock };
+  const select = (nodes: number) => {
+    const counts = { desiredNumberScheduled: nodes, updatedNumberScheduled: nodes, numberReady: nodes };
+    const name = 'registry-mirror-m-utils';
+    const metadata = { name, namespace: 'default', generation: 1, resourceVersion: next() };
+    const status = { observedGeneration: 1, ...counts };
+    daemonSets.put({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata, status } as KubeObject);
+  };
+  const serve = () => {
+    const metadata = { name: 'registry-mirror-m', namespace: 'default', resourceVersion: next() };
+    const rest = { spec: { replicas: 1 }, status: { readyReplicas: 1 } };
+    statefulSets.put({ apiVersion: 'apps/v1', kind: 'StatefulSet', metadata, ...rest } as KubeObject);
+  };
+  const condition = (type: string) => stored().status?.conditions?.find((one) => one.type === type);
+  return { put, stored, report, events, lost, written, replicas, clock, agents, select, serve, condition };
 }
 
 test('Trouble that comes back is another cause; a pass that is begun again is not', async (t) => {
@@ -153,4 +172,61 @@ test('An operator that starts believes what is stored until it has asked', async
   const said = stored().status?.conditions?.find(({ type }) => type === 'UpstreamReachable');
   t.like(said, { status: 'Unknown', reason: 'NoReport' });
   t.is(stored().status?.lastPull, '2026-01-01T00:01:00Z', 'when the mirror was used is not forgotten');
+});
+
+test('Counts of nodes are held back for a minute, another reason is not', async (t) => {
+  const { report, written, agents, select, condition, stored, clock } = scene();
+  select(3);
+  const blocked = { complete: false };
+  agents.nodes = [heard('a', blocked), heard('b', blocked), heard('c')];
+  await report('True');
+  t.is(condition('NodesWired')?.message, '1/3 nodes wired; 2 x pass not complete (a, b)');
+  t.is(stored().status?.nodes, '1/3');
+  agents.nodes = [heard('a', blocked), heard('b'), heard('c')];
+  const due = await report('True');
+  t.is(written.length, 1);
+  clock.now = due ?? 0;
+  await report('True');
+  t.is(stored().status?.nodes, '2/3');
+  agents.nodes = [heard('a'), heard('b'), heard('c')];
+  await report('True');
+  t.is(condition('NodesWired')?.reason, 'Wired', 'at once');
+  t.is(stored().status?.nodes, '3/3');
+});
+
+test('An operator that starts believes what is stored of nodes until it has asked them', async (t) => {
+  const { report, written, agents, select, condition, stored } = scene();
+  select(2);
+  agents.nodes = [heard('a'), heard('b', { complete: false })];
+  await report('True');
+  agents.nodes = undefined;
+  await report('True');
+  t.is(written.length, 1);
+  t.is(stored().status?.nodes, '1/2');
+  agents.nodes = [unheard('a'), unheard('b')];
+  await report('True');
+  t.is(
+    condition('NodesWired')?.message,
+    '2 of 2 nodes are wired',
+    'agents that cannot be asked: as their pods say',
+  );
+});
+
+test('A forwarder that was used is use; a name that nobody uses is told a day after the mirror was ready', async (t) => {
+  const { report, agents, select, serve, condition, clock, replicas } = scene();
+  select(1);
+  serve();
+  replicas.reports = [replicaReport()];
+  const forwarder = { port: 1, offered: true, reason: 'Answers', detail: '', connections: 1, bytes: 1 };
+  agents.nodes = [heard('a', { forwarder })];
+  await report('True');
+  const due = await report('True');
+  t.is(due, Date.parse(condition('Ready')?.lastTransitionTime ?? '') + 24 * 3_600_000);
+  t.is(condition('InUse')?.reason, 'NotUsed');
+  clock.now = due ?? 0;
+  await report('True');
+  t.is(condition('InUse')?.reason, 'AliasUnused');
+  agents.nodes = [heard('a', { forwarder: { ...forwarder, lastUsed: new Date(clock.now).toISOString() } })];
+  await report('True');
+  t.is(condition('InUse')?.reason, 'Used');
 });

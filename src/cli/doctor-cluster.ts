@@ -1,0 +1,123 @@
+/** `doctor --cluster`: runs `doctor` in the agents of all nodes, through the API server with the caller's own rights. */
+import { agentComponents, componentLabel, selectorLabels } from '../api/names.ts';
+import type { NodeReport } from '../api/node-report.ts';
+import { processEnvironment } from '../config/environment.ts';
+import { readMirrorAccess } from '../config/mirror-access.ts';
+import { ConfigError } from '../config/problems.ts';
+import { createClient, type KubeClient } from '../kube/client.ts';
+import { loadConnection } from '../kube/connection.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { errorMessage } from '../observe/error-message.ts';
+import { createLogger } from '../observe/log.ts';
+import { pods } from '../operator/resource-types.ts';
+import { type DoctorFlags, printReport } from './doctor.ts';
+import { isWell } from './doctor-report.ts';
+import { endOfCommand } from './mirror-flags.ts';
+import { needing } from './needing.ts';
+import { outputLines } from './output-lines.ts';
+
+interface AgentPod extends KubeObject {
+  readonly spec?: { readonly nodeName?: string; readonly containers?: readonly { readonly name: string }[] };
+  readonly status?: { readonly phase?: string };
+}
+
+/** As many as the operator asks. */
+const parallel = 50;
+const timeoutMs = 15_000;
+/** What an agent of hundreds of mirrors has to tell. */
+const longestReport = 2 ** 20;
+
+/** Prints each node as it answers, by name, and a summary; false when not everything is in place everywhere. */
+export async function doctorCluster(flags: DoctorFlags): Promise<boolean> {
+  const signal = endOfCommand({});
+  const { namespace, sources } = readMirrorAccess(processEnvironment(), flags);
+  const client = createClient(await loadConnection(sources), {
+    userAgent: 'registry-mirror-operator',
+    logger: createLogger(),
+  });
+  try {
+    const agents = await listAgents(client, namespace, signal);
+    const outcomes = await askAll(client, agents, signal);
+    return report(agents, outcomes, flags);
+  } finally {
+    await client.close();
+  }
+}
+
+type Outcome = NodeReport | { readonly error: string };
+
+async function listAgents(client: KubeClient, namespace: string, signal: AbortSignal): Promise<AgentPod[]> {
+  const components = agentComponents.join(',');
+  const selector = `app=${selectorLabels('').app},${componentLabel} in (${components})`;
+  const { items } = await client
+    .listAll<AgentPod>(pods, { namespace, labelSelector: selector, signal })
+    .catch(needing(`list pods in namespace ${namespace}`));
+  if (items.length > 0) return items.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+  throw new ConfigError([
+    `There is no node agent in namespace ${namespace}; --namespace names the operator’s`,
+  ]);
+}
+
+function keyOf({ spec, metadata }: AgentPod): string {
+  return `${spec?.nodeName ?? ''} ${metadata.name}`;
+}
+
+async function askAll(client: KubeClient, agents: readonly AgentPod[], signal: AbortSignal) {
+  const outcomes = new Map<AgentPod, Outcome>();
+  const left = agents.values();
+  const worker = async () => {
+    for (const pod of left) outcomes.set(pod, await ask(client, pod, signal));
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+  return outcomes;
+}
+
+async function ask(
+  client: KubeClient,
+  { metadata, spec, status }: AgentPod,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (status?.phase !== 'Running') return { error: `its pod is ${status?.phase ?? 'unknown'}` };
+  const { namespace = '', name } = metadata;
+  // The agent comes first, beside a foreign mirror-hostess too.
+  const container = spec?.containers?.[0]?.name ?? 'node-agent';
+  try {
+    const command = ['registry-mirror-operator', 'doctor', '--json'];
+    const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const process = await client.exec({ pod: { namespace, name }, container, command, signal: within });
+    const lines: string[] = [];
+    for await (const line of outputLines(process.stdout, longestReport)) lines.push(line);
+    const code = await process.exitCode;
+    const [text] = lines;
+    if (text === undefined) return { error: process.stderr().trim() || `exit code ${code}` };
+    return JSON.parse(text) as NodeReport;
+  } catch (error) {
+    signal.throwIfAborted();
+    return { error: errorMessage(error) };
+  }
+}
+
+function report(
+  agents: readonly AgentPod[],
+  outcomes: ReadonlyMap<AgentPod, Outcome>,
+  flags: DoctorFlags,
+): boolean {
+  let well = 0;
+  for (const pod of agents) {
+    const outcome = outcomes.get(pod) ?? { error: 'was not asked' };
+    const node = pod.spec?.nodeName ?? '(not scheduled)';
+    if ('error' in outcome) {
+      const { error } = outcome;
+      process.stdout.write(
+        flags.json
+          ? `${JSON.stringify({ node, pod: pod.metadata.name, error })}\n`
+          : `${node}: agent ${pod.metadata.name} does not answer: ${error}\n`,
+      );
+      continue;
+    }
+    printReport({ ...outcome, node: outcome.node || node }, flags);
+    if (isWell(outcome)) well += 1;
+  }
+  if (!flags.json) process.stdout.write(`${well} of ${agents.length} agents have everything in place\n`);
+  return well === agents.length;
+}

@@ -1,0 +1,194 @@
+/**
+ * Polls what node agents say of their nodes, keeps the newest of it, and tells which mirrors have to be looked at again. The main file
+ * of this folder; runs beside the reconciler, which only reads from it.
+ */
+import type { SecureContext } from 'node:tls';
+import { caSecretName } from '../../api/names.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { errorMessage } from '../../observe/error-message.ts';
+import type { Logger } from '../../observe/log.ts';
+import { readAuthority } from '../certificates/authority-secret.ts';
+import { eachOf, inRounds, type Pause } from '../polling/rounds.ts';
+import { portOf } from '../registry-mirror/node-port.ts';
+import { pods } from '../resource-types.ts';
+import type { Views } from '../views.ts';
+import { type AgentAnswer, type AgentRequest, type AskAgent, askAgent } from './ask-agent.ts';
+import { KnownAgents, type NodeOfMirror, whomToAsk } from './known-agents.ts';
+import { type AgentEndpoint, agentSelector, type NodeAgent, nodeAgents } from './node-agents.ts';
+import { type ContextOf, OperatorIdentity } from './operator-identity.ts';
+import { parseNodeReport } from './parse-report.ts';
+import { summaryOf } from './summary.ts';
+
+export interface NodeReportsOptions {
+  readonly client: Pick<KubeClient, 'listAll'>;
+  readonly settings: OperatorSettings;
+  readonly views: Pick<Views, 'daemonSets' | 'secrets'>;
+  /** What the status of this mirror says of its nodes is out of date. */
+  readonly changed: (mirror: string) => void;
+  /** Called when a round is over and the newest is known; rejects only when `signal` is aborted. */
+  readonly afterRound?: (signal: AbortSignal) => Promise<void>;
+  /** Nodes of which news is awaited. */
+  readonly awaited?: () => ReadonlySet<string>;
+  readonly logger: Logger;
+  readonly ask?: AskAgent;
+  readonly now?: () => Date;
+  readonly random?: () => number;
+  readonly pauseMs?: Pause;
+}
+
+const parallel = 50;
+/** So long those are asked first that are new or do not answer; with `wellPerRound` a round is over in less than a minute. */
+const pressingMs = 20_000;
+const nodesLogged = 5;
+/** Who waits asks again within this time. */
+const wantedMs = 10_000;
+
+export class NodeReports {
+  readonly #options: NodeReportsOptions;
+  readonly #known = new KnownAgents();
+  readonly #identity = new OperatorIdentity();
+  #contextOf: ContextOf | undefined;
+  /** By mirror: what the reports came to when it was last told. */
+  readonly #told = new Map<string, string>();
+  #complete = false;
+  /** Somebody waits for what nodes say next. */
+  #wantedUntil = 0;
+  /** What was last wrong with a whole round. */
+  #trouble = '';
+
+  constructor(options: NodeReportsOptions) {
+    this.#options = options;
+  }
+
+  /** The nodes of a mirror, by name; undefined: nobody was asked yet. */
+  of(mirror: string): readonly NodeOfMirror[] | undefined {
+    return this.#complete ? this.#known.of(mirror, this.#now()) : undefined;
+  }
+
+  /** The nodes of shared agents that may still hold something of the mirror; undefined: nobody was asked yet. */
+  holding(mirror: string): { readonly nodes: readonly string[]; readonly of: number } | undefined {
+    this.#wantedUntil = this.#now() + wantedMs;
+    return this.#complete ? this.#known.holding(mirror) : undefined;
+  }
+
+  /** Every agent there is. */
+  agents(): readonly NodeAgent[] {
+    return this.#known.all().map(({ agent }) => agent);
+  }
+
+  /** Asks one agent for anything; rejects where it does not answer. */
+  ask(endpoint: AgentEndpoint, asked: AgentRequest, signal: AbortSignal): Promise<AgentAnswer> {
+    const { ask = askAgent } = this.#options;
+    return ask(endpoint, this.#context(endpoint), asked, signal);
+  }
+
+  /** Polls in rounds until `signal` is aborted; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const hurries = () => this.#now() < this.#wantedUntil || this.#known.hasNews(this.#now());
+    await inRounds(() => this.#round(signal), { ...this.#options, hurries }, signal);
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#gather(signal);
+      this.#trouble = '';
+      if (signal.aborted) return;
+      this.#complete = true;
+      this.#tell();
+      await this.#options.afterRound?.(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#complete = true;
+      if (this.#trouble === errorMessage(error)) return;
+      this.#trouble = errorMessage(error);
+      this.#options.logger.error({ error }, 'Could not ask node agents');
+    }
+  }
+
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { client, settings, views, awaited } = this.#options;
+    const { namespace, nodePorts } = settings;
+    if (!this.#mayBeAsked()) return this.#known.sync([]);
+    const selection = { namespace, labelSelector: agentSelector, resourceVersion: '0' };
+    const list = await client.listAll(pods, { ...selection, signal });
+    this.#known.sync(nodeAgents(list.items, nodePorts.first));
+    const secret = views.secrets.get(`${namespace}/${caSecretName}`);
+    if (secret === undefined) return;
+    this.#contextOf = await this.#identity.prepare(readAuthority(secret), new Date(this.#now()));
+    const { pressing, well } = whomToAsk(this.#known.all(), this.#now(), awaited?.());
+    const failed: Failure[] = [];
+    await eachOf(this.#inTime(pressing, well), parallel, async (agent) => {
+      const failure = await this.#poll(agent, signal);
+      if (failure !== undefined) failed.push(failure);
+    });
+    if (!signal.aborted) this.#logFailures(failed);
+  }
+
+  /** False where no agent there is could be asked: not one request is made then. */
+  #mayBeAsked(): boolean {
+    const { settings, views } = this.#options;
+    if (settings.nodeDaemonSets === 'shared') return true;
+    return views.daemonSets.list().some((set) => portOf(set) !== undefined);
+  }
+
+  *#inTime(pressing: readonly NodeAgent[], well: readonly NodeAgent[]): Iterable<NodeAgent> {
+    const end = this.#now() + pressingMs;
+    for (const agent of pressing) {
+      if (this.#now() >= end) break;
+      yield agent;
+    }
+    yield* well;
+  }
+
+  /** Returns what is wrong where nothing was before; of an agent that is only starting nothing is expected. */
+  async #poll(agent: NodeAgent, signal: AbortSignal): Promise<Failure | undefined> {
+    if (agent.endpoint === undefined || signal.aborted) return undefined;
+    const askedAt = this.#now();
+    try {
+      const { status, text } = await this.ask(agent.endpoint, { method: 'GET', path: '/status' }, signal);
+      if (status !== 200) throw new Error(`expected 200, got ${status}`);
+      this.#known.heard(agent, parseNodeReport(text), askedAt);
+      return undefined;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      return this.#known.failed(agent, this.#now()) && agent.ready
+        ? { node: agent.node, detail: errorMessage(error) }
+        : undefined;
+    }
+  }
+
+  /** One line, however many they are. */
+  #logFailures(failed: readonly Failure[]): void {
+    const [first] = failed;
+    if (first === undefined) return;
+    const nodes = failed.slice(0, nodesLogged).map(({ node }) => node);
+    const fields = { count: failed.length, nodes, detail: first.detail };
+    this.#options.logger.warn(fields, 'Could not read what node agents say');
+  }
+
+  #tell(): void {
+    for (const mirror of new Set([...this.#told.keys(), ...this.#known.mirrors()])) {
+      const nodes = this.#known.of(mirror, this.#now());
+      const state = JSON.stringify(summaryOf(nodes));
+      if (this.#told.get(mirror) === state) continue;
+      if (nodes.length === 0) this.#told.delete(mirror);
+      else this.#told.set(mirror, state);
+      this.#options.changed(mirror);
+    }
+  }
+
+  #context({ authority }: AgentEndpoint): SecureContext {
+    if (this.#contextOf === undefined) throw new Error('the operator has no certificate yet');
+    return this.#contextOf(authority);
+  }
+
+  #now(): number {
+    return (this.#options.now?.() ?? new Date()).getTime();
+  }
+}
+
+interface Failure {
+  readonly node: string;
+  readonly detail: string;
+}

@@ -1,0 +1,44 @@
+/** What the status says of a mirror's nodes: the condition and the count, and when nodes last asked the mirror. Pure. */
+import { storedFinding } from '../../api/conditions.ts';
+import type { NodeWiring } from '../../api/nodes.ts';
+import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
+import type { NodeOfMirror } from '../node-reports/known-agents.ts';
+import { summaryOf } from '../node-reports/summary.ts';
+import type { Finding } from './finding.ts';
+import type { LiveObjects } from './live-objects.ts';
+import { nodesText, nodesWired, reportedReasons, tells } from './nodes-wired.ts';
+
+export interface NodesState {
+  /** `NodesWired`. */
+  readonly finding: Finding;
+  /** Wired and selected nodes, `47/50`. */
+  readonly nodes?: string | undefined;
+  /** When the forwarder of any node was last used. */
+  readonly lastUsed?: string | undefined;
+  /** It comes from what agents say: what is merely counted there changes all the time. */
+  readonly told: boolean;
+}
+
+/** What it depends on. */
+export interface NodesFacts {
+  readonly live: LiveObjects;
+  /** What agents say; `unasked`: they will be asked soon; undefined: nobody asks them. */
+  readonly told: readonly NodeOfMirror[] | 'unasked' | undefined;
+  readonly wire: NodeWiring['wire'];
+  readonly stored: RegistryMirrorStatus | undefined;
+}
+
+/** An operator that starts believes what is stored until it has asked, where that may still hold. */
+export function nodesState({ live, told, wire, stored }: NodesFacts): NodesState {
+  const summary = told === undefined || told === 'unasked' ? undefined : summaryOf(told);
+  if (tells(summary)) {
+    const { lastUsed } = summary;
+    const nodes = nodesText(live.daemonSet, summary);
+    return { finding: nodesWired(live, { summary, wire }), nodes, lastUsed, told: true };
+  }
+  const finding = nodesWired(live);
+  const before = told === 'unasked' ? storedFinding(stored?.conditions, finding.type) : undefined;
+  if (before && reportedReasons.has(before.reason) && reportedReasons.has(finding.reason))
+    return { finding: before, nodes: stored?.nodes, told: true };
+  return { finding, nodes: nodesText(live.daemonSet), told: false };
+}

@@ -1,0 +1,163 @@
+/**
+ * Brings about the one DaemonSet that wires all mirrors (`NODE_DAEMONSETS=shared`), or takes it away where each mirror has its own. The main file
+ * of this folder; the reconciler of mirrors tells it what each mirror comes to.
+ */
+import { objectNames, sharedNodeCommonName, sharedNodesName } from '../../api/names.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import type { Logger } from '../../observe/log.ts';
+import { peerAuthoritiesKey } from '../../resources/secret.ts';
+import type { ListedMirror } from '../../resources/shared-nodes.ts';
+import { type SharedIdentity, sharedDaemonSet, sharedNodesSecret } from '../../resources/shared-nodes.ts';
+import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
+import { authorityMark } from '../certificates/authority-secret.ts';
+import { leafFault, newLeaf, nextLeafCheck, readLeaf } from '../certificates/leaf.ts';
+import { secretText } from '../certificates/secret-text.ts';
+import { trustBundle } from '../certificates/trust-bundle.ts';
+import { isRolledOut } from '../registry-mirror/agent-pods.ts';
+import { agentsTrust } from '../registry-mirror/agent-trust.ts';
+import { Applier } from '../registry-mirror/apply.ts';
+import type { LiveDaemonSet } from '../registry-mirror/live-objects.ts';
+import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
+import type { Views } from '../views.ts';
+import { listedIn, SharedMirrors } from './shared-list.ts';
+
+export interface SharedNodesOptions {
+  readonly client: KubeClient;
+  readonly settings: OperatorSettings;
+  readonly views: Views;
+  readonly logger: Logger;
+  /** The list changed: `reconcile` is to be called. */
+  readonly changed: () => void;
+  readonly now?: () => Date;
+}
+
+const dailyMs = 86_400_000;
+/** So long the agents of all mirrors wait at most for those of each one to take over. */
+const handOverMs = 300_000;
+const handOverLookMs = 2_000;
+
+export class SharedNodes {
+  readonly #options: SharedNodesOptions;
+  readonly #applier: Applier;
+  readonly #authorities: AuthorityKeeper;
+  readonly #mirrors = new SharedMirrors();
+  /** Since when they are to end, in milliseconds since the epoch. */
+  #removingSince: number | undefined;
+
+  constructor(options: SharedNodesOptions) {
+    const { client, settings, views, logger } = options;
+    this.#options = options;
+    this.#applier = new Applier(options);
+    this.#authorities = new AuthorityKeeper({
+      client,
+      namespace: settings.namespace,
+      secrets: views.secrets,
+      logger,
+    });
+  }
+
+  /** The mirror is to be wired like this; `taken back`: not any more; `elsewhere`: by other agents. */
+  tell(name: string, standing: ListedMirror | 'taken back' | 'elsewhere'): void {
+    if (this.#mirrors.set(name, standing)) this.#options.changed();
+  }
+
+  /** The DaemonSet as it is; none where each mirror has its own. */
+  daemonSet(): LiveDaemonSet | undefined {
+    const { views, settings } = this.#options;
+    const live = views.daemonSets.get(`${settings.namespace}/${sharedNodesName}`);
+    return live?.metadata.deletionTimestamp === undefined ? live : undefined;
+  }
+
+  /** True where the agents were told to wire the mirror. */
+  wires(name: string): boolean {
+    const { views, settings } = this.#options;
+    const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
+    return listedIn(secret).some(({ mirror }) => mirror.name === name);
+  }
+
+  /** Returns after how many milliseconds it wants to be called again. Throws what the API server says. */
+  async reconcile(signal: AbortSignal): Promise<number | undefined> {
+    const { settings, views } = this.#options;
+    if (settings.nodeDaemonSets !== 'shared') return this.#remove(signal);
+    const now = this.#options.now?.() ?? new Date();
+    const mirrors = this.#existing(views);
+    const names = mirrors.map(({ metadata }) => metadata.name);
+    const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
+    const list = this.#mirrors.listFor(names, secret);
+    const authority = await this.#authorities.get(now, signal);
+    const mark = authorityMark(authority);
+    const before = readLeaf(secret);
+    const wanted = {
+      names: [sharedNodeCommonName],
+      identity: { commonName: sharedNodeCommonName, usages: ['serverAuth', 'clientAuth'] as const },
+      authority,
+      renewedSigns: before === undefined || agentsTrust(this.daemonSet(), mark),
+      now,
+    };
+    const leaf = before && leafFault(before, wanted) === undefined ? before : await newLeaf(wanted, before);
+    const authorities = trustBundle([authority.certificatePem, ...authority.previous], now);
+    const identity: SharedIdentity = { leaf, authorities };
+    await this.#applier.apply(sharedNodesSecret(settings, list, identity), signal);
+    const startupTaints = [...new Set(mirrors.flatMap(taintOf))].sort();
+    await this.#applier.apply(sharedDaemonSet(settings, list, { authority: mark, startupTaints }), signal);
+    return Math.max(1_000, Math.min(dailyMs, nextLeafCheck(leaf, authority) - now.getTime()));
+  }
+
+  /**
+   * Agents change nothing when they end: what they have wired stays. They end once those of every mirror are there to take it on; a mirror that is
+   * deleted meanwhile is taken out of their list, or else they would wire it again.
+   */
+  async #remove(signal: AbortSignal): Promise<number | undefined> {
+    const { settings, views } = this.#options;
+    const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
+    const set = this.#daemonSetOfUs();
+    const owned = secret !== undefined && wasAppliedByUs(secret) ? secret : undefined;
+    if (set === undefined && owned === undefined) return undefined;
+    const now = (this.#options.now?.() ?? new Date()).getTime();
+    this.#removingSince ??= now;
+    const left = this.#removingSince + handOverMs - now;
+    if (set !== undefined && left > 0 && !this.#isHandedOver()) {
+      await this.#keepExisting(secret, signal);
+      return Math.min(left, handOverLookMs);
+    }
+    for (const object of [set, owned]) if (object !== undefined) await this.#applier.delete(object, signal);
+    return undefined;
+  }
+
+  #daemonSetOfUs(): LiveDaemonSet | undefined {
+    const live = this.daemonSet();
+    return live !== undefined && wasAppliedByUs(live) ? live : undefined;
+  }
+
+  /** Every mirror has agents of its own, and all of them have made a pass. */
+  #isHandedOver(): boolean {
+    const { views, settings } = this.#options;
+    return views.mirrors.list().every(({ metadata }) => {
+      const own = views.daemonSets.get(`${settings.namespace}/${objectNames(metadata.name).daemonSet}`);
+      return own !== undefined && isRolledOut(own as LiveDaemonSet);
+    });
+  }
+
+  async #keepExisting(secret: KubeObject | undefined, signal: AbortSignal): Promise<void> {
+    const { settings, views } = this.#options;
+    const leaf = readLeaf(secret);
+    if (leaf === undefined) return;
+    const existing = this.#existing(views).map(({ metadata }) => metadata.name);
+    const authorities = secretText(secret, peerAuthoritiesKey) ?? '';
+    const listed = listedIn(secret).filter(({ mirror }) => existing.includes(mirror.name));
+    const others = existing.filter((name) => !listed.some(({ mirror }) => mirror.name === name)).sort();
+    await this.#applier.apply(sharedNodesSecret(settings, { listed, others }, { leaf, authorities }), signal);
+  }
+
+  #existing({ mirrors }: Views): KubeObject[] {
+    return mirrors.list().filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  }
+}
+
+/** Of a mirror as it is stored; its spec may not be valid. */
+function taintOf(mirror: { readonly [field: string]: unknown }): string[] {
+  const { nodes } = (mirror['spec'] ?? {}) as { nodes?: { startupTaint?: unknown } };
+  return typeof nodes?.startupTaint === 'string' ? [nodes.startupTaint] : [];
+}

@@ -1,0 +1,142 @@
+/** What one DaemonSet needs that wires all mirrors (`NODE_DAEMONSETS=shared`): its list of mirrors, with all that agents read, and itself. Pure. */
+import {
+  componentLabel,
+  components,
+  nodeServiceAccount,
+  selectorLabels,
+  sharedNodesName,
+} from '../api/names.ts';
+import type { NodeMirror } from '../api/node-mirror.ts';
+import type { RegistryMirror } from '../api/registry-mirror.ts';
+import type { OperatorSettings } from '../api/settings.ts';
+import {
+  type DaemonSetView,
+  defaultAgent,
+  privileges,
+  secretSource,
+  signals,
+  variables,
+} from './daemon-set.ts';
+import { type KubernetesObject, objectFrom } from './object.ts';
+import { type Leaf, peerAuthoritiesKey } from './secret.ts';
+
+/** A mirror as it stands in the list. */
+export interface ListedMirror {
+  readonly mirror: NodeMirror;
+  /** PEM certificates by which it is verified. */
+  readonly authorities: string;
+}
+
+/** What the agents are given. */
+export interface SharedList {
+  readonly listed: readonly ListedMirror[];
+  /** Mirrors that other agents wire, or that nobody may touch now. */
+  readonly others: readonly string[];
+}
+
+/** What they show, and whom they let ask. */
+export interface SharedIdentity {
+  readonly leaf: Leaf;
+  readonly authorities: string;
+}
+
+/** Key of the list in the Secret. */
+export const listKey = 'mirrors.json';
+
+/** False for a mirror that chooses its nodes, their priority, or what its agents may use: it has agents of its own. */
+export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: OperatorSettings): boolean {
+  if (settings.nodeDaemonSets !== 'shared' || settings.images.hostess !== undefined) return false;
+  const { nodeSelector, affinity, tolerations, resources } = spec.nodes ?? {};
+  const own = [nodeSelector, affinity, tolerations, resources, spec.priorityClass];
+  return own.every((field) => field === undefined);
+}
+
+/** One Secret holds all: the agents follow it as it changes, and none of them is restarted for that. */
+export function sharedNodesSecret(
+  settings: OperatorSettings,
+  { listed, others }: SharedList,
+  { leaf, authorities }: SharedIdentity,
+): KubernetesObject {
+  const list = { mirrors: listed.map(({ mirror }) => mirror), others };
+  const bundles = listed.map(({ mirror, authorities: bundle }) => [`${mirror.name}.crt`, bundle] as const);
+  const files = {
+    [listKey]: `${JSON.stringify(list)}\n`,
+    'tls.crt': leaf.certificate,
+    'tls.key': leaf.key,
+    'ca.crt': leaf.ca,
+    [peerAuthoritiesKey]: authorities,
+    ...Object.fromEntries(bundles),
+  };
+  const data = Object.entries(files).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
+  return objectFrom('secret.yaml', {
+    metadata: metadata(settings),
+    type: 'kubernetes.io/tls',
+    data: Object.fromEntries(data),
+  });
+}
+
+/** The DaemonSet on every node that tolerates it; `authority` as in `nodeDaemonSet`. */
+export function sharedDaemonSet(
+  settings: OperatorSettings,
+  { listed }: SharedList,
+  {
+    authority,
+    startupTaints,
+  }: { readonly authority: string | null; readonly startupTaints: readonly string[] },
+): KubernetesObject {
+  // With the first mirror it is nearly always so; another answer restarts every agent.
+  const isSignalling = listed.length === 0 || listed.some(({ mirror }) => signals(mirror));
+  const labels = { app: selectorLabels('').app, [componentLabel]: components.sharedNodes };
+  const view: DaemonSetView = {
+    metadata: metadata(settings, settings.labels),
+    selector: labels,
+    minReadySeconds: 10,
+    maxUnavailable: '10%',
+    podLabels: { ...settings.templateLabels, ...labels },
+    authority,
+    serviceAccountName: nodeServiceAccount,
+    priorityClass: settings.nodePriorityClass,
+    imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
+    nodeSelector: { 'kubernetes.io/os': 'linux' },
+    affinity: null,
+    tolerations: [
+      ...settings.tolerations,
+      ...settings.nodeTolerations,
+      ...startupTaints.map((key) => ({ key, operator: 'Exists' as const })),
+    ],
+    trust: [secretSource(sharedNodesName)],
+    hostNetwork: true,
+    ...privileges(isSignalling),
+    agent: {
+      name: 'node-agent',
+      image: settings.images.operator,
+      env: sharedEnv(settings),
+      resources: defaultAgent,
+    },
+    hostess: null,
+  };
+  return objectFrom('daemon-set.yaml', view);
+}
+
+function sharedEnv({ namespace, nodePorts }: OperatorSettings) {
+  return variables({
+    NODE_AGENT_MODE: 'wire',
+    HOST_ROOT: '/host',
+    MIRRORS_FILE: `/etc/registry-mirror/trust/${listKey}`,
+    STATUS_PORT: String(nodePorts.first),
+    HOSTS_FILE: '/etc/hosts',
+    HOSTS_FILE_BACKUP: '/etc/hosts.backup/hosts',
+    LOCK_FILE: '/var/lock/mirror-hostess/mirror-hostess',
+    SERVICE_NAMESPACE: namespace,
+  });
+}
+
+/** It belongs to no mirror alone. */
+function metadata(settings: OperatorSettings, labels: Readonly<Record<string, string>> = {}) {
+  return {
+    name: sharedNodesName,
+    namespace: settings.namespace,
+    labels: { ...labels, app: selectorLabels('').app, [componentLabel]: components.sharedNodes },
+    ownerReferences: [],
+  };
+}

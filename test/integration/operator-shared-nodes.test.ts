@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import test from 'ava';
+import { agentNode } from '../support/agent-node.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
+
+let world: World;
+test.before(async () => {
+  world = await startWorld();
+});
+test.afterEach.always(async (t) => {
+  if (!t.passed) t.log(world.lastWords());
+  await world.stopOperators();
+});
+test.after.always(() => world?.end());
+
+const secretPath = '/api/v1/namespaces/default/secrets/registry-mirror-nodes';
+const setPath = '/apis/apps/v1/namespaces/default/daemonsets/registry-mirror-nodes';
+const shared = { NODE_DAEMONSETS: 'shared', NODE_PORTS: '28400-28450' };
+const slow = { timeout: 60_000 };
+
+/** Agents are asked in rounds. */
+async function wired(name: string): Promise<void> {
+  await eventually(async () => {
+    const { status } = await world.get(pathsOf(name).mirror);
+    const condition = status?.conditions?.find(({ type }: Live) => type === 'NodesWired');
+    assert.equal(condition?.reason, 'Wired', JSON.stringify(condition));
+    assert.equal(status.nodes, '1/1');
+  }, slow);
+}
+
+/** What the agents are told. */
+async function list(): Promise<{ mirrors: Live[]; others: string[] }> {
+  const secret = await world.get(secretPath);
+  return JSON.parse(Buffer.from(secret.data['mirrors.json'], 'base64').toString());
+}
+
+test.serial(
+  'one agent wires every mirror of its node, says so, and takes back a mirror that is deleted before that is let go',
+  async (t) => {
+    t.timeout(120_000);
+    const node = agentNode(t, world);
+    const before = node.hosts();
+    world.start(shared);
+    await world.mirror('one', { upstreamUrl: 'one.example' });
+    await world.mirror('two', { upstreamUrl: 'two.example' });
+    for (const name of ['one', 'two']) await wired(name);
+    t.regex(node.hosts(), /\tmirror-one\.example\t/);
+    t.regex(node.hosts(), /\tmirror-two\.example\t/);
+    t.deepEqual(node.agents(), ['registry-mirror-nodes']);
+    const mirrors = (await list()).mirrors;
+    const ports = new Set(mirrors.map(({ port }: Live) => port));
+    t.is(ports.size, 2);
+    t.false(ports.has(28_400));
+    t.is((await world.get(pathsOf('one').mirror)).status.nodes, '1/1');
+
+    await world.delete(pathsOf('one').mirror);
+    await eventually(async () => assert.equal(await world.find(pathsOf('one').mirror), undefined), slow);
+    t.notRegex(node.hosts(), /mirror-one/);
+    t.regex(node.hosts(), /\tmirror-two\.example\t/);
+
+    await world.delete(pathsOf('two').mirror);
+    await eventually(async () => assert.equal(await world.find(pathsOf('two').mirror), undefined), slow);
+    t.is(node.hosts(), before);
+  },
+);
+
+test.serial(
+  'moving from agents of each mirror to shared ones and back unwires nothing, and leaves no agent behind',
+  async (t) => {
+    t.timeout(180_000);
+    const node = agentNode(t, world);
+    world.start({ NODE_PORTS: shared.NODE_PORTS });
+    await world.mirror('move', { upstreamUrl: 'move.example' });
+    await wired('move');
+    const before = node.hosts();
+    const watched = setInterval(() => t.is(node.hosts(), before), 50);
+    t.teardown(() => clearInterval(watched));
+    await world.stopOperators();
+
+    world.start(shared);
+    await eventually(() => assert.deepEqual(node.agents(), ['registry-mirror-nodes']), slow);
+    t.deepEqual(
+      (await list()).mirrors.map(({ name }: Live) => name),
+      ['move'],
+    );
+    await world.stopOperators();
+
+    world.start({ NODE_PORTS: shared.NODE_PORTS });
+    await eventually(() => assert.deepEqual(node.agents(), ['registry-mirror-move-utils']), slow);
+    await wired('move');
+    t.is(await world.find(secretPath), undefined);
+    clearInterval(watched);
+    t.is(node.hosts(), before);
+    await world.delete(pathsOf('move').mirror);
+    await eventually(async () => assert.equal(await world.find(pathsOf('move').mirror), undefined), slow);
+  },
+);
+
+test.serial(
+  'a mirror that chooses its nodes has agents of its own, which the shared ones leave alone',
+  async (t) => {
+    t.timeout(120_000);
+    world.start(shared);
+    await world.mirror('all', { upstreamUrl: 'all.example' });
+    await world.mirror('some', { upstreamUrl: 'some.example', nodes: { nodeSelector: { pool: 'a' } } });
+    await eventually(async () => {
+      const { mirrors, others } = await list();
+      assert.deepEqual([mirrors.map(({ name }) => name), others], [['all'], ['some']]);
+    }, slow);
+    t.truthy(await world.find(pathsOf('some').daemonSet));
+    t.is(await world.find(pathsOf('all').daemonSet), undefined);
+    const { spec } = await world.get(setPath);
+    t.is(spec.template.spec.nodeSelector.pool, undefined);
+  },
+);

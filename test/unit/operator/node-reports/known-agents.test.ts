@@ -1,0 +1,112 @@
+import test from 'ava';
+import { KnownAgents, wellPerRound, whomToAsk } from '../../../../src/operator/node-reports/known-agents.ts';
+import { type NodeAgent, nodeAgents } from '../../../../src/operator/node-reports/node-agents.ts';
+import { agentPod, mirrorOnNode, nodeReport } from '../../../support/agent-server.ts';
+
+const now = Date.parse('2026-01-02T00:00:00Z');
+const at = { address: '10.0.0.1', port: 29_001 };
+const minute = 60_000;
+
+function agentsOn(nodes: readonly string[], options: Parameters<typeof agentPod>[2] = {}): NodeAgent[] {
+  return [
+    ...nodeAgents(
+      nodes.map((node) => agentPod(node, at, options)),
+      29_000,
+    ),
+  ];
+}
+
+function knownOf(agents: readonly NodeAgent[]): KnownAgents {
+  const known = new KnownAgents();
+  known.sync(agents);
+  return known;
+}
+
+const names = (agents: readonly NodeAgent[]) => agents.map(({ node }) => node).join();
+
+test('Those are asked first that never told, do not answer, are not ready or have changed; then the others, oldest first', (t) => {
+  const agents = agentsOn(['new', 'old', 'older', 'gone', 'changed']);
+  const waiting = agentsOn(['waiting'], { ready: false });
+  const known = knownOf([...agents, ...waiting]);
+  const askAt = (node: string, ms: number) => {
+    const agent = known.all().find((one) => one.agent.node === node)?.agent;
+    if (agent) known.heard(agent, nodeReport(), ms);
+  };
+  for (const [index, node] of ['older', 'old', 'gone', 'changed', 'waiting'].entries())
+    askAt(node, now + index);
+  known.failed(agents.find(({ node }) => node === 'gone')!, now + 10);
+  known.sync(known.all().map(({ agent }) => (agent.node === 'changed' ? { ...agent, version: '2' } : agent)));
+  const { pressing, well } = whomToAsk(known.all(), now + minute);
+  t.is(names(pressing), 'new,changed,waiting,gone');
+  t.is(names(well), 'older,old');
+  t.is(names(whomToAsk(known.all(), now, new Set(['old'])).well), 'older', 'news of one is awaited');
+});
+
+test('Of those that are well a round asks so many, and all get their turn', (t) => {
+  const agents = agentsOn(Array.from({ length: 1_200 }, (_, index) => `n${index}`));
+  const known = knownOf(agents);
+  for (const agent of agents) known.heard(agent, nodeReport(), now);
+  const asked = new Set<string>();
+  for (let round = 1; round <= 3; round += 1) {
+    const { well, pressing } = whomToAsk(known.all(), now + round);
+    t.true(well.length <= wellPerRound);
+    t.is(pressing.length, 0);
+    for (const agent of well) {
+      asked.add(agent.node);
+      known.heard(agent, nodeReport(), now + round);
+    }
+  }
+  t.is(asked.size, 1_200);
+});
+
+test('A new node that is not wired is awaited; ten minutes later that is its state', (t) => {
+  const metadata = { creationTimestamp: new Date(now).toISOString() };
+  const [agent] = agentsOn(['a'], { metadata });
+  const known = knownOf([agent!]);
+  known.heard(agent!, nodeReport({ complete: false }), now);
+  t.is(whomToAsk(known.all(), now + 9 * minute).pressing.length, 1);
+  t.is(whomToAsk(known.all(), now + 11 * minute).well.length, 1);
+});
+
+test('Who does not answer keeps its last word for two minutes, and is then unreachable until it answers', (t) => {
+  const [agent] = agentsOn(['a']);
+  const known = knownOf([agent!]);
+  const state = (ms: number) => known.of('hub', ms)[0]?.state;
+  t.is(state(now), 'unheard');
+  known.heard(agent!, nodeReport(), now);
+  t.true(known.failed(agent!, now + minute), 'that is news');
+  t.false(known.failed(agent!, now + 2 * minute));
+  t.is(state(now + 2.9 * minute), 'heard');
+  t.is(state(now + 3 * minute), 'unreachable');
+  known.heard(agent!, nodeReport(), now + 4 * minute);
+  t.is(state(now + 9 * minute), 'heard', 'however long ago that was: it is asked again in its turn');
+});
+
+test('An agent that was never heard is unreachable two minutes after it was first asked', (t) => {
+  const [agent] = agentsOn(['a']);
+  const known = knownOf([agent!]);
+  known.failed(agent!, now);
+  t.is(known.of('hub', now + minute)[0]?.state, 'unheard');
+  t.is(known.of('hub', now + 2 * minute)[0]?.state, 'unreachable');
+});
+
+test('One agent may tell of several mirrors; of what it does not tell it is not on that node', (t) => {
+  const labels = { component: 'node-agent-shared', mirror: undefined };
+  const [agent] = agentsOn(['a'], { labels });
+  const known = knownOf([agent!]);
+  t.deepEqual(known.of('hub', now), []);
+  const mirrors = [mirrorOnNode(), mirrorOnNode({ name: 'quay' })];
+  known.heard(agent!, { ...nodeReport(), mirrors }, now);
+  t.deepEqual([...known.mirrors()], ['hub', 'quay']);
+  t.is(known.of('quay', now)[0]?.report?.name, 'quay');
+  t.deepEqual(known.of('ghcr', now), []);
+});
+
+test('An agent that restores tells of no wiring; one that is gone is forgotten', (t) => {
+  const [agent] = agentsOn(['a']);
+  const known = knownOf([agent!]);
+  known.heard(agent!, { ...nodeReport(), mode: 'restore' }, now);
+  t.is(known.of('hub', now)[0]?.state, 'unheard');
+  known.sync([]);
+  t.deepEqual(known.of('hub', now), []);
+});

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import test, { type ExecutionContext } from 'ava';
+import type { KubeObject } from '../../../../src/kube/object.ts';
+import { Store } from '../../../../src/kube/store.ts';
+import { createLogger } from '../../../../src/observe/log.ts';
+import { LiveView } from '../../../../src/operator/live-view.ts';
+import { type AskAgent, askAgent } from '../../../../src/operator/node-reports/ask-agent.ts';
+import { NodeReports } from '../../../../src/operator/node-reports/node-reports.ts';
+import {
+  agentPod,
+  makeOperatorAuthority,
+  nodeReport,
+  startAgentServer,
+} from '../../../support/agent-server.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { settingsOf } from '../../resources/fixtures.ts';
+
+/** Polls that go on as soon as they are done; the API server's part is played here, that of agents by real servers. */
+async function scene(t: ExecutionContext, ask: AskAgent = askAgent) {
+  const authority = await makeOperatorAuthority();
+  const [daemonSets, secrets] = [new Store(), new Store()];
+  const env = [{ name: 'NODE_PORT', value: '29001' }];
+  const spec = { template: { spec: { containers: [{ name: 'a', env }] } } };
+  const set = {
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: { name: 'd', namespace: 'default' },
+    spec,
+  };
+  daemonSets.put(set as KubeObject);
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  secrets.put({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'registry-mirror-ca', namespace: 'default' },
+    data: { 'tls.crt': base64(authority.certificatePem), 'tls.key': base64(authority.keyPem) },
+  } as KubeObject);
+  const world = {
+    pods: [] as KubeObject[],
+    lists: [] as unknown[],
+    fails: undefined as Error | undefined,
+    changed: [] as string[],
+    rounds: 0,
+  };
+  const clock = { offset: 0 };
+  const reports = new NodeReports({
+    client: {
+      listAll: async (_type: unknown, options: { labelSelector?: string; resourceVersion?: string }) => {
+        const { labelSelector, resourceVersion } = options;
+        world.lists.push({ labelSelector, resourceVersion });
+        if (world.fails) throw world.fails;
+        return { items: world.pods, resourceVersion: '1' } as never;
+      },
+    },
+    settings: settingsOf(),
+    views: { daemonSets: new LiveView(daemonSets), secrets: new LiveView(secrets) },
+    changed: (mirror) => world.changed.push(mirror),
+    logger: createLogger({ level: 'silent' }),
+    ask,
+    now: () => new Date(Date.now() + clock.offset),
+    random: () => {
+      world.rounds += 1;
+      return 0;
+    },
+    pauseMs: { least: 1, most: 1 },
+  });
+  const stop = new AbortController();
+  const start = () => {
+    const ended = reports.run(stop.signal);
+    t.teardown(async () => {
+      stop.abort();
+      await ended;
+    });
+  };
+  const nextRound = async () => {
+    const before = world.rounds;
+    await eventually(() => assert.ok(world.rounds > before + 1));
+  };
+  return { authority, reports, world, clock, start, nextRound, daemonSets };
+}
+
+test('What agents say is known after a round, and a mirror is told of once for each change', async (t) => {
+  const { authority, reports, world, start, nextRound } = await scene(t);
+  const agent = await startAgentServer(t, { authority });
+  world.pods = [agentPod('node-a', agent)];
+  t.is(reports.of('hub'), undefined);
+  start();
+  await nextRound();
+  t.like(reports.of('hub')?.[0], { node: 'node-a', state: 'heard' });
+  t.true(reports.of('hub')?.[0]?.report?.complete);
+  await nextRound();
+  t.deepEqual(world.changed, ['hub']);
+  agent.says = nodeReport({ complete: false });
+  await eventually(() => assert.equal(world.changed.length, 2));
+  t.deepEqual(world.lists[0], {
+    labelSelector: 'app=docker-registry,component in (hostess-certificate,node-agent-shared)',
+    resourceVersion: '0',
+  });
+  world.pods = [];
+  await nextRound();
+  t.deepEqual(reports.of('hub'), []);
+});
+
+test('An agent that answers nonsense is as good as silent, and comes back by itself', async (t) => {
+  const { authority, reports, world, clock, start, nextRound } = await scene(t);
+  const agent = await startAgentServer(t, { authority, says: '{}' });
+  world.pods = [agentPod('node-a', agent)];
+  start();
+  await nextRound();
+  t.is(reports.of('hub')?.[0]?.state, 'unheard');
+  clock.offset += 121_000;
+  await nextRound();
+  t.is(reports.of('hub')?.[0]?.state, 'unreachable');
+  agent.says = nodeReport();
+  await nextRound();
+  t.is(reports.of('hub')?.[0]?.state, 'heard');
+});
+
+test('An operator that may not list pods knows of no node, and does not say that it will soon', async (t) => {
+  const { reports, world, start, nextRound } = await scene(t);
+  world.fails = new Error('forbidden');
+  start();
+  await nextRound();
+  t.deepEqual(reports.of('hub'), []);
+  world.fails = undefined;
+  await nextRound();
+  t.deepEqual(reports.of('hub'), []);
+});
+
+test('While no agent can be asked, no request is made', async (t) => {
+  const { reports, world, start, nextRound, daemonSets } = await scene(t);
+  daemonSets.remove('default/d');
+  start();
+  await nextRound();
+  t.deepEqual(world.lists, []);
+  t.deepEqual(reports.of('hub'), []);
+});
+
+test('Fifty are asked at a time, and those that do not answer do not keep a round from ending', async (t) => {
+  let [running, most, asked] = [0, 0, 0];
+  const one = await scene(t, async () => {
+    running += 1;
+    asked += 1;
+    most = Math.max(most, running);
+    // Fifty together take the time that one agent has.
+    one.clock.offset += 2_000 / 50;
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+    throw new Error('timed out');
+  });
+  one.world.pods = Array.from({ length: 2_000 }, (_, index) =>
+    agentPod(`n${index}`, { address: '10.0.0.1', port: 1 }),
+  );
+  one.start();
+  await one.nextRound();
+  t.is(most, 50);
+  t.true(asked >= 500 && asked < 3 * 600, `${asked} in two or three rounds`);
+});
