@@ -34,8 +34,8 @@ test('an idle wired node is written nothing, and costs hardly any processor time
   for (const runtime of ['containerd', 'docker', 'podman'] as const)
     for (const name of ['docker.io', 'registry.test']) await node.pull(runtime, `${name}/library/app:1`);
   await agents[0]?.local('/metrics');
-  // Connections end, and are counted.
-  await delay(10_000);
+  // Idle connections end (a mirror keeps them 20 s) and are counted.
+  await delay(30_000);
   const folders = ['/etc', '/var/lib/registry-mirror-operator'].map(node.world.path);
   const before = {
     files: folders.map(timesOf),

@@ -3,7 +3,7 @@ import { defaultConfigFile } from '../containerd/config.ts';
 import type { DockerFacts, NodeFacts, RuntimeFacts } from '../facts.ts';
 import { errorCode, type FileCalls, readState } from '../files.ts';
 import { resolveInRoot } from '../host-root.ts';
-import { type FoundProcess, findProcesses } from '../signal.ts';
+import { type FoundProcess, findProcesses, type ProcessTools } from '../signal.ts';
 
 /** What a runtime says of itself on its socket; undefined where it does not answer. */
 export interface RuntimeQuestions {
@@ -50,14 +50,18 @@ export class RuntimeFinder {
   readonly #options: FinderOptions;
   /** What processes said of themselves, by process: asked once in its life. */
   readonly #said = new Map<string, Promise<unknown>>();
+  /** Of the look that goes on. */
+  #processFiles: ProcessFiles;
 
   constructor(options: FinderOptions) {
     this.#options = options;
+    this.#processFiles = options.files;
   }
 
   /** Looks anew; asks only processes that it does not know yet. Never rejects. */
   async find(): Promise<NodeFacts> {
     const { containerdVersion, crioVersion, dockerInfo } = this.#options;
+    this.#processFiles = namesReadOnce(this.#options.files);
     const docker = await this.#look<DockerFacts>('docker', async (socket) => dockerInfo(socket));
     const containerd = await this.#look('containerd', async (socket) =>
       versionOf(await containerdVersion(socket)),
@@ -117,9 +121,9 @@ export class RuntimeFinder {
 
   /** The host's own, whichever processes are named in ours. */
   #processes(name: string): FoundProcess[] {
-    const { files, hostRoot } = this.#options;
+    const { hostRoot } = this.#options;
     try {
-      return findProcesses(name, { files, procFolder: `${hostRoot}/proc`, uid: 0 });
+      return findProcesses(name, { files: this.#processFiles, procFolder: `${hostRoot}/proc`, uid: 0 });
     } catch {
       return [];
     }
@@ -142,6 +146,20 @@ export class RuntimeFinder {
     const state = real === undefined ? undefined : readState(this.#options.files, real);
     return state?.kind === 'file' ? state.content.toString('latin1') : '';
   }
+}
+
+type ProcessFiles = ProcessTools['files'];
+
+/** Several programs are looked for among the processes of one moment: on a node with thousands, their names are most of what a pass reads. */
+function namesReadOnce(files: ProcessFiles): ProcessFiles {
+  const names = new Map<unknown, string>();
+  const readFileSync = (path: string, encoding: 'utf8') => {
+    if (!path.endsWith('/comm')) return files.readFileSync(path, encoding);
+    const name = names.get(path) ?? files.readFileSync(path, encoding);
+    names.set(path, name);
+    return name;
+  };
+  return { lstatSync: files.lstatSync, readdirSync: files.readdirSync, readFileSync: readFileSync as never };
 }
 
 /** dockerd starts a containerd of its own where there is none. */
