@@ -239,6 +239,15 @@ test.serial('the status says what is wired, to the operator and to root alone', 
     { runtime: 'crio', found: true, wired: true, live: false, reason: 'NotRunning' },
     { runtime: 'hosts', found: true, wired: true, live: true, reason: '' },
   ]);
+  const versionOf = (name: string) => mirror?.runtimes.find(({ runtime }) => runtime === name)?.version ?? '';
+  for (const [name, program] of [
+    ['containerd', 'containerd'],
+    ['docker', 'dockerd'],
+  ] as const)
+    t.true(
+      (await node.world.run([program, '--version'])).includes(versionOf(name)) && versionOf(name) !== '',
+      name,
+    );
   t.deepEqual(
     mirror?.findings.map(({ reason }) => reason),
     ['DockerNotLed'],
