@@ -88,8 +88,14 @@ function ledNames(
   const always = mirror.hostsNames.filter(
     (name) => !isUpstream(name) || named || isClassicDocker(mirror, facts) || isEmpty(facts),
   );
-  const mayLead = (name: string) => !isUpstream(name) || (answers && (named || others.length === 0));
+  const mayLead = (name: string) =>
+    !isUpstream(name) || (answers && (named || (isWatched(mirror) && others.length === 0)));
   return [...always, ...wired].filter(mayLead);
+}
+
+/** Its forwarder asks it: a line for a name of the upstream is taken out when it does not answer. */
+function isWatched({ endpoint, port }: WiredMirror): boolean {
+  return endpoint === 'loopback' && port !== undefined;
 }
 
 /** The runtimes that go to the upstream, by its name, where the mirror does not serve: a line would lead them back to the mirror. */
@@ -119,6 +125,7 @@ function notLed(
   const ofHub = mirror.endpoint === 'service' ? upstreams.filter(isHub) : [];
   const led = upstreams.filter((name) => !isHub(name));
   const { clientCertificate, runtimes } = mirror;
+  const isNamed = runtimes.includes('hosts');
   return [
     ...tell(ofHub, 'it takes mirrors of Docker Hub on loopback alone (spec.nodes.endpoint)'),
     ...(clientCertificate
@@ -127,8 +134,11 @@ function notLed(
           'the mirror asks for a certificate, which Docker has none of (spec.nodes.clientCertificate)',
         )
       : []),
-    ...(!clientCertificate && others.length > 0 && !runtimes.includes('hosts')
+    ...(!clientCertificate && !isNamed && others.length > 0
       ? tell(led, `a line would take the upstream away from ${others.join(', ')}`)
+      : []),
+    ...(!clientCertificate && !isNamed && others.length === 0 && !isWatched(mirror)
+      ? tell(led, 'nobody would take the line out when the mirror is gone (spec.nodes.endpoint)')
       : []),
   ];
 }

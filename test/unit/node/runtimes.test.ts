@@ -282,7 +282,12 @@ test('what a classic Docker is not led to is said, and by which field', async (t
     return findings.filter(({ reason }) => reason === 'DockerNotLed').map(({ message }) => message);
   };
   t.deepEqual(await notLed({}), []);
-  t.regex((await notLed({ endpoint: 'service' })).join(), /docker\.io.*endpoint/);
+  const service = (await notLed({ endpoint: 'service' })).join();
+  t.regex(service, /docker\.io.*endpoint/);
+  t.regex(service, /quay\.example.*endpoint/);
+  t.notRegex(box.get('etc/hosts'), /\tquay\.example\t/);
+  await notLed({ endpoint: 'service', runtimes: ['docker', 'hosts'] });
+  t.regex(box.get('etc/hosts'), /\tquay\.example\t/);
   t.regex((await notLed({ clientCertificate: true })).join(), /quay\.example.*clientCertificate/);
 });
 
