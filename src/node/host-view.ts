@@ -55,6 +55,16 @@ function afterWrite(view: HostView, { path, content, record, attributes }: Write
   return { ...view, read: replaced(view, path, state), records: [...others, added] };
 }
 
-function replaced(view: HostView, path: string, state: FileState): HostView['read'] {
-  return (asked) => (asked === path ? state : view.read(asked));
+/** What reads of views look up before they read: a chain of them would keep every state of every file, and be walked with each read. */
+const overlays = new WeakMap<
+  HostView['read'],
+  { readonly base: HostView['read']; readonly changed: ReadonlyMap<string, FileState> }
+>();
+
+function replaced({ read }: HostView, path: string, state: FileState): HostView['read'] {
+  const { base, changed: before } = overlays.get(read) ?? { base: read, changed: new Map() };
+  const changed = new Map(before).set(path, state);
+  const next: HostView['read'] = (asked) => changed.get(asked) ?? base(asked);
+  overlays.set(next, { base, changed });
+  return next;
 }

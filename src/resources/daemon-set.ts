@@ -52,6 +52,8 @@ export interface DaemonSetView {
   readonly hostNetwork: boolean;
   /** Where processes of the node may have to be told of a change. */
   readonly hostPID: boolean;
+  /** The annotation that takes AppArmor's profile from the agent's container, where it signals processes of the node. */
+  readonly unconfined: string | null;
   readonly capabilities: readonly string[];
   readonly agent: {
     readonly name: string;
@@ -84,6 +86,7 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
   const metadata = metadataView(input, names.daemonSet, settings.labels);
   const hostess = options.mode === 'wire' ? foreignHostess(input) : null;
   const told = nodeMirror(input, options);
+  const container = hostess ? 'node-agent' : hostessContainer;
   return {
     metadata: options.ownerReferences ? metadata : { ...metadata, ownerReferences: [] },
     selector,
@@ -101,9 +104,9 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     ],
     hostNetwork: options.mode === 'wire',
     // What is taken back may have been wired before the runtimes were named.
-    ...privileges(options.mode === 'restore' || signals(told)),
+    ...privileges(options.mode === 'restore' || signals(told), container),
     agent: {
-      name: hostess ? 'node-agent' : hostessContainer,
+      name: container,
       image: settings.images.operator,
       env: agentEnv(input, options, told),
       resources: mirror.spec.nodes?.resources ?? defaultAgent,
@@ -119,9 +122,13 @@ export function secretSource(name: string, keys?: readonly string[]): object {
 }
 
 /** What an agent may do on its node, where it has to signal processes and where not. */
-export function privileges(signalling: boolean): Pick<DaemonSetView, 'hostPID' | 'capabilities'> {
+export function privileges(
+  signalling: boolean,
+  container: string,
+): Pick<DaemonSetView, 'hostPID' | 'unconfined' | 'capabilities'> {
   return {
     hostPID: signalling,
+    unconfined: signalling ? `container.apparmor.security.beta.kubernetes.io/${container}` : null,
     capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', ...(signalling ? ['KILL'] : [])],
   };
 }

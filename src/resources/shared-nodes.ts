@@ -113,7 +113,7 @@ export function sharedDaemonSet(
     ],
     trust: [secretSource(sharedNodesName)],
     hostNetwork: true,
-    ...privileges(isSignalling),
+    ...privileges(isSignalling, 'node-agent'),
     agent: {
       name: 'node-agent',
       image: settings.images.operator,

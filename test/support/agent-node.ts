@@ -108,7 +108,7 @@ export class AgentNode {
         metadata: { name: pod, labels: metadata.labels, annotations: metadata.annotations },
         spec: {
           nodeName: this.name,
-          containers: [{ name: 'agent', image: container.image, env: container.env }],
+          containers: [{ name: container.name, image: container.image, env: container.env }],
         },
       },
     } as Live);

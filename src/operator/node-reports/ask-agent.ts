@@ -26,8 +26,8 @@ export type AskAgent = (
 
 /** From connecting to the end of the answer. */
 const timeoutMs = 2_000;
-/** Many times what a node has to tell. */
-const maxBytes = 2 ** 20;
+/** In bytes: what an agent has to tell of all mirrors for which there are ports by default (NODE_PORTS). */
+export const mostAnswered = 1024 * 1024;
 
 /** No connection and no TLS session is kept: the next request may be half a minute away. */
 export const askAgent: AskAgent = async (endpoint, secureContext, { method, path, body }, signal) => {
@@ -48,7 +48,7 @@ export const askAgent: AskAgent = async (endpoint, secureContext, { method, path
   });
   asked.on('error', reject).once('response', (response) => {
     const status = response.statusCode ?? 0;
-    limitedText(response, maxBytes).then((answer) => resolve({ status, text: answer }), reject);
+    limitedText(response, mostAnswered).then((answer) => resolve({ status, text: answer }), reject);
   });
   asked.end(text);
   return promise.finally(() => asked.destroy());

@@ -6,6 +6,7 @@ import { reasonWord } from '../polling/words.ts';
 /** Thousands of reports are kept in memory. */
 const longestMessage = 200;
 const mostFindings = 32;
+/** More than there are ports for by default (NODE_PORTS): a report with too many is none. */
 const mostMirrors = 1024;
 
 const name = z.string().min(1).max(253);

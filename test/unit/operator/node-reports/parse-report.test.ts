@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { mostAnswered } from '../../../../src/operator/node-reports/ask-agent.ts';
 import { parseNodeReport } from '../../../../src/operator/node-reports/parse-report.ts';
 import { mirrorOnNode, nodeReport } from '../../../support/agent-server.ts';
 
@@ -49,4 +50,12 @@ test('Whatever is answered, it is read or refused with one line', (t) => {
     }),
   );
   t.pass();
+});
+
+test('An agent may tell of as many mirrors as there are ports for them', (t) => {
+  const names = Array.from({ length: 999 }, (_, index) => `mirror-${index}`);
+  const mirrors = names.map((name) => mirrorOnNode({ name }));
+  const text = JSON.stringify({ ...nodeReport(), mirrors, owners: names });
+  t.is(parseNodeReport(text).mirrors.length, 999);
+  t.true(text.length < mostAnswered, `${text.length} bytes are read`);
 });
