@@ -1,4 +1,6 @@
-/** The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name], "gone": [name]}`, with the authorities of each in NAME.pem beside it. */
+/**
+ * The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name], "gone": [name]}`, with the authorities of each in the file
+ * `bundle` beside it. */
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import type { NodeMirror } from '../api/node-mirror.ts';
@@ -18,7 +20,8 @@ export function parseMirrorsFile(text: string, file: string, client: Certificate
   const entries = mirrors.map((each, at) => checked(each, `mirrors[${at}]`));
   const wired = entries.flatMap((entry): WiredMirror[] => {
     if ('fault' in entry) return [];
-    return [{ ...entry, caFile: `${dirname(file)}/${entry.name}.pem`, client }];
+    const { bundle, ...mirror } = entry;
+    return [{ ...mirror, caFile: `${dirname(file)}/${bundle}`, client }];
   });
   const refused = entries.flatMap((entry) => ('fault' in entry ? [entry] : []));
   return {
@@ -30,7 +33,13 @@ export function parseMirrorsFile(text: string, file: string, client: Certificate
   };
 }
 
-const checks: Readonly<Record<keyof NodeMirror, (value: unknown) => boolean>> = {
+/** An entry; `bundle`: name of a file beside the list. */
+interface ListEntry extends NodeMirror {
+  readonly bundle: string;
+}
+
+const checks: Readonly<Record<keyof ListEntry, (value: unknown) => boolean>> = {
+  bundle: (value) => typeof value === 'string' && /^[0-9a-f]{16}\.pem$/.test(value),
   name: (value) => typeof value === 'string' && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(value),
   names: (value) =>
     isList(value, (each) => {
@@ -51,11 +60,11 @@ const checks: Readonly<Record<keyof NodeMirror, (value: unknown) => boolean>> = 
   foreignHostsLines: oneOf('override', 'respect'),
 };
 
-function checked(value: unknown, where: string): NodeMirror | RefusedMirror {
+function checked(value: unknown, where: string): ListEntry | RefusedMirror {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${where}: expected a mirror`);
   const fields = value as Readonly<Record<string, unknown>>;
   const wrong = Object.entries(checks).find(([field, isRight]) => !isRight(fields[field]))?.[0];
-  if (wrong === undefined) return fields as unknown as NodeMirror;
+  if (wrong === undefined) return fields as unknown as ListEntry;
   const fault = `${where}.${wrong}: expected another value`;
   if (wrong === 'name') throw new TypeError(fault);
   return { name: fields['name'] as string, fault };

@@ -1,4 +1,5 @@
 /** What one DaemonSet needs that wires all mirrors (`NODE_DAEMONSETS=shared`): its list of mirrors, with all that agents read, and itself. Pure. */
+import { createHash } from 'node:crypto';
 import {
   componentLabel,
   components,
@@ -27,6 +28,9 @@ export interface ListedMirror {
   readonly authorities: string;
 }
 
+/** The first plan of hundreds of mirrors needs more than the plan of one. */
+const sharedAgent = { ...defaultAgent, limits: { memory: '512Mi' } };
+
 /** What the agents are given. */
 export interface SharedList {
   readonly listed: readonly ListedMirror[];
@@ -45,9 +49,14 @@ export interface SharedIdentity {
 /** Key of the list in the Secret. */
 export const listKey = 'mirrors.json';
 
-/** Key of a mirror's authorities in the Secret; no other key ends so: a mirror may be called `tls`, `ca` or `peer-ca`. */
-export function bundleKey(mirror: string): string {
-  return `${mirror}.pem`;
+/** A mirror in the list: with the Secret's key of the authorities by which it is verified. Most mirrors have the same. */
+export interface ListEntry extends NodeMirror {
+  readonly bundle: string;
+}
+
+/** Key of authorities in the Secret; no other key ends so. */
+function bundleKey(authorities: string): string {
+  return `${createHash('sha256').update(authorities).digest('hex').slice(0, 16)}.pem`;
 }
 
 /** False for a mirror that chooses its nodes, their priority, or what its agents may use: it has agents of its own. */
@@ -64,8 +73,11 @@ export function sharedNodesSecret(
   { listed, others, gone }: SharedList,
   { leaf, authorities }: SharedIdentity,
 ): KubernetesObject {
-  const list = { mirrors: listed.map(({ mirror }) => mirror), others, gone };
-  const bundles = listed.map(({ mirror, authorities: bundle }) => [bundleKey(mirror.name), bundle] as const);
+  const entries = listed.map(({ mirror, authorities: own }): ListEntry => {
+    return { ...mirror, bundle: bundleKey(own) };
+  });
+  const list = { mirrors: entries, others, gone };
+  const bundles = listed.map(({ authorities: own }) => [bundleKey(own), own] as const);
   const files = {
     [listKey]: `${JSON.stringify(list)}\n`,
     'tls.crt': leaf.certificate,
@@ -118,7 +130,7 @@ export function sharedDaemonSet(
       name: 'node-agent',
       image: settings.images.operator,
       env: sharedEnv(settings),
-      resources: defaultAgent,
+      resources: sharedAgent,
     },
     hostess: null,
   };

@@ -1,7 +1,6 @@
 /** Which mirrors the shared agents wire: what was worked out of each since this operator leads, else what they were told before. */
-import type { NodeMirror } from '../../api/node-mirror.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { bundleKey, type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
+import { type ListEntry, type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
 import { secretText } from '../certificates/secret-text.ts';
 
 /** `taken back`: its nodes are to be restored. `elsewhere`: other agents wire it. */
@@ -49,9 +48,9 @@ export function listedIn(secret: KubeObject | undefined): ListedMirror[] {
   const text = secretText(secret, listKey);
   if (text === undefined) return [];
   try {
-    const { mirrors } = JSON.parse(text) as { mirrors: readonly NodeMirror[] };
-    return mirrors.flatMap((mirror) => {
-      const authorities = secretText(secret, bundleKey(mirror.name));
+    const { mirrors } = JSON.parse(text) as { mirrors: readonly ListEntry[] };
+    return mirrors.flatMap(({ bundle, ...mirror }) => {
+      const authorities = secretText(secret, bundle);
       return authorities === undefined ? [] : [{ mirror, authorities }];
     });
   } catch {

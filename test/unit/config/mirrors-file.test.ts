@@ -28,8 +28,8 @@ const whole: NodeMirror = {
 function parsed(changes: object): string {
   const list = {
     mirrors: [
-      { ...whole, ...changes },
-      { ...whole, name: 'other' },
+      { ...whole, bundle: '0123456789abcdef.pem', ...changes },
+      { ...whole, bundle: '0123456789abcdef.pem', name: 'other' },
     ],
   };
   const { mirrors, refused, others } = parseMirrorsFile(JSON.stringify(list), '/t/mirrors.json', client);
@@ -42,6 +42,13 @@ function refusal(field: string): string {
   const fault = `mirrors[0].${field}: expected another value`;
   return JSON.stringify([['other'], [{ name: 'hub', fault }], ['hub']]);
 }
+
+test('The authorities of a mirror are a file beside the list, and no other file', (t) => {
+  const list = { mirrors: [{ ...whole, bundle: '0123456789abcdef.pem' }] };
+  const { mirrors } = parseMirrorsFile(JSON.stringify(list), '/t/mirrors.json', client);
+  t.is(mirrors[0]?.caFile, '/t/0123456789abcdef.pem');
+  for (const bundle of ['../ca.pem', 'tls.key', '', undefined]) t.is(parsed({ bundle }), refusal('bundle'));
+});
 
 test('A list is taken as the operator writes it', (t) => {
   t.is(parsed({}), 'taken');
