@@ -51,7 +51,7 @@ export interface Candidate {
   readonly reference: ImageReference | undefined;
   readonly request: RewriteRequest;
   /** Tells of a rule that matched and does not apply. */
-  readonly passOver: (passedOver: PassedOver) => void;
+  readonly passOver: (passedOver: PassedOver) => undefined;
 }
 
 /** One kind of rules. Undefined: no opinion. */
@@ -92,7 +92,10 @@ const maxSteps = 8;
 export function settle(stages: readonly Stage[], image: string, request: RewriteRequest = {}): Rewrite {
   const passedOver: PassedOver[] = [];
   const steps: { rule: Rule; result: string }[] = [];
-  const passOver = (passed: PassedOver) => void passedOver.push(passed);
+  const passOver = (passed: PassedOver) => {
+    passedOver.push(passed);
+    return undefined;
+  };
   const end = (outcome: Outcome, rest: Pick<Rewrite, 'rule' | 'warning'> = {}): Rewrite => {
     const last = steps.at(-1);
     if (last === undefined) return { image, result: image, outcome, steps, passedOver, ...rest };
