@@ -1,7 +1,9 @@
 /**
  * All rules in one table, compiled once for each change of any of them. Who is asked first is fixed: ImageMaps of the pod's namespace, imageswap's
- * `[EXACT]`, `[REPLACE]`, registries, its default, mirrors in services mode, gilly. An opt-out comes before all. A look-up takes time in proportion
- * to the image's length, whatever the number of ImageMaps, `[EXACT]` and registry lines and mirrors; `[REPLACE]` patterns, wildcards and gilly's
+ * `[E  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };ACT]`, `[REPLACE]`, registries, its default, mirrors in services mode, gilly. An opt-out comes before all. A look-up takes time in proportion
+ * to the image's length, whatever the number of ImageMaps, `[E  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };ACT]` and registry lines and mirrors; `[REPLACE]` patterns, wildcards and gilly's
  * exclusions are gone through one by one. Imported by `src/cli`.
  */
 import { chainFaults } from '../imageswap/chains.ts';
@@ -18,7 +20,8 @@ import { compileMirrors, type RuleMirror } from './mirrors.ts';
 /** Where rules come from; what is absent has none. */
 export interface RuleSources {
   readonly imageMaps?: readonly ImageMap[];
-  /** The text of a map, or `IMAGE_PREFIX` in mode LEGACY. */
+  /** The text of a map, or `IMAGE_PREFI  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };` in mode LEGACY. */
   readonly imageswap?: { readonly map: string } | { readonly legacyPrefix: string };
   readonly mirrors?: readonly RuleMirror[];
   readonly gilly?: GillySettings;
@@ -32,8 +35,14 @@ export interface RuleTable {
   readonly imageMaps: readonly ImageMapFinding[];
   /** Mirrors without a rule: name and reason. */
   readonly mirrorsLeftOut: ReadonlyMap<string, string>;
-  /** Of gilly's registry or the legacy prefix: with these nothing can be made. */
-  readonly targetFaults: readonly string[];
+  readonly targetFaults: readonly TargetFault[];
+}
+
+/** gilly's registry or the legacy prefix is none: the source has no rule. */
+export interface TargetFault {
+  readonly source: 'gilly' | 'imageswap LEGACY';
+  /** What was expected, and what was found. */
+  readonly why: string;
 }
 
 /** Compiles rules. Never throws: what cannot be a rule is in the table's faults. */
@@ -67,17 +76,15 @@ function compileImageswap(imageswap: RuleSources['imageswap']): Compiled {
 function compileLegacy(prefix: string): Compiled {
   const example = prefix.endsWith('-') ? `${prefix}x` : prefix.replace(/\/+$/, '');
   if (prefix === '' || isReferencePrefix(example)) return { ...nothing, stages: [legacyStage(prefix)] };
-  return {
-    ...nothing,
-    targetFaults: [`IMAGE_PREFIX ${JSON.stringify(prefix)} is no beginning of an image reference`],
-  };
+  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };
 }
 
 function compileGilly(gilly: GillySettings | undefined): Compiled {
   if (gilly === undefined) return nothing;
   if (isGillyRegistry(gilly.registry)) return { ...nothing, stages: [gillyStage(gilly)] };
-  const fault = `GILLY_REGISTRY ${JSON.stringify(gilly.registry)} is no registry as host[:port][/path]`;
-  return { ...nothing, targetFaults: [fault] };
+  const why = `expected a registry as host[:port][/path], got ${JSON.stringify(gilly.registry)}`;
+  return { ...nothing, targetFaults: [{ source: 'gilly', why }] };
 }
 
 /** Applies the rules to one image of a pod. The result is an image reference, or the image as it was; applied again it stays. */

@@ -75,8 +75,8 @@ test('a target that is none is told, and makes nothing', (t) => {
     gilly: { ...gilly, registry: 'a/B' },
   });
   t.deepEqual(table.targetFaults, [
-    'IMAGE_PREFIX "https://x" is no beginning of an image reference',
-    'GILLY_REGISTRY "a/B" is no registry as host[:port][/path]',
+    { source: 'imageswap LEGACY', why: 'expected the beginning of an image reference, got "https://x"' },
+    { source: 'gilly', why: 'expected a registry as host[:port][/path], got "a/B"' },
   ]);
   t.is(rewriteImage(table, 'nginx').outcome, 'none');
 });
