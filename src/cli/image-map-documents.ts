@@ -1,4 +1,5 @@
 /** Reads ImageMaps from YAML, or says every fault of every document. Pure. */
+import { fieldPath } from '../api/validate.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import { type Path, parseYaml, type YamlDocument, YamlError } from '../standalone/yaml-lines.ts';
 
@@ -16,7 +17,7 @@ export function readImageMapDocuments(text: string, file: string, namespace: str
   const faults = documents.flatMap((document, index) =>
     faultsOf(document.value).map(
       ([path, message]) =>
-        `${file}:${document.lineOf(path)}: document ${index + 1}: ${path.join('.')}${path.length > 0 ? ': ' : ''}${message}`,
+        `${file}:${document.lineOf(path)}: document ${index + 1}: ${fieldPath(path)}${path.length > 0 ? ': ' : ''}${message}`,
     ),
   );
   if (faults.length > 0) return { faults };

@@ -32,11 +32,11 @@ const imageId = /^[a-f0-9]{64}$/;
 /** The distribution project's limit for registry and path together. */
 const maxNameLength = 255;
 /** No name, tag and digest together are longer. */
-const maxLength = 1024;
+export const maxReferenceLength = 1024;
 
 /** Takes any text; returns its parts, or undefined where it is no image reference. */
 export function parseReference(text: string): ImageReference | undefined {
-  if (text.length > maxLength || imageId.test(text)) return undefined;
+  if (text.length > maxReferenceLength || imageId.test(text)) return undefined;
   const at = text.indexOf('@');
   const digest = at < 0 ? undefined : text.slice(at + 1);
   const named = at < 0 ? text : text.slice(0, at);

@@ -2,7 +2,7 @@
  * How rules are applied to an image: stages in order of precedence are asked until one has a verdict, and again for what came out, until
  * it stays. So every result is one that rules leave alone: rewriting is idempotent whatever the rules are.
  */
-import { type ImageReference, isImageReference, parseReference } from './reference.ts';
+import { type ImageReference, isImageReference, maxReferenceLength, parseReference } from './reference.ts';
 
 export type RuleSource =
   | 'ImageMap'
@@ -102,6 +102,8 @@ export function settle(stages: readonly Stage[], image: string, request: Rewrite
     return { image, result: last.result, steps, passedOver, ...rest, outcome: 'rewritten', rule: last.rule };
   };
   if (request.optedOut !== undefined) return end('optedOut');
+  // Patterns take longer the longer a text is, and pods can have texts of a megabyte.
+  if (image.length > maxReferenceLength) return end('notReference');
   for (let at = image; steps.length <= maxSteps; ) {
     const reference = parseReference(at);
     const verdict = firstVerdict(stages, { image: at, reference, request, passOver });

@@ -202,7 +202,7 @@ test('faults of flags and files are told together, and nothing is printed', asyn
     /^--cluster-ip: expected ADDRESS or NAME=ADDRESS, got here$/m,
     /:1: document 1: kind: expected ImageMap$/m,
     /:1: document 1: metadata\.name: expected a name$/m,
-    /:2: document 1: spec\.map\.0\.from: expected a text$/m,
+    /:2: document 1: spec\.map\[0\]\.from: expected a text$/m,
   ]) {
     t.regex(stderr, expected);
   }

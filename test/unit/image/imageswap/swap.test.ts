@@ -93,6 +93,13 @@ test('what would be no reference leaves the image, with a warning', (t) => {
   );
 });
 
+test('a text that is too long for an image costs no time', (t) => {
+  const started = performance.now();
+  const { outcome } = swap(`default::d.local\n[REPLACE]${'*a'.repeat(100)}b::x.local`, 'a'.repeat(1_000_000));
+  t.is(outcome, 'notReference');
+  t.true(performance.now() - started < 1_000);
+});
+
 const hosts = fc.constantFrom('docker.io', 'a.io', 'b.io:5000', 'c.io', 'localhost', 'C.io', 'x', '[::1]:1');
 const values = fc
   .tuple(
