@@ -37,6 +37,10 @@ const commands: Record<string, { description: string; load: () => Promise<Comman
     description: 'print every object a RegistryMirror becomes',
     load: async () => (await import('./cli/render.ts')).renderCommand(),
   },
+  rewrite: {
+    description: 'print what the rewriting rules make of images',
+    load: async () => (await import('./cli/rewrite.ts')).rewriteCommand(),
+  },
 };
 
 interface OperatorFlags {

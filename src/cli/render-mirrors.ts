@@ -23,17 +23,12 @@ import { nodeMirror } from '../resources/node-mirror.ts';
 import type { KubernetesObject } from '../resources/object.ts';
 import { type PrintedObject, printObjects } from '../resources/print.ts';
 import { sharedDaemonSet, sharedNodesSecret, sharesNodes } from '../resources/shared-nodes.ts';
+import { addressesOf, type GivenAddresses } from './given-addresses.ts';
 
 /** YAML documents, and what a person should know of them, one line each. */
 export interface Rendered {
   readonly text: string;
   readonly notes: readonly string[];
-}
-
-/** Addresses that were given for the Services: of one mirror by its name, and of every other. */
-export interface GivenAddresses {
-  readonly byMirror: ReadonlyMap<string, readonly string[]>;
-  readonly others: readonly string[];
 }
 
 /** Renders all mirrors, ordered by name; in services mode also the ConfigMap that they share. */
@@ -90,12 +85,6 @@ interface PlacedMirror {
 }
 
 const nothing: Rendered = { text: '', notes: [] };
-
-/** Those in the status are what the Service has: the file was read from a cluster. */
-function addressesOf(mirror: RegistryMirror, { byMirror, others }: GivenAddresses): readonly string[] {
-  const named = byMirror.get(mirror.metadata.name);
-  return named ?? (others.length > 0 ? others : (mirror.status?.clusterIPs ?? []));
-}
 
 /** Those in the status, else as in a new cluster: by name, from the second of the range on. */
 function portsOf(

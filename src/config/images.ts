@@ -1,6 +1,7 @@
 /** The images of the pods we make, from the environment. */
 import type { OperatorSettings } from '../api/settings.ts';
-import { isImageReference, isRegistryHost, withDomain } from '../image/domain.ts';
+import { withDomain } from '../image/domain.ts';
+import { isImageReference, isReferencePrefix, isRegistryHost } from '../image/reference.ts';
 import { type Environment, text } from './environment.ts';
 import type { Problems } from './problems.ts';
 
@@ -35,7 +36,7 @@ export function readImages(
 function readRegistry(env: Environment, name: string, problems: Problems): string | undefined {
   const value = text(env, name);
   if (value === undefined || value === 'docker.io') return undefined;
-  if (!isRegistryHost(value.split('/')[0] ?? '') || !isImageReference(`${value}/image`)) {
+  if (!isRegistryHost(value.split('/')[0] ?? '') || !isReferencePrefix(value)) {
     problems.add(name, 'a registry as host[:port], optionally with a path', value);
   }
   return value;

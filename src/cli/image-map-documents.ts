@@ -1,0 +1,83 @@
+/** Reads ImageMaps from YAML, or says every fault of every document. Pure. */
+import { fieldPath } from '../api/validate.ts';
+import type { ImageMap } from '../image/rules/image-maps.ts';
+import { type Path, parseYaml, type YamlDocument, YamlError } from '../standalone/yaml-lines.ts';
+
+/** The maps of a text, or its faults: one line each, in the order of the text. */
+export type ImageMapDocuments =
+  | { readonly imageMaps: readonly ImageMap[] }
+  | { readonly faults: readonly string[] };
+
+const apiVersion = 'mapper.imagerelocation.pivotal.io/v1alpha1';
+
+/** Takes a YAML text, the name it is called by in faults, and the namespace of maps that name none. */
+export function readImageMapDocuments(text: string, file: string, namespace: string): ImageMapDocuments {
+  const documents = parsed(text);
+  if (documents instanceof YamlError) return { faults: [`${file}:${documents.line}: ${documents.message}`] };
+  const faults = documents.flatMap((document, index) =>
+    faultsOf(document.value).map(
+      ([path, message]) =>
+        `${file}:${document.lineOf(path)}: document ${index + 1}: ${fieldPath(path)}${path.length > 0 ? ': ' : ''}${message}`,
+    ),
+  );
+  if (faults.length > 0) return { faults };
+  return { imageMaps: documents.map(({ value }) => imageMapOf(value as ImageMapObject, namespace)) };
+}
+
+interface ImageMapObject {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly creationTimestamp?: unknown;
+  };
+  readonly spec: { readonly map: readonly { readonly from: string; readonly to: string }[] };
+}
+
+function parsed(text: string): YamlDocument[] | YamlError {
+  try {
+    return parseYaml(text);
+  } catch (error) {
+    if (error instanceof YamlError) return error;
+    throw error;
+  }
+}
+
+function imageMapOf({ metadata, spec }: ImageMapObject, namespace: string): ImageMap {
+  const { name, creationTimestamp } = metadata;
+  return {
+    namespace: metadata.namespace ?? namespace,
+    name,
+    creationTimestamp: typeof creationTimestamp === 'string' ? creationTimestamp : '',
+    map: spec.map.map(({ from, to }) => ({ from, to })),
+  };
+}
+
+function faultsOf(value: unknown): [Path, string][] {
+  const object = asRecord(value);
+  const metadata = asRecord(object['metadata']);
+  const faults: [Path, string][] = [];
+  if (object['apiVersion'] !== apiVersion) faults.push([['apiVersion'], `expected ${apiVersion}`]);
+  if (object['kind'] !== 'ImageMap') faults.push([['kind'], 'expected ImageMap']);
+  if (!isText(metadata['name'])) faults.push([['metadata', 'name'], 'expected a name']);
+  if (metadata['namespace'] !== undefined && !isText(metadata['namespace'])) {
+    faults.push([['metadata', 'namespace'], 'expected a name']);
+  }
+  return [...faults, ...mapFaults(asRecord(object['spec'])['map'])];
+}
+
+function mapFaults(map: unknown): [Path, string][] {
+  if (!Array.isArray(map)) return [[['spec', 'map'], 'expected a list of {from, to}']];
+  return map.flatMap((line, index) =>
+    ['from', 'to']
+      .filter((name) => typeof asRecord(line)[name] !== 'string')
+      .map((name): [Path, string] => [['spec', 'map', index, name], 'expected a text']),
+  );
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : {};
+}

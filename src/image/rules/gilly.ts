@@ -1,0 +1,63 @@
+/** gilly: every image from one registry. */
+import { compileGlob } from '../glob.ts';
+import {
+  type ImageReference,
+  isReferencePrefix,
+  registryOf,
+  repositoryOf,
+  splitPort,
+  suffixOf,
+} from '../reference.ts';
+import type { Rule, Stage } from '../settle.ts';
+
+export interface GillySettings {
+  /** `GILLY_REGISTRY`: `host[:port][/path]`. */
+  readonly registry: string;
+  /** `GILLY_EXCLUDE_REGISTRIES`, one by one. */
+  readonly exclude: readonly string[];
+  /** `GILLY_KEEP_SOURCE`: the source registry stays in the path, so that no two sources meet in one name. */
+  readonly keepSource: boolean;
+}
+
+/** Whether `registry` can be `GILLY_REGISTRY`; a slash at its end does not count. */
+export function isGillyRegistry(registry: string): boolean {
+  return isReferencePrefix(withoutSlash(registry));
+}
+
+/** Takes settings with a registry that `isGillyRegistry`. Nothing is looked up: the image's registry is replaced, or put behind the target. */
+export function gillyStage({ registry, exclude, keepSource }: GillySettings): Stage {
+  const target = withoutSlash(registry);
+  const rule: Rule = { source: 'gilly', key: target };
+  const exclusions = exclude.map(exclusion);
+  return ({ image, reference, passOver }) => {
+    if (reference === undefined) return undefined;
+    if (image.startsWith(`${target}/`)) return { rule, stay: 'already' };
+    if (exclusions.some((excludes) => excludes(registryOf(reference)))) {
+      return passOver({ rule, reason: 'excluded' });
+    }
+    const suffix = suffixOf(reference);
+    return { rule, to: `${target}/${keepSource ? withSource(reference) : reference.path}${suffix}` };
+  };
+}
+
+function withoutSlash(registry: string): string {
+  return registry.replace(/\/+$/, '');
+}
+
+/** A path cannot have a port's colon; no host has the underscore that takes its place. Case does not count in hosts, and a path has none. */
+function withSource(reference: ImageReference): string {
+  return `${registryOf(reference).toLowerCase().replace(':', '_')}/${repositoryOf(reference)}`;
+}
+
+/** `sf-artifactory.`: every registry with this in it, as gilly had it built in; `.example.com`: below that domain; `*`, `?`: a pattern; else `host` with any port, or `host:port`. */
+function exclusion(entry: string): (registry: string) => boolean {
+  if (/[*?[]/.test(entry) && !entry.startsWith('[')) return compileGlob(entry);
+  if (entry.endsWith('.')) return (registry) => registry.includes(entry);
+  if (entry.startsWith('.')) return (registry) => splitPort(registry).host.endsWith(entry);
+  return (registry) => registry === entry || splitPort(registry).host === entry;
+}
+
+/** Takes `GILLY_EXCLUDE_REGISTRIES`: registries with commas or spaces between them. */
+export function parseExclusions(value: string): string[] {
+  return value.split(/[\s,]+/).filter((entry) => entry !== '');
+}

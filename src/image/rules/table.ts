@@ -1,0 +1,93 @@
+/**
+ * All rules in one table, compiled once for each change of any of them. Who is asked first is fixed: ImageMaps of the pod's namespace, imageswap's
+ * `[E  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };ACT]`, `[REPLACE]`, registries, its default, mirrors in services mode, gilly. An opt-out comes before all. A look-up takes time in proportion
+ * to the image's length, whatever the number of ImageMaps, `[E  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };ACT]` and registry lines and mirrors; `[REPLACE]` patterns, wildcards and gilly's
+ * exclusions are gone through one by one. Imported by `src/cli`.
+ */
+import { chainFaults } from '../imageswap/chains.ts';
+import type { MapFault } from '../imageswap/entry.ts';
+import { legacyStage } from '../imageswap/legacy.ts';
+import { parseMap } from '../imageswap/parse-map.ts';
+import { imageswapStages } from '../imageswap/stages.ts';
+import { isReferencePrefix } from '../reference.ts';
+import { type Rewrite, type RewriteRequest, type Stage, settle } from '../settle.ts';
+import { type GillySettings, gillyStage, isGillyRegistry } from './gilly.ts';
+import { compileImageMaps, type ImageMap, type ImageMapFinding } from './image-maps.ts';
+import { compileMirrors, type RuleMirror } from './mirrors.ts';
+
+/** Where rules come from; what is absent has none. */
+export interface RuleSources {
+  readonly imageMaps?: readonly ImageMap[];
+  /** The text of a map, or `IMAGE_PREFI  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };` in mode LEGACY. */
+  readonly imageswap?: { readonly map: string } | { readonly legacyPrefix: string };
+  readonly mirrors?: readonly RuleMirror[];
+  readonly gilly?: GillySettings;
+}
+
+/** The rules in force, and what is wrong with the others. Never changed. */
+export interface RuleTable {
+  readonly stages: readonly Stage[];
+  /** Of the imageswap map, by line. */
+  readonly mapFaults: readonly MapFault[];
+  readonly imageMaps: readonly ImageMapFinding[];
+  /** Mirrors without a rule: name and reason. */
+  readonly mirrorsLeftOut: ReadonlyMap<string, string>;
+  readonly targetFaults: readonly TargetFault[];
+}
+
+/** gilly's registry or the legacy prefix is none: the source has no rule. */
+export interface TargetFault {
+  readonly source: 'gilly' | 'imageswap LEGACY';
+  /** What was expected, and what was found. */
+  readonly why: string;
+}
+
+/** Compiles rules. Never throws: what cannot be a rule is in the table's faults. */
+export function compileRules({ imageMaps = [], imageswap, mirrors = [], gilly }: RuleSources): RuleTable {
+  const ofImageMaps = compileImageMaps(imageMaps);
+  const ofImageswap = compileImageswap(imageswap);
+  const ofMirrors = compileMirrors(mirrors);
+  const ofGilly = compileGilly(gilly);
+  return Object.freeze({
+    stages: [ofImageMaps.stage, ...ofImageswap.stages, ofMirrors.stage, ...ofGilly.stages],
+    mapFaults: ofImageswap.mapFaults,
+    imageMaps: ofImageMaps.findings,
+    mirrorsLeftOut: ofMirrors.leftOut,
+    targetFaults: [...ofImageswap.targetFaults, ...ofGilly.targetFaults],
+  });
+}
+
+type Compiled = Pick<RuleTable, 'stages' | 'mapFaults' | 'targetFaults'>;
+const nothing: Compiled = { stages: [], mapFaults: [], targetFaults: [] };
+
+function compileImageswap(imageswap: RuleSources['imageswap']): Compiled {
+  if (imageswap === undefined) return nothing;
+  if ('legacyPrefix' in imageswap) return compileLegacy(imageswap.legacyPrefix);
+  const { entries, faults } = parseMap(imageswap.map);
+  const faulty = new Set(faults.map(({ line }) => line));
+  const others = chainFaults(entries).filter(({ line }) => !faulty.has(line));
+  const mapFaults = [...faults, ...others].sort((a, b) => a.line - b.line);
+  return { ...nothing, stages: imageswapStages(entries), mapFaults };
+}
+
+function compileLegacy(prefix: string): Compiled {
+  const example = prefix.endsWith('-') ? `${prefix}x` : prefix.replace(/\/+$/, '');
+  if (prefix === '' || isReferencePrefix(example)) return { ...nothing, stages: [legacyStage(prefix)] };
+  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
+  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };
+}
+
+function compileGilly(gilly: GillySettings | undefined): Compiled {
+  if (gilly === undefined) return nothing;
+  if (isGillyRegistry(gilly.registry)) return { ...nothing, stages: [gillyStage(gilly)] };
+  const why = `expected a registry as host[:port][/path], got ${JSON.stringify(gilly.registry)}`;
+  return { ...nothing, targetFaults: [{ source: 'gilly', why }] };
+}
+
+/** Applies the rules to one image of a pod. The result is an image reference, or the image as it was; applied again it stays. */
+export function rewriteImage({ stages }: RuleTable, image: string, request: RewriteRequest = {}): Rewrite {
+  return settle(stages, image, request);
+}
