@@ -108,7 +108,15 @@ export class NodeAgent {
       forwarder: forwarder?.status() ?? [],
       forwarderFindings: forwarder?.findings() ?? [],
     };
-    return nodeReport({ node, mode, mirrors: list.mirrors, ...last, ...forwarded, restart: this.#restart });
+    return nodeReport({
+      node,
+      mode,
+      mirrors: list.mirrors,
+      knowsAll: list.whole,
+      ...last,
+      ...forwarded,
+      restart: this.#restart,
+    });
   }
 
   /** Resolves with the report that makes the agent ready: any pass in mode `wire`, a complete one in mode `restore`. */

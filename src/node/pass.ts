@@ -50,7 +50,7 @@ export interface PassReport {
   readonly targets: readonly TargetOfMirror[];
   /** Processes that have not been told of a change yet. */
   readonly owed: readonly SignalledProcess[];
-  /** Every mirror that has something on the node afterwards. */
+  /** Every mirror that has something on the node afterwards; none where the pass is about some of them. */
   readonly owners: readonly string[];
   /** Mirrors for which containerd's configuration is changed. */
   readonly configured: readonly string[];
@@ -81,7 +81,7 @@ export function makePass(input: PassInput, tools: PassTools): Promise<PassReport
   const bundleOf = (mirror: WiredMirror) => readBundle(mirror.caFile, tools.files);
   const plan = (view: HostView, failed: ReadonlySet<string>) =>
     planWiring({ places, list, facts, bundleOf, answers, failed, mayTakeBack }, view);
-  return run(tools, { places, facts, plan, known, restores: false });
+  return run(tools, { places, facts, plan, known, restores: false, knowsAll: list.whole });
 }
 
 /** Takes back what those mirrors did on this node for which `leaves` is true. Always takes the lock: folders may be left from a crash. */
@@ -95,7 +95,7 @@ export function restoreMirrors(
   }: { facts?: NodeFacts; known?: Run['known'] } = {},
 ): Promise<PassReport> {
   const plan = (view: HostView) => planRestore({ places, facts, leaves, known: known(view) }, view);
-  return run(tools, { places, facts, plan, known, restores: true });
+  return run(tools, { places, facts, plan, known, restores: true, knowsAll: true });
 }
 
 interface Run {
@@ -106,6 +106,8 @@ interface Run {
   /** Where files of ours may lie that the journal does not know. */
   readonly known: (view: HostView) => readonly OwnedFile[];
   readonly restores: boolean;
+  /** Every mirror of the node is taken into account. */
+  readonly knowsAll: boolean;
 }
 
 async function run(tools: PassTools, asked: Run): Promise<PassReport> {
@@ -231,7 +233,7 @@ function readBundle(path: string, files: FileCalls): CaBundle | undefined {
 }
 
 function reportOf(
-  { places, facts, restores }: Pick<Run, 'places' | 'facts' | 'restores'>,
+  { places, facts, restores, knowsAll }: Pick<Run, 'places' | 'facts' | 'restores' | 'knowsAll'>,
   host: Host,
   plan: Plan,
   results: readonly ActionResult[],
@@ -247,7 +249,7 @@ function reportOf(
     results,
     targets: plan.targets,
     owed: host.owed.read(),
-    owners: ownersOf(places, facts, view),
+    owners: knowsAll ? ownersOf(places, facts, view) : [],
     configured: recordedFiles(view, 'containerd-config').flatMap(({ mirrors = [] }) => mirrors),
     ...(containerd && !restores && { containerd: livenessOf(containerd, view) }),
   };

@@ -94,8 +94,8 @@ function ledNames(
 }
 
 /** Its forwarder asks it: a line for a name of the upstream is taken out when it does not answer. */
-function isWatched({ endpoint, port }: WiredMirror): boolean {
-  return endpoint === 'loopback' && port !== undefined;
+function isWatched({ endpoint }: WiredMirror): boolean {
+  return endpoint === 'loopback';
 }
 
 /** The runtimes that go to the upstream, by its name, where the mirror does not serve: a line would lead them back to the mirror. */

@@ -14,6 +14,8 @@ export interface ReportInput {
   readonly node: string;
   readonly mode: AgentMode;
   readonly mirrors: readonly WiredMirror[];
+  /** They are all that the node has. */
+  readonly knowsAll: boolean;
   readonly pass: PassReport;
   readonly facts: NodeFacts;
   readonly forwarder: readonly ForwarderStatus[];
@@ -32,7 +34,7 @@ export function nodeReport(input: ReportInput): NodeReport {
     at: isoTime(input.at),
     mode: input.mode,
     mirrors: input.mirrors.map((mirror) => mirrorReport(mirror, input)),
-    owners: input.pass.owners,
+    ...(input.knowsAll && { owners: input.pass.owners }),
   };
 }
 

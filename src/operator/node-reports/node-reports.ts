@@ -52,6 +52,8 @@ export class NodeReports {
   /** By mirror: what the reports came to when it was last told. */
   readonly #told = new Map<string, string>();
   #complete = false;
+  /** Mirrors that were asked about before anybody was: they are told of as soon as somebody is, also where there is nobody. */
+  readonly #unanswered = new Set<string>();
   /** The agents were listed once: who is not known is not there. */
   #listed = false;
   /** Somebody waits for what nodes say next. */
@@ -65,7 +67,9 @@ export class NodeReports {
 
   /** The nodes of a mirror, by name; undefined: nobody was asked yet. */
   of(mirror: string): readonly NodeOfMirror[] | undefined {
-    return this.#complete ? this.#known.of(mirror, this.#now()) : undefined;
+    if (this.#complete) return this.#known.of(mirror, this.#now());
+    this.#unanswered.add(mirror);
+    return undefined;
   }
 
   /** The nodes of shared agents that may still hold something of the mirror, by what they said since then; undefined: it is not known who there is. */
@@ -105,12 +109,11 @@ export class NodeReports {
       await this.#gather(signal);
       this.#trouble = '';
       if (signal.aborted) return;
-      this.#complete = true;
       this.#tell();
       await this.#options.afterRound?.(signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#complete = true;
+      this.#answer();
       if (this.#trouble === errorMessage(error)) return;
       this.#trouble = errorMessage(error);
       this.#options.logger.error({ error }, 'Could not ask node agents');
@@ -179,15 +182,25 @@ export class NodeReports {
     this.#options.logger.warn(fields, 'Could not read what node agents say');
   }
 
+  /** From now on what is known is told, be it nothing. */
+  #answer(): void {
+    this.#complete = true;
+    for (const mirror of this.#unanswered) this.#options.changed(mirror);
+    this.#unanswered.clear();
+  }
+
   #tell(): void {
+    this.#complete = true;
     for (const mirror of new Set([...this.#told.keys(), ...this.#known.mirrors()])) {
       const nodes = this.#known.of(mirror, this.#now());
       const state = JSON.stringify(summaryOf(nodes));
       if (this.#told.get(mirror) === state) continue;
       if (nodes.length === 0) this.#told.delete(mirror);
       else this.#told.set(mirror, state);
+      this.#unanswered.delete(mirror);
       this.#options.changed(mirror);
     }
+    this.#answer();
   }
 
   #context({ authority }: AgentEndpoint): SecureContext {

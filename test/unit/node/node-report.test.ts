@@ -36,6 +36,7 @@ async function reportOf(box: Sandbox, changes: Partial<ReportInput> = {}) {
   const common = {
     node: 'node-1',
     mode: 'wire' as const,
+    knowsAll: true,
     mirrors,
     forwarderFindings: [],
     restart: [],
@@ -148,6 +149,7 @@ test('a Docker that nothing leads to a mirror with client certificates is not sa
   const common = {
     node: 'node-1',
     mode: 'wire',
+    knowsAll: true,
     mirrors,
     forwarderFindings: [],
     restart: [],

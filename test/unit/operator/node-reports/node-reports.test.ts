@@ -127,6 +127,17 @@ test('An operator that may not list pods knows of no node, and does not say that
   t.deepEqual(reports.of('hub'), []);
 });
 
+test('Who asked before the first round is told when it is over, also where there is no agent', async (t) => {
+  const { reports, world, start, nextRound, daemonSets } = await scene(t);
+  daemonSets.remove('default/d');
+  t.is(reports.of('hub'), undefined);
+  start();
+  await nextRound();
+  t.deepEqual(world.changed, ['hub']);
+  await nextRound();
+  t.deepEqual(world.changed, ['hub']);
+});
+
 test('While no agent can be asked, no request is made', async (t) => {
   const { reports, world, start, nextRound, daemonSets } = await scene(t);
   daemonSets.remove('default/d');
