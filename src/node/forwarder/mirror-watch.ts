@@ -17,9 +17,11 @@ const jitter = 0.2;
 const defaultIntervalMs = 2000;
 /**
  * After a bad answer while an address is offered. From the moment a mirror stops answering: 2 s until it is asked, 1 s of waiting, this pause,
- * 1 s, and the reload, together under 5 s; where somebody pulls, 1 s of their waiting, 1 s of ours, and the reload.
+ * 1 s, and the reload, together under 5 s; where somebody pulls, 1 s of their waiting, half a second of ours, and the reload.
  */
 const recheckMs = 250;
+/** For the answer of a mirror to which somebody has just waited a second in vain, and may wait again. */
+const doubtedTimeoutMs = 500;
 
 /** Runs from its construction until `stop`; `onChange` is called when an answer or a file changed what it says. */
 export class MirrorWatch {
@@ -31,6 +33,7 @@ export class MirrorWatch {
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
   #doubted = Promise.withResolvers<void>();
+  #isUrgent = false;
 
   /** `before`: of the same mirror, stopped; what it knows of the same server is kept. */
   constructor(mirror: ForwardedMirror, tools: WatchTools, onChange: () => void, before?: MirrorWatch) {
@@ -73,6 +76,7 @@ export class MirrorWatch {
   /** A connection to the mirror could not be made: it is asked now. */
   doubt(): void {
     for (const [address, state] of this.#states) this.#states.set(address, doubtedState(state));
+    this.#isUrgent = true;
     this.#doubted.resolve();
   }
 
@@ -100,9 +104,11 @@ export class MirrorWatch {
     if (secureContext === undefined) return;
     const { serverName, addresses, clientCertificate } = this.mirror;
     const asReader = clientCertificate !== undefined;
+    const tools = this.#isUrgent ? { timeoutMs: doubtedTimeoutMs, ...this.#tools } : this.#tools;
+    this.#isUrgent = false;
     await Promise.all(
       addresses.map(async (address) => {
-        const result = await probe({ address, serverName, secureContext, asReader }, this.#tools);
+        const result = await probe({ address, serverName, secureContext, asReader }, tools);
         const now = this.#now();
         this.#states.set(address, nextState(this.#states.get(address) ?? firstState(now), result, now));
       }),
