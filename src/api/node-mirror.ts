@@ -38,3 +38,9 @@ export interface NodeMirror {
   readonly foreignFiles: 'refuse' | 'takeover';
   readonly foreignHostsLines: 'override' | 'respect';
 }
+
+/** A mirror in the list of shared agents. */
+export interface ListEntry extends NodeMirror {
+  /** Name of the file beside the list, and key of its Secret, with the authorities by which it is verified. Most mirrors have the same. */
+  readonly bundle: string;
+}

@@ -1,5 +1,4 @@
 /** `doctor --cluster`: runs `doctor` in the agents of all nodes, through the API server with the caller's own rights. */
-import { agentComponents, componentLabel, selectorLabels } from '../api/names.ts';
 import type { NodeReport } from '../api/node-report.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { readMirrorAccess } from '../config/mirror-access.ts';
@@ -9,6 +8,7 @@ import { loadConnection } from '../kube/connection.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { errorMessage } from '../observe/error-message.ts';
 import { createLogger } from '../observe/log.ts';
+import { agentSelector } from '../operator/node-reports/node-agents.ts';
 import { pods } from '../operator/resource-types.ts';
 import { type DoctorFlags, printReport } from './doctor.ts';
 import { isWell } from './doctor-report.ts';
@@ -47,10 +47,8 @@ export async function doctorCluster(flags: DoctorFlags): Promise<boolean> {
 type Outcome = NodeReport | { readonly error: string };
 
 async function listAgents(client: KubeClient, namespace: string, signal: AbortSignal): Promise<AgentPod[]> {
-  const components = agentComponents.join(',');
-  const selector = `app=${selectorLabels('').app},${componentLabel} in (${components})`;
   const { items } = await client
-    .listAll<AgentPod>(pods, { namespace, labelSelector: selector, signal })
+    .listAll<AgentPod>(pods, { namespace, labelSelector: agentSelector, signal })
     .catch(needing(`list pods in namespace ${namespace}`));
   if (items.length > 0) return items.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
   throw new ConfigError([

@@ -3,7 +3,7 @@
  * `bundle` beside it. */
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
-import type { NodeMirror } from '../api/node-mirror.ts';
+import type { ListEntry } from '../api/node-mirror.ts';
 import type { CertificateFiles, MirrorList, RefusedMirror, WiredMirror } from '../node/options.ts';
 import { hostName, isRegistryName } from './node-mirror-environment.ts';
 
@@ -31,11 +31,6 @@ export function parseMirrorsFile(text: string, file: string, client: Certificate
     gone: gone as string[],
     refused,
   };
-}
-
-/** An entry; `bundle`: name of a file beside the list. */
-interface ListEntry extends NodeMirror {
-  readonly bundle: string;
 }
 
 const checks: Readonly<Record<keyof ListEntry, (value: unknown) => boolean>> = {

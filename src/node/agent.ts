@@ -2,18 +2,15 @@
  * The node agent: keeps one node wired to its mirrors, or takes that back. Level-based: every pass reads what is there and writes only what differs.
  * Used by cli/node-agent.ts alone; imports nothing of kube (no API access on a node).
  */
-import { type FSWatcher, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeReport } from '../api/node-report.ts';
 import { errorMessage } from '../observe/error-message.ts';
 import type { Logger } from '../observe/log.ts';
 import type { NodeFacts } from './facts.ts';
 import { removeFile } from './files.ts';
 import type { Finding } from './finding.ts';
-import type { Forwarder } from './forwarder/forwarder.ts';
+import type { Forwarder, ForwarderStatus } from './forwarder/forwarder.ts';
 import type { ProbeFailure } from './forwarder/probe.ts';
-import { resolveInRoot } from './host-root.ts';
+import { Hint } from './hint.ts';
 import { loopbackMirrors } from './loopback-mirrors.ts';
 import type { AgentOptions, MirrorList, WiredMirror } from './options.ts';
 import { makePass, type PassReport, type PassTools } from './pass.ts';
@@ -21,12 +18,7 @@ import { writeAtomically } from './replace-file.ts';
 import type { RestartOutcome } from './restart-containerd.ts';
 import { OutOfReach, youngestSignalled } from './signal.ts';
 import { nodeReport } from './status/node-report.ts';
-
-/** A hint is followed after this many ms, so that a burst (a Secret volume's swap) is one pass and a fight with another writer is bounded. */
-const settleTime = 500;
-
-/** After so many ms what no list names is nobody's any more. */
-const strangerMs = 180_000;
+import { Strangers } from './strangers.ts';
 
 /** What an agent works with beside its files. */
 export interface AgentParts extends PassTools {
@@ -151,17 +143,21 @@ export class NodeAgent {
   }
 
   /** Until the forwarder has looked, nothing is known against the mirror; and a port that cannot be had is no fault of the mirror's. */
-  #answers({ name }: WiredMirror): boolean {
-    const status = this.#parts.forwarder?.status().find((each) => each.name === name);
+  #answers(mirror: WiredMirror): boolean {
+    const status = this.#statusOf(mirror);
     return status === undefined || !faultsOfMirror.has(status.reason);
   }
 
   /** Nothing is led to a port that is another program's: it may never answer, and nobody would go upstream. */
   #asPlanned(mirror: WiredMirror): WiredMirror {
-    const status = this.#parts.forwarder?.status().find((each) => each.name === mirror.name);
+    const status = this.#statusOf(mirror);
     if (status?.reason !== 'PortTaken') return mirror;
     const { port: _port, ...rest } = mirror;
     return rest;
+  }
+
+  #statusOf({ name }: WiredMirror): ForwarderStatus | undefined {
+    return this.#parts.forwarder?.status().find((each) => each.name === name);
   }
 
   /** A runtime that had just begun takes its signal soon. */
@@ -219,32 +215,6 @@ function writeReady(options: AgentOptions, tools: PassTools, report: PassReport,
   }
 }
 
-/**
- * Mirrors on the node that the list does not name. The list is followed up to a minute and a half late: one that is wired by an agent of its own
- * may be newer, and taking it back would be undone by that at once, again and again.
- */
-class Strangers {
-  readonly #now: () => number;
-  readonly #since = new Map<string, number>();
-  #gone: readonly string[] = [];
-
-  constructor(now: () => number) {
-    this.#now = now;
-  }
-
-  follow({ mirrors, others = [], gone = [] }: MirrorList): void {
-    for (const name of [...mirrors.map((mirror) => mirror.name), ...others]) this.#since.delete(name);
-    this.#gone = gone;
-  }
-
-  /** Asked in every pass about each that is there. */
-  mayTakeBack(name: string): boolean {
-    const since = this.#since.get(name) ?? this.#now();
-    this.#since.set(name, since);
-    return this.#gone.includes(name) || this.#now() - since >= strangerMs;
-  }
-}
-
 /** Tells each finding once, when it appears, and that it is gone. */
 class FindingLog {
   readonly #log: Logger;
@@ -262,57 +232,5 @@ class FindingLog {
       if (!now.has(key)) this.#log.info({ reason, path }, 'Node finding is gone');
     }
     this.#told = now;
-  }
-}
-
-/** Cuts the pause short when a pass is wanted, or when what it reads may have changed. A hint only: where a watch fails, the timer does it. */
-class Hint {
-  readonly #watchers: FSWatcher[] = [];
-  #changed = Promise.withResolvers<void>();
-
-  watch(options: AgentOptions, tools: PassTools): void {
-    for (const folder of new Set(options.watched.map(dirname))) this.#watch(folder, () => true);
-    const hosts = resolveHosts(options, tools);
-    if (hosts !== undefined) this.#watch(dirname(hosts), (name) => name === basename(hosts));
-  }
-
-  give(): void {
-    this.#changed.resolve();
-  }
-
-  async wait(milliseconds: number, signal: AbortSignal): Promise<void> {
-    const pause = new AbortController();
-    const either = AbortSignal.any([signal, pause.signal]);
-    await Promise.race([
-      delay(milliseconds, undefined, { signal: either }).catch(() => undefined),
-      this.#changed.promise,
-    ]);
-    pause.abort();
-    this.#changed = Promise.withResolvers();
-    await delay(settleTime, undefined, { signal }).catch(() => undefined);
-  }
-
-  close(): void {
-    for (const watcher of this.#watchers) watcher.close();
-  }
-
-  #watch(folder: string, concerns: (name: string | null) => boolean): void {
-    try {
-      const watcher = watch(folder, (_, name) => {
-        if (concerns(name)) this.#changed.resolve();
-      });
-      watcher.on('error', () => watcher.close());
-      this.#watchers.push(watcher);
-    } catch {
-      // The folder is not there: the timer does it.
-    }
-  }
-}
-
-function resolveHosts(options: AgentOptions, tools: PassTools): string | undefined {
-  try {
-    return resolveInRoot(tools.files, options.hostRoot, options.hostsFile);
-  } catch {
-    return undefined;
   }
 }

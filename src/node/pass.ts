@@ -117,7 +117,7 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
   const survey = plan(view, new Set());
   const targets = [places.hostsFile, places.hostsBackup, ...known(view).map(({ path }) => path)];
   const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
-  if (idle && !restores) return reportOf(asked, host, survey, []);
+  if (idle && !restores) return reportOf(asked, view, survey, []);
   const release = await tools.lock(lockPath(places, tools.files));
   try {
     finishOverwrite(host.files, host.redoFile);
@@ -134,7 +134,7 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
     const results = rounds.flatMap((round) =>
       round === rounds.at(-1) ? round.results : round.results.filter(({ error }) => error === undefined),
     );
-    return reportOf(asked, host, rounds.at(-1)?.plan ?? survey, results);
+    return reportOf(asked, viewOf(host), rounds.at(-1)?.plan ?? survey, results);
   } finally {
     await release();
   }
@@ -184,11 +184,20 @@ function refuseSignal(process: string): SignalOutcome {
   return { sent: [], error: new Error(`This agent cannot signal ${process}`) };
 }
 
+/** What a pass knows of the node at one moment. */
+interface Snapshot extends HostView {
+  readonly owed: readonly SignalledProcess[];
+  /** Names of journal files that cannot be read. */
+  readonly damaged: readonly string[];
+}
+
 /** A snapshot: each path is read once, so that a plan cannot see two states of one file. */
-function viewOf(host: Host): HostView {
+function viewOf(host: Host): Snapshot {
+  const { records, damaged } = host.journal.read();
   const read = new Map<string, FileState>();
   return {
-    records: host.journal.read().records,
+    records,
+    damaged,
     owed: host.owed.read(),
     read: (path) => {
       const state = read.get(path) ?? readHostPath(host, path);
@@ -234,21 +243,19 @@ function readBundle(path: string, files: FileCalls): CaBundle | undefined {
 
 function reportOf(
   { places, facts, restores, knowsAll }: Pick<Run, 'places' | 'facts' | 'restores' | 'knowsAll'>,
-  host: Host,
+  view: Snapshot,
   plan: Plan,
   results: readonly ActionResult[],
 ): PassReport {
-  const view = viewOf(host);
-  const damaged = host.journal.read().damaged.map(damagedRecord);
   const complete =
     results.every((result) => result.error === undefined) && !plan.findings.some((finding) => finding.blocks);
   const { containerd } = facts;
   return {
     complete,
-    findings: [...plan.findings, ...damaged],
+    findings: [...plan.findings, ...view.damaged.map(damagedRecord)],
     results,
     targets: plan.targets,
-    owed: host.owed.read(),
+    owed: view.owed,
     owners: knowsAll ? ownersOf(places, facts, view) : [],
     configured: recordedFiles(view, 'containerd-config').flatMap(({ mirrors = [] }) => mirrors),
     ...(containerd && !restores && { containerd: livenessOf(containerd, view) }),

@@ -106,6 +106,11 @@ export function secretView(
   type: string,
   files: Readonly<Record<string, string>>,
 ): SecretView {
+  return { metadata: metadataView(input, name), type, data: encodedFiles(files) };
+}
+
+/** `data` of a Secret with these files. */
+export function encodedFiles(files: Readonly<Record<string, string>>): Record<string, string> {
   const encoded = Object.entries(files).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
-  return { metadata: metadataView(input, name), type, data: Object.fromEntries(encoded) };
+  return Object.fromEntries(encoded);
 }

@@ -7,7 +7,7 @@ import {
   selectorLabels,
   sharedNodesName,
 } from '../api/names.ts';
-import type { NodeMirror } from '../api/node-mirror.ts';
+import type { ListEntry, NodeMirror } from '../api/node-mirror.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import {
@@ -19,7 +19,7 @@ import {
   variables,
 } from './daemon-set.ts';
 import { type KubernetesObject, objectFrom } from './object.ts';
-import { type Leaf, peerAuthoritiesKey } from './secret.ts';
+import { encodedFiles, type Leaf, peerAuthoritiesKey } from './secret.ts';
 
 /** A mirror as it stands in the list. */
 export interface ListedMirror {
@@ -48,11 +48,6 @@ export interface SharedIdentity {
 
 /** Key of the list in the Secret. */
 export const listKey = 'mirrors.json';
-
-/** A mirror in the list: with the Secret's key of the authorities by which it is verified. Most mirrors have the same. */
-export interface ListEntry extends NodeMirror {
-  readonly bundle: string;
-}
 
 /** Key of authorities in the Secret; no other key ends so. */
 function bundleKey(authorities: string): string {
@@ -86,12 +81,8 @@ export function sharedNodesSecret(
     [peerAuthoritiesKey]: authorities,
     ...Object.fromEntries(bundles),
   };
-  const data = Object.entries(files).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
-  return objectFrom('secret.yaml', {
-    metadata: metadata(settings),
-    type: 'kubernetes.io/tls',
-    data: Object.fromEntries(data),
-  });
+  const data = encodedFiles(files);
+  return objectFrom('secret.yaml', { metadata: metadata(settings), type: 'kubernetes.io/tls', data });
 }
 
 /** The DaemonSet on every node that tolerates it; `authority` as in `nodeDaemonSet`. */

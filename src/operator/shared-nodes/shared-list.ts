@@ -1,6 +1,7 @@
 /** Which mirrors the shared agents wire: what was worked out of each since this operator leads, else what they were told before. */
+import type { ListEntry } from '../../api/node-mirror.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { type ListEntry, type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
+import { type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
 import { secretText } from '../certificates/secret-text.ts';
 
 /** `taken back`: its nodes are to be restored. `elsewhere`: other agents wire it. */
