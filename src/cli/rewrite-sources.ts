@@ -7,7 +7,7 @@ import { parseExclusions } from '../image/rules/gilly.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { RuleSources } from '../image/rules/table.ts';
-import { mapAddress } from '../operator/imageswap-map/map.ts';
+import { mapAddress } from '../rewriting/services-mirrors.ts';
 import { collect } from './collect.ts';
 import { addressesOf, type GivenAddresses, parseAddresses } from './given-addresses.ts';
 import { readImageMapDocuments } from './image-map-documents.ts';

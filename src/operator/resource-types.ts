@@ -1,17 +1,10 @@
 /** The types of object the operator reads and writes. */
-import { group, kind, version } from '../api/kind.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 
-export const registryMirrors: ResourceType = {
-  group,
-  version,
-  plural: 'registrymirrors',
-  kind,
-  namespaced: false,
-};
+export { configMaps, imageMaps, registryMirrors } from '../rewriting/resource-types.ts';
+
 export const services = core('services', 'Service');
 export const secrets = core('secrets', 'Secret');
-export const configMaps = core('configmaps', 'ConfigMap');
 export const pods = core('pods', 'Pod');
 export const persistentVolumeClaims = core('persistentvolumeclaims', 'PersistentVolumeClaim');
 export const statefulSets = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');

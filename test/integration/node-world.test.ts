@@ -216,7 +216,8 @@ test.serial('Docker is led by a line as long as the mirror answers', async (t) =
 test.serial('the status says what is wired, to the operator and to root alone', async (t) => {
   const [agent] = await wire(t, [own]);
   await node.pull('containerd', 'registry.test/library/app:1');
-  const report = await agent!.until(({ forwarder }) => (forwarder?.connections ?? 0) > 0);
+  // A connection is counted when it closes: the one of the layer may be the last.
+  const report = await agent!.until(({ forwarder }) => (forwarder?.bytes ?? 0) > 500_000);
   t.like(report, { node: 'node-one', mode: 'wire' });
   const [mirror] = report.mirrors;
   t.like(mirror, {
@@ -224,7 +225,7 @@ test.serial('the status says what is wired, to the operator and to root alone', 
     complete: true,
     forwarder: { port: own.port, offered: true, reason: 'Answers' },
   });
-  t.true((mirror?.forwarder?.bytes ?? 0) > 500_000);
+  t.true((mirror?.forwarder?.connections ?? 0) > 0);
   t.truthy(mirror?.forwarder?.lastUsed);
   const said = mirror?.runtimes.map(({ runtime, found, wired, live, reason }) => ({
     runtime,

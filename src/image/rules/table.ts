@@ -1,10 +1,8 @@
 /**
  * All rules in one table, compiled once for each change of any of them. Who is asked first is fixed: ImageMaps of the pod's namespace, imageswap's
- * `[E  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
-  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };ACT]`, `[REPLACE]`, registries, its default, mirrors in services mode, gilly. An opt-out comes before all. A look-up takes time in proportion
- * to the image's length, whatever the number of ImageMaps, `[E  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
-  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };ACT]` and registry lines and mirrors; `[REPLACE]` patterns, wildcards and gilly's
- * exclusions are gone through one by one. Imported by `src/cli`.
+ * `[EXACT]`, `[REPLACE]`, registries, its default, mirrors in services mode, gilly. An opt-out comes before all. A look-up takes time in proportion
+ * to the image's length, whatever the number of ImageMaps, `[EXACT]` and registry lines and mirrors; `[REPLACE]` patterns, wildcards and gilly's
+ * exclusions are gone through one by one. Imported by `src/rewriting` and `src/cli`.
  */
 import { chainFaults } from '../imageswap/chains.ts';
 import type { MapFault } from '../imageswap/entry.ts';
@@ -17,19 +15,25 @@ import { type GillySettings, gillyStage, isGillyRegistry } from './gilly.ts';
 import { compileImageMaps, type ImageMap, type ImageMapFinding } from './image-maps.ts';
 import { compileMirrors, type RuleMirror } from './mirrors.ts';
 
+/** Where rules come from, in the order in which they are asked. */
+export const sourceNames = ['imageMaps', 'imageswap', 'mirrors', 'gilly'] as const;
+
+export type SourceName = (typeof sourceNames)[number];
+
 /** Where rules come from; what is absent has none. */
 export interface RuleSources {
-  readonly imageMaps?: readonly ImageMap[];
-  /** The text of a map, or `IMAGE_PREFI  const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
-  return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };` in mode LEGACY. */
-  readonly imageswap?: { readonly map: string } | { readonly legacyPrefix: string };
-  readonly mirrors?: readonly RuleMirror[];
-  readonly gilly?: GillySettings;
+  readonly imageMaps?: readonly ImageMap[] | undefined;
+  /** The text of a map, or `IMAGE_PREFIX` in mode LEGACY. */
+  readonly imageswap?: { readonly map: string } | { readonly legacyPrefix: string } | undefined;
+  readonly mirrors?: readonly RuleMirror[] | undefined;
+  readonly gilly?: GillySettings | undefined;
 }
 
 /** The rules in force, and what is wrong with the others. Never changed. */
 export interface RuleTable {
-  readonly stages: readonly Stage[];
+  /** What it was compiled from. */
+  readonly sources: RuleSources;
+  readonly stages: Readonly<Record<SourceName, readonly Stage[]>>;
   /** Of the imageswap map, by line. */
   readonly mapFaults: readonly MapFault[];
   readonly imageMaps: readonly ImageMapFinding[];
@@ -46,13 +50,19 @@ export interface TargetFault {
 }
 
 /** Compiles rules. Never throws: what cannot be a rule is in the table's faults. */
-export function compileRules({ imageMaps = [], imageswap, mirrors = [], gilly }: RuleSources): RuleTable {
-  const ofImageMaps = compileImageMaps(imageMaps);
-  const ofImageswap = compileImageswap(imageswap);
-  const ofMirrors = compileMirrors(mirrors);
-  const ofGilly = compileGilly(gilly);
+export function compileRules(sources: RuleSources): RuleTable {
+  const ofImageMaps = compileImageMaps(sources.imageMaps ?? []);
+  const ofImageswap = compileImageswap(sources.imageswap);
+  const ofMirrors = compileMirrors(sources.mirrors ?? []);
+  const ofGilly = compileGilly(sources.gilly);
   return Object.freeze({
-    stages: [ofImageMaps.stage, ...ofImageswap.stages, ofMirrors.stage, ...ofGilly.stages],
+    sources,
+    stages: {
+      imageMaps: [ofImageMaps.stage],
+      imageswap: ofImageswap.stages,
+      mirrors: [ofMirrors.stage],
+      gilly: ofGilly.stages,
+    },
     mapFaults: ofImageswap.mapFaults,
     imageMaps: ofImageMaps.findings,
     mirrorsLeftOut: ofMirrors.leftOut,
@@ -60,7 +70,28 @@ export function compileRules({ imageMaps = [], imageswap, mirrors = [], gilly }:
   });
 }
 
-type Compiled = Pick<RuleTable, 'stages' | 'mapFaults' | 'targetFaults'>;
+/** The same table with these sources changed; what stays is not compiled again. */
+export function recompileRules(before: RuleTable, changed: RuleSources): RuleTable {
+  const after = compileRules(changed);
+  const isChanged = (name: SourceName) => name in changed;
+  return Object.freeze({
+    sources: { ...before.sources, ...changed },
+    stages: Object.fromEntries(
+      sourceNames.map((name) => [name, (isChanged(name) ? after : before).stages[name]]),
+    ) as RuleTable['stages'],
+    mapFaults: (isChanged('imageswap') ? after : before).mapFaults,
+    imageMaps: (isChanged('imageMaps') ? after : before).imageMaps,
+    mirrorsLeftOut: (isChanged('mirrors') ? after : before).mirrorsLeftOut,
+    targetFaults: [before, after].flatMap((table) =>
+      table.targetFaults.filter(({ source }) => {
+        const name = source === 'gilly' ? 'gilly' : 'imageswap';
+        return isChanged(name) === (table === after);
+      }),
+    ),
+  });
+}
+
+type Compiled = Pick<RuleTable, 'mapFaults' | 'targetFaults'> & { readonly stages: readonly Stage[] };
 const nothing: Compiled = { stages: [], mapFaults: [], targetFaults: [] };
 
 function compileImageswap(imageswap: RuleSources['imageswap']): Compiled {
@@ -87,7 +118,20 @@ function compileGilly(gilly: GillySettings | undefined): Compiled {
   return { ...nothing, targetFaults: [{ source: 'gilly', why }] };
 }
 
-/** Applies the rules to one image of a pod. The result is an image reference, or the image as it was; applied again it stays. */
-export function rewriteImage({ stages }: RuleTable, image: string, request: RewriteRequest = {}): Rewrite {
-  return settle(stages, image, request);
+/**
+ * Applies the rules of these sources (default: of all) to one image of a pod. The result is an image reference, or the image as it was;
+ * applied again it stays.
+ */
+export function rewriteImage(
+  { stages }: RuleTable,
+  image: string,
+  request: RewriteRequest = {},
+  sources: readonly SourceName[] = sourceNames,
+): Rewrite {
+  const asked = sourceNames.filter((name) => sources.includes(name));
+  return settle(
+    asked.flatMap((name) => stages[name]),
+    image,
+    request,
+  );
 }

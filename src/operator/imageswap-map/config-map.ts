@@ -4,9 +4,9 @@ import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import { mapMirrors } from '../../rewriting/services-mirrors.ts';
 import { configMaps, registryMirrors, services } from '../resource-types.ts';
 import { type ImageswapMap, imageswapMap } from './map.ts';
-import { mapMirrors } from './source.ts';
 
 type MapSettings = Pick<OperatorSettings, 'namespace' | 'imageswapNamespace' | 'imageswapSeparator'>;
 

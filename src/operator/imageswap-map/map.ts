@@ -1,15 +1,6 @@
 /** The text that imageswap reads: one line per mirror. Pure. */
-import { isIPv6 } from 'node:net';
 import { parseUpstream } from '../../api/upstream.ts';
-
-/** A mirror as the map needs it. */
-export interface MapMirror {
-  /** `metadata.name`; lines are sorted by it. */
-  readonly name: string;
-  readonly upstreamUrl: string;
-  readonly masquerade: string;
-  readonly clusterIPs: readonly string[];
-}
+import { type MapMirror, mapAddress } from '../../rewriting/services-mirrors.ts';
 
 /** The map, and for each mirror that has no line the reason why. */
 export interface ImageswapMap {
@@ -28,17 +19,6 @@ export function imageswapMap(mirrors: readonly MapMirror[], separator: ':' | '::
     else lines.push(...linesOf(mirror, address ?? '', separator));
   }
   return { text: `${lines.join('\n')}\n`, leftOut };
-}
-
-/** The cluster IP as it stands in image references: IPv4 if there is one; IPv6 in brackets without `::`, which imageswap would split at. */
-export function mapAddress(clusterIPs: readonly string[]): string | undefined {
-  const address = clusterIPs.find((ip) => !isIPv6(ip)) ?? clusterIPs[0];
-  if (address === undefined || !isIPv6(address)) return address;
-  const [head = '', tail] = address.split('::');
-  const left = head.split(':').filter((part) => part !== '');
-  const right = (tail ?? '').split(':').filter((part) => part !== '');
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  return `[${[...left, ...Array<string>(zeros).fill('0'), ...right].join(':')}]`;
 }
 
 function obstacleOf(

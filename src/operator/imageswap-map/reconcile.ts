@@ -3,9 +3,9 @@ import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
+import { mapMirrors } from '../../rewriting/services-mirrors.ts';
 import { mapOf, writeMap } from './config-map.ts';
 import { imageswapMap } from './map.ts';
-import { mapMirrors } from './source.ts';
 
 /** What the stores hold now; all of them must be synced. */
 export interface MapInputs {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { mapDifference } from '../../../src/operator/imageswap-map/config-map.ts';
-import { imageswapMap, type MapMirror, mapAddress } from '../../../src/operator/imageswap-map/map.ts';
-import { mapMirrors } from '../../../src/operator/imageswap-map/source.ts';
+import { imageswapMap } from '../../../src/operator/imageswap-map/map.ts';
+import { type MapMirror, mapAddress, mapMirrors } from '../../../src/rewriting/services-mirrors.ts';
 
 function mapMirror(name: string, fields: Partial<MapMirror> = {}): MapMirror {
   return { name, upstreamUrl: 'gcr.io', masquerade: `mirror-${name}`, clusterIPs: ['10.0.0.1'], ...fields };

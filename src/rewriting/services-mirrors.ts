@@ -1,12 +1,35 @@
-/** Which mirrors are in the map, from the objects in the API server. Pure, and without the schema library: `--map-check` must stay small. */
-import { objectNames } from '../../api/names.ts';
-import { defaultMasquerade, masqueradeUrlPattern, upstreamUrlPattern } from '../../api/upstream.ts';
-import type { KubeObject } from '../../kube/object.ts';
-import type { MapMirror } from './map.ts';
+/**
+ * Mirrors as rewriting sees them in scheme `services`: by their Service's address, from the objects in the API server. Pure, and without the
+ * schema library: `--map-check` must stay small.
+ */
+import { isIPv6 } from 'node:net';
+import { objectNames } from '../api/names.ts';
+import { defaultMasquerade, masqueradeUrlPattern, upstreamUrlPattern } from '../api/upstream.ts';
+import type { KubeObject } from '../kube/object.ts';
+
+/** A mirror with the address of its Service. */
+export interface MapMirror {
+  /** `metadata.name`; lines are sorted by it. */
+  readonly name: string;
+  readonly upstreamUrl: string;
+  readonly masquerade: string;
+  readonly clusterIPs: readonly string[];
+}
 
 interface MirrorFields {
   readonly spec?: { readonly upstreamUrl?: unknown; readonly masqueradeUrl?: unknown };
   readonly status?: { readonly clusterIPs?: readonly string[] };
+}
+
+/** The cluster IP as it stands in image references: IPv4 if there is one; IPv6 in brackets without `::`, which imageswap would split at. */
+export function mapAddress(clusterIPs: readonly string[]): string | undefined {
+  const address = clusterIPs.find((ip) => !isIPv6(ip)) ?? clusterIPs[0];
+  if (address === undefined || !isIPv6(address)) return address;
+  const [head = '', tail] = address.split('::');
+  const left = head.split(':').filter((part) => part !== '');
+  const right = (tail ?? '').split(':').filter((part) => part !== '');
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  return `[${[...left, ...Array<string>(zeros).fill('0'), ...right].join(':')}]`;
 }
 
 /** Takes all RegistryMirrors and the Services of the operator's namespace; of two mirrors with one masqueradeUrl the older counts. Invalid ones have no line. */

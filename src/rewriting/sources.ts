@@ -1,0 +1,49 @@
+/** Rule sources from the objects in the API server. Pure. */
+import { imageswapConfigMap } from '../api/names.ts';
+import type { ImageMap } from '../image/rules/image-maps.ts';
+import type { RuleMirror } from '../image/rules/mirrors.ts';
+import type { KubeObject } from '../kube/object.ts';
+import { mapAddress, mapMirrors } from './services-mirrors.ts';
+
+/** Takes ImageMaps as they are stored; what has no such form (of an older CRD without a schema) counts as empty. Those being deleted are gone. */
+export function imageMapsOf(objects: readonly KubeObject[]): ImageMap[] {
+  return objects
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .map(({ metadata, ...object }) => ({
+      namespace: metadata.namespace ?? '',
+      name: metadata.name,
+      creationTimestamp: metadata.creationTimestamp ?? '',
+      map: linesOf(object['spec']),
+    }));
+}
+
+function linesOf(spec: unknown): ImageMap['map'] {
+  const map = (spec as { map?: unknown } | undefined)?.map;
+  if (!Array.isArray(map)) return [];
+  return map.flatMap((line: { from?: unknown; to?: unknown } | null) => {
+    const { from, to } = line ?? {};
+    return typeof from === 'string' && typeof to === 'string' ? [{ from, to }] : [];
+  });
+}
+
+/** Takes RegistryMirrors; their address is that of their status. Older ones first: of two with one masquerade name the first counts. */
+export function ruleMirrorsOf(mirrors: readonly KubeObject[]): RuleMirror[] {
+  const available = new Set(mirrors.filter(isCacheAvailable).map(({ metadata }) => metadata.name));
+  return mapMirrors(mirrors, []).map(({ name, masquerade, clusterIPs }) => ({
+    name,
+    masquerade,
+    address: mapAddress(clusterIPs),
+    available: available.has(name),
+  }));
+}
+
+function isCacheAvailable(mirror: KubeObject): boolean {
+  const status = mirror['status'] as { conditions?: { type: string; status: string }[] } | undefined;
+  return (status?.conditions ?? []).some((each) => each.type === 'CacheAvailable' && each.status === 'True');
+}
+
+/** The text of imageswap's map in its ConfigMap; undefined where it is missing. */
+export function imageswapMapOf(configMap: KubeObject | undefined): string | undefined {
+  const data = configMap?.['data'] as Record<string, string> | undefined;
+  return data?.[imageswapConfigMap.key];
+}
