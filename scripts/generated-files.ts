@@ -1,6 +1,8 @@
 import { dump } from 'js-yaml';
+import { imageMapCrd } from '../src/api/image-map-crd.ts';
 import { registryMirrorCrd } from '../src/api/registry-mirror-crd.ts';
 import { fieldReference } from './field-reference.ts';
+import { imageMapIntroduction } from './image-map-introduction.ts';
 
 /** What is generated of one kind. */
 interface GeneratedKind {
@@ -26,6 +28,12 @@ function kinds(): readonly GeneratedKind[] {
       introduction: [
         'Cluster-scoped, `k8s.osp.tech/v1`, short name `rm`. What the conditions and their reasons mean: [operations](operations.md).',
       ],
+    },
+    {
+      crd: imageMapCrd(),
+      copiesIn: ['deploy/components/rewriting'],
+      page: 'docs/image-map.md',
+      introduction: imageMapIntroduction,
     },
   ];
 }

@@ -18,6 +18,8 @@ export interface CrdDescription {
   readonly schema: z.ZodObject;
   /** CEL rules; none where absent. */
   readonly rules?: readonly Pick<Rule, 'at' | 'cel' | 'message'>[];
+  /** Written out only for a kind that clusters may have from elsewhere. */
+  readonly preserveUnknownFields?: false;
   readonly subresources?: JsonSchema;
   readonly columns: readonly PrinterColumn[];
 }
@@ -33,6 +35,7 @@ export interface PrinterColumn {
 /** Returns the CRD as a plain object. */
 export function crdOf(description: CrdDescription): Record<string, unknown> {
   const { group, version, kind, plural, namespaced, shortNames, subresources, columns } = description;
+  const { preserveUnknownFields } = description;
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -48,6 +51,7 @@ export function crdOf(description: CrdDescription): Record<string, unknown> {
         shortNames,
         categories: ['registry-mirror'],
       },
+      ...(preserveUnknownFields === false && { preserveUnknownFields }),
       versions: [
         {
           name: version,
