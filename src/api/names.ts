@@ -40,6 +40,9 @@ export const agentComponents = [components.nodes, components.sharedNodes] as con
 
 type Component = (typeof components)[keyof typeof components];
 
+/** Label of every pod of ours, so that rewriting leaves them alone: the mirror is not pulled through itself. */
+export const ownPodsLabel = { key: 'app.kubernetes.io/managed-by', value: fieldManager } as const;
+
 /** Names of the objects made for one mirror; unique per kind in `NAMESPACE`. */
 export interface ObjectNames {
   readonly service: string;
