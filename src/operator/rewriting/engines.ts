@@ -63,7 +63,7 @@ export class Engines {
     const { webhook, overlapMs = defaultOverlapMs, now = Date.now } = this.#options;
     // After a restart nobody knows what the configuration says in which pass.
     const before = this.#wanted ?? (webhook.isAnnounced ? 'all' : []);
-    if (!isSame(before, wanted)) {
+    if (!covers(wanted, before)) {
       const namespaces = union(this.#overlap?.namespaces ?? [], before);
       this.#overlap = { namespaces, until: now() + overlapMs };
     }
@@ -100,6 +100,7 @@ function union(one: Routing['webhook'], other: Routing['webhook']): Routing['web
   return [...new Set([...one, ...other])].sort();
 }
 
-function isSame(one: Routing['webhook'], other: Routing['webhook']): boolean {
-  return String(union(one, [])) === String(union(other, []));
+/** True where nothing of `other` is missing in `one`. */
+function covers(one: Routing['webhook'], other: Routing['webhook']): boolean {
+  return String(union(one, other)) === String(union(one, []));
 }
