@@ -11,6 +11,7 @@ import {
   type MirrorInput,
   metadataView,
   objectFrom,
+  podLabels,
 } from './object.ts';
 import { peerAuthoritiesKey } from './secret.ts';
 
@@ -90,7 +91,7 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
   return {
     metadata: options.ownerReferences ? metadata : { ...metadata, ownerReferences: [] },
     selector,
-    podLabels: { ...settings.templateLabels, ...selector, [componentLabel]: components.nodes },
+    podLabels: podLabels(settings, { ...selector, [componentLabel]: components.nodes }),
     authority: options.authority ?? null,
     serviceAccountName: nodeServiceAccount,
     // An agent that waits for room leaves a node unwired, or wired to what is gone. Where a ResourceQuota keeps this

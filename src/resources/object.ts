@@ -4,7 +4,7 @@
  */
 import { load, type YAMLException } from 'js-yaml';
 import { apiVersion, kind } from '../api/kind.ts';
-import { selectorLabels } from '../api/names.ts';
+import { ownPodsLabel, selectorLabels } from '../api/names.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import { renderTemplate } from '../cache/render.ts';
@@ -80,4 +80,12 @@ function ownerReferences(mirror: RegistryMirror): OwnerReference[] {
   const { name, uid } = mirror.metadata;
   if (uid === undefined) return [];
   return [{ apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true }];
+}
+
+/** Labels of pods: the user's, ours over them, and the one by which image rewriting leaves the mirror's own pods alone. */
+export function podLabels(
+  { templateLabels }: OperatorSettings,
+  labels: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return { ...templateLabels, ...labels, [ownPodsLabel.key]: ownPodsLabel.value };
 }

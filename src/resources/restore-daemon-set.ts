@@ -1,7 +1,7 @@
 /** The DaemonSet that takes a mirror back from nodes that left its selection. */
 import { componentLabel, components, objectNames, selectorLabels } from '../api/names.ts';
 import { daemonSetView } from './daemon-set.ts';
-import { type KubernetesObject, type MirrorInput, metadataView, objectFrom } from './object.ts';
+import { type KubernetesObject, type MirrorInput, metadataView, objectFrom, podLabels } from './object.ts';
 
 /** Node agents in mode `restore` on the Linux nodes that any of `terms` (node selector terms) selects, whatever their taints. */
 export function restoreDaemonSet(input: MirrorInput, terms: readonly object[]): KubernetesObject {
@@ -20,7 +20,7 @@ export function restoreDaemonSet(input: MirrorInput, terms: readonly object[]): 
     ...view,
     metadata: metadataView(input, objectNames(name).restoreDaemonSet, settings.labels),
     selector: labels,
-    podLabels: { ...settings.templateLabels, ...labels },
+    podLabels: podLabels(settings, labels),
     affinity: { nodeAffinity: required },
   });
 }

@@ -18,7 +18,7 @@ import {
   signals,
   variables,
 } from './daemon-set.ts';
-import { type KubernetesObject, objectFrom } from './object.ts';
+import { type KubernetesObject, objectFrom, podLabels } from './object.ts';
 import { encodedFiles, type Leaf, peerAuthoritiesKey } from './secret.ts';
 
 /** A mirror as it stands in the list. */
@@ -102,7 +102,7 @@ export function sharedDaemonSet(
     selector: labels,
     minReadySeconds: 10,
     maxUnavailable: '10%',
-    podLabels: { ...settings.templateLabels, ...labels },
+    podLabels: podLabels(settings, labels),
     authority,
     serviceAccountName: nodeServiceAccount,
     priorityClass: settings.nodePriorityClass,

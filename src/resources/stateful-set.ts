@@ -11,6 +11,7 @@ import {
   type MirrorInput,
   metadataView,
   objectFrom,
+  podLabels,
 } from './object.ts';
 
 /** What decides over the cache pods beside the mirror and the settings. */
@@ -71,7 +72,7 @@ export function statefulSetView(input: MirrorInput, options: CacheOptions): Stat
     serviceName: names.headlessService,
     selector,
     retention: spec.persistentVolumeClaimRetentionPolicy ?? { whenDeleted: 'Retain', whenScaled: 'Retain' },
-    podLabels: { ...settings.templateLabels, ...selector, [componentLabel]: components.cache },
+    podLabels: podLabels(settings, { ...selector, [componentLabel]: components.cache }),
     nginx: { image: settings.images.nginx, resources: spec.resources ?? defaultNginx },
     broker: { image: settings.images.operator, resources: brokerResources(mirror) },
     configSecret: names.configSecret,

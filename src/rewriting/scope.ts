@@ -2,6 +2,7 @@
  * Which rules count for a namespace, and which objects are left alone: the labels of the systems whose rules these are. Pure. The policy says
  * the same in CEL; the conformance suite compares.
  */
+import { ownPodsLabel } from '../api/names.ts';
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { SourceName } from '../image/rules/table.ts';
 
@@ -13,12 +14,6 @@ export const imageswapLabel = 'k8s.twr.io/imageswap';
 export const imageMapperLabel = 'image-mapper-webhook.image-relocation.pivotal.io/enabled';
 /** Never rewritten: what the cluster itself needs to come up. */
 export const exemptNamespace = 'kube-system';
-/** Pods of this operator carry it, and are not rewritten: the mirror is not pulled through itself. */
-export const ownPodsLabel = {
-  key: 'app.kubernetes.io/managed-by',
-  value: 'registry-mirror-operator',
-} as const;
-
 /** What counts in a namespace; `optedOut` says why nothing does. */
 export interface NamespaceScope {
   readonly sources: readonly SourceName[];

@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { ownPodsLabel } from '../../../src/api/names.ts';
 import { sourceNames } from '../../../src/image/rules/table.ts';
 import {
   exemptNamespace,
@@ -7,7 +8,6 @@ import {
   imageswapLabel,
   namespaceScope,
   objectOptOut,
-  ownPodsLabel,
 } from '../../../src/rewriting/scope.ts';
 
 const all = { namespaces: 'all' } as const;
