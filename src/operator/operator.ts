@@ -116,10 +116,11 @@ export class Operator {
       nodeObstacles: (mirror) => nodes.obstacles(mirror),
     });
     const unsubscribe = enqueueChanges(views, settings, queue, { mapKey, sharedNodesKey });
-    const unsubscribeRules = this.#rewriting?.enqueue(queue);
+    const rewriting = this.#rewriting?.lead(queue, events);
     const handle = (key: string, stop: AbortSignal) => {
       if (key === mapKey) return this.#reconcileMap(stop);
-      if (this.#rewriting?.knows(key)) return this.#rewriting.reconcile(key, stop);
+      const rewrite = rewriting?.handler(key);
+      if (rewrite !== undefined) return rewrite(stop);
       return key === sharedNodesKey ? sharedNodes.reconcile(stop) : reconciler.reconcile(key, stop);
     };
     try {
@@ -127,7 +128,7 @@ export class Operator {
       await Promise.all([work, cacheReports.run(signal), nodes.run(signal)]);
     } finally {
       unsubscribe();
-      unsubscribeRules?.();
+      rewriting?.end();
     }
   }
 
