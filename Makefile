@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # What is started from its sources, over and over in the tests, is compiled once.
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
 
-.PHONY: help demo test e2e cluster cluster-down check fix generate build control-plane bench-reconcile bench-cache bench-nodes setup setup-check clean
+.PHONY: help demo test e2e cluster cluster-down check fix generate build control-plane bench-reconcile bench-cache bench-nodes bench-admission setup setup-check clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -57,6 +57,10 @@ bench-cache: ## this mirror (1 and 2 replicas) beside distribution's pull-throug
 bench-nodes: ## one image by containerd 1.6 and 2.4, dockerd and skopeo while the mirror is well, gone, lost, slow or failing; BENCH=--quick takes five minutes
 	@scripts/setup test
 	@node bench/nodes/main.ts $(BENCH)
+
+bench-admission: ## the webhook beside a bare server of Node that parses the same body; BENCH=--quick takes a minute
+	@scripts/setup test
+	@node bench/admission/main.ts $(BENCH)
 
 clean: ## remove what was built here
 	@rm -rf node_modules dist coverage
