@@ -1,5 +1,3 @@
-import { registryMirrorCrd } from '../src/api/crd.ts';
-
 interface FieldSchema {
   readonly type?: string;
   readonly description?: string;
@@ -12,29 +10,31 @@ interface FieldSchema {
   readonly 'x-kubernetes-int-or-string'?: boolean;
 }
 
-/** The page of the kind RegistryMirror: every field with its type, default and meaning, from the schema. */
-export function registryMirrorReference(): string {
-  const crd = registryMirrorCrd() as { spec: { versions: [{ schema: { openAPIV3Schema: FieldSchema } }] } };
-  const { spec, status } = crd.spec.versions[0].schema.openAPIV3Schema.properties ?? {};
+interface Crd {
+  readonly spec: {
+    readonly names: { readonly kind: string };
+    readonly versions: readonly [{ readonly schema: { readonly openAPIV3Schema: FieldSchema } }];
+  };
+}
+
+/** The page of a kind: what it is, and every field with its type, default and meaning, from the schema. */
+export function fieldReference(crd: Record<string, unknown>, introduction: readonly string[]): string {
+  const { names, versions } = (crd as unknown as Crd).spec;
+  const sections = Object.entries(versions[0].schema.openAPIV3Schema.properties ?? {}).filter(
+    ([name]) => !['apiVersion', 'kind', 'metadata'].includes(name),
+  );
   return [
-    '# RegistryMirror',
+    `# ${names.kind}`,
     '',
     '<!-- Generated from src/api by `npm run generate`. Do not edit. -->',
     '',
-    'Cluster-scoped, `k8s.osp.tech/v1`, short name `rm`. What the conditions and their reasons mean: [operations](operations.md).',
+    ...introduction,
     '',
-    '## spec',
-    '',
-    ...table(spec, 'spec'),
-    '',
-    '## status',
-    '',
-    ...table(status, 'status'),
-    '',
+    ...sections.flatMap(([name, schema]) => [`## ${name}`, '', ...table(schema, name), '']),
   ].join('\n');
 }
 
-function table(schema: FieldSchema | undefined, at: string): string[] {
+function table(schema: FieldSchema, at: string): string[] {
   return ['| field | type | default | meaning |', '|---|---|---|---|', ...rows(schema, at)];
 }
 

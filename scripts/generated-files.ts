@@ -1,15 +1,49 @@
 import { dump } from 'js-yaml';
-import { registryMirrorCrd } from '../src/api/crd.ts';
-import { registryMirrorReference } from './field-reference.ts';
+import { imageMapCrd } from '../src/api/image-map-crd.ts';
+import { registryMirrorCrd } from '../src/api/registry-mirror-crd.ts';
+import { fieldReference } from './field-reference.ts';
+import { imageMapIntroduction } from './image-map-introduction.ts';
+
+/** What is generated of one kind. */
+interface GeneratedKind {
+  readonly crd: Record<string, unknown>;
+  /** Besides crds/: kustomize reads no file outside its own folder, and a kustomization in crds/ would break `kubectl apply -f crds/`. */
+  readonly copiesIn: readonly string[];
+  readonly page: string;
+  /** Lines above the fields. */
+  readonly introduction: readonly string[];
+}
 
 /** Every generated file: its path in the repository and its content. */
 export function generatedFiles(): Map<string, string> {
+  return new Map(kinds().flatMap(filesOf));
+}
+
+function kinds(): readonly GeneratedKind[] {
+  return [
+    {
+      crd: registryMirrorCrd(),
+      copiesIn: ['deploy/base'],
+      page: 'docs/registry-mirror.md',
+      introduction: [
+        'Cluster-scoped, `k8s.osp.tech/v1`, short name `rm`. What the conditions and their reasons mean: [operations](operations.md).',
+      ],
+    },
+    {
+      crd: imageMapCrd(),
+      copiesIn: ['deploy/components/rewriting'],
+      page: 'docs/image-map.md',
+      introduction: imageMapIntroduction,
+    },
+  ];
+}
+
+function filesOf({ crd, copiesIn, page, introduction }: GeneratedKind): [string, string][] {
+  const { name } = crd['metadata'] as { name: string };
   const head = '# Generated from src/api by `npm run generate`. Do not edit.\n';
-  const crd = head + dump(registryMirrorCrd(), { lineWidth: 120, noRefs: true });
-  return new Map([
-    ['crds/registrymirrors.k8s.osp.tech.yaml', crd],
-    // kustomize reads no file outside its own folder, and a kustomization in crds/ would break `kubectl apply -f crds/`.
-    ['deploy/base/registrymirrors.k8s.osp.tech.yaml', crd],
-    ['docs/registry-mirror.md', registryMirrorReference()],
-  ]);
+  const text = head + dump(crd, { lineWidth: 120, noRefs: true });
+  return [
+    ...['crds', ...copiesIn].map((folder): [string, string] => [`${folder}/${name}.yaml`, text]),
+    [page, fieldReference(crd, introduction)],
+  ];
 }

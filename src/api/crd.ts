@@ -1,84 +1,96 @@
-/** Makes the CustomResourceDefinition of RegistryMirror from its schema. Pure; run by `npm run generate`. */
+/** Makes a CustomResourceDefinition from the schema of a kind. Pure; each kind's is in a file of its own, run by `npm run generate`. */
 import * as z from 'zod';
-import { group, kind, version } from './kind.ts';
-import { registryMirrorSchema } from './registry-mirror.ts';
-import { type Rule, rules } from './rules.ts';
+import type { Rule } from './rules.ts';
 
 type JsonSchema = Record<string, unknown>;
 
-const columns = [
-  ['Upstream', 'string', '.status.upstream'],
-  ['Masquerade', 'string', '.status.masquerade'],
-  ['Address', 'string', '.status.address'],
-  ['Cache', 'string', '.status.cache'],
-  ['Nodes', 'string', '.status.nodes'],
-  ['Hit', 'string', '.status.hitRatio'],
-  ['Ready', 'string', '.status.conditions[?(@.type=="Ready")].status'],
-  ['Age', 'date', '.metadata.creationTimestamp'],
-] as const;
+/** All that tells one kind of ours from another. */
+export interface CrdDescription {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  readonly shortNames: readonly string[];
+  /** What an object of the kind is. */
+  readonly description: string;
+  /** The object without `apiVersion`, `kind` and `metadata`. */
+  readonly schema: z.ZodObject;
+  /** CEL rules; none where absent. */
+  readonly rules?: readonly Pick<Rule, 'at' | 'cel' | 'message'>[];
+  /** Written out only for a kind that clusters may have from elsewhere. */
+  readonly preserveUnknownFields?: false;
+  readonly subresources?: JsonSchema;
+  readonly columns: readonly PrinterColumn[];
+}
+
+export interface PrinterColumn {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'date';
+  readonly jsonPath: string;
+  /** Above 0: with `-o wide` only. */
+  readonly priority?: number;
+}
 
 /** Returns the CRD as a plain object. */
-export function registryMirrorCrd(): Record<string, unknown> {
+export function crdOf(description: CrdDescription): Record<string, unknown> {
+  const { group, version, kind, plural, namespaced, shortNames, subresources, columns } = description;
+  const { preserveUnknownFields } = description;
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `registrymirrors.${group}` },
+    metadata: { name: `${plural}.${group}` },
     spec: {
       group,
-      scope: 'Cluster',
+      scope: namespaced ? 'Namespaced' : 'Cluster',
       names: {
         kind,
         listKind: `${kind}List`,
-        plural: 'registrymirrors',
-        singular: 'registrymirror',
-        shortNames: ['rm'],
+        plural,
+        singular: kind.toLowerCase(),
+        shortNames,
         categories: ['registry-mirror'],
       },
+      ...(preserveUnknownFields === false && { preserveUnknownFields }),
       versions: [
         {
           name: version,
           served: true,
           storage: true,
-          schema: { openAPIV3Schema: openApiSchema() },
-          subresources: {
-            status: {},
-            scale: {
-              specReplicasPath: '.spec.replicas',
-              statusReplicasPath: '.status.replicas',
-              labelSelectorPath: '.status.selector',
-            },
-          },
-          additionalPrinterColumns: columns.map(([name, type, jsonPath]) => ({ name, type, jsonPath })),
+          schema: { openAPIV3Schema: openApiSchema(description) },
+          ...(subresources && { subresources }),
+          additionalPrinterColumns: columns,
         },
       ],
     },
   };
 }
 
-function openApiSchema(): JsonSchema {
-  const { properties, required } = z.toJSONSchema(registryMirrorSchema, {
+function openApiSchema({ schema, description, rules = [] }: CrdDescription): JsonSchema {
+  const { properties, required } = z.toJSONSchema(schema, {
     target: 'openapi-3.0',
     io: 'input',
     override: ({ jsonSchema }) => structural(jsonSchema),
-  }) as { properties: Record<string, JsonSchema>; required: string[] };
+  }) as { properties: Record<string, JsonSchema>; required?: string[] };
   const { spec, ...others } = properties;
   return {
     type: 'object',
-    description: 'A caching mirror of one registry for the nodes of this cluster.',
-    required,
+    description,
+    ...(required && { required }),
     properties: {
       apiVersion: { type: 'string' },
       kind: { type: 'string' },
       metadata: { type: 'object' },
-      spec: { ...spec, 'x-kubernetes-validations': validations('spec') },
+      spec: { ...spec, ...validations(rules, 'spec') },
       ...others,
     },
-    'x-kubernetes-validations': validations('object'),
+    ...validations(rules, 'object'),
   };
 }
 
-function validations(at: Rule['at']): JsonSchema[] {
-  return rules.filter((rule) => rule.at === at).map(({ cel, message }) => ({ rule: cel, message }));
+function validations(rules: NonNullable<CrdDescription['rules']>, at: Rule['at']): JsonSchema {
+  const found = rules.filter((rule) => rule.at === at).map(({ cel, message }) => ({ rule: cel, message }));
+  return found.length === 0 ? {} : { 'x-kubernetes-validations': found };
 }
 
 /** Mends in place what Kubernetes' structural schemas do not take as zod writes it. */

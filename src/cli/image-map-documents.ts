@@ -1,4 +1,5 @@
 /** Reads ImageMaps from YAML, or says every fault of every document. Pure. */
+import { imageMapApiVersion, imageMapKind } from '../api/image-map-kind.ts';
 import { fieldPath } from '../api/validate.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import { type Path, parseYaml, type YamlDocument, YamlError } from '../standalone/yaml-lines.ts';
@@ -7,8 +8,6 @@ import { type Path, parseYaml, type YamlDocument, YamlError } from '../standalon
 export type ImageMapDocuments =
   | { readonly imageMaps: readonly ImageMap[] }
   | { readonly faults: readonly string[] };
-
-const apiVersion = 'mapper.imagerelocation.pivotal.io/v1alpha1';
 
 /** Takes a YAML text, the name it is called by in faults, and the namespace of maps that name none. */
 export function readImageMapDocuments(text: string, file: string, namespace: string): ImageMapDocuments {
@@ -56,8 +55,9 @@ function faultsOf(value: unknown): [Path, string][] {
   const object = asRecord(value);
   const metadata = asRecord(object['metadata']);
   const faults: [Path, string][] = [];
-  if (object['apiVersion'] !== apiVersion) faults.push([['apiVersion'], `expected ${apiVersion}`]);
-  if (object['kind'] !== 'ImageMap') faults.push([['kind'], 'expected ImageMap']);
+  if (object['apiVersion'] !== imageMapApiVersion)
+    faults.push([['apiVersion'], `expected ${imageMapApiVersion}`]);
+  if (object['kind'] !== imageMapKind.kind) faults.push([['kind'], `expected ${imageMapKind.kind}`]);
   if (!isText(metadata['name'])) faults.push([['metadata', 'name'], 'expected a name']);
   if (metadata['namespace'] !== undefined && !isText(metadata['namespace'])) {
     faults.push([['metadata', 'namespace'], 'expected a name']);

@@ -1,4 +1,5 @@
 /** The types of object that rules are made from. */
+import { imageMapKind } from '../api/image-map-kind.ts';
 import { group, kind, version } from '../api/kind.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 
@@ -9,13 +10,7 @@ export const registryMirrors: ResourceType = {
   kind,
   namespaced: false,
 };
-export const imageMaps: ResourceType = {
-  group: 'mapper.imagerelocation.pivotal.io',
-  version: 'v1alpha1',
-  plural: 'imagemaps',
-  kind: 'ImageMap',
-  namespaced: true,
-};
+export const imageMaps: ResourceType = imageMapKind;
 export const configMaps: ResourceType = {
   group: '',
   version: 'v1',
