@@ -1,0 +1,68 @@
+/** Which pods the policy takes, and the patch it makes of them, in CEL. Pure. */
+
+import { ownPodsLabel } from '../../../api/names.ts';
+import type { RewriteSettings } from '../../../api/rewrite-settings.ts';
+import { allOf, anyOf, quoted } from './cel.ts';
+import { hostOf, registryWithSlash } from './reference-cel.ts';
+import { imagesOf } from './rows-cel.ts';
+
+const rules = 'params.spec.rules';
+
+/**
+ * The match condition: cheap, and false for most pods that have nothing to rewrite. It cannot use variables, and deciding twice would cost more than
+ * a patch now and then that changes nothing.
+ */
+export function matchCondition(settings: Pick<RewriteSettings, 'disableLabel' | 'skipOwners'>): string {
+  return allOf([
+    `has(${rules})`,
+    hasNotLabel(settings.disableLabel, 'disabled'),
+    hasNotLabel(ownPodsLabel.key, ownPodsLabel.value),
+    ...(settings.skipOwners.length === 0 ? [] : [isNotOwnedBy(settings.skipOwners)]),
+    `oldObject == null || ${imagesOf('object')} != ${imagesOf('oldObject')}`,
+    `${imagesOf('object')}.exists(i, ${isConcerned('i')})`,
+  ]);
+}
+
+/** A selector of the policy would do for a pod that is made; of one that changes it asks the old labels, too. */
+function hasNotLabel(label: string, value: string): string {
+  return `object.metadata.?labels[?${quoted(label)}].orValue('') != ${quoted(value)}`;
+}
+
+/** Kinds are `Kind.group`; without a group those of the core. */
+function isNotOwnedBy(owners: readonly string[]): string {
+  const isOwner = anyOf(
+    owners.map((owner) => {
+      const [kind = '', ...group] = owner.split('.');
+      const isOfGroup =
+        group.length === 0
+          ? "!o.apiVersion.contains('/')"
+          : `o.apiVersion.startsWith(${quoted(`${group.join('.')}/`)})`;
+      return `o.kind == ${quoted(kind)} && ${isOfGroup}`;
+    }),
+  );
+  return `!object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && (${isOwner}))`;
+}
+
+function isConcerned(image: string): string {
+  const concerns = `${rules}.concerns`;
+  const byRegistry = anyOf([
+    `${hostOf(image)} in ${concerns}.hosts`,
+    `${concerns}.dockerHub && ${registryWithSlash(image)} == ''`,
+  ]);
+  return anyOf([
+    `${image} in ${rules}.images`,
+    `${concerns}.everything ? !${concerns}.left.exists(b, ${image}.startsWith(b)) : (${byRegistry})`,
+  ]);
+}
+
+/** The mutation: a list of JSON patch operations. The subresource for ephemeral containers takes no annotations. */
+export function patchExpression({ annotate }: Pick<RewriteSettings, 'annotate'>): string {
+  const replace = "variables.changes.map(c, JSONPatch{op: 'replace', path: c[0], value: c[3]})";
+  if (!annotate) return replace;
+  const takesNone = "request.?subResource.orValue('') != ''";
+  const makeMap = "[JSONPatch{op: 'add', path: '/metadata/annotations', value: {}}]";
+  const isNeeded = allOf(['!has(object.metadata.annotations)', 'size(variables.changes) > 0']);
+  const path = "'/metadata/annotations/' + jsonpatch.escapeKey(c[1])";
+  const keep = `variables.changes.map(c, JSONPatch{op: 'add', path: ${path}, value: c[2]})`;
+  return `${replace} + (${takesNone} ? [] : (${isNeeded} ? ${makeMap} : []) + ${keep})`;
+}

@@ -1,0 +1,104 @@
+/** The MutatingAdmissionPolicy and its bindings as objects. Pure. */
+
+import { ownPodsLabel } from '../../../api/names.ts';
+import { rewriteRulesApiVersion, rewriteRulesKind } from '../../../api/rewrite-rules-kind.ts';
+import type { RewriteSettings } from '../../../api/rewrite-settings.ts';
+import type { KubeObject } from '../../../kube/object.ts';
+import { exemptNamespace, imageswapLabel } from '../../../rewriting/scope.ts';
+import { matchCondition, patchExpression } from './admit-cel.ts';
+import { decisionVariables } from './decide-cel.ts';
+import { bindingNames, clusterNames, ourLabels, policyName } from './names.ts';
+
+/** The version of admissionregistration.k8s.io that is used. */
+export type PolicyVersion = 'v1' | 'v1beta1';
+
+const group = 'admissionregistration.k8s.io';
+const nameLabel = 'kubernetes.io/metadata.name';
+
+/** Fails open in every way: what goes wrong with it leaves a pod as it is. */
+export function policyObject(settings: RewriteSettings, version: PolicyVersion): KubeObject {
+  return {
+    apiVersion: `${group}/${version}`,
+    kind: 'MutatingAdmissionPolicy',
+    metadata: { name: policyName, labels: ourLabels },
+    spec: {
+      paramKind: { apiVersion: rewriteRulesApiVersion, kind: rewriteRulesKind.kind },
+      failurePolicy: 'Ignore',
+      reinvocationPolicy: 'Never',
+      matchConstraints: {
+        matchPolicy: 'Equivalent',
+        namespaceSelector: {
+          matchExpressions: [
+            { key: nameLabel, operator: 'NotIn', values: [exemptNamespace] },
+            { key: imageswapLabel, operator: 'NotIn', values: ['disabled'] },
+          ],
+        },
+        objectSelector: {
+          matchExpressions: [
+            { key: settings.disableLabel, operator: 'NotIn', values: ['disabled'] },
+            { key: ownPodsLabel.key, operator: 'NotIn', values: [ownPodsLabel.value] },
+          ],
+        },
+        resourceRules: [
+          {
+            apiGroups: [''],
+            apiVersions: ['v1'],
+            operations: ['CREATE', 'UPDATE'],
+            resources: ['pods', 'pods/ephemeralcontainers'],
+            scope: 'Namespaced',
+          },
+        ],
+      },
+      matchConditions: [{ name: 'has-images-to-rewrite', expression: matchCondition(settings) }],
+      variables: decisionVariables(),
+      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: patchExpression(settings) } }],
+    },
+  };
+}
+
+/** Binds namespaces to the parameters that each of them has. */
+export function ownBinding(namespaces: readonly string[], version: PolicyVersion): KubeObject {
+  const expressions = [{ key: nameLabel, operator: 'In', values: [...namespaces].sort() }];
+  return binding(bindingNames.own, { name: policyName }, expressions, version);
+}
+
+export interface ClusterBinding {
+  readonly which: keyof typeof clusterNames;
+  /** Where the parameters are. */
+  readonly namespace: string;
+  /** Namespaces with parameters of their own, or on the webhook. */
+  readonly except: readonly string[];
+  /** Whether those that are labelled for imageswap have other parameters. */
+  readonly byLabel: boolean;
+}
+
+/** Binds all other namespaces. */
+export function clusterBinding(
+  { which, namespace, except, byLabel }: ClusterBinding,
+  version: PolicyVersion,
+): KubeObject {
+  const operator = which === 'labelled' ? 'In' : 'NotIn';
+  const expressions = [
+    { key: nameLabel, operator: 'NotIn', values: [exemptNamespace, ...except].sort() },
+    ...(byLabel ? [{ key: imageswapLabel, operator, values: ['enabled'] }] : []),
+  ];
+  return binding(bindingNames[which], { name: clusterNames[which], namespace }, expressions, version);
+}
+
+function binding(
+  name: string,
+  parameters: { readonly name: string; readonly namespace?: string },
+  matchExpressions: readonly unknown[],
+  version: PolicyVersion,
+): KubeObject {
+  return {
+    apiVersion: `${group}/${version}`,
+    kind: 'MutatingAdmissionPolicyBinding',
+    metadata: { name, labels: ourLabels },
+    spec: {
+      policyName,
+      paramRef: { ...parameters, parameterNotFoundAction: 'Allow' },
+      matchResources: { matchPolicy: 'Equivalent', namespaceSelector: { matchExpressions } },
+    },
+  };
+}
