@@ -43,6 +43,19 @@ type Component = (typeof components)[keyof typeof components];
 /** Label of every pod of ours, so that rewriting leaves them alone: the mirror is not pulled through itself. */
 export const ownPodsLabel = { key: 'app.kubernetes.io/managed-by', value: fieldManager } as const;
 
+/** Objects of the rewriting webhook; no mirror's objects have such names. Its Deployment and Service are made by `deploy/`, the rest by the operator. */
+export const webhookNames = {
+  service: 'registry-rewrite-webhook',
+  configuration: 'registry-rewrite-webhook',
+  secret: 'registry-rewrite-webhook-tls',
+  certificate: 'registry-rewrite-webhook',
+  /** Ends the names of the webhooks in the configuration. */
+  domain: `rewrite.${group}`,
+} as const;
+
+/** ClusterRole of `deploy/`: owns what rewriting leaves outside `NAMESPACE`, so that it goes when the operator's manifests go. */
+export const rewritingRole = 'registry-mirror-rewriting';
+
 /** Names of the objects made for one mirror; unique per kind in `NAMESPACE`. */
 export interface ObjectNames {
   readonly service: string;

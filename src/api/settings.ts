@@ -1,5 +1,7 @@
 /** What the operator is told by its environment, already parsed. Types only; read by `src/config`. */
 import type { Toleration } from './registry-mirror.ts';
+import type { RewriteSettings } from './rewrite-settings.ts';
+import type { WebhookSettings } from './webhook-settings.ts';
 
 /** How nodes reach a mirror. */
 export type AddressingScheme = 'hostess' | 'services';
@@ -43,4 +45,6 @@ export interface OperatorSettings {
   readonly nodeDaemonSets: 'perMirror' | 'shared';
   /** True: a credentials Secret must carry the label `k8s.osp.tech/mirror-credentials: "true"`. */
   readonly requireCredentialsLabel: boolean;
+  /** Image rewriting (`REWRITE_ENGINE`); undefined: the operator has nothing to do with it. */
+  readonly rewriting?: { readonly rules: RewriteSettings; readonly webhook: WebhookSettings };
 }

@@ -9,7 +9,9 @@ import { readImages } from './images.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
 import { readMapPart } from './map-environment.ts';
 import { Problems } from './problems.ts';
+import { readRewriteSettings } from './rewrite-environment.ts';
 import { readLabels, readTolerations } from './structured.ts';
+import { readWebhookSettings } from './webhook-announcement.ts';
 
 /** Everything the operator's process is told from outside. */
 export interface OperatorEnvironment {
@@ -97,6 +99,15 @@ function readSettings(
     nodeDaemonSets: oneOf(env, 'NODE_DAEMONSETS', ['perMirror', 'shared'], 'perMirror', problems),
     requireCredentialsLabel:
       oneOf(env, 'REQUIRE_CREDENTIALS_LABEL', ['false', 'true'], 'false', problems) === 'true',
+    ...readRewriting(env, problems),
+  };
+}
+
+function readRewriting(env: Environment, problems: Problems): Pick<OperatorSettings, 'rewriting'> {
+  const engine = text(env, 'REWRITE_ENGINE') ?? 'none';
+  if (engine === 'none') return {};
+  return {
+    rewriting: { rules: readRewriteSettings(env, problems), webhook: readWebhookSettings(env, problems) },
   };
 }
 

@@ -18,7 +18,9 @@ export class Problems {
   /** Records one fault; `got` is left out where the value is or may be a secret. */
   add(name: string, expected: string, got?: unknown): void {
     const found = got === undefined ? '' : `, got ${shown(got)}`;
-    this.#lines.push(`${name}: expected ${expected}${found}`);
+    const line = `${name}: expected ${expected}${found}`;
+    // Two readers may read one variable.
+    if (!this.#lines.includes(line)) this.#lines.push(line);
   }
 
   get lines(): readonly string[] {

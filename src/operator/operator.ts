@@ -18,7 +18,9 @@ import type { NodeReportsOptions } from './node-reports/node-reports.ts';
 import { NodeWork } from './node-work.ts';
 import { outcomeOf } from './outcome.ts';
 import { MirrorReconciler } from './registry-mirror/reconcile.ts';
+import { Rewriting } from './rewriting/rewriting.ts';
 import { SharedNodes } from './shared-nodes/shared-nodes.ts';
+import type { Views } from './views.ts';
 import { Watches } from './watches.ts';
 
 export interface OperatorOptions {
@@ -48,6 +50,7 @@ const sharedNodesKey = `daemonset/${sharedNodesName}`;
 export class Operator {
   readonly #options: OperatorOptions;
   readonly #watches: Watches;
+  readonly #rewriting: Rewriting | undefined;
   readonly #elector: LeaderElector;
   readonly #identity: string;
 
@@ -56,6 +59,7 @@ export class Operator {
     this.#options = options;
     this.#identity = `${identity}_${randomUUID().slice(0, 8)}`;
     this.#watches = new Watches({ client, settings, logger, maxPauseMs: secondsBetweenStreams * 1000 });
+    this.#rewriting = rewritingOf(options, this.#watches.views);
     this.#elector = new LeaderElector({
       client,
       namespace: settings.namespace,
@@ -70,7 +74,7 @@ export class Operator {
 
   /** True once every watched type was read. */
   get ready(): boolean {
-    return this.#watches.synced;
+    return this.#watches.synced && (this.#rewriting?.synced ?? true);
   }
 
   /** True while this replica acts. */
@@ -80,7 +84,7 @@ export class Operator {
 
   /** Runs until `signal` is aborted, then gives the lease back. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#watches.run(signal), this.#elector.run(signal)]);
+    await Promise.all([this.#watches.run(signal), this.#rewriting?.run(signal), this.#elector.run(signal)]);
   }
 
   async #lead(signal: AbortSignal): Promise<void> {
@@ -112,8 +116,11 @@ export class Operator {
       nodeObstacles: (mirror) => nodes.obstacles(mirror),
     });
     const unsubscribe = enqueueChanges(views, settings, queue, { mapKey, sharedNodesKey });
+    const rewriting = this.#rewriting?.lead(queue, events);
     const handle = (key: string, stop: AbortSignal) => {
       if (key === mapKey) return this.#reconcileMap(stop);
+      const rewrite = rewriting?.handler(key);
+      if (rewrite !== undefined) return rewrite(stop);
       return key === sharedNodesKey ? sharedNodes.reconcile(stop) : reconciler.reconcile(key, stop);
     };
     try {
@@ -121,6 +128,7 @@ export class Operator {
       await Promise.all([work, cacheReports.run(signal), nodes.run(signal)]);
     } finally {
       unsubscribe();
+      rewriting?.end();
     }
   }
 
@@ -171,4 +179,11 @@ export class Operator {
       { client, settings, logger, signal },
     );
   }
+}
+
+function rewritingOf({ client, settings, secondsBetweenStreams, logger }: OperatorOptions, views: Views) {
+  const { rewriting } = settings;
+  if (rewriting === undefined) return undefined;
+  const maxPauseMs = secondsBetweenStreams * 1000;
+  return new Rewriting({ client, settings: { ...settings, rewriting }, views, maxPauseMs, logger });
 }

@@ -19,6 +19,20 @@ export const nodes: ResourceType = {
   kind: 'Node',
   namespaced: false,
 };
+export const mutatingWebhookConfigurations: ResourceType = {
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  plural: 'mutatingwebhookconfigurations',
+  kind: 'MutatingWebhookConfiguration',
+  namespaced: false,
+};
+export const clusterRoles: ResourceType = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  plural: 'clusterroles',
+  kind: 'ClusterRole',
+  namespaced: false,
+};
 export const priorityClasses: ResourceType = {
   group: 'scheduling.k8s.io',
   version: 'v1',

@@ -1,5 +1,6 @@
 /** What the operator sees of the cluster: one view per type, each a store with our own last writes on top. */
 import type { KubeObject } from '../kube/object.ts';
+import type { ResourceType } from '../kube/resource-type.ts';
 import type { LiveView } from './live-view.ts';
 import {
   certificates,
@@ -26,6 +27,8 @@ export interface Views {
   readonly caBundle?: LiveView;
   readonly certificates?: LiveView;
   readonly issuers?: LiveView;
+  /** Where images are rewritten. */
+  readonly webhookConfigurations?: LiveView;
 }
 
 /** Index of mirrors: the host of their masquerade name. */
@@ -36,7 +39,14 @@ export const credentialsIndex = 'credentials';
 export const mirrorIndex = 'mirror';
 
 /** The resource type of an object we write, and the view that shows it. */
-export function homeOf(object: Pick<KubeObject, 'kind'>, views: Views) {
+export interface Home {
+  readonly type: ResourceType;
+  /** Undefined: it is not watched in this installation. */
+  readonly view: LiveView | undefined;
+}
+
+/** Where objects of mirrors are at home. Throws `TypeError` for any other kind. */
+export function homeOf(object: Pick<KubeObject, 'kind'>, views: Views): Home {
   switch (object.kind) {
     case 'RegistryMirror':
       return { type: registryMirrors, view: views.mirrors };

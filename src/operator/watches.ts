@@ -18,6 +18,7 @@ import {
   daemonSets,
   endpointSlices,
   issuers,
+  mutatingWebhookConfigurations,
   persistentVolumeClaims,
   registryMirrors,
   secrets,
@@ -76,6 +77,9 @@ export class Watches {
       endpointSlices: this.#endpointSlices(),
       ...(settings.caCertificateBundle !== undefined && { caBundle: this.#caBundle() }),
       ...(settings.addressingScheme === 'services' && this.#servicesMode()),
+      ...(settings.rewriting !== undefined && {
+        webhookConfigurations: this.#watch(mutatingWebhookConfigurations, {}, {}, { optional: true }).view,
+      }),
     };
   }
 

@@ -9,7 +9,7 @@ import type { KubeClient, Selection } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
-import { Store } from '../kube/store.ts';
+import { Store, type StoreChange } from '../kube/store.ts';
 import type { Logger } from '../observe/log.ts';
 import { MapFile } from './map-file.ts';
 import { configMaps, imageMaps, namespaces, registryMirrors } from './resource-types.ts';
@@ -35,6 +35,7 @@ export class RuleWatch {
   readonly #listeners = new Set<(table: RuleTable) => void>();
   readonly #changed = new Map<keyof RuleSources, () => RuleSources>();
   readonly #file: MapFile | undefined;
+  #maps: Store | undefined;
   #table: RuleTable;
   #timer: NodeJS.Timeout | undefined;
 
@@ -44,9 +45,10 @@ export class RuleWatch {
     this.#table = compileRules({ gilly, ...(imageswap && 'legacyPrefix' in imageswap && { imageswap }) });
     this.namespaces = this.#watch(namespaces, {}, withoutManagedFields);
     this.imageMaps = this.#watch(imageMaps, {}, withoutManagedFields);
-    this.imageMaps.subscribe(() =>
-      this.#change('imageMaps', () => ({ imageMaps: imageMapsOf(this.imageMaps.list()) })),
-    );
+    this.imageMaps.subscribe((change) => {
+      if (changesMap(change))
+        this.#change('imageMaps', () => ({ imageMaps: imageMapsOf(this.imageMaps.list()) }));
+    });
     if (mirrors) this.#watchMirrors();
     if (imageswap && 'configMapNamespace' in imageswap) this.#watchMap(imageswap.configMapNamespace);
     if (imageswap && 'file' in imageswap) {
@@ -64,6 +66,11 @@ export class RuleWatch {
   get table(): RuleTable {
     if (this.#changed.size > 0) this.#compile();
     return this.#table;
+  }
+
+  /** The ConfigMap that imageswap's map was read from; undefined where there is none. */
+  get imageswapMap(): KubeObject | undefined {
+    return this.#maps?.list()[0];
   }
 
   /** Calls `listener` with the rules after each change of them; returns what ends that. */
@@ -94,8 +101,14 @@ export class RuleWatch {
 
   #watchMap(namespace: string): void {
     const fieldSelector = `metadata.name=${imageswapConfigMap.name}`;
-    const maps = this.#watch(configMaps, { namespace, fieldSelector }, withoutManagedFields);
-    maps.subscribe(() => this.#change('imageswap', () => mapSource(imageswapMapOf(maps.list()[0]))));
+    this.#maps = this.#watch(configMaps, { namespace, fieldSelector }, withoutManagedFields);
+    let known: string | undefined;
+    this.#maps.subscribe(() => {
+      const map = imageswapMapOf(this.imageswapMap);
+      if (map === known) return;
+      known = map;
+      this.#change('imageswap', () => mapSource(map));
+    });
   }
 
   #watch(type: ResourceType, selection: Selection, prepare: (object: KubeObject) => KubeObject): Store {
@@ -119,8 +132,29 @@ export class RuleWatch {
     ) as RuleSources;
     this.#changed.clear();
     this.#table = recompileRules(this.#table, changed);
-    for (const listener of this.#listeners) listener(this.#table);
+    for (const listener of this.#listeners) this.#tell(listener);
   }
+
+  /** Rules are compiled for whoever asks first: what goes wrong elsewhere is none of its business. */
+  #tell(listener: (table: RuleTable) => void): void {
+    try {
+      listener(this.#table);
+    } catch (error) {
+      this.#options.logger.error({ error }, 'Listener of the rules failed');
+    }
+  }
+}
+
+/** False for a status, labels or finalizers: the lines of an ImageMap are changed by a new generation, and by its deletion. */
+export function changesMap({ type, object, previous }: StoreChange): boolean {
+  if (type !== 'MODIFIED' || previous === undefined) return true;
+  const [now, before] = [object.metadata, previous.metadata];
+  return (
+    now.generation === undefined ||
+    now.uid !== before.uid ||
+    now.generation !== before.generation ||
+    now.deletionTimestamp !== before.deletionTimestamp
+  );
 }
 
 function mapSource(map: string | undefined): RuleSources {

@@ -11,6 +11,12 @@ export async function compact(port: number): Promise<number> {
   return Number(header.revision);
 }
 
+/** Writes a JSON value past the API server, whose watch cache hears of it. */
+export async function put(port: number, key: string, value: unknown): Promise<void> {
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  await call(port, '/v3/kv/put', { key: base64(key), value: base64(JSON.stringify(value)) });
+}
+
 async function call<T>(port: number, path: string, body: unknown): Promise<T> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, {
     method: 'POST',

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AdminClient } from '../kubernetes/admin-client.ts';
 import { findAssets } from '../kubernetes/assets.ts';
 import { type ControlPlaneAccess, writeFolder } from '../kubernetes/control-plane-folder.ts';
-import { compact } from '../kubernetes/etcd-gateway.ts';
+import { compact, put } from '../kubernetes/etcd-gateway.ts';
 import {
   apiServerFlags,
   type ControlPlaneLayout,
@@ -184,6 +184,11 @@ export class ControlPlane extends AdminClient {
     const revision = await compact(this.#layout.etcdPort);
     await this.restartApiServer();
     return revision;
+  }
+
+  /** Stores an object as an older API server did, past the validation of this one. `key` begins with `/registry/`. */
+  async storeUnchecked(key: string, object: unknown): Promise<void> {
+    await put(this.#layout.etcdPort, key, object);
   }
 
   /** What each server has written since the start, or only the last `characters` of each. */

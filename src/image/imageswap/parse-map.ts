@@ -10,10 +10,7 @@ import { splitLine } from './split-line.ts';
 export function parseMap(text: string): ImageswapMap {
   const entries = new Map<string, MapEntry>();
   const faults: MapFault[] = [];
-  for (const [index, line] of text
-    .replace(/^\ufeff/, '')
-    .split(/\r\n|\n|\r/)
-    .entries()) {
+  for (const [index, line] of mapLines(text).entries()) {
     const split = splitLine(line);
     if (split === undefined) continue;
     if ('why' in split) {
@@ -32,6 +29,11 @@ export function parseMap(text: string): ImageswapMap {
     entries: inForce,
     faults: [...faults, ...wholeFaults(inForce, faults)].sort((a, b) => a.line - b.line),
   };
+}
+
+/** The lines as they are counted in faults, the first one being 1. */
+export function mapLines(text: string): string[] {
+  return text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/);
 }
 
 /** What only the whole map tells. */

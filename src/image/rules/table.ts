@@ -42,9 +42,12 @@ export interface RuleTable {
   readonly targetFaults: readonly TargetFault[];
 }
 
+/** Sources that are one registry or prefix, in the order in which they are asked. */
+const targetSources = ['imageswap LEGACY', 'gilly'] as const;
+
 /** gilly's registry or the legacy prefix is none: the source has no rule. */
 export interface TargetFault {
-  readonly source: 'gilly' | 'imageswap LEGACY';
+  readonly source: (typeof targetSources)[number];
   /** What was expected, and what was found. */
   readonly why: string;
 }
@@ -82,11 +85,10 @@ export function recompileRules(before: RuleTable, changed: RuleSources): RuleTab
     mapFaults: (isChanged('imageswap') ? after : before).mapFaults,
     imageMaps: (isChanged('imageMaps') ? after : before).imageMaps,
     mirrorsLeftOut: (isChanged('mirrors') ? after : before).mirrorsLeftOut,
-    targetFaults: [before, after].flatMap((table) =>
-      table.targetFaults.filter(({ source }) => {
-        const name = source === 'gilly' ? 'gilly' : 'imageswap';
-        return isChanged(name) === (table === after);
-      }),
+    targetFaults: targetSources.flatMap((source) =>
+      (isChanged(source === 'gilly' ? 'gilly' : 'imageswap') ? after : before).targetFaults.filter(
+        (fault) => fault.source === source,
+      ),
     ),
   });
 }

@@ -3,13 +3,14 @@ import { fieldManager } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { type KubeObject, keyOf, parseKey } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
-import { homeOf, type Views } from '../views.ts';
+import type { Home } from '../views.ts';
 import { adoptionPatch } from './adoption.ts';
 import { difference } from './differs.ts';
 
 export interface ApplierOptions {
   readonly client: KubeClient;
-  readonly views: Views;
+  /** The type of an object we write, and the view that shows it. */
+  readonly home: (object: Pick<KubeObject, 'kind'>) => Home;
   readonly logger: Logger;
 }
 
@@ -23,8 +24,8 @@ export class Applier {
 
   /** Returns the object as it is afterwards; makes no request where it is as desired. Throws what the server says. */
   async apply(desired: KubeObject, signal: AbortSignal): Promise<KubeObject> {
-    const { client, views, logger } = this.#options;
-    const { type, view } = homeOf(desired, views);
+    const { client, home, logger } = this.#options;
+    const { type, view } = home(desired);
     const key = keyOf(desired);
     const seen = view?.get(key);
     // What is being deleted does not come back by writing to it; its end is an event.
@@ -40,14 +41,14 @@ export class Applier {
 
   /** False where the status is what it should be. */
   statusDiffers(desired: KubeObject): boolean {
-    const live = homeOf(desired, this.#options.views).view?.get(keyOf(desired));
+    const live = this.#options.home(desired).view?.get(keyOf(desired));
     return difference(desired, live, { manager: fieldManager, subresource: 'status' }) !== undefined;
   }
 
   /** Applies the status subresource. */
   async applyStatus(desired: KubeObject, signal: AbortSignal): Promise<void> {
-    const { client, views } = this.#options;
-    const { type, view } = homeOf(desired, views);
+    const { client, home } = this.#options;
+    const { type, view } = home(desired);
     if (!this.statusDiffers(desired)) return;
     const options = { fieldManager, force: true, subresource: 'status', signal };
     view?.written(await client.apply(type, desired, options));
@@ -55,8 +56,8 @@ export class Applier {
 
   /** Deletes the object that is live now, not one that took its name meanwhile. */
   async delete(live: KubeObject, signal: AbortSignal): Promise<void> {
-    const { client, views, logger } = this.#options;
-    const { type, view } = homeOf(live, views);
+    const { client, home, logger } = this.#options;
+    const { type, view } = home(live);
     const { uid } = live.metadata;
     const preconditions = uid === undefined ? {} : { preconditions: { uid } };
     const key = keyOf(live);
@@ -69,8 +70,8 @@ export class Applier {
     if (desired.kind === 'RegistryMirror') return live;
     const patch = adoptionPatch(live);
     if (patch === undefined) return live;
-    const { client, views, logger } = this.#options;
-    const { type, view } = homeOf(live, views);
+    const { client, home, logger } = this.#options;
+    const { type, view } = home(live);
     const key = keyOf(live);
     const options = { contentType: 'json', fieldManager, signal } as const;
     const adopted = await client.patch(type, parseKey(key), patch, options);

@@ -13,6 +13,8 @@ const keysOf: Readonly<Record<string, readonly string[]>> = {
   volumeMounts: ['mountPath'],
   ownerReferences: ['uid'],
   conditions: ['type'],
+  webhooks: ['name'],
+  matchConditions: ['name'],
   topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
 };
 /** Containers list ports by `containerPort`, Services by `port`; both take TCP where nothing is said. */

@@ -19,7 +19,7 @@ import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
 import { outcomeOf } from '../outcome.ts';
 import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
-import { masqueradeIndex, type Views } from '../views.ts';
+import { homeOf, masqueradeIndex, type Views } from '../views.ts';
 import { nodesBehind } from './agent-trust.ts';
 import { Applier } from './apply.ts';
 import { caBundleMissing } from './ca-bundle.ts';
@@ -98,7 +98,7 @@ export class MirrorReconciler {
   constructor(options: ReconcilerOptions) {
     const { client, settings, views, logger } = options;
     this.#options = options;
-    this.#applier = new Applier(options);
+    this.#applier = new Applier({ client, logger, home: (object) => homeOf(object, options.views) });
     this.#authorities = new AuthorityKeeper({
       client,
       namespace: settings.namespace,

@@ -1,8 +1,8 @@
-/** Who rewrites where: decided by the policy's plan, read by whoever keeps the webhook's configuration. */
+/** Who rewrites where. Types only: the policy's plan decides it, the webhook's configuration follows. */
 
 export interface Routing {
   readonly engine: 'webhook' | 'policy';
-  /** Why this engine, for people. */
+  /** For people: why this engine. */
   readonly why: string;
   /** Namespaces whose pods the webhook rewrites. */
   readonly webhook: 'all' | readonly string[];

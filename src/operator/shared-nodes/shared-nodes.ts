@@ -20,7 +20,7 @@ import { agentsTrust } from '../registry-mirror/agent-trust.ts';
 import { Applier } from '../registry-mirror/apply.ts';
 import type { LiveDaemonSet } from '../registry-mirror/live-objects.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
-import type { Views } from '../views.ts';
+import { homeOf, type Views } from '../views.ts';
 import { listedIn, SharedMirrors } from './shared-list.ts';
 
 export interface SharedNodesOptions {
@@ -49,7 +49,7 @@ export class SharedNodes {
   constructor(options: SharedNodesOptions) {
     const { client, settings, views, logger } = options;
     this.#options = options;
-    this.#applier = new Applier(options);
+    this.#applier = new Applier({ client, logger, home: (object) => homeOf(object, views) });
     this.#authorities = new AuthorityKeeper({
       client,
       namespace: settings.namespace,

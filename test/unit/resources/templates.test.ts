@@ -6,6 +6,7 @@ import { daemonSetView } from '../../../src/resources/daemon-set.ts';
 import { secretView } from '../../../src/resources/secret.ts';
 import { clusterServiceView, headlessServiceView } from '../../../src/resources/service.ts';
 import { statefulSetView } from '../../../src/resources/stateful-set.ts';
+import { webhookCertificateView, webhookConfigurationView } from '../../../src/resources/webhook.ts';
 import { templatePaths } from '../../support/template-paths.ts';
 import { everyField, everyVariable, mirrorOf, settingsOf } from './fixtures.ts';
 
@@ -16,11 +17,23 @@ const input = { mirror, settings: settingsOf(everyVariable) };
 const foreign = { mirror, settings: settingsOf({ HOSTESS_DOCKER_IMAGE: 'other/hostess' }) };
 const clusterIPs = ['10.96.7.1'];
 
+const rewriting = settingsOf({ REWRITE_ENGINE: 'webhook' }).rewriting!;
+
 /** Views that between them have a value for every optional part. */
 const views: Record<string, object[]> = {
   'service.yaml': [clusterServiceView(input, clusterIPs), headlessServiceView(input)],
   'secret.yaml': [secretView(input, 'name', 'Opaque', { file: 'text' })],
   'certificate.yaml': [certificateView(input, clusterIPs)],
+  'webhook-certificate.yaml': [webhookCertificateView('default', { kind: 'Issuer', name: 'one' })],
+  'mutating-webhook-configuration.yaml': [
+    webhookConfigurationView({
+      settings: rewriting.webhook,
+      rewrite: rewriting.rules,
+      authorities: 'PEM',
+      namespaces: ['team'],
+      owner: [],
+    }),
+  ],
   'stateful-set.yaml': [
     statefulSetView(input, {}),
     statefulSetView({ ...input, mirror: mirrorOf(withoutAffinity, { uid }) }, {}),

@@ -1,0 +1,186 @@
+/** Objects of the rewriting webhook: how the API server is told of it, and cert-manager's Certificate for it. Pure. */
+import { ownPodsLabel, webhookNames } from '../api/names.ts';
+import type { RewriteSettings } from '../api/rewrite-settings.ts';
+import type { WebhookSettings } from '../api/webhook-settings.ts';
+import { type KubernetesObject, type OwnerReference, objectFrom } from './object.ts';
+
+/** A requirement of a label selector. */
+interface Expression {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn';
+  readonly values: readonly string[];
+}
+
+/** What `mutating-webhook-configuration.yaml` prints. */
+export interface WebhookConfigurationView {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ownerReferences: readonly OwnerReference[];
+  readonly webhooks: readonly WebhookView[];
+}
+
+interface WebhookView
+  extends Pick<WebhookSettings, 'failurePolicy' | 'timeoutSeconds' | 'reinvocationPolicy'> {
+  readonly name: string;
+  /** PEM, base64. */
+  readonly caBundle: string;
+  readonly service: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly path: string;
+    readonly port: number;
+  };
+  readonly namespaceExpressions: readonly Expression[];
+  readonly objectExpressions: readonly Expression[];
+  readonly rules: readonly object[];
+}
+
+export interface WebhookConfigurationInput {
+  readonly settings: WebhookSettings;
+  readonly rewrite: RewriteSettings;
+  /** Authorities that sign the webhook's certificate; PEM. */
+  readonly authorities: string;
+  /** Namespaces whose pods the webhook rewrites. */
+  readonly namespaces: 'all' | readonly string[];
+  readonly owner: readonly OwnerReference[];
+}
+
+const labels = { [ownPodsLabel.key]: ownPodsLabel.value };
+const namespaceName = 'kubernetes.io/metadata.name';
+const podRules = [
+  {
+    operations: ['CREATE', 'UPDATE'],
+    apiGroups: [''],
+    apiVersions: ['v1'],
+    resources: ['pods'],
+    scope: 'Namespaced',
+  },
+  {
+    operations: ['UPDATE'],
+    apiGroups: [''],
+    apiVersions: ['v1'],
+    resources: ['pods/ephemeralcontainers'],
+    scope: 'Namespaced',
+  },
+];
+const workloadRules = [
+  ['apps', ['deployments', 'daemonsets', 'statefulsets', 'replicasets']],
+  ['batch', ['jobs', 'cronjobs']],
+  ['', ['replicationcontrollers']],
+].map(([group, resources]) => ({
+  operations: ['CREATE', 'UPDATE'],
+  apiGroups: [group],
+  apiVersions: ['v1'],
+  resources,
+  scope: 'Namespaced',
+}));
+
+/** The MutatingWebhookConfiguration. */
+export function webhookConfiguration(input: WebhookConfigurationInput): KubernetesObject {
+  return objectFrom('mutating-webhook-configuration.yaml', webhookConfigurationView(input));
+}
+
+/** The view of the configuration. */
+export function webhookConfigurationView(input: WebhookConfigurationInput): WebhookConfigurationView {
+  const { settings, rewrite, owner } = input;
+  const webhook = (name: string, rules: readonly object[]): WebhookView => ({
+    name: `${name}.${webhookNames.domain}`,
+    failurePolicy: settings.failurePolicy,
+    timeoutSeconds: settings.timeoutSeconds,
+    reinvocationPolicy: settings.reinvocationPolicy,
+    caBundle: Buffer.from(input.authorities).toString('base64'),
+    service: { name: webhookNames.service, namespace: rewrite.namespace, path: '/rewrite', port: 443 },
+    namespaceExpressions: namespaceExpressions(input.namespaces),
+    objectExpressions: objectExpressions(rewrite),
+    rules,
+  });
+  return {
+    name: webhookNames.configuration,
+    labels,
+    ownerReferences: owner,
+    webhooks: [
+      webhook('pods', podRules),
+      ...(settings.workloads ? [webhook('workloads', workloadRules)] : []),
+    ],
+  };
+}
+
+/** The webhook looks again itself; what is said here costs no call, and stops nothing when there is no webhook. */
+function namespaceExpressions(namespaces: 'all' | readonly string[]): Expression[] {
+  const exempt: Expression[] = [
+    { key: namespaceName, operator: 'NotIn', values: ['kube-system'] },
+    { key: 'k8s.twr.io/imageswap', operator: 'NotIn', values: ['disabled'] },
+  ];
+  return namespaces === 'all'
+    ? exempt
+    : [...exempt, { key: namespaceName, operator: 'In', values: namespaces }];
+}
+
+function objectExpressions({ disableLabel }: RewriteSettings): Expression[] {
+  return [
+    { key: ownPodsLabel.key, operator: 'NotIn', values: [ownPodsLabel.value] },
+    { key: disableLabel, operator: 'NotIn', values: ['disabled'] },
+  ];
+}
+
+/** What `webhook-certificate.yaml` prints. */
+export interface WebhookCertificateView {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly secretName: string;
+  readonly dnsNames: readonly string[];
+  readonly issuer: { readonly kind: 'Issuer' | 'ClusterIssuer'; readonly name: string };
+}
+
+/** The view of cert-manager's Certificate. */
+export function webhookCertificateView(
+  namespace: string,
+  issuer: WebhookCertificateView['issuer'],
+): WebhookCertificateView {
+  const { certificate, secret } = webhookNames;
+  return {
+    name: certificate,
+    namespace,
+    labels,
+    secretName: secret,
+    dnsNames: webhookDnsNames(namespace),
+    issuer,
+  };
+}
+
+/** cert-manager's Certificate of the webhook. */
+export function webhookCertificate(
+  namespace: string,
+  issuer: WebhookCertificateView['issuer'],
+): KubernetesObject {
+  return objectFrom('webhook-certificate.yaml', webhookCertificateView(namespace, issuer));
+}
+
+/** The Secret with the webhook's pair, made by our own authority. */
+export function webhookSecret(
+  namespace: string,
+  pair: { readonly certificate: string; readonly key: string; readonly ca: string },
+): KubernetesObject {
+  const data = { 'tls.crt': pair.certificate, 'tls.key': pair.key, 'ca.crt': pair.ca };
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: webhookNames.secret, namespace, labels },
+    type: 'kubernetes.io/tls',
+    data: Object.fromEntries(
+      Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]),
+    ),
+  };
+}
+
+/** Names under which the API server dials the webhook's Service; the first one is what it asks for. */
+export function webhookDnsNames(namespace: string): string[] {
+  const { service } = webhookNames;
+  return [
+    `${service}.${namespace}.svc`,
+    `${service}.${namespace}`,
+    service,
+    `${service}.${namespace}.svc.cluster.local`,
+  ];
+}

@@ -1,0 +1,195 @@
+/** The operator announces the webhook to a real API server: certificate, trust, what is sent to it; and takes it all back. */
+import test from 'ava';
+import { createAuthority, issueLeaf } from '../../src/cache/tls/authority.ts';
+import { inspectCertificate, signedBy } from '../../src/cache/tls/certificate.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Live, startWorld, type World } from '../support/operator-world.ts';
+
+const configurations = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+const ours = `${configurations}/registry-rewrite-webhook`;
+const secretPath = '/api/v1/namespaces/default/secrets/registry-rewrite-webhook-tls';
+const caPath = '/api/v1/namespaces/default/secrets/registry-mirror-ca';
+const environment = { REWRITE_ENGINE: 'webhook' };
+
+let world: World;
+test.before(async () => {
+  world = await startWorld();
+  await world.plane.applyCrd('crds/imagemaps.mapper.imagerelocation.pivotal.io.yaml');
+  await world.plane.applyCrd('test/integration/fixtures/cert-manager-crds.yaml');
+  await world.plane.applyFile('deploy/components/rewriting/rbac.yaml');
+  await service();
+});
+test.afterEach.always(async (t) => {
+  if (!t.passed) t.log(world.lastWords());
+  await world.stopOperators();
+});
+test.after.always(() => world?.end());
+
+function service() {
+  const spec = { ports: [{ port: 443 }] };
+  const metadata = { name: 'registry-rewrite-webhook', namespace: 'default' };
+  return world.plane.apply({ apiVersion: 'v1', kind: 'Service', metadata, spec } as Live);
+}
+
+/** Waits until the configuration is as `check` wants it. */
+function announced(check: (configuration: Live) => boolean, path = ours): Promise<Live> {
+  return eventually(
+    async () => {
+      const configuration = await world.get(path);
+      if (!check(configuration)) throw new Error(JSON.stringify(configuration).slice(0, 2_000));
+      return configuration;
+    },
+    { timeout: 30_000 },
+  );
+}
+
+const bundleOf = (configuration: Live) =>
+  Buffer.from(configuration.webhooks[0].clientConfig.caBundle, 'base64').toString();
+
+async function file(path: string, key: string): Promise<string> {
+  return Buffer.from((await world.get(path)).data?.[key] ?? '', 'base64').toString();
+}
+
+test.serial('the webhook is announced with a certificate that the named authority signed', async (t) => {
+  world.start({ ...environment, WEBHOOK_FAILURE_POLICY: 'Fail', WEBHOOK_WORKLOADS: 'true' });
+  const configuration = await announced(() => true);
+  const [pods, workloads] = configuration.webhooks;
+  t.is(configuration.webhooks.length, 2);
+  t.like(pods, {
+    failurePolicy: 'Fail',
+    sideEffects: 'None',
+    timeoutSeconds: 5,
+    reinvocationPolicy: 'IfNeeded',
+  });
+  t.deepEqual(
+    pods.rules.map(({ resources }: Live) => resources),
+    [['pods'], ['pods/ephemeralcontainers']],
+  );
+  t.true(workloads.rules.some(({ resources }: Live) => resources.includes('cronjobs')));
+  t.is(configuration.metadata.ownerReferences[0].name, 'registry-mirror-rewriting');
+  const [certificate, authority] = [await file(secretPath, 'tls.crt'), await file(caPath, 'tls.crt')];
+  t.true(signedBy(certificate, authority));
+  t.true(inspectCertificate(certificate).names.includes('registry-rewrite-webhook.default.svc'));
+  t.is(bundleOf(configuration), authority);
+});
+
+test.serial('at rest nothing is written, and what somebody changes or deletes is put back', async (t) => {
+  world.start(environment);
+  await announced(({ webhooks }) => webhooks[0].failurePolicy === 'Ignore' && webhooks.length === 1);
+  await world.quiet();
+  world.proxy.reset();
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  t.deepEqual(world.proxy.writes(), []);
+  await world.patch(ours, [{ op: 'replace', path: '/webhooks/0/failurePolicy', value: 'Fail' }]);
+  await announced(({ webhooks }) => webhooks[0].failurePolicy === 'Ignore');
+  const { uid } = (await world.get(ours)).metadata;
+  await world.delete(ours);
+  await announced(({ metadata }) => metadata.uid !== uid);
+  await world.delete(secretPath);
+  await eventually(async () => {
+    if ((await file(secretPath, 'tls.key')) === '') throw new Error('no key yet');
+  });
+  t.pass();
+});
+
+test.serial('without the webhook’s Service it is not announced, and a word in the log says so', async (t) => {
+  await world.delete('/api/v1/namespaces/default/services/registry-rewrite-webhook');
+  const operator = world.start(environment);
+  await eventually(
+    async () => {
+      if ((await world.find(ours)) !== undefined) throw new Error('still announced');
+    },
+    { timeout: 30_000 },
+  );
+  t.regex(operator.log(), /The webhook is not installed/);
+  await service();
+});
+
+test.serial('a Secret of the user’s: its authority is announced, and a new one follows', async (t) => {
+  const put = async () => {
+    const authority = await createAuthority({ commonName: 'user', days: 30, now: new Date() });
+    const pair = await issueLeaf(authority, {
+      commonName: 'webhook',
+      usages: ['serverAuth'],
+      names: ['registry-rewrite-webhook.default.svc'],
+      days: 10,
+      now: new Date(),
+    });
+    await world.plane.apply({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'given', namespace: 'default' },
+      stringData: {
+        'cert.pem': pair.certificatePem,
+        'key.pem': pair.keyPem,
+        'rootca.pem': authority.certificatePem,
+      },
+    } as Live);
+    return authority.certificatePem;
+  };
+  const first = await put();
+  world.start({ ...environment, WEBHOOK_CERTIFICATE: 'secret', WEBHOOK_CERTIFICATE_SECRET: 'given' });
+  await announced((configuration) => bundleOf(configuration) === first);
+  const second = await put();
+  await announced((configuration) => bundleOf(configuration) === second);
+  t.pass();
+});
+
+test.serial(
+  'cert-manager is asked for the certificate, and its authority announced once it is there',
+  async (t) => {
+    await world.delete(secretPath).catch(() => undefined);
+    world.start({
+      ...environment,
+      WEBHOOK_CERTIFICATE: 'cert-manager',
+      WEBHOOK_ISSUER: 'ClusterIssuer/company',
+    });
+    const path = '/apis/cert-manager.io/v1/namespaces/default/certificates/registry-rewrite-webhook';
+    const certificate = await eventually(() => world.get(path), { timeout: 30_000 });
+    t.deepEqual(certificate.spec.issuerRef, {
+      group: 'cert-manager.io',
+      kind: 'ClusterIssuer',
+      name: 'company',
+    });
+    t.is(certificate.spec.secretName, 'registry-rewrite-webhook-tls');
+    const authority = await createAuthority({ commonName: 'company', days: 30, now: new Date() });
+    await world.plane.apply({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'registry-rewrite-webhook-tls', namespace: 'default' },
+      stringData: {
+        'tls.crt': authority.certificatePem,
+        'tls.key': authority.keyPem,
+        'ca.crt': authority.certificatePem,
+      },
+    } as Live);
+    await announced((configuration) => bundleOf(configuration) === authority.certificatePem);
+    await world.delete(secretPath);
+  },
+);
+
+test.serial('a configuration of the user’s is told the authority and nothing else is changed', async (t) => {
+  const theirs = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name: 'imageswap-webhook' },
+    webhooks: ['one', 'two'].map((name) => ({
+      name: `${name}.webhook.k8s.twr.io`,
+      admissionReviewVersions: ['v1'],
+      sideEffects: 'None',
+      failurePolicy: 'Ignore',
+      clientConfig: { service: { name: 'registry-rewrite-webhook', namespace: 'default', path: '/' } },
+      objectSelector: { matchLabels: { never: 'ever' } },
+    })),
+  };
+  await world.plane.apply(theirs as Live);
+  world.start({ ...environment, WEBHOOK_INJECT_CA: 'imageswap-webhook', IMAGESWAP_DISABLE_AUTO_MWC: 'TRUE' });
+  const authority = await file(caPath, 'tls.crt');
+  const path = `${configurations}/imageswap-webhook`;
+  const { webhooks } = await announced((configuration) => bundleOf(configuration) === authority, path);
+  t.is(webhooks[1].clientConfig.caBundle, webhooks[0].clientConfig.caBundle);
+  t.deepEqual(webhooks[0].objectSelector, { matchLabels: { never: 'ever' } });
+  await eventually(async () => {
+    if ((await world.find(ours)) !== undefined) throw new Error('ours is still announced');
+  });
+});

@@ -1,0 +1,90 @@
+import test from 'ava';
+import type { KubeClient } from '../../../../src/kube/client.ts';
+import { createLogger } from '../../../../src/observe/log.ts';
+import { Engines } from '../../../../src/operator/rewriting/engines.ts';
+import type { Routing } from '../../../../src/operator/rewriting/routing.ts';
+import type { WebhookKeeper } from '../../../../src/operator/rewriting/webhook-keeper.ts';
+
+const { signal } = new AbortController();
+
+/** Engines whose order of work is written down; `state` is what the test changes. */
+function world() {
+  const state = { wanted: 'all' as Routing['webhook'], now: 0, service: true, announced: false };
+  const done: string[] = [];
+  const client = {
+    getOrUndefined: async () => (state.service ? { metadata: {} } : undefined),
+  } as unknown as KubeClient;
+  const webhook = {
+    get isAnnounced() {
+      return state.announced;
+    },
+    reconcile: async (namespaces: Routing['webhook']) => {
+      done.push(`webhook ${String(namespaces)}`);
+      return 60_000;
+    },
+  } as unknown as WebhookKeeper;
+  const policy = {
+    routing: async (): Promise<Routing> => ({ engine: 'policy', why: '', webhook: state.wanted }),
+    reconcile: async () => {
+      done.push('policy');
+      return undefined;
+    },
+  };
+  const engines = new Engines({
+    client,
+    namespace: 'default',
+    webhook,
+    policy,
+    logger: createLogger({ level: 'silent' }),
+    overlapMs: 10_000,
+    now: () => state.now,
+  });
+  const pass = async () => {
+    done.length = 0;
+    return { afterMs: await engines.reconcile(signal), done: [...done] };
+  };
+  return { state, pass };
+}
+
+test('whoever takes namespaces on comes first, and who gives them up keeps them for a while', async (t) => {
+  const { state, pass } = world();
+  t.deepEqual(await pass(), { afterMs: 60_000, done: ['webhook all', 'policy'] });
+  state.wanted = ['team'];
+  t.deepEqual(await pass(), { afterMs: 10_000, done: ['webhook all', 'policy'] });
+  state.now = 9_000;
+  t.deepEqual(await pass(), { afterMs: 1_000, done: ['webhook all', 'policy'] });
+  state.now = 10_000;
+  t.deepEqual(await pass(), { afterMs: 60_000, done: ['webhook team', 'policy'] });
+  state.wanted = ['team', 'other'];
+  t.deepEqual((await pass()).done, ['webhook other,team', 'policy']);
+});
+
+test('two moves within the overlap keep what either gave up', async (t) => {
+  const { state, pass } = world();
+  state.wanted = ['one'];
+  await pass();
+  state.wanted = ['two'];
+  t.deepEqual((await pass()).done, ['webhook one,two', 'policy']);
+  state.wanted = ['three'];
+  state.now = 5_000;
+  t.deepEqual((await pass()).done, ['webhook one,three,two', 'policy']);
+  state.now = 15_000;
+  t.deepEqual((await pass()).done, ['webhook three', 'policy']);
+});
+
+test('after a restart a webhook that is announced keeps all until the policy had its time', async (t) => {
+  const { state, pass } = world();
+  state.announced = true;
+  state.wanted = [];
+  t.deepEqual((await pass()).done, ['webhook all', 'policy']);
+  state.now = 10_000;
+  t.deepEqual((await pass()).done, ['webhook ', 'policy']);
+});
+
+test('a webhook that is not installed is not announced, and looked for again', async (t) => {
+  const { state, pass } = world();
+  state.service = false;
+  t.deepEqual(await pass(), { afterMs: 30_000, done: ['webhook ', 'policy'] });
+  state.service = true;
+  t.deepEqual((await pass()).done, ['webhook all', 'policy']);
+});
