@@ -25,10 +25,13 @@ export function decisionVariables(): readonly CelVariable[] {
     },
     {
       name: 'rows',
-      expression: `${rowsOf('object')}.filter(r, r[2] != variables.before[?r[1]].orValue('') && size(r[2]) <= 1024)`,
+      expression: `${rowsOf('object')}.filter(r, r[2] != variables.before[?r[1]].orValue(''))`,
     },
     // A fourth text: what rules for whole texts make; empty where there is none, the image itself where one leaves it.
-    { name: 'matched', expression: `variables.rows.map(r, r + [${byText('r[2]')}]).filter(r, r[3] != r[2])` },
+    {
+      name: 'matched',
+      expression: `variables.rows.filter(r, size(r[2]) <= 1024).map(r, r + [${byText('r[2]')}]).filter(r, r[3] != r[2])`,
+    },
     {
       name: 'decided',
       expression: `variables.matched.filter(r, r[3] != '' && (${isKnown('r')} || (${isReference('r[3]')})))`,

@@ -56,9 +56,30 @@ export function policyObject(settings: RewriteSettings, version: PolicyVersion):
   };
 }
 
+interface Expression {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn';
+  readonly values: readonly string[];
+}
+
+/** The namespaces that a binding of such parameters names; none where somebody else has written something else there. */
+export function boundNamespaces(own: KubeObject): readonly string[] {
+  const spec = own['spec'] as {
+    matchResources?: { namespaceSelector?: { matchExpressions?: Expression[] } };
+  };
+  const expressions = spec.matchResources?.namespaceSelector?.matchExpressions ?? [];
+  return expressions.find(({ key, operator }) => key === nameLabel && operator === 'In')?.values ?? [];
+}
+
+/** The same binding of these namespaces only. */
+export function withNamespaces(own: KubeObject, namespaces: readonly string[]): KubeObject {
+  const [, version] = own.apiVersion.split('/');
+  return ownBinding(namespaces, version as PolicyVersion);
+}
+
 /** Binds namespaces to the parameters that each of them has. */
 export function ownBinding(namespaces: readonly string[], version: PolicyVersion): KubeObject {
-  const expressions = [{ key: nameLabel, operator: 'In', values: [...namespaces].sort() }];
+  const expressions: Expression[] = [{ key: nameLabel, operator: 'In', values: [...namespaces].sort() }];
   return binding(bindingNames.own, { name: policyName }, expressions, version);
 }
 
@@ -77,9 +98,9 @@ export function clusterBinding(
   { which, namespace, except, byLabel }: ClusterBinding,
   version: PolicyVersion,
 ): KubeObject {
-  const operator = which === 'labelled' ? 'In' : 'NotIn';
-  const expressions = [
-    { key: nameLabel, operator: 'NotIn', values: [exemptNamespace, ...except].sort() },
+  const operator: Expression['operator'] = which === 'labelled' ? 'In' : 'NotIn';
+  const expressions: Expression[] = [
+    { key: nameLabel, operator: 'NotIn', values: [...new Set([exemptNamespace, ...except])].sort() },
     ...(byLabel ? [{ key: imageswapLabel, operator, values: ['enabled'] }] : []),
   ];
   return binding(bindingNames[which], { name: clusterNames[which], namespace }, expressions, version);
@@ -88,7 +109,7 @@ export function clusterBinding(
 function binding(
   name: string,
   parameters: { readonly name: string; readonly namespace?: string },
-  matchExpressions: readonly unknown[],
+  matchExpressions: readonly Expression[],
   version: PolicyVersion,
 ): KubeObject {
   return {
