@@ -42,7 +42,9 @@ function prefixes(description: string) {
 const patternSchema = z
   .object({
     begins: z.string().meta({ description: 'What an image must begin with.' }),
-    matches: z.string().meta({ description: 'A regular expression that it must match besides; may be empty.' }),
+    matches: z
+      .string()
+      .meta({ description: 'A regular expression that it must match besides; may be empty.' }),
     to: z.string().meta({ description: 'What its last segment is put below. Empty: it stays.' }),
   })
   .meta({ description: 'A pattern, in the order in which they are asked.' });
@@ -57,7 +59,8 @@ const registrySchema = z
 const rulesSchema = z
   .object({
     images: z.record(z.string(), z.string()).meta({
-      description: 'Whole images: what ImageMaps and [EXACT] lines make of them in the end. Empty: the image stays.',
+      description:
+        'Whole images: what ImageMaps and [EXACT] lines make of them in the end. Empty: the image stays.',
     }),
     patterns: z
       .array(patternSchema)
@@ -93,12 +96,16 @@ const rulesSchema = z
       .meta({ description: 'What gilly leaves alone.' }),
     concerns: z
       .object({
-        everything: z.boolean().meta({ description: 'Every image but those that begin with a text of `left`.' }),
+        everything: z
+          .boolean()
+          .meta({ description: 'Every image but those that begin with a text of `left`.' }),
         left: texts('Beginnings of images that stay.'),
         dockerHub: z.boolean().meta({ description: 'Images without a registry.' }),
         hosts: names('Images of these hosts.'),
       })
-      .meta({ description: 'Which images are looked at: more than are rewritten, told by their beginning alone.' }),
+      .meta({
+        description: 'Which images are looked at: more than are rewritten, told by their beginning alone.',
+      }),
   })
   .meta({
     description: 'The rules of one set, as the policy looks them up.',
@@ -113,7 +120,9 @@ const specSchema = z
       description: 'The rules, where the policy applies them.',
     }),
   })
-  .meta({ description: 'Written by the operator from ImageMaps, the imageswap map, mirrors and its settings.' });
+  .meta({
+    description: 'Written by the operator from ImageMaps, the imageswap map, mirrors and its settings.',
+  });
 
 const statusSchema = z
   .object({
