@@ -151,6 +151,8 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
 
 /** The rules of one set. */
 export type RuleSet = DeepReadonly<z.output<typeof rulesSchema>>;
+/** The same without what can be told from it. */
+export type RuleLookUps = Omit<RuleSet, 'concerns'>;
 export type PatternRule = RuleSet['patterns'][number];
 export type RegistryRule = RuleSet['registries'][string];
 export type RewriteRulesStatus = DeepReadonly<z.output<typeof statusSchema>>;

@@ -2,7 +2,7 @@
  * Which rules would take on what others make. The policy passes over the images once and looks up what came out among whole images; every other
  * chain is the webhook's. Told from beginnings alone: what might happen to any name counts as a chain. Pure.
  */
-import type { RuleSet } from '../../../api/rewrite-rules.ts';
+import type { RuleLookUps, RuleSet } from '../../../api/rewrite-rules.ts';
 import type { MapEntry } from '../../../image/imageswap/entry.ts';
 import { parseReference, splitPort } from '../../../image/reference.ts';
 import { canMatchBelow } from './glob-expression.ts';
@@ -18,7 +18,7 @@ export interface Place {
 }
 
 /** Where registry lines, the default, mirrors and gilly put images; a bare host also with ports behind it. */
-export function placesOf(rules: RuleSet): Place[] {
+export function placesOf(rules: RuleLookUps): Place[] {
   const lines = Object.entries(rules.registries).flatMap(([key, { form, to }]): Place[] => {
     if (form === 'stay') return [];
     const rule = `the line for ${key}`;
@@ -40,10 +40,9 @@ export function placesOf(rules: RuleSet): Place[] {
 }
 
 /** Returns the chains of a set, each once; none where every result is what stays, or is a whole image that is looked up. */
-export function chainsOf(rules: RuleSet, entries: readonly MapEntry[]): Unfit[] {
-  const patterns = entries.filter(({ kind, value }) => kind === 'replace' && value !== '');
+export function chainsOf(rules: RuleLookUps, entries: readonly MapEntry[]): Unfit[] {
   return placesOf(rules).flatMap((place) => {
-    const pattern = patterns.find(({ key }) => canMatchBelow(key, place.begins));
+    const pattern = matchesBelow(entries, place.begins);
     if (pattern !== undefined)
       return [chain(`line ${pattern.line}: the pattern ${pattern.key} may match what ${place.rule} makes`)];
     const line = lineAfter(rules, place);
@@ -53,8 +52,15 @@ export function chainsOf(rules: RuleSet, entries: readonly MapEntry[]): Unfit[] 
   });
 }
 
+/** The first pattern that puts elsewhere what may lie there. */
+function matchesBelow(entries: readonly MapEntry[], begins: string): MapEntry | undefined {
+  return entries.find(
+    ({ kind, key, value }) => kind === 'replace' && value !== '' && canMatchBelow(key, begins),
+  );
+}
+
 /** The key of the registry line that is asked for what lies there, unless it leaves it. */
-function lineAfter(rules: RuleSet, place: Place): string | undefined {
+function lineAfter(rules: RuleLookUps, place: Place): string | undefined {
   if (liesBelow(place.begins, rules.targets.names)) return undefined;
   return keysFor(rules, place).find((key) => {
     const line = rules.registries[key];
@@ -68,7 +74,7 @@ function leaves(line: RuleSet['registries'][string], { begins, kind }: Place): b
   return begins.startsWith(line.begins);
 }
 
-function keysFor({ registries }: RuleSet, { begins, kind }: Place): string[] {
+function keysFor({ registries }: RuleLookUps, { begins, kind }: Place): string[] {
   const keys = Object.keys(registries);
   if (kind === 'port') return keys.filter((key) => `${splitPort(key).host}:` === begins);
   // Glued to hosts of any name, it is a registry of any name.
@@ -79,12 +85,13 @@ function keysFor({ registries }: RuleSet, { begins, kind }: Place): string[] {
   return found === undefined ? [] : [found];
 }
 
-function mirrorAfter({ mirrors, mirrorTargets }: RuleSet, { begins }: Place): string | undefined {
+function mirrorAfter({ mirrors, mirrorTargets }: RuleLookUps, { begins }: Place): string | undefined {
   if (liesBelow(begins, mirrorTargets.names)) return undefined;
   const registry = parseReference(`${begins}x`)?.registry ?? 'docker.io';
   return registry in mirrors ? registry : undefined;
 }
 
+/** Whether all that begins so lies below one of the names. */
 function liesBelow(begins: string, names: Readonly<Record<string, boolean>>): boolean {
   return Object.keys(names).some((name) => begins.startsWith(`${name}/`));
 }

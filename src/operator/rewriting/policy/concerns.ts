@@ -1,5 +1,5 @@
 /** Which images are worth a look: what the policy's match condition asks, by the beginning of an image alone. Pure. */
-import type { RuleSet } from '../../../api/rewrite-rules.ts';
+import type { RuleLookUps, RuleSet } from '../../../api/rewrite-rules.ts';
 import { registryOf, splitPort } from '../../../image/reference.ts';
 import { placesOf } from './chains.ts';
 import { namesOf } from './compile-lines.ts';
@@ -8,7 +8,7 @@ import { namesOf } from './compile-lines.ts';
 const mostBeginnings = 16;
 
 /** Takes a set without chains, in which whatever lies where rules put images stays. */
-export function concernsOf(rules: Omit<RuleSet, 'concerns'>): RuleSet['concerns'] {
+export function concernsOf(rules: RuleLookUps): RuleSet['concerns'] {
   const { patterns, legacy, gilly } = rules;
   const everything =
     patterns.length > 0 ||
@@ -16,8 +16,8 @@ export function concernsOf(rules: Omit<RuleSet, 'concerns'>): RuleSet['concerns'
   return { everything, left: everything ? leftOf(rules) : [], ...registriesOf(rules) };
 }
 
-function leftOf(rules: Omit<RuleSet, 'concerns'>): string[] {
-  const places = placesOf(rules as RuleSet).filter(({ kind }) => kind !== 'port' && kind !== 'glue');
+function leftOf(rules: RuleLookUps): string[] {
+  const places = placesOf(rules).filter(({ kind }) => kind !== 'port' && kind !== 'glue');
   const begins = places.map((place) => place.begins);
   if (rules.legacy.form !== 'none') begins.push(rules.legacy.to);
   return [...new Set(begins)].slice(0, mostBeginnings);
@@ -26,7 +26,7 @@ function leftOf(rules: Omit<RuleSet, 'concerns'>): string[] {
 function registriesOf({
   registries,
   mirrors,
-}: Omit<RuleSet, 'concerns'>): Pick<RuleSet['concerns'], 'dockerHub' | 'hosts'> {
+}: RuleLookUps): Pick<RuleSet['concerns'], 'dockerHub' | 'hosts'> {
   const lines = Object.entries(registries).filter(([, { form }]) => form !== 'stay');
   const keys = [...lines.map(([key]) => key), ...Object.keys(mirrors)];
   const hosts = keys.map((key) => splitPort(key.split('/')[0] ?? '').host);
