@@ -113,8 +113,12 @@ const rulesSchema = z
     'x-kubernetes-map-type': 'atomic',
   });
 
+const engineSchema = z.enum(['policy', 'webhook']);
+
 const specSchema = z
   .object({
+    // Never empty: server-side apply makes null of a structure that it takes the last field from.
+    engine: engineSchema.meta({ description: 'Who rewrites.' }),
     rules: rulesSchema.optional().meta({
       ...rulesSchema.meta(),
       description: 'The rules, where the policy applies them.',
@@ -130,7 +134,7 @@ const statusSchema = z
       .int()
       .optional()
       .meta({ description: 'The generation of the spec that this is about.', format: 'int64' }),
-    engine: z.enum(['policy', 'webhook']).optional().meta({ description: 'Who rewrites.' }),
+    engine: engineSchema.optional().meta({ description: 'Who rewrites.' }),
     rules: z.int().optional().meta({ description: 'How many rules are in force.', format: 'int32' }),
     reason: z.string().max(32768).optional().meta({ description: 'Why this engine.' }),
     conditions: z

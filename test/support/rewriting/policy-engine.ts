@@ -162,7 +162,7 @@ export class PolicyEngine implements RewriteEngine {
       apiVersion: rewriteRulesApiVersion,
       kind: 'RewriteRules',
       metadata: { namespace, name },
-      spec: { rules },
+      spec: { engine: 'policy', rules },
     });
   }
 

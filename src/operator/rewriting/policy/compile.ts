@@ -14,7 +14,7 @@ import { compileImages } from './compile-images.ts';
 import { compileLines, noRule } from './compile-lines.ts';
 import { compileGillyNames, compileMirrorNames } from './compile-names.ts';
 import { concernsOf } from './concerns.ts';
-import { costFault, sizeFault } from './limits.ts';
+import { costFault, objectFault } from './limits.ts';
 import type { Unfit } from './unfit.ts';
 
 /** What is in force: the sources that count, and a namespace whose ImageMaps do. */
@@ -55,7 +55,7 @@ export function compileRuleSet(table: RuleTable, { namespace, sources }: RuleSco
     [lines.default, names.gilly].some(isRule);
   const compiled = { images, ...lines, legacy, byName, ...names };
   const rules: RuleSet = { ...compiled, concerns: concernsOf(compiled) };
-  const fault = unfit[0] ?? chainsOf(rules, entries)[0] ?? costFault(rules) ?? sizeFault(rules);
+  const fault = unfit[0] ?? chainsOf(rules, entries)[0] ?? costFault(rules) ?? objectFault(rules);
   return fault === undefined ? { count: total, rules } : { count: total, unfit: fault };
 }
 

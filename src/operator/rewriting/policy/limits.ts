@@ -3,7 +3,7 @@
  * sets that might are the webhook's. The costs are Kubernetes' and CEL's own, for the longest images that are likely. Pure.
  */
 import type { RuleSet } from '../../../api/rewrite-rules.ts';
-import type { Unfit } from './unfit.ts';
+import { notExpressible, type Unfit } from './unfit.ts';
 
 /** A pod with so many images is rewritten whatever the rules: more have only pods that nobody wrote by hand. */
 export const imagesInBudget = 50;
@@ -60,11 +60,28 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Says that the rules are more than an object may have. */
-export function sizeFault(rules: RuleSet): Unfit | undefined {
+/** Says what keeps the rules from being written: their size, or a text that does not survive server-side apply, which reads JSON as YAML. */
+export function objectFault(rules: RuleSet): Unfit | undefined {
+  const long = Object.keys(rules.images).find((image) => JSON.stringify(image).length > longestKey);
+  if (long !== undefined)
+    return notExpressible(
+      `an image has ${long.length} characters, expected at most ${longestKey}: ${long.slice(0, 60)}…`,
+    );
+  const text = JSON.stringify(rules);
+  const [broken] = unwritable.exec(text) ?? [];
+  if (broken !== undefined)
+    return notExpressible(`expected texts of printable characters, found ${codePointOf(broken)} in one`);
   // The API server writes these characters with six.
-  const text = JSON.stringify(rules).replaceAll(/[<>&\u2028\u2029]/g, '\\u0000');
-  const size = Buffer.byteLength(text);
+  const size = Buffer.byteLength(text.replaceAll(/[<>&]/g, '\\u0000'));
   if (size <= largestRules) return undefined;
   return { reason: 'TooLarge', message: `the rules have ${size} bytes, expected at most ${largestRules}` };
+}
+
+/** YAML takes keys of 1024 characters, quotes and escapes included. */
+const longestKey = 1000;
+/** Not allowed in YAML as they are, or taken for the end of a line there. */
+const unwritable = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]|\\u[dD]/;
+
+function codePointOf(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0').toUpperCase()}`;
 }

@@ -25,11 +25,11 @@ export interface Parameters {
 }
 
 /** The object without its status. */
-export function parametersObject({ namespace, name, rules }: Parameters): KubeObject {
+export function parametersObject({ namespace, name, rules, standing: { engine } }: Parameters): KubeObject {
   return {
     ...headOf(namespace, name),
     metadata: { namespace, name, labels: ourLabels },
-    spec: rules === undefined ? {} : { rules },
+    spec: { engine, ...(rules && { rules }) },
   };
 }
 
