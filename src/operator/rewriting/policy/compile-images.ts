@@ -26,21 +26,44 @@ export interface CompiledImages {
  * be said of those images that a later rule would take on.
  */
 export function compileImages(inputs: ImageInputs): CompiledImages {
-  const exact = inputs.entries
-    .filter(({ kind }) => kind === 'exact')
-    .map(({ key, value }) => [key, value] as const);
+  const exact = exactImages(inputs);
   const mapped = acceptedLines(inputs);
-  const rules = new Map([...exact, ...mapped]);
+  if (mapped.size === 0) return exact;
+  const images: Record<string, string> = Object.assign(Object.create(null), exact.images);
+  const touched = new Set([...mapped].flat());
+  for (const [from, to] of Object.entries(exact.images))
+    if (touched.has(from) || touched.has(to)) images[from] = resultOf(inputs, from);
+  for (const from of mapped.keys()) put(images, from, () => resultOf(inputs, from));
+  for (const to of mapped.values()) if (isToBeLeft(to, images, inputs.later)) images[to] = '';
+  return { images, count: exact.count + mapped.size };
+}
+
+const known = new WeakMap<readonly MapEntry[], Map<string, CompiledImages>>();
+
+/** The same in every namespace without ImageMaps, and in most of them all but a few: compiled once for each change of the map. */
+function exactImages(inputs: ImageInputs): CompiledImages {
+  const { table, entries } = inputs;
+  const sources = inputs.sources.filter((source) => source !== 'imageMaps');
+  const bySources = known.get(entries) ?? new Map<string, CompiledImages>();
+  known.set(entries, bySources);
+  // Later rules decide only whether what is made has to be said to stay.
+  const key = JSON.stringify([sources, table.sources.mirrors, table.sources.gilly]);
+  const found = bySources.get(key);
+  if (found !== undefined) return found;
+  const lines = entries.filter(({ kind }) => kind === 'exact');
   const images: Record<string, string> = Object.create(null);
-  for (const from of rules.keys()) {
-    if (from === '' || from.length > maxReferenceLength) continue;
-    const result = resultOf(inputs, from);
-    images[from] = result === from ? '' : result;
-  }
-  for (const to of new Set([...exact, ...mapped].map(([, made]) => made))) {
-    if (!(to in images) && isImageReference(to) && isTakenOn(to, inputs.later)) images[to] = '';
-  }
-  return { images, count: exact.length + mapped.size };
+  for (const { key: from } of lines) put(images, from, () => resultOf({ ...inputs, sources }, from));
+  for (const { value } of lines) if (isToBeLeft(value, images, inputs.later)) images[value] = '';
+  const compiled = { images, count: lines.length };
+  // Of the last state only: mirrors come and go.
+  bySources.clear();
+  bySources.set(key, compiled);
+  return compiled;
+}
+
+/** No image is empty, and none is longer. */
+function put(images: Record<string, string>, from: string, result: () => string): void {
+  if (from !== '' && from.length <= maxReferenceLength) images[from] = result();
 }
 
 /** The lines of the accepted ImageMaps of the namespace; accepted maps agree. */
@@ -57,10 +80,18 @@ function acceptedLines({ table, namespace, sources }: ImageInputs): Map<string, 
   return new Map(maps.flatMap(({ map }) => map.map(({ from, to }) => [from, to] as const)));
 }
 
+/** Empty where the image stays. */
 function resultOf({ table, namespace, sources }: ImageInputs, from: string): string {
-  return rewriteImage(table, from, { namespace }, sources).result;
+  const { result } = rewriteImage(table, from, { namespace }, sources);
+  return result === from ? '' : result;
 }
 
-function isTakenOn(image: string, later: readonly Stage[]): boolean {
-  return [false, true].some((hasPullSecrets) => settle(later, image, { hasPullSecrets }).result !== image);
+/** Pull secrets keep mirrors from it, so both are asked. */
+function isToBeLeft(
+  made: string,
+  images: Readonly<Record<string, string>>,
+  later: readonly Stage[],
+): boolean {
+  if (made in images || !isImageReference(made)) return false;
+  return [false, true].some((hasPullSecrets) => settle(later, made, { hasPullSecrets }).result !== made);
 }
