@@ -151,6 +151,20 @@ test.serial(
   },
 );
 
+test.serial('images of any characters that an object can hold are keys like others', async (t) => {
+  await namespace('texts');
+  const odd = ['é\u{1f600}', 'a\u0001b', 'a"b\\c', '<<', 'true', '<&>', 'a: b #c'];
+  await imageMap(
+    'texts',
+    Object.fromEntries(['nginx', ...odd].map((from, at) => [from, `texts.local/x-${at}`])),
+  );
+  await start({ settings: {} });
+  await becomes('texts', 'nginx', 'texts.local/x-0');
+  for (const [at, image] of odd.entries())
+    t.is(await admitted('texts', image), `texts.local/x-${at + 1}`, image);
+  await plane.adminFetch(imageMapPath('texts'), { method: 'DELETE' });
+});
+
 test.serial(
   'rules for all namespaces that the policy cannot have put everything on the webhook, until they are mended',
   async (t) => {
