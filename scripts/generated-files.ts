@@ -1,6 +1,7 @@
 import { dump } from 'js-yaml';
 import { imageMapCrd } from '../src/api/image-map-crd.ts';
 import { registryMirrorCrd } from '../src/api/registry-mirror-crd.ts';
+import { rewriteRulesCrd } from '../src/api/rewrite-rules-crd.ts';
 import { fieldReference } from './field-reference.ts';
 import { imageMapIntroduction } from './image-map-introduction.ts';
 
@@ -34,6 +35,15 @@ function kinds(): readonly GeneratedKind[] {
       copiesIn: ['deploy/components/rewriting'],
       page: 'docs/image-map.md',
       introduction: imageMapIntroduction,
+    },
+    {
+      crd: rewriteRulesCrd(),
+      copiesIn: ['deploy/components/rewriting'],
+      page: 'docs/rewrite-rules.md',
+      introduction: [
+        'Namespaced, `k8s.osp.tech/v1alpha1`, short name `rwr`. Written by the operator; what is changed by hand is put back. What the policy does with it:',
+        '[policy](policy.md).',
+      ],
     },
   ];
 }
