@@ -1,9 +1,6 @@
 /** Part `alone`: the webhook without an API server that calls it, beside a bare server, in turns. */
-import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { freePorts } from '../../test/kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf } from '../../test/support/certificates.ts';
 import type { Contender, Measurement } from './figures.ts';
@@ -11,11 +8,10 @@ import { contenders } from './figures.ts';
 import type { LoadRequest, LoadResult } from './load.ts';
 import type { Options } from './options.ts';
 import { podReview, registries } from './pod-review.ts';
+import { runLoad } from './run-load.ts';
 import { type Servers, startServers } from './servers.ts';
 
-const loadScript = fileURLToPath(new URL('load.ts', import.meta.url));
 const connectionCounts = [1, 16];
-const run = promisify(execFile);
 
 export interface AloneOptions extends Pick<Options, 'rounds' | 'seconds'> {
   /** For what is written. */
@@ -37,9 +33,17 @@ export async function measureAlone(options: AloneOptions): Promise<Measurement[]
     for (const connections of connectionCounts)
       for (const contender of contenders) {
         progress(`round ${round} of ${rounds}: ${contender}, ${connections} connections`);
-        const { answer, requests: _, ...figures } = await load(options, servers, contender, connections);
+        const {
+          answer,
+          requests: _,
+          cpuMsPerRequest,
+          ...figures
+        } = await load(options, servers, contender, connections);
         assertAnswer(contender, answer);
-        measurements.push({ round, contender, connections, ...figures });
+        measurements.push({
+          ...{ round, contender, connections, ...figures },
+          cpuMsPerRequest: cpuMsPerRequest[0] ?? Number.NaN,
+        });
       }
   return measurements;
 }
@@ -54,15 +58,16 @@ async function load(
   const bodyFile = join(folder, contender === 'unchanged' ? 'unchanged.json' : 'rewritten.json');
   const request: LoadRequest = {
     port,
-    pid,
-    path: '/rewrite',
+    pids: [pid],
+    path: '/rewrite?timeout=10s',
+    headers: [],
+    status: 200,
     caFile: join(folder, 'ca.crt'),
     bodyFile,
     connections,
     seconds,
   };
-  const { stdout } = await run(process.execPath, [loadScript, JSON.stringify(request)], { signal });
-  return JSON.parse(stdout) as LoadResult;
+  return runLoad(request, signal);
 }
 
 /** A webhook that does nothing is quick. */

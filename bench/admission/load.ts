@@ -8,13 +8,18 @@ import { ReviewConnection } from './review-connection.ts';
 /** The only argument, as JSON. */
 export interface LoadRequest {
   readonly port: number;
+  /** With its query. */
   readonly path: string;
+  /** `Name: value` each. */
+  readonly headers: readonly string[];
+  /** Of every answer. */
+  readonly status: number;
   readonly caFile: string;
   readonly bodyFile: string;
   readonly connections: number;
   readonly seconds: number;
-  /** Whose processor time is counted. */
-  readonly pid: number;
+  /** Whose processor time is counted, each by itself. */
+  readonly pids: readonly number[];
 }
 
 export interface LoadResult {
@@ -23,7 +28,8 @@ export interface LoadResult {
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
-  readonly cpuMsPerRequest: number;
+  /** In the order of `pids`. */
+  readonly cpuMsPerRequest: readonly number[];
   /** One of the answers. */
   readonly answer: string;
 }
@@ -36,18 +42,17 @@ if (import.meta.main) {
 }
 
 async function measure({
-  port,
-  path,
   caFile,
   bodyFile,
   connections,
   seconds,
-  pid,
+  pids,
+  ...target
 }: LoadRequest): Promise<LoadResult> {
   const ca = readFileSync(caFile);
   const body = readFileSync(bodyFile);
   const opened = await Promise.all(
-    Array.from({ length: connections }, () => ReviewConnection.open({ port, path, ca, body })),
+    Array.from({ length: connections }, () => ReviewConnection.open({ ...target, ca, body })),
   );
   let latencies: number[] = [];
   let answer = '';
@@ -63,11 +68,11 @@ async function measure({
   const all = Promise.all(running);
   await Promise.race([all, delay(warmUpSeconds * 1000)]);
   latencies = [];
-  const [started, cpuBefore] = [performance.now(), await cpuSecondsOf(pid)];
+  const [started, cpuBefore] = [performance.now(), await Promise.all(pids.map(cpuSecondsOf))];
   await Promise.race([all, delay(seconds * 1000)]);
   const requests = latencies.length;
   const took = (performance.now() - started) / 1000;
-  const cpu = (await cpuSecondsOf(pid)) - cpuBefore;
+  const cpuAfter = await Promise.all(pids.map(cpuSecondsOf));
   isOver = true;
   await all;
   const sorted = latencies.slice(0, requests).sort((a, b) => a - b);
@@ -76,7 +81,7 @@ async function measure({
     perSecond: requests / took,
     p50: percentile(sorted, 50),
     p99: percentile(sorted, 99),
-    cpuMsPerRequest: (cpu * 1000) / requests,
+    cpuMsPerRequest: cpuAfter.map((after, index) => ((after - (cpuBefore[index] ?? 0)) * 1000) / requests),
     answer,
   };
 }

@@ -1,12 +1,14 @@
 /**
- * `make bench-admission`: what a webhook costs. Part `alone` is the webhook beside a bare server; a part that asks a real API server stands beside it
- * in `options.ts` and below. Nobody imports this file; bench/ may import test and the parts of src that the run is about.
+ * `make bench-admission`: what rewriting costs. Part `alone` is the webhook beside a bare server; part `cluster` is a real API server that creates
+ * pods. Nobody imports this file; bench/ may import test and the parts of src that the run is about.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { measureAlone } from './alone.ts';
+import { measureCluster } from './cluster.ts';
+import { clusterReport, clusterRows, isPolicyCheaper } from './cluster-figures.ts';
 import { isAsExpected, leastRatio, report, rowsOf } from './figures.ts';
 import { type Options, type Part, parseOptions, usage } from './options.ts';
 
@@ -26,12 +28,13 @@ type Measure = (context: {
   readonly signal: AbortSignal;
 }) => Promise<PartResult>;
 
-const measures: Readonly<Record<Part, Measure>> = { alone };
+const measures: Readonly<Record<Part, Measure>> = { alone, cluster };
 
 const interrupted = untilInterrupted();
 
 await main(process.argv.slice(2)).catch((error: Error) => {
-  process.stderr.write(`${interrupted.aborted ? 'Interrupted' : error.stack}\n`);
+  const cause = error.cause === undefined ? '' : `${error.cause}\n`;
+  process.stderr.write(interrupted.aborted ? 'Interrupted\n' : `${error.stack}\n${cause}`);
   process.exitCode = 1;
 });
 
@@ -61,6 +64,14 @@ async function alone({ options, ...rest }: Parameters<Measure>[0]): Promise<Part
   const missed = rows.filter((row) => !isAsExpected(row)).length;
   const expected = `Expected: at least ${leastRatio} of the bare server's requests/s: ${missed === 0 ? 'met' : 'NOT MET'}`;
   return { json: { leastRatio, rows, measurements }, text: `${report(rows)}\n${expected}` };
+}
+
+async function cluster({ options, ...rest }: Parameters<Measure>[0]): Promise<PartResult> {
+  const measurements = await measureCluster({ ...options, ...rest });
+  const rows = clusterRows(measurements);
+  const met = (pods: 'rewritten' | 'unchanged') => (isPolicyCheaper(rows, pods) ? 'met' : 'NOT MET');
+  const expected = `Expected: the policy takes less CPU per pod than the webhook's path: rewritten ${met('rewritten')}, unchanged ${met('unchanged')}`;
+  return { json: { rows, measurements }, text: `${clusterReport(rows)}\n${expected}` };
 }
 
 function publish(

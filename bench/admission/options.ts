@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 
 /** What can be measured, in this order. */
-export const parts = ['alone'] as const;
+export const parts = ['alone', 'cluster'] as const;
 export type Part = (typeof parts)[number];
 
 export interface Options {
@@ -16,7 +16,7 @@ export interface Options {
 }
 
 export const usage = `Usage: node bench/admission/main.ts [options]
-  --only LIST    which parts: ${parts.join(', ')} (default all)
+  --only LIST    which parts: ${parts.join(', ')} (default both)
   --rounds N     how often each contender is measured (default 5)
   --seconds N    how long each time (default 5)
   --quick        2 rounds of 2 s

@@ -1,4 +1,4 @@
-/** The review that is sent: a pod of three containers as a Deployment's pods are. Pure. */
+/** What is sent: a pod of three containers as a Deployment's pods are, and the review of its creation. Pure. */
 
 /** What the pod's images are under; the webhook's rules are for one of them. */
 export const registries = { rewritten: 'quay.io', unchanged: 'registry.example' } as const;
@@ -36,7 +36,8 @@ function review(registry: string, filling: string) {
   };
 }
 
-function pod(registry: string, filling: string) {
+/** The pod; its account is `shop`. */
+export function pod(registry: string, filling: string) {
   return {
     kind: 'Pod',
     apiVersion: 'v1',
@@ -64,7 +65,7 @@ function pod(registry: string, filling: string) {
           projected: { sources: [{ serviceAccountToken: { expirationSeconds: 3607, path: 'token' } }] },
         },
       ],
-      initContainers: [container('migrate', `${registry}/shop/migrate:1.4.2`)],
+      initContainers: [initContainer('migrate', `${registry}/shop/migrate:1.4.2`)],
       containers: [
         container('shop', `${registry}/shop/server:1.4.2`),
         container('proxy', `${registry}/mesh/proxy:2.1`),
@@ -88,6 +89,12 @@ function pod(registry: string, filling: string) {
     },
     status: {},
   };
+}
+
+/** Ends before the others begin, so it is not probed. */
+function initContainer(name: string, image: string) {
+  const { livenessProbe: _, readinessProbe: __, ...rest } = container(name, image);
+  return rest;
 }
 
 function container(name: string, image: string) {

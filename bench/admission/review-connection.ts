@@ -5,15 +5,20 @@ import { connect, type TLSSocket } from 'node:tls';
 export interface ReviewTarget {
   readonly port: number;
   readonly path: string;
+  readonly headers: readonly string[];
+  /** Of every answer. */
+  readonly status: number;
   readonly ca: Buffer;
   readonly body: Buffer;
 }
 
 const headEnd = '\r\n\r\n';
+const lastChunk = Buffer.from('0\r\n\r\n');
 
 export class ReviewConnection {
   readonly #socket: TLSSocket;
   readonly #request: Buffer;
+  readonly #status: number;
   #received: Buffer = Buffer.alloc(0);
   #waiting: { resolve: (answer: string) => void; reject: (error: Error) => void } | undefined;
 
@@ -23,8 +28,16 @@ export class ReviewConnection {
     return new ReviewConnection(socket, target);
   }
 
-  private constructor(socket: TLSSocket, { path, body }: ReviewTarget) {
-    const head = `POST ${path}?timeout=10s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+  private constructor(socket: TLSSocket, { path, headers, status, body }: ReviewTarget) {
+    const lines = [
+      `POST ${path} HTTP/1.1`,
+      'Host: localhost',
+      'Content-Type: application/json',
+      `Content-Length: ${body.length}`,
+      ...headers,
+    ];
+    const head = `${lines.join('\r\n')}${headEnd}`;
+    this.#status = status;
     this.#socket = socket.setNoDelay();
     this.#request = Buffer.concat([Buffer.from(head), body]);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
@@ -32,7 +45,7 @@ export class ReviewConnection {
     socket.on('close', () => this.#waiting?.reject(new Error('The connection was closed')));
   }
 
-  /** Resolves with the body of the answer; rejects when it is none of 200 or the connection ends. */
+  /** Resolves with the body of the answer; rejects when its status is another or the connection ends. */
   send(): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
@@ -50,12 +63,30 @@ export class ReviewConnection {
     const end = this.#received.indexOf(headEnd);
     if (end < 0) return;
     const head = this.#received.toString('latin1', 0, end);
-    const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
-    const bodyEnd = end + headEnd.length + length;
-    if (this.#received.length < bodyEnd) return;
-    const answer = this.#received.toString('utf8', end + headEnd.length, bodyEnd);
-    this.#received = this.#received.subarray(bodyEnd);
-    if (head.startsWith('HTTP/1.1 200 ')) this.#waiting?.resolve(answer);
-    else this.#waiting?.reject(new Error(`Expected 200, got ${head.slice(0, 40)}`));
+    const body = this.#received.subarray(end + headEnd.length);
+    const answer = wholeBody(head, body);
+    if (answer === undefined) return;
+    // Nothing is sent ahead, so nothing follows an answer.
+    this.#received = Buffer.alloc(0);
+    if (head.startsWith(`HTTP/1.1 ${this.#status} `)) this.#waiting?.resolve(answer);
+    else this.#waiting?.reject(new Error(`Expected ${this.#status}, got ${head.slice(0, 40)}: ${answer}`));
+  }
+}
+
+/** The body of an answer with a length or in chunks; undefined while some of it is missing. */
+function wholeBody(head: string, body: Buffer): string | undefined {
+  const length = /content-length: (\d+)/i.exec(head)?.[1];
+  if (length !== undefined) return body.length < Number(length) ? undefined : body.toString();
+  return body.subarray(-lastChunk.length).equals(lastChunk) ? joined(body) : undefined;
+}
+
+function joined(chunked: Buffer): string {
+  const chunks: Buffer[] = [];
+  for (let at = 0; ; ) {
+    const start = chunked.indexOf('\r\n', at) + 2;
+    const size = Number.parseInt(chunked.toString('latin1', at, start), 16);
+    if (!(size > 0)) return Buffer.concat(chunks).toString();
+    chunks.push(chunked.subarray(start, start + size));
+    at = start + size + 2;
   }
 }

@@ -22,7 +22,7 @@ export interface Servers extends AsyncDisposable {
   readonly webhook: RunningServer;
 }
 
-const executable = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
+export const executable = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
 const bareScript = fileURLToPath(new URL('bare-server.ts', import.meta.url));
 
 /** Starts both. The rules are a map's; the API server only has to list what they are made from. */
@@ -84,33 +84,36 @@ async function webhookEnvironment(
   };
 }
 
-function launch(
+/** Starts a program that ends with us, however we end. */
+export function launch(
   program: string,
   args: readonly string[],
   env: Record<string, string>,
   logFile: string,
 ): ChildProcess {
   const log = openSync(logFile, 'a');
-  // Ends with us, however we end.
   return spawn('setpriv', ['--pdeathsig', 'KILL', '--', program, ...args], {
     stdio: ['ignore', log, log],
     env: { PATH: process.env['PATH'], ...env },
   });
 }
 
-async function end(child: ChildProcess): Promise<void> {
+/** Kills what `launch` started, if it runs. */
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGKILL');
   await ended;
 }
 
-function pidOf(child: ChildProcess): number {
+/** Throws when it could not be started. */
+export function pidOf(child: ChildProcess): number {
   if (child.pid === undefined) throw new Error(`${child.spawnfile} could not be started`);
   return child.pid;
 }
 
-async function listening(port: number): Promise<void> {
+/** Resolves when somebody listens on a port of this machine. */
+export async function listening(port: number): Promise<void> {
   const knock = async () => {
     const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
