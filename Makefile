@@ -58,7 +58,7 @@ bench-nodes: ## one image by containerd 1.6 and 2.4, dockerd and skopeo while th
 	@scripts/setup test
 	@node bench/nodes/main.ts $(BENCH)
 
-bench-admission: ## the webhook beside a bare server of Node that parses the same body; BENCH=--quick takes a minute
+bench-admission: ## pods/s and CPU per pod with nobody, the policy and the webhook to rewrite them, and the webhook beside a bare server; BENCH=--quick takes three minutes
 	@scripts/setup test
 	@node bench/admission/main.ts $(BENCH)
 
