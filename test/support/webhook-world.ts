@@ -134,8 +134,8 @@ export class WebhookWorld {
     } as Live);
   }
 
-  /** Makes a mirror that is available at an address. */
-  async mirror(name: string, masqueradeUrl: string, clusterIP: string): Promise<void> {
+  /** Makes a mirror at an address. */
+  async mirror(name: string, masqueradeUrl: string, clusterIP: string, available = true): Promise<void> {
     const spec = { upstreamUrl: masqueradeUrl, masqueradeUrl };
     await this.plane.apply({
       apiVersion: 'k8s.osp.tech/v1',
@@ -145,7 +145,7 @@ export class WebhookWorld {
     } as Live);
     const condition = {
       type: 'CacheAvailable',
-      status: 'True',
+      status: available ? 'True' : 'False',
       reason: 'Serving',
       message: '',
       lastTransitionTime: '2026-01-01T00:00:00Z',

@@ -13,6 +13,7 @@ import { planPolicy } from '../../../src/operator/rewriting/policy/plan.ts';
 import { ownBinding, policyObject } from '../../../src/operator/rewriting/policy/policy-object.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { eventually } from '../eventually.ts';
+import { ApiServerPods } from './api-server-pods.ts';
 import {
   type Answer,
   defaultSettings,
@@ -30,7 +31,6 @@ type Any = any;
 const atOnce = 40;
 const timeout = 30_000;
 const bindings = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings';
-const optOut = 'k8s.twr.io/imageswap';
 
 /** A namespace of its own, and a rule in it. */
 interface Canary {
@@ -41,11 +41,12 @@ interface Canary {
 export class PolicyEngine implements RewriteEngine {
   readonly name = 'policy';
   readonly #plane: ControlPlane;
+  readonly #pods: ApiServerPods;
   #marks = 0;
-  #pods = 0;
 
   constructor(plane: ControlPlane) {
     this.#plane = plane;
+    this.#pods = new ApiServerPods(plane);
   }
 
   async answers(questions: readonly Question[]): Promise<readonly Answer[]> {
@@ -80,24 +81,11 @@ export class PolicyEngine implements RewriteEngine {
   }
 
   async create(namespace: string, pod: Pod): Promise<Pod> {
-    return this.#post(namespace, pod, '?dryRun=All');
+    return this.#pods.create(namespace, pod);
   }
 
-  /** The stored pod is made with an opt-out, so that it is as the test wants it. */
-  async update({ namespace, before, after, subresource }: Update): Promise<Pod> {
-    const hidden = { ...before.metadata, labels: { ...before.metadata?.labels, [optOut]: 'disabled' } };
-    // The API server takes ephemeral containers only later.
-    const { ephemeralContainers, ...spec } = before.spec;
-    const made = (await this.#post(namespace, { ...before, metadata: hidden, spec }, '')) as Any;
-    const path = `/api/v1/namespaces/${namespace}/pods/${made.metadata.name}`;
-    if (ephemeralContainers !== undefined)
-      await this.#change(path, '/ephemeralcontainers', (pod) =>
-        Object.assign(pod.spec, { ephemeralContainers }),
-      );
-    await this.#change(path, '', (pod) => delete pod.metadata.labels[optOut]);
-    return this.#change(path, `${subresource === undefined ? '' : `/${subresource}`}?dryRun=All`, (pod) =>
-      edit(pod, after),
-    );
+  async update(update: Update): Promise<Pod> {
+    return this.#pods.update(update);
   }
 
   /** A parameter object by itself, in a namespace that `answers` has prepared; returns what becomes of images. */
@@ -170,30 +158,6 @@ export class PolicyEngine implements RewriteEngine {
     await this.#plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } } as Any);
   }
 
-  #post(namespace: string, pod: Pod, query: string): Promise<Pod> {
-    this.#pods += 1;
-    const body = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      ...pod,
-      metadata: { ...pod.metadata, name: `pod-${this.#pods}` },
-    };
-    return this.#plane.adminFetch<Any>(`/api/v1/namespaces/${namespace}/pods${query}`, {
-      method: 'POST',
-      body,
-    });
-  }
-
-  async #change(path: string, rest: string, change: (pod: Any) => unknown): Promise<Pod> {
-    const pod = await this.#plane.adminFetch<Any>(path);
-    change(pod);
-    const [subresource = '', query] = rest.split('?');
-    return this.#plane.adminFetch<Any>(`${path}${subresource}${query === undefined ? '' : `?${query}`}`, {
-      method: 'PUT',
-      body: pod,
-    });
-  }
-
   #nextMark(): string {
     this.#marks += 1;
     return `mark-${this.#marks}`;
@@ -208,18 +172,3 @@ function marked(rules: RuleSet, mark: string): RuleSet {
 const none = compileRuleSet(compileRules({}), { sources: [] });
 assert.ok('rules' in none);
 const noRules = none.rules;
-
-/** Puts into a stored pod what the test sends: images, metadata. */
-function edit(stored: Any, { metadata, spec }: Pod): void {
-  stored.metadata.labels = { ...metadata?.labels };
-  stored.metadata.annotations = { ...metadata?.annotations };
-  for (const list of ['containers', 'initContainers', 'ephemeralContainers'] as const) {
-    const wanted = spec[list] ?? [];
-    const existing = new Map((stored.spec[list] ?? []).map((each: Any) => [each.name, each]));
-    if (wanted.length > 0)
-      stored.spec[list] = wanted.map((each) => ({
-        ...(existing.get(each.name) as object | undefined),
-        ...each,
-      }));
-  }
-}
