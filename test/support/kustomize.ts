@@ -10,6 +10,7 @@ import type { KubeObject } from '../kubernetes/api-request.ts';
 import { kustomizeProgram } from '../kustomize/program.ts';
 
 const run = promisify(execFile);
+let program: Promise<string> | undefined;
 export const deployFolder = join(import.meta.dirname, '../../deploy');
 
 /** The names of all components. */
@@ -43,8 +44,8 @@ export async function kustomizeBuild(
 
 /** Runs kustomize and returns the objects it prints; rejects with what it says when it fails. */
 export async function kustomize(args: readonly string[], cwd?: string): Promise<KubeObject[]> {
-  const program = await kustomizeProgram();
-  const { stdout } = await run(program, args, { cwd, maxBuffer: 64 * 2 ** 20 });
+  program ??= kustomizeProgram();
+  const { stdout } = await run(await program, args, { cwd, maxBuffer: 64 * 2 ** 20 });
   return loadAll(stdout) as KubeObject[];
 }
 
