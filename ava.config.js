@@ -7,7 +7,7 @@ function rank(file) {
 }
 
 export default {
-  files: ['test/{unit,integration,timed}/**/*.test.ts'],
+  files: ['test/{unit,integration,timed,e2e}/**/*.test.ts'],
   extensions: { ts: 'module' },
   workerThreads: false,
   concurrency: 2,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dump } from 'js-yaml';
 import { imageMapCrd } from '../src/api/image-map-crd.ts';
 import { registryMirrorCrd } from '../src/api/registry-mirror-crd.ts';
+import { rewriteRulesCrd } from '../src/api/rewrite-rules-crd.ts';
 import { chartFiles } from './chart/chart-files.ts';
 import { fieldReference } from './field-reference.ts';
 import { imageMapIntroduction } from './image-map-introduction.ts';
@@ -46,6 +47,15 @@ function kinds(): readonly GeneratedKind[] {
       copiesIn: ['deploy/components/rewriting'],
       page: 'docs/image-map.md',
       introduction: imageMapIntroduction,
+    },
+    {
+      crd: rewriteRulesCrd(),
+      copiesIn: ['deploy/components/rewriting'],
+      page: 'docs/rewrite-rules.md',
+      introduction: [
+        'Namespaced, `k8s.osp.tech/v1alpha1`, short name `rwr`. Written by the operator; what is changed by hand is put back. What the policy does with it:',
+        '[policy](policy.md).',
+      ],
     },
   ];
 }

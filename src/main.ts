@@ -21,6 +21,10 @@ const commands: Record<string, { description: string; load: () => Promise<Comman
     description: 'say how a node, or all of them, are wired, and why not',
     load: async () => (await import('./cli/doctor.ts')).doctorCommand(),
   },
+  webhook: {
+    description: 'rewrite the images of pods when they are made',
+    load: async () => (await import('./cli/webhook.ts')).webhookCommand(),
+  },
   standalone: {
     description: 'run mirrors on this machine without a cluster',
     load: async () => (await import('./cli/standalone.ts')).standaloneCommand(),

@@ -6,6 +6,7 @@ import * as z from 'zod';
 import type { apiVersion, kind } from './kind.ts';
 import {
   anyObject,
+  conditionSchema,
   duration,
   nodeSelector,
   objectName,
@@ -242,20 +243,6 @@ const specSchema = z
   })
   .meta({ description: 'What is mirrored and how.' });
 
-const conditionSchema = z
-  .object({
-    type: z.string().max(316).meta({ description: 'What the condition is about, in CamelCase.' }),
-    status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it holds.' }),
-    reason: z.string().max(1024).meta({ description: 'The cause as one CamelCase word.' }),
-    message: z.string().max(32768).meta({ description: 'The cause for people.' }),
-    lastTransitionTime: z.string().meta({ description: 'When status last changed.', format: 'date-time' }),
-    observedGeneration: z
-      .int()
-      .optional()
-      .meta({ description: 'The generation it was computed from.', format: 'int64' }),
-  })
-  .meta({ description: 'One aspect of the state.' });
-
 const statusSchema = z
   .object({
     observedGeneration: z
@@ -312,7 +299,7 @@ export type RegistryMirrorSpecInput = z.input<typeof specSchema>;
 /** `spec` with its defaults filled in. */
 export type RegistryMirrorSpec = z.output<typeof specSchema>;
 export type RegistryMirrorStatus = z.output<typeof statusSchema>;
-export type Condition = z.output<typeof conditionSchema>;
+export type { Condition } from './schema-parts.ts';
 export type ResourceRequirements = NonNullable<RegistryMirrorSpec['resources']>;
 export type Toleration = NonNullable<RegistryMirrorSpec['tolerations']>[number];
 

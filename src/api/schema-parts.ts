@@ -83,3 +83,20 @@ export function tolerations(description: string) {
 export function anyObject(description: string) {
   return z.looseObject({}).meta({ description, 'x-kubernetes-preserve-unknown-fields': true });
 }
+
+/** A condition as in the API's own kinds. */
+export const conditionSchema = z
+  .object({
+    type: z.string().max(316).meta({ description: 'What the condition is about, in CamelCase.' }),
+    status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it holds.' }),
+    reason: z.string().max(1024).meta({ description: 'The cause as one CamelCase word.' }),
+    message: z.string().max(32768).meta({ description: 'The cause for people.' }),
+    lastTransitionTime: z.string().meta({ description: 'When status last changed.', format: 'date-time' }),
+    observedGeneration: z
+      .int()
+      .optional()
+      .meta({ description: 'The generation it was computed from.', format: 'int64' }),
+  })
+  .meta({ description: 'One aspect of the state.' });
+
+export type Condition = z.output<typeof conditionSchema>;

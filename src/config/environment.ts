@@ -67,3 +67,21 @@ export function matching(
     problems.add(name, expected, value);
   return value;
 }
+
+/** `SECONDS_BETWEEN_STREAMS`: upper bound of the pause before a lost list or watch is tried again; 30 when unset. */
+export function readSecondsBetweenStreams(env: Environment, problems: Problems): number {
+  const value = Number(text(env, 'SECONDS_BETWEEN_STREAMS') ?? '30');
+  if (!(value > 0 && value <= 86_400)) {
+    problems.add('SECONDS_BETWEEN_STREAMS', 'a number of seconds above 0', env['SECONDS_BETWEEN_STREAMS']);
+  }
+  return value;
+}
+
+/** `HTTP_PORT`: of health and metrics; 8080 when unset, 0 for none. */
+export function readHttpPort(env: Environment, problems: Problems): number {
+  const value = Number(text(env, 'HTTP_PORT') ?? '8080');
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) {
+    problems.add('HTTP_PORT', 'a port from 1 to 65535, or 0 for none', env['HTTP_PORT']);
+  }
+  return value;
+}

@@ -4,7 +4,15 @@ import type { OperatorSettings } from '../api/settings.ts';
 import { subdomain } from '../api/subdomain.ts';
 import type { LogLevel } from '../observe/log.ts';
 import { readEgressProxy } from './egress-proxy.ts';
-import { type Environment, matching, oneOf, readLogLevel, text } from './environment.ts';
+import {
+  type Environment,
+  matching,
+  oneOf,
+  readHttpPort,
+  readLogLevel,
+  readSecondsBetweenStreams,
+  text,
+} from './environment.ts';
 import { readImages } from './images.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
 import { readMapPart } from './map-environment.ts';
@@ -38,10 +46,10 @@ export function readOperatorEnvironment(env: Environment): OperatorEnvironment {
   const result: OperatorEnvironment = {
     settings: readSettings(env, { inCluster: kubernetes.inCluster }, problems, notices),
     kubernetes,
-    secondsBetweenStreams: readSeconds(env, problems),
+    secondsBetweenStreams: readSecondsBetweenStreams(env, problems),
     logLevel: readLogLevel(env, problems),
     identity: readIdentity(env, kubernetes),
-    httpPort: readPort(env, problems),
+    httpPort: readHttpPort(env, problems),
     notices,
   };
   problems.throwIfAny();
@@ -134,20 +142,4 @@ function readNames(env: Environment, name: string, problems: Problems): string[]
 function readIdentity(env: Environment, kubernetes: KubernetesAccess): string {
   const pod = text(env, 'POD_NAME') ?? (kubernetes.inCluster ? text(env, 'HOSTNAME') : undefined);
   return pod ?? `${hostname()}-${process.pid}`;
-}
-
-function readSeconds(env: Environment, problems: Problems): number {
-  const value = Number(text(env, 'SECONDS_BETWEEN_STREAMS') ?? '30');
-  if (!(value > 0 && value <= 86_400)) {
-    problems.add('SECONDS_BETWEEN_STREAMS', 'a number of seconds above 0', env['SECONDS_BETWEEN_STREAMS']);
-  }
-  return value;
-}
-
-function readPort(env: Environment, problems: Problems): number {
-  const value = Number(text(env, 'HTTP_PORT') ?? '8080');
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) {
-    problems.add('HTTP_PORT', 'a port from 1 to 65535, or 0 for none', env['HTTP_PORT']);
-  }
-  return value;
 }

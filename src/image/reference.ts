@@ -21,11 +21,11 @@ const pathForm = new RegExp(`^${segment}(?:/${segment})*$`);
 const tagForm = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const digestForm = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-fA-F0-9]{32,}$/;
 /** The digests everybody knows have one length, and lower case. */
-const knownDigests: Readonly<Record<string, RegExp>> = {
-  sha256: /^[a-f0-9]{64}$/,
-  sha384: /^[a-f0-9]{96}$/,
-  sha512: /^[a-f0-9]{128}$/,
-};
+const knownDigests: ReadonlyMap<string, RegExp> = new Map([
+  ['sha256', /^[a-f0-9]{64}$/],
+  ['sha384', /^[a-f0-9]{96}$/],
+  ['sha512', /^[a-f0-9]{128}$/],
+]);
 /** Read as an image's id by every runtime. */
 const imageId = /^[a-f0-9]{64}$/;
 
@@ -68,7 +68,7 @@ function isSound(reference: ImageReference): boolean {
 function isDigest(digest: string): boolean {
   if (!digestForm.test(digest)) return false;
   const [algorithm = '', hex = ''] = digest.split(':');
-  return knownDigests[algorithm]?.test(hex) ?? true;
+  return knownDigests.get(algorithm)?.test(hex) ?? true;
 }
 
 /** Returns the reference as text. */

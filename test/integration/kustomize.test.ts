@@ -7,7 +7,7 @@ import { ports as cachePorts } from '../../src/cache/ports.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { objectPath } from '../kubernetes/object-path.ts';
 import { startControlPlane } from '../support/control-plane.ts';
-import { componentNames, kustomize, kustomizeBuild, wholeDeployFolder } from '../support/kustomize.ts';
+import { componentNames, deployFolder, kustomize, kustomizeBuild } from '../support/kustomize.ts';
 import type { Live } from '../support/operator-world.ts';
 import { assertRestricted } from '../support/pod-security.ts';
 import { nameOf, sortedObjects } from '../support/same-objects.ts';
@@ -89,7 +89,7 @@ test('every pod of deploy/ is admitted where Pod Security restricted is enforced
 test('an image that is set in the base is that of every pod, and the one the operator makes pods of', async (t) => {
   const copy = await mkdtemp(join(tmpdir(), 'deploy-'));
   t.teardown(() => rm(copy, { recursive: true }));
-  await cp(await wholeDeployFolder(), copy, { recursive: true });
+  await cp(deployFolder, copy, { recursive: true });
   const image = 'registry.example/mirrors/operator:9';
   await kustomize(['edit', 'set', 'image', `registry-mirror-operator=${image}`], join(copy, 'base'));
   const objects = await kustomizeBuild(['rewriting', 'webhook', 'namespace'], {}, copy);

@@ -15,6 +15,7 @@ let world: World;
 test.before(async () => {
   world = await startWorld();
   await world.plane.applyCrd('crds/imagemaps.mapper.imagerelocation.pivotal.io.yaml');
+  await world.plane.applyCrd('crds/rewriterules.k8s.osp.tech.yaml');
   await world.plane.applyCrd('test/integration/fixtures/cert-manager-crds.yaml');
   await world.plane.applyFile('deploy/components/rewriting/rbac.yaml');
   await service();

@@ -11,12 +11,14 @@ import {
   KeyUsagesExtension,
   PemConverter,
   SubjectAlternativeNameExtension,
-  type X509Certificate,
+  X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-const day = 24 * 60 * 60 * 1000;
+const hour = 60 * 60 * 1000;
+// Longer than anybody keeps a cluster of this repository.
+const lifetime = 30 * 24 * hour;
 
 /** A certificate and its private key (PKCS #8), both PEM. */
 export interface KeyPairPem {
@@ -28,13 +30,15 @@ export interface KeyPairPem {
 export interface Authority {
   /** The authority's certificate, PEM. */
   certificate: string;
+  /** Its private key, PKCS #8 and PEM, with which `openAuthority` has it again. */
+  key: string;
   /** Issues a server certificate for host names and addresses. */
   forServer(names: string[], addresses: string[]): Promise<KeyPairPem>;
   /** Issues a client certificate: Kubernetes reads the user from the common name, the groups from the organizations. */
   forUser(user: string, groups: string[]): Promise<KeyPairPem>;
 }
 
-/** Makes a new authority, valid for a day. */
+/** Makes a new authority, valid for thirty days. */
 export async function createAuthority(): Promise<Authority> {
   const keys = await generateKeys();
   const issuer = await X509CertificateGenerator.createSelfSigned({
@@ -46,10 +50,22 @@ export async function createAuthority(): Promise<Authority> {
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
     ],
   });
-  const issue = (subject: NameParts, extensions: Extension[]) =>
-    issueCertificate({ issuer, signingKey: keys.privateKey }, subject, extensions);
+  return authorityOf({ issuer, signingKey: keys.privateKey }, await privatePem(keys));
+}
+
+/** Returns an authority that was made before. */
+export async function openAuthority({ certificate, key }: KeyPairPem): Promise<Authority> {
+  const [encoded] = PemConverter.decode(key);
+  if (encoded === undefined) throw new Error('The key of the authority is not PEM');
+  const signingKey = await webcrypto.subtle.importKey('pkcs8', encoded, algorithm, true, ['sign']);
+  return authorityOf({ issuer: new X509Certificate(certificate), signingKey }, key);
+}
+
+function authorityOf(by: Issuer, key: string): Authority {
+  const issue = (subject: NameParts, extensions: Extension[]) => issueCertificate(by, subject, extensions);
   return {
-    certificate: issuer.toString('pem'),
+    certificate: by.issuer.toString('pem'),
+    key,
     forServer: (names, addresses) => issue([{ CN: ['kube-apiserver'] }], serverExtensions(names, addresses)),
     forUser: (user, groups) => issue(userName(user, groups), [clientUsage()]),
   };
@@ -112,13 +128,13 @@ function clientUsage(): Extension {
 // An hour back: the clock of a virtual machine may be set while the tests run.
 function validity(): { notBefore: Date; notAfter: Date; signingAlgorithm: typeof algorithm } {
   const now = Date.now();
-  return { notBefore: new Date(now - day / 24), notAfter: new Date(now + day), signingAlgorithm: algorithm };
+  return { notBefore: new Date(now - hour), notAfter: new Date(now + lifetime), signingAlgorithm: algorithm };
 }
 
 async function generateKeys() {
   return await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 }
 
-async function privatePem(keys: KeyPair): Promise<string> {
+async function privatePem(keys: Pick<KeyPair, 'privateKey'>): Promise<string> {
   return PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
 }

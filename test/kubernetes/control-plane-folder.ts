@@ -12,14 +12,22 @@ export interface ControlPlaneAccess {
   adminToken: string;
 }
 
+/** Where the API server is reached; on a loopback port of its own if nothing else is said. */
+export interface Reach {
+  /** Of the kubeconfig. */
+  url: string;
+  /** What its certificate is for beside 127.0.0.1. */
+  addresses: string[];
+}
+
 /** Writes the folder of `layout`, which must exist. Keys and tokens are made anew. */
-export async function writeFolder(layout: ControlPlaneLayout): Promise<ControlPlaneAccess> {
-  const url = `https://127.0.0.1:${layout.apiServerPort}`;
+export async function writeFolder(layout: ControlPlaneLayout, reach?: Reach): Promise<ControlPlaneAccess> {
+  const { url, addresses } = reach ?? { url: `https://127.0.0.1:${layout.apiServerPort}`, addresses: [] };
   const adminToken = randomBytes(16).toString('hex');
   const authority = await createAuthority();
   const server = await authority.forServer(
     ['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'],
-    ['127.0.0.1'],
+    ['127.0.0.1', ...addresses],
   );
   const tokenKeys = await createTokenKeys();
   const files = filesIn(layout.folder);

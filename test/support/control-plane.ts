@@ -213,6 +213,13 @@ export class ControlPlane extends AdminClient {
     return path;
   }
 
+  /** The process of a server that runs. */
+  pidOf(component: Component): number {
+    const { pid } = this.#server(component);
+    if (pid === undefined) throw new Error(`${component} does not run`);
+    return pid;
+  }
+
   #server(component: Component): ServerProcess {
     const server = this.#servers.get(component);
     if (!server) throw new Error(`This control plane was started without ${component}`);

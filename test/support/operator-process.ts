@@ -24,12 +24,13 @@ export interface OperatorProcess {
   stop(): Promise<number | string>;
 }
 
-/** Starts an operator; `environment` is added to what every one gets. */
+/** Starts an operator, or the command named by `args`; `environment` is added to what every one gets. */
 export function startOperator(
   kubeconfigPath: string,
   environment: Record<string, string> = {},
+  args: readonly string[] = [],
 ): OperatorProcess {
-  const child = spawn(executable, [], {
+  const child = spawn(executable, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],

@@ -21,14 +21,14 @@ export interface GillySettings {
 
 /** Whether `registry` can be `GILLY_REGISTRY`; a slash at its end does not count. */
 export function isGillyRegistry(registry: string): boolean {
-  return isReferencePrefix(withoutSlash(registry));
+  return isReferencePrefix(gillyTarget(registry));
 }
 
 /** Takes settings with a registry that `isGillyRegistry`. Nothing is looked up: the image's registry is replaced, or put behind the target. */
 export function gillyStage({ registry, exclude, keepSource }: GillySettings): Stage {
-  const target = withoutSlash(registry);
+  const target = gillyTarget(registry);
   const rule: Rule = { source: 'gilly', key: target };
-  const exclusions = exclude.map(exclusion);
+  const exclusions = exclude.map((entry) => testOf(exclusionOf(entry)));
   return ({ image, reference, passOver }) => {
     if (reference === undefined) return undefined;
     if (image.startsWith(`${target}/`)) return { rule, stay: 'already' };
@@ -40,7 +40,8 @@ export function gillyStage({ registry, exclude, keepSource }: GillySettings): St
   };
 }
 
-function withoutSlash(registry: string): string {
+/** The registry without slashes at its end. */
+export function gillyTarget(registry: string): string {
   return registry.replace(/\/+$/, '');
 }
 
@@ -49,12 +50,31 @@ function withSource(reference: ImageReference): string {
   return `${registryOf(reference).toLowerCase().replace(':', '_')}/${repositoryOf(reference)}`;
 }
 
-/** `sf-artifactory.`: every registry with this in it, as gilly had it built in; `.example.com`: below that domain; `*`, `?`: a pattern; else `host` with any port, or `host:port`. */
-function exclusion(entry: string): (registry: string) => boolean {
-  if (/[*?[]/.test(entry) && !entry.startsWith('[')) return compileGlob(entry);
-  if (entry.endsWith('.')) return (registry) => registry.includes(entry);
-  if (entry.startsWith('.')) return (registry) => splitPort(registry).host.endsWith(entry);
-  return (registry) => registry === entry || splitPort(registry).host === entry;
+/** An entry of `GILLY_EXCLUDE_REGISTRIES`, and how it is compared with an image's registry. */
+export interface Exclusion {
+  /** `part`: any registry with it in its name, as gilly had one built in; `end`: hosts below it; `registry`: `host` with any port, or `host:port`. */
+  readonly kind: 'pattern' | 'part' | 'end' | 'registry';
+  readonly entry: string;
+}
+
+/** `sf-artifactory.` is a part, `.example.com` an end; `*`, `?`, `[` make a pattern. */
+export function exclusionOf(entry: string): Exclusion {
+  if (/[*?[]/.test(entry) && !entry.startsWith('[')) return { kind: 'pattern', entry };
+  if (entry.endsWith('.')) return { kind: 'part', entry };
+  return { kind: entry.startsWith('.') ? 'end' : 'registry', entry };
+}
+
+function testOf({ kind, entry }: Exclusion): (registry: string) => boolean {
+  switch (kind) {
+    case 'pattern':
+      return compileGlob(entry);
+    case 'part':
+      return (registry) => registry.includes(entry);
+    case 'end':
+      return (registry) => splitPort(registry).host.endsWith(entry);
+    case 'registry':
+      return (registry) => registry === entry || splitPort(registry).host === entry;
+  }
 }
 
 /** Takes `GILLY_EXCLUDE_REGISTRIES`: registries with commas or spaces between them. */

@@ -12,23 +12,33 @@ export interface RuleMirror {
   readonly available: boolean;
 }
 
-interface MirrorRule {
+/** The rule of a mirror that has one. */
+export interface MirrorRule {
   readonly rule: Rule;
   /** `<address>/<masquerade>`, which the mirror takes off again. */
   readonly prefix: string;
   readonly available: boolean;
 }
 
-/**
- * Returns the stage, and for each mirror that can have no rule the reason why. Of two mirrors with one masquerade the first counts. An image
- * is looked up by its registry. Pods with pull secrets are passed over: their secrets are for the registry that the image named.
- */
+/** Returns the stage, and for each mirror that can have no rule the reason why. */
 export function compileMirrors(mirrors: readonly RuleMirror[]): {
   readonly stage: Stage;
   readonly leftOut: ReadonlyMap<string, string>;
 } {
+  const { byRegistry, leftOut } = mirrorRules(mirrors);
+  const made = new Map([...byRegistry.values()].map(({ prefix, rule }) => [prefix, rule]));
+  return { stage: stageOf(byRegistry, made), leftOut };
+}
+
+/**
+ * Rules by the registry they are for. Of two mirrors with one masquerade the first counts. An image is looked up by its registry, as written and
+ * as meant. Pods with pull secrets are passed over: their secrets are for the registry that the image named.
+ */
+export function mirrorRules(mirrors: readonly RuleMirror[]): {
+  readonly byRegistry: ReadonlyMap<string, MirrorRule>;
+  readonly leftOut: ReadonlyMap<string, string>;
+} {
   const byRegistry = new Map<string, MirrorRule>();
-  const made = new Map<string, Rule>();
   const leftOut = new Map<string, string>();
   for (const mirror of mirrors) {
     const obstacle = obstacleOf(mirror, byRegistry);
@@ -39,9 +49,8 @@ export function compileMirrors(mirrors: readonly RuleMirror[]): {
     const rule: Rule = { source: 'mirror', key: mirror.masquerade, object: mirror.name };
     const prefix = `${mirror.address}/${mirror.masquerade}`;
     byRegistry.set(mirror.masquerade, { rule, prefix, available: mirror.available });
-    made.set(prefix, rule);
   }
-  return { stage: stageOf(byRegistry, made), leftOut };
+  return { byRegistry, leftOut };
 }
 
 function obstacleOf(mirror: RuleMirror, byRegistry: ReadonlyMap<string, MirrorRule>): string | undefined {

@@ -125,15 +125,19 @@ function compileGilly(gilly: GillySettings | undefined): Compiled {
  * applied again it stays.
  */
 export function rewriteImage(
-  { stages }: RuleTable,
+  table: RuleTable,
   image: string,
   request: RewriteRequest = {},
   sources: readonly SourceName[] = sourceNames,
 ): Rewrite {
-  const asked = sourceNames.filter((name) => sources.includes(name));
-  return settle(
-    asked.flatMap((name) => stages[name]),
-    image,
-    request,
-  );
+  return rewriterOf(table, sources)(image, request);
+}
+
+/** The same for many images. */
+export function rewriterOf(
+  { stages }: RuleTable,
+  sources: readonly SourceName[],
+): (image: string, request: RewriteRequest) => Rewrite {
+  const asked = sourceNames.filter((name) => sources.includes(name)).flatMap((name) => stages[name]);
+  return (image, request) => settle(asked, image, request);
 }

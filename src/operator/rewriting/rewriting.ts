@@ -20,6 +20,7 @@ import { Engines } from './engines.ts';
 import { onImageMapChanges } from './image-map-changes.ts';
 import { ImageMapStatuses } from './image-map-statuses.ts';
 import { MapFaults } from './map-faults.ts';
+import { PolicyWork } from './policy-work.ts';
 import { WebhookCertificate } from './webhook-certificate.ts';
 import { manifestsAsOwner, toldBundles, WebhookKeeper } from './webhook-keeper.ts';
 
@@ -50,6 +51,7 @@ export class Rewriting {
   readonly #options: RewritingOptions;
   readonly #rules: RuleWatch;
   readonly #imageMaps: LiveView;
+  readonly #policy: PolicyWork;
   readonly #engines: Engines;
 
   constructor(options: RewritingOptions) {
@@ -57,15 +59,19 @@ export class Rewriting {
     const { client, settings, maxPauseMs, logger } = options;
     this.#rules = new RuleWatch({ client, settings: settings.rewriting.rules, maxPauseMs, logger });
     this.#imageMaps = new LiveView(this.#rules.imageMaps, { theirSpec: true });
-    this.#engines = new Engines({
+    this.#policy = new PolicyWork({
       client,
-      namespace: settings.namespace,
-      webhook: webhookKeeper(options),
-      policy: {
-        routing: async () => ({ engine: 'webhook', why: 'REWRITE_ENGINE is webhook', webhook: 'all' }),
-        reconcile: async () => undefined,
-      },
+      settings: settings.rewriting.rules,
+      rules: this.#rules,
+      owner: (signal) => manifestsAsOwner(client, signal),
+      maxPauseMs,
       logger,
+    });
+    const { namespace } = settings;
+    this.#engines = new Engines({
+      ...{ client, namespace, logger },
+      webhook: webhookKeeper(options),
+      policy: this.#policy,
     });
   }
 
@@ -76,7 +82,7 @@ export class Rewriting {
 
   /** Follows the rules until `signal` is aborted; both replicas do. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#rules.run(signal);
+    await Promise.all([this.#rules.run(signal), this.#policy.run(signal)]);
   }
 
   /**
@@ -111,6 +117,7 @@ export class Rewriting {
       this.#rules.subscribe(add(keys.mapFaults)),
       this.#rules.subscribe(add(keys.engines)),
       this.#rules.namespaces.subscribe(add(keys.engines)),
+      this.#policy.subscribe(add(keys.engines)),
       views.webhookConfigurations?.subscribe(add(keys.engines)),
       views.secrets.subscribe(({ object }) => {
         if (names.includes(object.metadata.name)) queue.add(keys.engines);

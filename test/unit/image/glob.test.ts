@@ -21,6 +21,11 @@ const rows: readonly [string, string, boolean][] = [
   ['a.c', 'abc', false],
   ['A', 'a', false],
   ['*a*b*', 'xxaxxbxx', true],
+  ['[!]', '!', false],
+  ['[!]', '[!]', true],
+  ['?/x', '\u{1f600}/x', true],
+  ['[\u{1f5ff}-\u{1f601}]/x', '\u{1f600}/x', true],
+  ['[\u{1f600}]/x', '\u{1f601}/x', false],
 ];
 
 for (const [pattern, text, expected] of rows) {

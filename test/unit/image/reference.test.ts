@@ -28,6 +28,8 @@ const rows: readonly [string, Partial<ImageReference>][] = [
   ['[fd00::1]:5000/x', { registry: '[fd00::1]:5000', path: 'x' }],
   ['host:5000', { path: 'host', tag: '5000' }],
   ['a__b/c---d/e.f', { path: 'a__b/c---d/e.f' }],
+  // A digest by any other name is one; this name is also one of every JavaScript object's own.
+  [`x@constructor:${'f'.repeat(32)}`, { path: 'x', digest: `constructor:${'f'.repeat(32)}` }],
 ];
 
 for (const [text, parts] of rows) {

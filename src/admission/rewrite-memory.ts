@@ -1,0 +1,42 @@
+/** Remembers what rules made of images: pods of one Deployment have the same ones. Nothing of it is older than the rules. */
+import { type RuleTable, rewriterOf, type SourceName } from '../image/rules/table.ts';
+import type { Rewrite, RewriteRequest } from '../image/settle.ts';
+
+/** So many images, each for what it was asked for; when they are too many, all are forgotten. */
+const mostImages = 4096;
+
+interface Memory {
+  readonly byScope: Map<string, Map<string, Rewrite>>;
+  images: number;
+}
+
+const memories = new WeakMap<RuleTable, Memory>();
+
+/** Returns what applies the rules of these sources to the images of one pod; for equal arguments equal results. */
+export function rememberingRewriter(
+  table: RuleTable,
+  sources: readonly SourceName[],
+  request: RewriteRequest,
+): (image: string) => Rewrite {
+  const memory = memories.get(table) ?? { byScope: new Map(), images: 0 };
+  memories.set(table, memory);
+  const scope = `${request.namespace} ${request.hasPullSecrets} ${sources}`;
+  return (image) => {
+    const known = memory.byScope.get(scope)?.get(image);
+    if (known !== undefined) return known;
+    const rewrite = rewriterOf(table, sources)(image, request);
+    remember(memory, scope, rewrite);
+    return rewrite;
+  };
+}
+
+function remember(memory: Memory, scope: string, rewrite: Rewrite): void {
+  if (memory.images >= mostImages) {
+    memory.byScope.clear();
+    memory.images = 0;
+  }
+  const images = memory.byScope.get(scope) ?? new Map<string, Rewrite>();
+  memory.byScope.set(scope, images);
+  images.set(rewrite.image, rewrite);
+  memory.images += 1;
+}

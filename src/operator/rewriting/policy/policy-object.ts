@@ -1,0 +1,125 @@
+/** The MutatingAdmissionPolicy and its bindings as objects. Pure. */
+
+import { ownPodsLabel } from '../../../api/names.ts';
+import { rewriteRulesApiVersion, rewriteRulesKind } from '../../../api/rewrite-rules-kind.ts';
+import type { RewriteSettings } from '../../../api/rewrite-settings.ts';
+import type { KubeObject } from '../../../kube/object.ts';
+import { exemptNamespace, imageswapLabel } from '../../../rewriting/scope.ts';
+import { matchCondition, patchExpression } from './admit-cel.ts';
+import { decisionVariables } from './decide-cel.ts';
+import { bindingNames, clusterNames, ourLabels, policyName } from './names.ts';
+
+/** The version of admissionregistration.k8s.io that is used. */
+export type PolicyVersion = 'v1' | 'v1beta1';
+
+const group = 'admissionregistration.k8s.io';
+const nameLabel = 'kubernetes.io/metadata.name';
+
+/** Fails open in every way: what goes wrong with it leaves a pod as it is. */
+export function policyObject(settings: RewriteSettings, version: PolicyVersion): KubeObject {
+  return {
+    apiVersion: `${group}/${version}`,
+    kind: 'MutatingAdmissionPolicy',
+    metadata: { name: policyName, labels: ourLabels },
+    spec: {
+      paramKind: { apiVersion: rewriteRulesApiVersion, kind: rewriteRulesKind.kind },
+      failurePolicy: 'Ignore',
+      reinvocationPolicy: 'Never',
+      matchConstraints: {
+        matchPolicy: 'Equivalent',
+        namespaceSelector: {
+          matchExpressions: [
+            { key: nameLabel, operator: 'NotIn', values: [exemptNamespace] },
+            { key: imageswapLabel, operator: 'NotIn', values: ['disabled'] },
+          ],
+        },
+        objectSelector: {
+          matchExpressions: [
+            { key: settings.disableLabel, operator: 'NotIn', values: ['disabled'] },
+            { key: ownPodsLabel.key, operator: 'NotIn', values: [ownPodsLabel.value] },
+          ],
+        },
+        resourceRules: [
+          {
+            apiGroups: [''],
+            apiVersions: ['v1'],
+            operations: ['CREATE', 'UPDATE'],
+            resources: ['pods', 'pods/ephemeralcontainers'],
+            scope: 'Namespaced',
+          },
+        ],
+      },
+      matchConditions: [{ name: 'has-images-to-rewrite', expression: matchCondition(settings) }],
+      variables: decisionVariables(),
+      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: patchExpression(settings) } }],
+    },
+  };
+}
+
+interface Expression {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn';
+  readonly values: readonly string[];
+}
+
+/** The namespaces that a binding of such parameters names; none where somebody else has written something else there. */
+export function boundNamespaces(own: KubeObject): readonly string[] {
+  const spec = own['spec'] as {
+    matchResources?: { namespaceSelector?: { matchExpressions?: Expression[] } };
+  };
+  const expressions = spec.matchResources?.namespaceSelector?.matchExpressions ?? [];
+  return expressions.find(({ key, operator }) => key === nameLabel && operator === 'In')?.values ?? [];
+}
+
+/** The same binding of these namespaces only. */
+export function withNamespaces(own: KubeObject, namespaces: readonly string[]): KubeObject {
+  const [, version] = own.apiVersion.split('/');
+  return ownBinding(namespaces, version as PolicyVersion);
+}
+
+/** Binds namespaces to the parameters that each of them has. */
+export function ownBinding(namespaces: readonly string[], version: PolicyVersion): KubeObject {
+  const expressions: Expression[] = [{ key: nameLabel, operator: 'In', values: [...namespaces].sort() }];
+  return binding(bindingNames.own, { name: policyName }, expressions, version);
+}
+
+export interface ClusterBinding {
+  readonly which: keyof typeof clusterNames;
+  /** Where the parameters are. */
+  readonly namespace: string;
+  /** Namespaces with parameters of their own, or on the webhook. */
+  readonly except: readonly string[];
+  /** Whether those that are labelled for imageswap have other parameters. */
+  readonly byLabel: boolean;
+}
+
+/** Binds all other namespaces. */
+export function clusterBinding(
+  { which, namespace, except, byLabel }: ClusterBinding,
+  version: PolicyVersion,
+): KubeObject {
+  const operator: Expression['operator'] = which === 'labelled' ? 'In' : 'NotIn';
+  const expressions: Expression[] = [
+    { key: nameLabel, operator: 'NotIn', values: [...new Set([exemptNamespace, ...except])].sort() },
+    ...(byLabel ? [{ key: imageswapLabel, operator, values: ['enabled'] }] : []),
+  ];
+  return binding(bindingNames[which], { name: clusterNames[which], namespace }, expressions, version);
+}
+
+function binding(
+  name: string,
+  parameters: { readonly name: string; readonly namespace?: string },
+  matchExpressions: readonly Expression[],
+  version: PolicyVersion,
+): KubeObject {
+  return {
+    apiVersion: `${group}/${version}`,
+    kind: 'MutatingAdmissionPolicyBinding',
+    metadata: { name, labels: ourLabels },
+    spec: {
+      policyName,
+      paramRef: { ...parameters, parameterNotFoundAction: 'Allow' },
+      matchResources: { matchPolicy: 'Equivalent', namespaceSelector: { matchExpressions } },
+    },
+  };
+}

@@ -1,0 +1,39 @@
+/** The images of a pod in CEL. Pure. */
+
+/** Where a rewritten image is kept, and the image of a volume. */
+export const originalImageAnnotation = 'original-image.k8s.osp.tech';
+export const originalVolumeImageAnnotation = 'original-volume-image.k8s.osp.tech';
+
+const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
+
+/** The images of `object` or `oldObject`, as texts. */
+export function imagesOf(object: string): string {
+  const ofContainers = containerLists.map(
+    (list) => `${object}.spec.?${list}.orValue([]).map(c, has(c.image), string(c.image))`,
+  );
+  const isImage = 'has(c.image) && has(c.image.reference)';
+  const ofVolumes = `${object}.spec.?volumes.orValue([]).map(c, ${isImage}, string(c.image.reference))`;
+  return `(${[...ofContainers, ofVolumes].join(' + ')})`;
+}
+
+/** The same as rows: path for a patch, annotation, image. Annotations are names, too: containers of all lists have different ones. */
+export function rowsOf(object: string): string {
+  const ofContainers = containerLists.map((list) =>
+    rows(`${object}.spec.?${list}`, 'has(c.image)', `/spec/${list}/`, 'image', originalImageAnnotation),
+  );
+  const isImage = 'has(c.image) && has(c.image.reference)';
+  const ofVolumes = rows(
+    `${object}.spec.?volumes`,
+    isImage,
+    '/spec/volumes/',
+    'image/reference',
+    originalVolumeImageAnnotation,
+  );
+  return `(${[...ofContainers, ofVolumes].join(' + ')})`;
+}
+
+function rows(list: string, has: string, path: string, field: string, annotation: string): string {
+  const image = field.replace('/', '.');
+  const row = `['${path}' + string(i) + '/${field}', '${annotation}/' + string(c.name), string(c.${image})]`;
+  return `${list}.orValue([]).transformList(i, c, ${has}, ${row})`;
+}
