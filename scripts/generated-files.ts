@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { dump } from 'js-yaml';
 import { imageMapCrd } from '../src/api/image-map-crd.ts';
 import { registryMirrorCrd } from '../src/api/registry-mirror-crd.ts';
 import { rewriteRulesCrd } from '../src/api/rewrite-rules-crd.ts';
+import { chartFiles } from './chart/chart-files.ts';
 import { fieldReference } from './field-reference.ts';
 import { imageMapIntroduction } from './image-map-introduction.ts';
 
@@ -17,7 +19,17 @@ interface GeneratedKind {
 
 /** Every generated file: its path in the repository and its content. */
 export function generatedFiles(): Map<string, string> {
-  return new Map(kinds().flatMap(filesOf));
+  const files = new Map(kinds().flatMap(filesOf));
+  const read = (path: string) =>
+    files.get(path) ?? readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+  const crds = [...files.keys()].filter((path) => path.startsWith('deploy/'));
+  return new Map([
+    ...files,
+    ...chartFiles(
+      read,
+      crds.map((path) => path.slice('deploy/'.length)),
+    ),
+  ]);
 }
 
 function kinds(): readonly GeneratedKind[] {

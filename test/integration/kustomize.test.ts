@@ -7,9 +7,10 @@ import { ports as cachePorts } from '../../src/cache/ports.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { objectPath } from '../kubernetes/object-path.ts';
 import { startControlPlane } from '../support/control-plane.ts';
-import { componentNames, kustomize, kustomizeBuild, wholeDeployFolder } from '../support/kustomize.ts';
+import { componentNames, deployFolder, kustomize, kustomizeBuild } from '../support/kustomize.ts';
 import type { Live } from '../support/operator-world.ts';
 import { assertRestricted } from '../support/pod-security.ts';
+import { nameOf, sortedObjects } from '../support/same-objects.ts';
 
 const schemes = [[], ['hostess'], ['services']];
 const engines = [[], ['rewriting', 'webhook'], ['rewriting', 'policy'], ['rewriting', 'webhook', 'policy']];
@@ -49,13 +50,13 @@ test('the API server takes every combination of components, strictly', async (t)
 
 test('the order of components that go together does not matter', async (t) => {
   const chosen = ['services', 'rewriting', 'webhook', 'foreign-hostess'];
-  const expected = sorted(await kustomizeBuild(chosen));
+  const expected = sortedObjects(await kustomizeBuild(chosen));
   for (const other of [chosen.toReversed(), ['webhook', 'services', 'foreign-hostess', 'rewriting']])
-    t.deepEqual(sorted(await kustomizeBuild(other)), expected, other.join());
+    t.deepEqual(sortedObjects(await kustomizeBuild(other)), expected, other.join());
 });
 
 test('component hostess says what the base does', async (t) => {
-  t.deepEqual(sorted(await kustomizeBuild(['hostess'])), sorted(await kustomizeBuild([])));
+  t.deepEqual(sortedObjects(await kustomizeBuild(['hostess'])), sortedObjects(await kustomizeBuild([])));
 });
 
 test('component namespace brings everything there, with the level that node agents need', async (t) => {
@@ -88,7 +89,7 @@ test('every pod of deploy/ is admitted where Pod Security restricted is enforced
 test('an image that is set in the base is that of every pod, and the one the operator makes pods of', async (t) => {
   const copy = await mkdtemp(join(tmpdir(), 'deploy-'));
   t.teardown(() => rm(copy, { recursive: true }));
-  await cp(await wholeDeployFolder(), copy, { recursive: true });
+  await cp(deployFolder, copy, { recursive: true });
   const image = 'registry.example/mirrors/operator:9';
   await kustomize(['edit', 'set', 'image', `registry-mirror-operator=${image}`], join(copy, 'base'));
   const objects = await kustomizeBuild(['rewriting', 'webhook', 'namespace'], {}, copy);
@@ -187,23 +188,9 @@ function dryRun(object: KubeObject): Promise<unknown> {
   );
 }
 
-function nameOf({ kind, metadata }: KubeObject): string {
-  return `${kind} ${metadata.namespace ?? ''}/${metadata.name}`;
-}
-
 function duplicates(objects: readonly KubeObject[]): string[] {
   const names = objects.map(nameOf);
   return names.filter((name, index) => names.indexOf(name) !== index);
-}
-
-/** Order of objects and of variables says nothing. */
-function sorted(objects: readonly KubeObject[]): Live[] {
-  const copies = structuredClone(objects) as Live[];
-  for (const { kind, spec } of copies)
-    if (kind === 'Deployment')
-      for (const { env } of spec.template.spec.containers)
-        env.sort((a: Live, b: Live) => (a.name < b.name ? -1 : 1));
-  return copies.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 
 function labelsOf(objects: readonly KubeObject[], kind: string, name: string): unknown {

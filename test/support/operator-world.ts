@@ -177,21 +177,27 @@ export async function startWorld(
 }
 
 /** Stands in for kubelets: every DaemonSet has `nodes` nodes, `ready` of which report ready with each new template. */
-export function fakeNodes(t: ExecutionContext, world: World, nodes: number, ready = nodes): void {
+export function fakeNodes(
+  t: ExecutionContext,
+  world: World,
+  nodes: number,
+  ready = nodes,
+  namespace = 'default',
+): void {
   let stopped = false;
   t.teardown(() => {
     stopped = true;
   });
   void (async () => {
     while (!stopped) {
-      await reportNodes(world, nodes, ready).catch(() => undefined);
+      await reportNodes(world, nodes, ready, namespace).catch(() => undefined);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   })();
 }
 
-async function reportNodes(world: World, nodes: number, ready: number): Promise<void> {
-  const path = '/apis/apps/v1/namespaces/default/daemonsets';
+async function reportNodes(world: World, nodes: number, ready: number, namespace: string): Promise<void> {
+  const path = `/apis/apps/v1/namespaces/${namespace}/daemonsets`;
   for (const set of (await world.get(path)).items) {
     if (set.status.observedGeneration === set.metadata.generation) continue;
     await world.patch(`${path}/${set.metadata.name}/status`, {
