@@ -1,5 +1,5 @@
 /**
- * `make test`: builds the control plane, distribution's registry and containerd 2 if there are none yet, runs every suite and ends with `N passed, N failed`.
+ * `make test`: builds the Go programs of the tests if there are none yet, runs every suite and ends with `N passed, N failed`.
  * Arguments: patterns of test files instead of all of them.
  */
 import { spawn } from 'node:child_process';
@@ -17,9 +17,8 @@ const suites =
       ];
 const started = Date.now();
 
-await run('test/kubernetes/build', []);
-await run('test/distribution/build', []);
-await run('test/containerd/build', []);
+for (const program of ['kubernetes', 'distribution', 'containerd', 'kustomize', 'helm'])
+  await run(`test/${program}/build`, []);
 const counts = emptyCounts();
 for (const suite of suites) await runSuite(suite, counts);
 console.log(`Took ${Math.round((Date.now() - started) / 1000)} s`);

@@ -33,6 +33,10 @@ const commands: Record<string, { description: string; load: () => Promise<Comman
     description: 'bring images into every replica of a mirror before anybody pulls them',
     load: async () => (await import('./cli/warm.ts')).warmCommand(),
   },
+  uninstall: {
+    description: 'delete all mirrors and wait until their nodes are restored',
+    load: async () => (await import('./cli/uninstall.ts')).uninstallCommand(),
+  },
   render: {
     description: 'print every object a RegistryMirror becomes',
     load: async () => (await import('./cli/render.ts')).renderCommand(),

@@ -42,7 +42,7 @@ async function install(plane: ControlPlane, scheme: string): Promise<void> {
   if (scheme !== 'services') return;
   await plane.applyCrd(join(import.meta.dirname, 'fixtures/cert-manager-crds.yaml'));
   await plane.applyFile(join(deploy, 'components/cert-manager/issuer.yaml'));
-  await plane.applyFile(join(deploy, 'components/services-mode/rbac.yaml'));
+  await plane.applyFile(join(deploy, 'components/services/rbac.yaml'));
 }
 
 /** Makes a mirror that also causes a Warning event, changes it, and waits until all is done. */

@@ -1,4 +1,4 @@
-/** Every rendered object and every manifest of deploy/ against a real API server: strict validation, Pod Security. */
+/** Every rendered object against a real API server: strict validation, Pod Security. Those of deploy/: kustomize.test.ts. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -99,35 +99,6 @@ test('cache pods are admitted where Pod Security restricted is enforced, node ag
   }
 });
 
-test('the API server takes every manifest of deploy/, strictly, and the operator’s pods are restricted', async (t) => {
-  const objects = await manifests();
-  t.true(objects.length > 10);
-  for (const object of objects)
-    await t.notThrowsAsync(dryRun(object), `${object.kind} ${object.metadata.name}`);
-  const deployments = objects.filter(({ kind }) => kind === 'Deployment');
-  t.true(deployments.length > 1);
-  for (const deployment of deployments)
-    await t.notThrowsAsync(create(podOf([deployment], 'Deployment'), 'restricted'), deployment.metadata.name);
-});
-
-test('the patch of services mode makes the operator’s probe --map-check', async (t) => {
-  const deployments = (await manifests()).filter(({ kind }) => kind === 'Deployment');
-  const deployment = deployments.find(({ metadata }) => metadata.name === 'registry-mirror-operator')!;
-  await plane.apply(deployment);
-  const patch = await yaml(join(root, 'deploy/components/services-mode/deployment-patch.yaml'));
-  const path = `${await pathOf(deployment)}?dryRun=All&fieldValidation=Strict`;
-  const contentType = 'application/strategic-merge-patch+json';
-  const patched = await plane.adminFetch<Workload>(path, { method: 'PATCH', contentType, body: patch[0] });
-  const [container] = patched.spec.template.spec.containers;
-  t.deepEqual(container?.livenessProbe?.exec?.command, ['registry-mirror-operator', '--map-check']);
-  t.is(container?.livenessProbe?.httpGet, undefined);
-  t.like(
-    container?.env.find(({ name }) => name === 'ADDRESSING_SCHEME'),
-    { value: 'services' },
-  );
-  t.is(container?.env.length, 5);
-});
-
 interface Service extends KubeObject {
   spec: { clusterIPs: string[] };
 }
@@ -136,13 +107,7 @@ interface Workload extends KubeObject {
   spec: {
     template: {
       metadata: object;
-      spec: {
-        containers: {
-          env: { name: string; value?: string }[];
-          livenessProbe?: { exec?: { command: string[] }; httpGet?: object };
-        }[];
-        volumes: object[];
-      };
+      spec: { volumes: object[] };
     };
   };
 }
@@ -196,30 +161,6 @@ function missing(desired: unknown, stored: unknown, path = ''): string[] {
 function isSame(desired: unknown, stored: unknown): boolean {
   const quantity = quantityNanos(desired);
   return desired === stored || (quantity !== undefined && quantity === quantityNanos(stored));
-}
-
-async function manifests(): Promise<KubeObject[]> {
-  const folders = [
-    'base',
-    'components/services-mode',
-    'components/cert-manager',
-    'components/foreign-hostess',
-    'components/rewriting',
-    'components/webhook',
-  ];
-  const files = await Promise.all(
-    folders.map(async (folder) => {
-      const names = await readdir(join(root, 'deploy', folder));
-      return names
-        .filter((name) => !/kustomization|patch/.test(name))
-        .map((name) => join(root, 'deploy', folder, name));
-    }),
-  );
-  return (await Promise.all(files.flat().map(yaml))).flat();
-}
-
-async function yaml(file: string): Promise<KubeObject[]> {
-  return loadAll(await readFile(file, 'utf8')) as KubeObject[];
 }
 
 async function exampleMirrors(): Promise<(readonly RegistryMirror[])[]> {

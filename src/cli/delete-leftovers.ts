@@ -1,0 +1,54 @@
+/** What an operator makes for all mirrors belongs to none of them, and stays when the operator goes: removed by name here. */
+import { caSecretName, fieldManager, sharedNodesName, webhookNames } from '../api/names.ts';
+import { ConfigError } from '../config/problems.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { ApiError } from '../kube/errors.ts';
+import { leaseType } from '../kube/lease.ts';
+import type { ResourceType } from '../kube/resource-type.ts';
+import { certificates, daemonSets, registryMirrors, secrets } from '../operator/resource-types.ts';
+import { needing } from './needing.ts';
+
+export interface DeleteLeftoversOptions {
+  readonly client: KubeClient;
+  /** Where the operator ran. */
+  readonly namespace: string;
+  /** Asks the API server, which deletes nothing. */
+  readonly dryRun: boolean;
+  readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** In this order: agents before the certificates they show. The lease has the operator's name. */
+const leftovers: readonly (readonly [ResourceType, string])[] = [
+  [daemonSets, sharedNodesName],
+  [secrets, sharedNodesName],
+  [certificates, webhookNames.certificate],
+  [secrets, webhookNames.secret],
+  [secrets, caSecretName],
+  [leaseType, fieldManager],
+];
+
+/** Prints a line for each object it deletes. Throws `ConfigError` while there is a mirror, which would lose its authority. */
+export async function deleteLeftovers(options: DeleteLeftoversOptions): Promise<void> {
+  const { client, namespace, dryRun, print, signal } = options;
+  await assertNoMirrors(options);
+  for (const [type, name] of leftovers) {
+    const what = `${type.kind} ${namespace}/${name}`;
+    const was = await client
+      .delete(type, { namespace, name }, { dryRun, signal })
+      .catch(needing(`delete ${type.plural} ${name} in namespace ${namespace}`));
+    if (was) print(`${what}: ${dryRun ? 'would be deleted' : 'deleted'}`);
+  }
+}
+
+async function assertNoMirrors({ client, signal }: DeleteLeftoversOptions): Promise<void> {
+  const { items } = await client.listAll(registryMirrors, { signal }).catch((error: unknown) => {
+    if (error instanceof ApiError && error.notFound) return { items: [] };
+    return needing(`list registrymirrors.${registryMirrors.group}`)(error);
+  });
+  if (items.length === 0) return;
+  const names = items.map(({ metadata }) => metadata.name).join(', ');
+  throw new ConfigError([
+    `There are RegistryMirrors: ${names}. Delete them first: registry-mirror-operator uninstall`,
+  ]);
+}
