@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # What is started from its sources, over and over in the tests, is compiled once.
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
 
-.PHONY: help demo test e2e cluster cluster-down check fix generate build control-plane bench-reconcile bench-cache bench-nodes bench-admission setup setup-check clean
+.PHONY: help demo test e2e cluster cluster-down image check fix generate build control-plane bench-reconcile bench-cache bench-nodes bench-admission setup setup-check clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -28,6 +28,10 @@ cluster: ## start a Kubernetes cluster of two nodes in namespaces of this machin
 cluster-down: ## remove that cluster, or what is left of it
 	@scripts/setup check
 	@node scripts/cluster.ts down
+
+image: ## build the Dockerfile on bases made of packages, as root; its archive is the last line
+	@scripts/setup image
+	@test/image/build
 
 check: ## format, lint, types, unit tests, architecture rules
 	@scripts/setup check

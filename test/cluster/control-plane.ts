@@ -1,8 +1,5 @@
 /** The cluster's control plane: its servers in a place of their own, where also the bridge is, and a port of the machine's loopback that leads to it. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AdminClient } from '../kubernetes/admin-client.ts';
 import type { Authority } from '../kubernetes/certificates.ts';
@@ -17,6 +14,7 @@ import {
 import { kubeconfig } from '../kubernetes/kube-config.ts';
 import { eventually } from '../support/eventually.ts';
 import { apiServerPort, apiServiceAddress, controlAddress, serviceRange } from './addresses.ts';
+import { openPort } from './open-port.ts';
 import type { Place } from './place.ts';
 import type { Programs } from './programs.ts';
 import { bridgeScript, podRoutes } from './wire.ts';
@@ -59,7 +57,7 @@ export class ClusterControlPlane {
   /** Starts the servers and opens the port; returns when the API server is ready. */
   async start(port: number, admin: AdminClient): Promise<void> {
     await Promise.all(servers.slice(0, 2).map((server) => this.startServer(server)));
-    await this.#openPort(port);
+    await openPort(port, this.place, { address: '127.0.0.1', port: apiServerPort });
     await this.untilReady(admin);
     await Promise.all(servers.slice(2).map((server) => this.startServer(server)));
   }
@@ -143,29 +141,5 @@ export class ClusterControlPlane {
 
   #file(name: string): string {
     return join(this.folder, name);
-  }
-
-  /**
-   * Listens on the machine's loopback on behalf of a process in the place's network: a socket stays in the network in which it was made,
-   * whoever has it later. That process is one of the place and ends with it.
-   */
-  async #openPort(port: number): Promise<void> {
-    const server = createServer();
-    await once(server.listen(port, '127.0.0.1'), 'listening');
-    const init = String(await this.place.init());
-    const log = openSync(this.place.logFile('port'), 'a');
-    const program = [process.execPath, join(import.meta.dirname, 'port-program.ts'), String(apiServerPort)];
-    const child = spawn('nsenter', ['--target', init, '--net', '--pid', '--', ...program], {
-      detached: true,
-      stdio: ['ignore', log, log, 'ipc'],
-      env: { PATH: process.env['PATH'] },
-    });
-    closeSync(log);
-    const taken = once(child, 'message');
-    child.send('listen', server);
-    await taken;
-    child.disconnect();
-    child.unref();
-    server.close();
   }
 }
