@@ -264,6 +264,37 @@ test.serial('who may not watch policies is told so, and everything is the webhoo
   t.pass();
 });
 
+test.serial('as long as the policy cannot be made, everything is the webhook’s', async (t) => {
+  await plane.adminFetch(policyPath, { method: 'DELETE' }).catch(() => undefined);
+  const adminToken = await plane.tokenFor({ namespace: 'default', name: 'watching' }, [
+    { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
+    { apiGroups: ['mapper.imagerelocation.pivotal.io'], resources: ['imagemaps'], verbs: ['list', 'watch'] },
+    { apiGroups: ['k8s.osp.tech'], resources: ['rewriterules', 'rewriterules/status'], verbs: ['*'] },
+    {
+      apiGroups: ['admissionregistration.k8s.io'],
+      resources: ['mutatingadmissionpolicies', 'mutatingadmissionpolicybindings'],
+      verbs: ['list', 'watch'],
+    },
+  ]);
+  const watching = await startCountingProxy({ url: plane.url, caFile: plane.caFile, adminToken });
+  t.teardown(() => watching.close());
+  await start({ settings: { gilly }, kubeconfigPath: watching.kubeconfigPath });
+  await eventually(
+    async () => {
+      const { engine, why, webhook } = (await running?.routing()) ?? {};
+      assert.match(why ?? '', /^the policy could not be brought about: .*403/);
+      assert.deepEqual([engine, webhook], ['webhook', 'all']);
+    },
+    { timeout },
+  );
+  await plane.grant({ kind: 'ServiceAccount', namespace: 'default', name: 'watching' }, [
+    { apiGroups: ['*'], resources: ['*'], verbs: ['*'] },
+  ]);
+  await becomes('default', 'nginx', 'my.repo/nginx');
+  await eventually(async () => assert.equal((await running?.routing())?.engine, 'policy'), { timeout });
+  t.pass();
+});
+
 test.serial('20,000 images in one namespace are parameters of one object', async (t) => {
   await namespace('many');
   const lines = Array.from(
