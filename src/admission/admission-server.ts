@@ -84,8 +84,6 @@ export class AdmissionServer {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
-    // One that goes away is no fault.
-    response.on('error', () => undefined);
     if (this.#isClosing) response.shouldKeepAlive = false;
     const path = byPath.get(pathOf(request));
     if (path === undefined) void answerPage(request, response, this.#options.pages);

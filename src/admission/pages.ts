@@ -47,8 +47,9 @@ function sendText(response: ServerResponse, status: number, text: string): void 
   send(response, status, 'text/plain', `${text}\n`);
 }
 
-/** Answers with a whole body. */
+/** Answers with a whole body, if there is still somebody to read it. */
 export function send(response: ServerResponse, status: number, type: string, body: string): void {
+  if (response.destroyed) return;
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
@@ -66,7 +67,6 @@ export async function servePages(port: number, pages: Pages): Promise<Server | u
     maxHeaderSize: 8192,
   };
   const server = createServer(limits, (request, response) => {
-    response.on('error', () => undefined);
     void answerPage(request, response, pages);
   });
   server.maxConnections = maxConnections;

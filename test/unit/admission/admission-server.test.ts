@@ -102,6 +102,22 @@ test('a client that goes away while it sends leaves nothing', async (t) => {
   t.is((await ask('POST', '/rewrite', 'x')).status, 200);
 });
 
+test('a client that goes away before its answer costs nobody else one', async (t) => {
+  const { start, ask, state } = await scene(t);
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const usual = state.answer;
+  state.answer = () => promise;
+  const sent = start('POST', '/rewrite');
+  sent.on('error', () => undefined);
+  sent.end('x');
+  await delay(100);
+  sent.destroy();
+  await delay(100);
+  resolve('too late');
+  state.answer = usual;
+  t.is((await ask('POST', '/rewrite', 'x')).status, 200);
+});
+
 test('other paths and methods are refused, health and figures told', async (t) => {
   const { ask } = await scene(t);
   const status = async (method: string, path: string) => (await ask(method, path)).status;
