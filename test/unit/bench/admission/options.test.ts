@@ -2,7 +2,7 @@ import test from 'ava';
 import { parseOptions } from '../../../../bench/admission/options.ts';
 
 test('without options every part is measured in five rounds', (t) => {
-  t.deepEqual(parseOptions([]), { parts: ['alone'], rounds: 5, seconds: 5, json: false });
+  t.deepEqual(parseOptions([]), { parts: ['alone', 'cluster'], rounds: 5, seconds: 5, json: false });
 });
 
 test('options replace the defaults', (t) => {
@@ -13,6 +13,6 @@ test('options replace the defaults', (t) => {
 test('what is wrong is refused by name', (t) => {
   t.throws(() => parseOptions(['--rounds', '0']), { message: /^--rounds: expected a whole number/ });
   t.throws(() => parseOptions(['--only', 'alone,x']), {
-    message: /^--only: expected some of alone, got "x"/,
+    message: /^--only: expected some of alone, cluster, got "x"/,
   });
 });
