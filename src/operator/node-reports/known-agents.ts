@@ -1,5 +1,5 @@
 /** What is known of every node agent, and who is asked next. Knows no network. */
-import type { MirrorOnNode, NodeReport } from '../../api/node-report.ts';
+import { type MirrorOnNode, type NodeReport, reachesMirror } from '../../api/node-report.ts';
 import { keptMs } from '../polling/rounds.ts';
 import type { NodeAgent } from './node-agents.ts';
 
@@ -126,7 +126,7 @@ export function whomToAsk(
 function presses({ agent, report, askedVersion, failingSince }: KnownAgent, now: number): boolean {
   if (report === undefined || failingSince !== undefined) return true;
   if (!agent.ready || askedVersion !== agent.version) return true;
-  return now - agent.createdAt < youngMs && !report.mirrors.every(({ complete }) => complete);
+  return now - agent.createdAt < youngMs && !report.mirrors.every((mirror) => mirror.complete && reachesMirror(mirror));
 }
 
 function nodeOfMirror(known: KnownAgent, mirror: string, now: number): NodeOfMirror | undefined {

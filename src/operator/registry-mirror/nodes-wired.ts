@@ -73,7 +73,7 @@ function toldWired(
     updated < wanted ? `${count}, ${updated} by the newest agent` : count,
     ...causesText(summary, wanted),
     ...(notLive.length > 0
-      ? [`on ${named(`${notLive.length} nodes`, notLive)} no runtime asks the mirror`]
+      ? [`on ${named(`${notLive.length} nodes`, notLive)} no pull reaches the mirror`]
       : []),
   ];
   const message = parts.join('; ');

@@ -90,7 +90,7 @@ test('Where names of the upstream are wired, nodes that would not ask the mirror
   const notLive = ['a', 'b', 'c'];
   const silent = told(50, { notLive });
   t.is(silent.is, 'False NothingLive');
-  t.is(silent.message, '50/50 nodes wired; on 3 nodes (a, b, c) no runtime asks the mirror');
+  t.is(silent.message, '50/50 nodes wired; on 3 nodes (a, b, c) no pull reaches the mirror');
   t.is(told(50, { notLive }, { wire: 'alias' }).is, 'True Wired');
 });
 
