@@ -48,7 +48,9 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => `n${
 
 test('Once agents tell, wired is what they say, not that their pods are ready', (t) => {
   t.deepEqual(told(50), { is: 'True Wired', message: '50/50 nodes wired', count: '50/50' });
-  t.is(told(50, { heard: 0, wired: 0 }).message, '50 of 50 nodes are wired', 'nobody has told yet');
+  const silent = told(50, { heard: 0, wired: 0 });
+  t.is(silent.message, '0/50 nodes wired; 50 x no report yet');
+  t.is(silent.is, 'False NodesNotReady');
 });
 
 test('Why nodes are not wired is counted, and few nodes are named', (t) => {
