@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { untilInterrupted } from '../until-interrupted.ts';
 import { measureAlone } from './alone.ts';
 import { measureCluster } from './cluster.ts';
 import { clusterReport, clusterRows, isPolicyCheaper } from './cluster-figures.ts';
@@ -92,11 +93,4 @@ Medians of ${rounds} rounds of ${seconds} s; ${machine.cores} cores of ${machine
   mkdirSync(dirname(resultFile), { recursive: true });
   writeFileSync(resultFile, result);
   process.stdout.write(`${text}Wrote ${relative(process.cwd(), resultFile)}\n`);
-}
-
-/** The first signal ends the run in good order. */
-function untilInterrupted(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => controller.abort());
-  return controller.signal;
 }

@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { untilInterrupted } from '../until-interrupted.ts';
 import { expectationsOf } from './expectations.ts';
 import type { Figures } from './figures.ts';
 import { type Options, parseOptions, usage } from './options.ts';
@@ -30,13 +31,6 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const options = parseOptions(args);
   await publish(options, await measureAll(options, interrupted));
-}
-
-/** The first signal ends the run in good order; the second ends the process, and the guardians clean up behind it. */
-function untilInterrupted(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => controller.abort());
-  return controller.signal;
 }
 
 async function measureAll(

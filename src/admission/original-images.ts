@@ -1,21 +1,19 @@
 /** Annotations that keep what an image was before it was rewritten. Pure. */
+import {
+  mostAnnotationBytes,
+  originalImageAnnotation,
+  originalVolumeImageAnnotation,
+} from '../rewriting/original-annotations.ts';
 import { type JsonObject, objectOf, textOf } from './json-value.ts';
 import type { ImagePlace, PodPlace } from './pod-images.ts';
 import type { PatchOperation } from './review.ts';
 
-/** Followed by the container's name. */
-export const containerPrefix = 'original-image.k8s.osp.tech/';
-/** Followed by the volume's name. */
-export const volumePrefix = 'original-volume-image.k8s.osp.tech/';
-
-/** The API server takes 256 KiB of annotations on one object; a quarter is left to others, so that no pod is refused because of us. */
-const mostBytes = 192 * 1024;
 const keyName = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
 /** The annotation of an image; undefined where its container's name can be no part of a key. */
 export function annotationOf({ list, name }: Pick<ImagePlace, 'list' | 'name'>): string | undefined {
   if (!keyName.test(name)) return undefined;
-  return `${list === 'volumes' ? volumePrefix : containerPrefix}${name}`;
+  return `${list === 'volumes' ? originalVolumeImageAnnotation : originalImageAnnotation}/${name}`;
 }
 
 export interface AnnotatedImages {
@@ -78,9 +76,9 @@ function isTooMuch(annotations: JsonObject): boolean {
   let [characters, bytes] = [0, 0];
   for (const key in annotations) characters += key.length + textOf(annotations[key]).length;
   // No character has more than three bytes of UTF-8 for each of its UTF-16 units.
-  if (characters * 3 <= mostBytes) return false;
+  if (characters * 3 <= mostAnnotationBytes) return false;
   for (const key in annotations) bytes += Buffer.byteLength(key + textOf(annotations[key]));
-  return bytes > mostBytes;
+  return bytes > mostAnnotationBytes;
 }
 
 function removals(pod: PodPlace, keys: readonly string[]): PatchOperation[] {

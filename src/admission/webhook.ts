@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { RuleTable } from '../image/rules/table.ts';
+import { aborted } from '../kube/aborted.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Logger } from '../observe/log.ts';
 import { RuleWatch } from '../rewriting/rule-watch.ts';
@@ -135,11 +136,6 @@ export class Webhook {
     for (const fault of news) logger.warn({ fault }, 'A rule is not in force as it is written');
     this.#toldFaults = new Set(faults.filter((fault) => this.#toldFaults.has(fault) || news.includes(fault)));
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 function close(pages: Server | undefined): void {

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { apiVersion, kind } from './kind.ts';
 import {
   anyObject,
-  conditionSchema,
+  conditionsSchema,
   duration,
   nodeSelector,
   objectName,
@@ -280,14 +280,7 @@ const statusSchema = z
       description:
         'Nodes that are wired (while no agent has told: whose agent has made its pass), and all selected nodes.',
     }),
-    conditions: z
-      .array(conditionSchema)
-      .optional()
-      .meta({
-        description: 'The state in detail.',
-        'x-kubernetes-list-type': 'map',
-        'x-kubernetes-list-map-keys': ['type'],
-      }),
+    conditions: conditionsSchema.optional(),
   })
   .meta({ description: 'What the operator has seen and done.' });
 

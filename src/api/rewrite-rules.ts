@@ -4,7 +4,7 @@
  * outside this folder.
  */
 import * as z from 'zod';
-import { conditionSchema } from './schema-parts.ts';
+import { conditionsSchema } from './schema-parts.ts';
 
 /**
  * What a rule makes of an image that was taken apart. `none`: no opinion; `stay`: the image as it is. The others put something below `to`: `path`
@@ -137,14 +137,7 @@ const statusSchema = z
     engine: engineSchema.optional().meta({ description: 'Who rewrites.' }),
     rules: z.int().optional().meta({ description: 'How many rules are in force.', format: 'int32' }),
     reason: z.string().max(32768).optional().meta({ description: 'Why this engine.' }),
-    conditions: z
-      .array(conditionSchema)
-      .optional()
-      .meta({
-        description: 'The state in detail.',
-        'x-kubernetes-list-type': 'map',
-        'x-kubernetes-list-map-keys': ['type'],
-      }),
+    conditions: conditionsSchema.optional(),
   })
   .meta({ description: 'Who rewrites the images of pods, and why.' });
 

@@ -85,7 +85,7 @@ export function anyObject(description: string) {
 }
 
 /** A condition as in the API's own kinds. */
-export const conditionSchema = z
+const conditionSchema = z
   .object({
     type: z.string().max(316).meta({ description: 'What the condition is about, in CamelCase.' }),
     status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it holds.' }),
@@ -98,5 +98,12 @@ export const conditionSchema = z
       .meta({ description: 'The generation it was computed from.', format: 'int64' }),
   })
   .meta({ description: 'One aspect of the state.' });
+
+/** `status.conditions` of a kind of ours. */
+export const conditionsSchema = z.array(conditionSchema).meta({
+  description: 'The state in detail.',
+  'x-kubernetes-list-type': 'map',
+  'x-kubernetes-list-map-keys': ['type'],
+});
 
 export type Condition = z.output<typeof conditionSchema>;

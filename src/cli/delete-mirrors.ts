@@ -1,5 +1,7 @@
 /** Deletes every RegistryMirror and waits until the operator has let go of them, which it does when their nodes are restored. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { findCondition } from '../api/conditions.ts';
+import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ApiError, ConnectionError } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -18,13 +20,7 @@ export interface DeleteMirrorsOptions {
 }
 
 interface Mirror extends KubeObject {
-  readonly status?: {
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly reason?: string;
-      readonly message?: string;
-    }[];
-  };
+  readonly status?: RegistryMirrorStatus;
 }
 
 const resource = `registrymirrors.${registryMirrors.group}`;
@@ -71,10 +67,8 @@ function progress(mirror: Mirror): string {
 }
 
 function restoration({ status }: Mirror): string | undefined {
-  const found = status?.conditions?.find(
-    ({ type, reason }) => type === 'NodesWired' && reason === 'Restoring',
-  );
-  return found?.message;
+  const found = findCondition(status?.conditions, 'NodesWired');
+  return found?.reason === 'Restoring' ? found.message : undefined;
 }
 
 function obstacle(mirror: Mirror): string {

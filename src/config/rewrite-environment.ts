@@ -1,7 +1,7 @@
 /** The variables of image rewriting (docs/rewriting.md) into typed settings: imageswap's and gilly's names, and our own. */
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
+import { isLegacyPrefix } from '../image/imageswap/legacy.ts';
 import { parseImageswapMode } from '../image/imageswap/mode.ts';
-import { isReferencePrefix } from '../image/reference.ts';
 import { isGillyRegistry, parseExclusions } from '../image/rules/gilly.ts';
 import { type Environment, matching, namespaceOf, oneOf, text } from './environment.ts';
 import type { Problems } from './problems.ts';
@@ -54,8 +54,7 @@ function readImageswap(
 /** An empty prefix is no rule, as in imageswap. */
 function readLegacy(env: Environment, problems: Problems): RewriteSettings['imageswap'] {
   const legacyPrefix = text(env, 'IMAGE_PREFIX') ?? '';
-  const example = legacyPrefix.endsWith('-') ? `${legacyPrefix}x` : legacyPrefix.replace(/\/+$/, '');
-  if (legacyPrefix !== '' && !isReferencePrefix(example))
+  if (!isLegacyPrefix(legacyPrefix))
     problems.add('IMAGE_PREFIX', 'the beginning of an image reference', legacyPrefix);
   return { legacyPrefix };
 }

@@ -3,6 +3,7 @@
  * failure. The reconciler gets a key, never an event.
  */
 import type { Logger } from '../observe/log.ts';
+import { aborted } from './aborted.ts';
 import { backoffMs } from './backoff.ts';
 
 /** The timers a queue needs; tests pass their own. */
@@ -176,9 +177,4 @@ export class WorkQueue {
     this.#timers.clearTimeout(delayed.timer);
     this.#delayed.delete(key);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

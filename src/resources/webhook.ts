@@ -1,15 +1,14 @@
 /** Objects of the rewriting webhook: how the API server is told of it, and cert-manager's Certificate for it. Pure. */
 import { ownPodsLabel, webhookNames } from '../api/names.ts';
+import {
+  namespaceNameLabel,
+  rewrittenNamespaces,
+  rewrittenObjects,
+  type SelectorExpression,
+} from '../api/rewrite-selectors.ts';
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { WebhookSettings } from '../api/webhook-settings.ts';
 import { type KubernetesObject, type OwnerReference, objectFrom } from './object.ts';
-
-/** A requirement of a label selector. */
-interface Expression {
-  readonly key: string;
-  readonly operator: 'In' | 'NotIn';
-  readonly values: readonly string[];
-}
 
 /** What `mutating-webhook-configuration.yaml` prints. */
 export interface WebhookConfigurationView {
@@ -30,8 +29,8 @@ interface WebhookView
     readonly path: string;
     readonly port: number;
   };
-  readonly namespaceExpressions: readonly Expression[];
-  readonly objectExpressions: readonly Expression[];
+  readonly namespaceExpressions: readonly SelectorExpression[];
+  readonly objectExpressions: readonly SelectorExpression[];
   readonly rules: readonly object[];
 }
 
@@ -46,7 +45,6 @@ export interface WebhookConfigurationInput {
 }
 
 const labels = { [ownPodsLabel.key]: ownPodsLabel.value };
-const namespaceName = 'kubernetes.io/metadata.name';
 const podRules = [
   {
     operations: ['CREATE', 'UPDATE'],
@@ -91,7 +89,7 @@ export function webhookConfigurationView(input: WebhookConfigurationInput): Webh
     caBundle: Buffer.from(input.authorities).toString('base64'),
     service: { name: webhookNames.service, namespace: rewrite.namespace, path: '/rewrite', port: 443 },
     namespaceExpressions: namespaceExpressions(input.namespaces),
-    objectExpressions: objectExpressions(rewrite),
+    objectExpressions: rewrittenObjects(rewrite),
     rules,
   });
   return {
@@ -106,21 +104,9 @@ export function webhookConfigurationView(input: WebhookConfigurationInput): Webh
 }
 
 /** The webhook looks again itself; what is said here costs no call, and stops nothing when there is no webhook. */
-function namespaceExpressions(namespaces: 'all' | readonly string[]): Expression[] {
-  const exempt: Expression[] = [
-    { key: namespaceName, operator: 'NotIn', values: ['kube-system'] },
-    { key: 'k8s.twr.io/imageswap', operator: 'NotIn', values: ['disabled'] },
-  ];
-  return namespaces === 'all'
-    ? exempt
-    : [...exempt, { key: namespaceName, operator: 'In', values: namespaces }];
-}
-
-function objectExpressions({ disableLabel }: RewriteSettings): Expression[] {
-  return [
-    { key: ownPodsLabel.key, operator: 'NotIn', values: [ownPodsLabel.value] },
-    { key: disableLabel, operator: 'NotIn', values: ['disabled'] },
-  ];
+function namespaceExpressions(namespaces: 'all' | readonly string[]): SelectorExpression[] {
+  if (namespaces === 'all') return rewrittenNamespaces();
+  return [...rewrittenNamespaces(), { key: namespaceNameLabel, operator: 'In', values: namespaces }];
 }
 
 /** What `webhook-certificate.yaml` prints. */

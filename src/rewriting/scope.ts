@@ -3,17 +3,15 @@
  * the same in CEL; the conformance suite compares.
  */
 import { ownPodsLabel } from '../api/names.ts';
+import { exemptNamespace, imageswapLabel } from '../api/rewrite-selectors.ts';
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { SourceName } from '../image/rules/table.ts';
 
 type Labels = Readonly<Record<string, string>> | undefined;
 
-/** imageswap's label: `enabled` on namespaces that it is for; `disabled` on a namespace leaves all of it alone. */
-export const imageswapLabel = 'k8s.twr.io/imageswap';
 /** image-mapper's label: `false` on namespaces whose ImageMaps do not count. */
 export const imageMapperLabel = 'image-mapper-webhook.image-relocation.pivotal.io/enabled';
-/** Never rewritten: what the cluster itself needs to come up. */
-export const exemptNamespace = 'kube-system';
+
 /** What counts in a namespace; `optedOut` says why nothing does. */
 export interface NamespaceScope {
   readonly sources: readonly SourceName[];

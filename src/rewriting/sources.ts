@@ -1,5 +1,7 @@
 /** Rule sources from the objects in the API server. Pure. */
+import { isConditionTrue } from '../api/conditions.ts';
 import { imageswapConfigMap } from '../api/names.ts';
+import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -38,8 +40,8 @@ export function ruleMirrorsOf(mirrors: readonly KubeObject[]): RuleMirror[] {
 }
 
 function isCacheAvailable(mirror: KubeObject): boolean {
-  const status = mirror['status'] as { conditions?: { type: string; status: string }[] } | undefined;
-  return (status?.conditions ?? []).some((each) => each.type === 'CacheAvailable' && each.status === 'True');
+  const status = mirror['status'] as RegistryMirrorStatus | undefined;
+  return isConditionTrue(status?.conditions, 'CacheAvailable');
 }
 
 /** The text of imageswap's map in its ConfigMap; undefined where it is missing. */

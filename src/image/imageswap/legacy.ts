@@ -1,5 +1,5 @@
 /** `IMAGESWAP_MODE=LEGACY`: one prefix for every image, imageswap's only mode before 1.4.0. */
-import { isImageReference, parseReference, splitPort, suffixOf } from '../reference.ts';
+import { isImageReference, isReferencePrefix, parseReference, splitPort, suffixOf } from '../reference.ts';
 import type { Rule, Stage } from '../settle.ts';
 import { withoutEndSlash } from './entry.ts';
 
@@ -12,6 +12,11 @@ export function legacyStage(imagePrefix: string): Stage {
     if (image.includes(prefix)) return { rule, stay: 'already' };
     return { rule, to: prefix.endsWith('-') ? glued(prefix, image) : `${prefix}/${lastSegment(image)}` };
   };
+}
+
+/** Whether `prefix` can be `IMAGE_PREFIX`; empty means that nothing is rewritten, and one that ends in `-` is glued to what follows. */
+export function isLegacyPrefix(prefix: string): boolean {
+  return prefix === '' || isReferencePrefix(prefix.endsWith('-') ? `${prefix}x` : prefix.replace(/\/+$/, ''));
 }
 
 /** What follows the last slash, with tag and digest. */

@@ -6,10 +6,9 @@
  */
 import { chainFaults } from '../imageswap/chains.ts';
 import type { MapFault } from '../imageswap/entry.ts';
-import { legacyStage } from '../imageswap/legacy.ts';
+import { isLegacyPrefix, legacyStage } from '../imageswap/legacy.ts';
 import { parseMap } from '../imageswap/parse-map.ts';
 import { imageswapStages } from '../imageswap/stages.ts';
-import { isReferencePrefix } from '../reference.ts';
 import { type Rewrite, type RewriteRequest, type Stage, settle } from '../settle.ts';
 import { type GillySettings, gillyStage, isGillyRegistry } from './gilly.ts';
 import { compileImageMaps, type ImageMap, type ImageMapFinding } from './image-maps.ts';
@@ -107,8 +106,7 @@ function compileImageswap(imageswap: RuleSources['imageswap']): Compiled {
 }
 
 function compileLegacy(prefix: string): Compiled {
-  const example = prefix.endsWith('-') ? `${prefix}x` : prefix.replace(/\/+$/, '');
-  if (prefix === '' || isReferencePrefix(example)) return { ...nothing, stages: [legacyStage(prefix)] };
+  if (isLegacyPrefix(prefix)) return { ...nothing, stages: [legacyStage(prefix)] };
   const why = `expected the beginning of an image reference, got ${JSON.stringify(prefix)}`;
   return { ...nothing, targetFaults: [{ source: 'imageswap LEGACY', why }] };
 }

@@ -1,6 +1,8 @@
 /** What the agent says of its node, from its last pass and its forwarder. Pure. The main file of this folder. */
+
 import type { Runtime } from '../../api/node-mirror.ts';
 import type { ForwarderReport, MirrorOnNode, NodeReport, RuntimeOnNode } from '../../api/node-report.ts';
+import { timestamp } from '../../api/timestamp.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { SignalledProcess } from '../action.ts';
 import type { Liveness } from '../containerd/liveness.ts';
@@ -31,7 +33,7 @@ const lives: Liveness = { live: true, reason: '', message: '' };
 export function nodeReport(input: ReportInput): NodeReport {
   return {
     node: input.node,
-    at: isoTime(input.at),
+    at: timestamp(new Date(input.at)),
     mode: input.mode,
     mirrors: input.mirrors.map((mirror) => mirrorReport(mirror, input)),
     ...(input.knowsAll && { owners: input.pass.owners }),
@@ -170,15 +172,11 @@ function forwarderReport(status: ForwarderStatus | undefined): ForwarderReport |
   return {
     port,
     offered,
-    ...(since > 0 && { since: isoTime(since) }),
+    ...(since > 0 && { since: timestamp(new Date(since)) }),
     reason,
     detail,
     connections,
     bytes: bytesToClients,
-    ...(lastUsed !== undefined && { lastUsed: isoTime(lastUsed) }),
+    ...(lastUsed !== undefined && { lastUsed: timestamp(new Date(lastUsed)) }),
   };
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -3,8 +3,8 @@ import { fieldManager, imageswapConfigMap } from '../../api/names.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
-import type { KubeObject } from '../../kube/object.ts';
 import { mapMirrors } from '../../rewriting/services-mirrors.ts';
+import { imageswapMapOf } from '../../rewriting/sources.ts';
 import { configMaps, registryMirrors, services } from '../resource-types.ts';
 import { type ImageswapMap, imageswapMap } from './map.ts';
 
@@ -39,13 +39,7 @@ export async function currentMap(
   signal?: AbortSignal,
 ): Promise<string | undefined> {
   const key = { namespace: settings.imageswapNamespace, name: imageswapConfigMap.name };
-  return mapOf(await client.getOrUndefined(configMaps, key, { signal }));
-}
-
-/** The map in a ConfigMap. */
-export function mapOf(configMap: KubeObject | undefined): string | undefined {
-  const data = configMap?.['data'] as Record<string, string> | undefined;
-  return data?.[imageswapConfigMap.key];
+  return imageswapMapOf(await client.getOrUndefined(configMaps, key, { signal }));
 }
 
 /** Writes the map, making the ConfigMap when it is missing; other keys and metadata stay as they are. */

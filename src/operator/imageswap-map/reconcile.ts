@@ -4,7 +4,8 @@ import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
 import { mapMirrors } from '../../rewriting/services-mirrors.ts';
-import { mapOf, writeMap } from './config-map.ts';
+import { imageswapMapOf } from '../../rewriting/sources.ts';
+import { writeMap } from './config-map.ts';
 import { imageswapMap } from './map.ts';
 
 /** What the stores hold now; all of them must be synced. */
@@ -25,7 +26,7 @@ export async function reconcileMap(
     mapMirrors(inputs.mirrors, inputs.services),
     settings.imageswapSeparator,
   );
-  if (mapOf(inputs.configMap) === text) return false;
+  if (imageswapMapOf(inputs.configMap) === text) return false;
   await writeMap(client, settings, text, signal);
   logger.info(
     { namespace: settings.imageswapNamespace, leftOut: Object.fromEntries(leftOut) },

@@ -1,4 +1,5 @@
 /** The conditions of a mirror: each found by one pure function from what exists. */
+import { timestamp } from '../../api/timestamp.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { day, type GivenCertificate } from '../certificates/given.ts';
 import type { Finding, Obstacle } from './finding.ts';
@@ -52,7 +53,7 @@ export function certificateValid(facts: CertificateFacts): Finding {
   const finding = asksClients ? { ...coverage, message: `${coverage.message}; ${clientsAsked}` } : coverage;
   if (renewal === undefined) return finding;
   if (renewal.state === 'waiting') {
-    const until = renewal.until.toISOString().replace(/\.\d+Z$/, 'Z');
+    const until = timestamp(renewal.until);
     const message = `${finding.message}; a renewed authority signs when the agents of all nodes trust it, at the latest at ${until}`;
     return { ...finding, message };
   }

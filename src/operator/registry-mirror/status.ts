@@ -1,8 +1,10 @@
 /** The status of a mirror from what was found. Pure; nothing in it changes by itself, so that idle means no write. */
+
 import { mergeConditions } from '../../api/conditions.ts';
 import { apiVersion, kind } from '../../api/kind.ts';
 import { labelSelector } from '../../api/names.ts';
 import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
+import { timestamp } from '../../api/timestamp.ts';
 import { parseUpstream } from '../../api/upstream.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { redact } from '../../observe/redact.ts';
@@ -95,7 +97,7 @@ function conditions({ mirror, findings, now }: StatusInputs) {
   }));
   const { generation } = mirror.metadata;
   return mergeConditions(mirror.status?.conditions, all, {
-    now: now.toISOString().replace(/\.\d+Z$/, 'Z'),
+    now: timestamp(now),
     ...(generation !== undefined && { generation }),
   });
 }

@@ -1,5 +1,7 @@
 /** The status of an ImageMap, as kubernetes-image-mapper writes it. Pure. */
+
 import type { ImageMapCondition, ImageMapStatus } from '../../api/image-map.ts';
+import { timestamp } from '../../api/timestamp.ts';
 import type { KubeObject } from '../../kube/object.ts';
 
 /** An ImageMap as the API server has it; what stored it may have known no schema. */
@@ -18,7 +20,7 @@ const longestMessage = 65_536;
 
 /** The condition that a verdict becomes; without a message where the map is in force, which is what the original's users compare. */
 export function readyCondition({ rejected }: MapVerdict, now: Date): ImageMapCondition {
-  const observationTime = now.toISOString().replace(/\.\d+Z$/, 'Z');
+  const observationTime = timestamp(now);
   if (rejected === undefined) return { type: 'Ready', status: 'True', observationTime };
   const message = rejected.length > longestMessage ? `${rejected.slice(0, longestMessage - 1)}…` : rejected;
   return { type: 'Ready', status: 'False', observationTime, message };

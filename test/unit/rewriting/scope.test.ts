@@ -1,14 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { ownPodsLabel } from '../../../src/api/names.ts';
+import { exemptNamespace, imageswapLabel } from '../../../src/api/rewrite-selectors.ts';
 import { sourceNames } from '../../../src/image/rules/table.ts';
-import {
-  exemptNamespace,
-  imageMapperLabel,
-  imageswapLabel,
-  namespaceScope,
-  objectOptOut,
-} from '../../../src/rewriting/scope.ts';
+import { imageMapperLabel, namespaceScope, objectOptOut } from '../../../src/rewriting/scope.ts';
 
 const all = { namespaces: 'all' } as const;
 const labelled = { namespaces: 'labelled' } as const;

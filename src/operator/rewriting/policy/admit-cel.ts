@@ -2,9 +2,14 @@
 
 import { ownPodsLabel } from '../../../api/names.ts';
 import type { RewriteSettings } from '../../../api/rewrite-settings.ts';
+import {
+  mostAnnotationBytes,
+  originalImageAnnotation,
+  originalVolumeImageAnnotation,
+} from '../../../rewriting/original-annotations.ts';
 import { allOf, anyOf, quoted } from './cel.ts';
 import { hostOf, registryWithSlash } from './reference-cel.ts';
-import { imagesOf, originalImageAnnotation, originalVolumeImageAnnotation } from './rows-cel.ts';
+import { imagesOf } from './rows-cel.ts';
 
 const rules = 'params.spec.rules';
 
@@ -89,11 +94,8 @@ function dropStale(): string {
 function fitsAnnotations(): string {
   const theirs = `${annotations('object')}.transformList(k, v, size(bytes(k)) + size(bytes(string(v))))`;
   const ours = 'variables.changes.map(c, size(bytes(string(c[1]))) + size(bytes(string(c[2]))))';
-  return `(${theirs} + ${ours}).sum() <= ${mostAnnotations}`;
+  return `(${theirs} + ${ours}).sum() <= ${mostAnnotationBytes}`;
 }
-
-/** Bytes; a quarter of what may be is left to others. */
-const mostAnnotations = 192 * 1024;
 
 function annotations(object: string): string {
   return `${object}.metadata.?annotations.orValue({})`;

@@ -1,6 +1,8 @@
 /** Writes RewriteRules, and what is said of them: only where they are not as they should be. */
+
 import { fieldManager } from '../../../api/names.ts';
 import { rewriteRulesKind } from '../../../api/rewrite-rules-kind.ts';
+import { timestamp } from '../../../api/timestamp.ts';
 import type { KubeClient } from '../../../kube/client.ts';
 import { ApiError } from '../../../kube/errors.ts';
 import { type KubeObject, keyOf, parseKey } from '../../../kube/object.ts';
@@ -43,13 +45,7 @@ export class ParameterKeeper {
     const { client, view, now = () => new Date() } = this.#options;
     const live = view.get(keyOf({ metadata: parameters }));
     if (live === undefined) return;
-    const desired = statusObject(
-      live,
-      parameters.standing,
-      now()
-        .toISOString()
-        .replace(/\.\d+Z$/, 'Z'),
-    );
+    const desired = statusObject(live, parameters.standing, timestamp(now()));
     if (digestOf(live['status']) === digestOf(desired['status'])) return;
     const options = { fieldManager, force: true, subresource: 'status', signal };
     const applied = await client.apply(rewriteRulesKind, desired, options).catch(undefinedIfGoing);

@@ -5,10 +5,11 @@
  * Policies run before webhooks, so rules of one namespace are never split between them. A set that cannot be a policy's is the webhook's as a whole;
  * if that is the set for all other namespaces, everything is.
  */
+import { imageswapLabel } from '../../../api/rewrite-selectors.ts';
 import type { RewriteSettings } from '../../../api/rewrite-settings.ts';
 import type { RuleTable, SourceName } from '../../../image/rules/table.ts';
 import type { KubeObject } from '../../../kube/object.ts';
-import { imageswapLabel, namespaceScope } from '../../../rewriting/scope.ts';
+import { namespaceScope } from '../../../rewriting/scope.ts';
 import type { Routing } from '../routing.ts';
 import { type CompiledRules, compileRuleSet } from './compile.ts';
 import { clusterNames, policyName } from './names.ts';

@@ -1,10 +1,16 @@
 /** The MutatingAdmissionPolicy and its bindings as objects. Pure. */
 
-import { ownPodsLabel } from '../../../api/names.ts';
 import { rewriteRulesApiVersion, rewriteRulesKind } from '../../../api/rewrite-rules-kind.ts';
+import {
+  exemptNamespace,
+  imageswapLabel,
+  namespaceNameLabel,
+  rewrittenNamespaces,
+  rewrittenObjects,
+  type SelectorExpression,
+} from '../../../api/rewrite-selectors.ts';
 import type { RewriteSettings } from '../../../api/rewrite-settings.ts';
 import type { KubeObject } from '../../../kube/object.ts';
-import { exemptNamespace, imageswapLabel } from '../../../rewriting/scope.ts';
 import { matchCondition, patchExpression } from './admit-cel.ts';
 import { decisionVariables } from './decide-cel.ts';
 import { bindingNames, clusterNames, ourLabels, policyName } from './names.ts';
@@ -13,7 +19,6 @@ import { bindingNames, clusterNames, ourLabels, policyName } from './names.ts';
 export type PolicyVersion = 'v1' | 'v1beta1';
 
 const group = 'admissionregistration.k8s.io';
-const nameLabel = 'kubernetes.io/metadata.name';
 
 /** Fails open in every way: what goes wrong with it leaves a pod as it is. */
 export function policyObject(settings: RewriteSettings, version: PolicyVersion): KubeObject {
@@ -27,18 +32,8 @@ export function policyObject(settings: RewriteSettings, version: PolicyVersion):
       reinvocationPolicy: 'Never',
       matchConstraints: {
         matchPolicy: 'Equivalent',
-        namespaceSelector: {
-          matchExpressions: [
-            { key: nameLabel, operator: 'NotIn', values: [exemptNamespace] },
-            { key: imageswapLabel, operator: 'NotIn', values: ['disabled'] },
-          ],
-        },
-        objectSelector: {
-          matchExpressions: [
-            { key: settings.disableLabel, operator: 'NotIn', values: ['disabled'] },
-            { key: ownPodsLabel.key, operator: 'NotIn', values: [ownPodsLabel.value] },
-          ],
-        },
+        namespaceSelector: { matchExpressions: rewrittenNamespaces() },
+        objectSelector: { matchExpressions: rewrittenObjects(settings) },
         resourceRules: [
           {
             apiGroups: [''],
@@ -56,19 +51,15 @@ export function policyObject(settings: RewriteSettings, version: PolicyVersion):
   };
 }
 
-interface Expression {
-  readonly key: string;
-  readonly operator: 'In' | 'NotIn';
-  readonly values: readonly string[];
-}
-
 /** The namespaces that a binding of such parameters names; none where somebody else has written something else there. */
 export function boundNamespaces(own: KubeObject): readonly string[] {
   const spec = own['spec'] as {
-    matchResources?: { namespaceSelector?: { matchExpressions?: Expression[] } };
+    matchResources?: { namespaceSelector?: { matchExpressions?: SelectorExpression[] } };
   };
   const expressions = spec.matchResources?.namespaceSelector?.matchExpressions ?? [];
-  return expressions.find(({ key, operator }) => key === nameLabel && operator === 'In')?.values ?? [];
+  return (
+    expressions.find(({ key, operator }) => key === namespaceNameLabel && operator === 'In')?.values ?? []
+  );
 }
 
 /** The same binding of these namespaces only. */
@@ -79,7 +70,9 @@ export function withNamespaces(own: KubeObject, namespaces: readonly string[]): 
 
 /** Binds namespaces to the parameters that each of them has. */
 export function ownBinding(namespaces: readonly string[], version: PolicyVersion): KubeObject {
-  const expressions: Expression[] = [{ key: nameLabel, operator: 'In', values: [...namespaces].sort() }];
+  const expressions: SelectorExpression[] = [
+    { key: namespaceNameLabel, operator: 'In', values: [...namespaces].sort() },
+  ];
   return binding(bindingNames.own, { name: policyName }, expressions, version);
 }
 
@@ -98,9 +91,9 @@ export function clusterBinding(
   { which, namespace, except, byLabel }: ClusterBinding,
   version: PolicyVersion,
 ): KubeObject {
-  const operator: Expression['operator'] = which === 'labelled' ? 'In' : 'NotIn';
-  const expressions: Expression[] = [
-    { key: nameLabel, operator: 'NotIn', values: [...new Set([exemptNamespace, ...except])].sort() },
+  const operator: SelectorExpression['operator'] = which === 'labelled' ? 'In' : 'NotIn';
+  const expressions: SelectorExpression[] = [
+    { key: namespaceNameLabel, operator: 'NotIn', values: [...new Set([exemptNamespace, ...except])].sort() },
     ...(byLabel ? [{ key: imageswapLabel, operator, values: ['enabled'] }] : []),
   ];
   return binding(bindingNames[which], { name: clusterNames[which], namespace }, expressions, version);
@@ -109,7 +102,7 @@ export function clusterBinding(
 function binding(
   name: string,
   parameters: { readonly name: string; readonly namespace?: string },
-  matchExpressions: readonly Expression[],
+  matchExpressions: readonly SelectorExpression[],
   version: PolicyVersion,
 ): KubeObject {
   return {

@@ -1,8 +1,9 @@
 /** The images of a pod in CEL. Pure. */
 
-/** Where a rewritten image is kept, and the image of a volume. */
-export const originalImageAnnotation = 'original-image.k8s.osp.tech';
-export const originalVolumeImageAnnotation = 'original-volume-image.k8s.osp.tech';
+import {
+  originalImageAnnotation,
+  originalVolumeImageAnnotation,
+} from '../../../rewriting/original-annotations.ts';
 
 const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
 
