@@ -79,7 +79,9 @@ test('component imageswap-namespace moves the rights to imageswap’s map, and w
   const chosen = ['services', 'rewriting', 'webhook', 'namespace', 'imageswap-namespace'];
   const objects = (await kustomizeBuild(chosen)) as Live[];
   const moved = objects.filter(({ metadata }) => metadata.namespace === 'imageswap-system');
-  const names = ['operator-imageswap-map', 'rewriting-imageswap-map'].map((name) => `registry-mirror-${name}`);
+  const names = ['operator-imageswap-map', 'rewriting-imageswap-map'].map(
+    (name) => `registry-mirror-${name}`,
+  );
   t.deepEqual(
     moved.map(nameOf).sort(),
     ['Role', 'RoleBinding'].flatMap((kind) =>

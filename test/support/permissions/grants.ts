@@ -39,11 +39,39 @@ export function allows(grant: Grant, asked: AskedRight): boolean {
   );
 }
 
-/** `default/operator: ClusterRole x: patch apps/daemonsets name`. */
-export function grantText({ user, role, verb, group, resource, name }: Grant): string {
-  return [`${user}:`, `${role}:`, verb, group === '' ? resource : `${group}/${resource}`, name]
-    .join(' ')
-    .trim();
+/** `ClusterRole x: patch apps/daemonsets name`: the right, whoever is bound. */
+export function rightText(grant: Omit<Grant, 'user'>): string {
+  const { role, verb, group, resource, name } = grant;
+  return [`${role}:`, verb, group === '' ? resource : `${group}/${resource}`, name].join(' ').trim();
+}
+
+/** Every right of every role among `objects`, bound or not. */
+export function rightsOf(objects: readonly KubeObject[]): string[] {
+  const roles = objects.filter(({ kind }) => /^(Cluster)?Role$/.test(kind)) as Live[];
+  return roles.flatMap(({ kind, metadata, rules }) =>
+    rules.flatMap((rule: Live) =>
+      rights(rule).map((right) => rightText({ ...right, role: `${kind} ${metadata.name}`, namespace: '' })),
+    ),
+  );
+}
+
+/** `objects` in which the role grants everything but this right, as `rightText` writes it. Throws where no role has it. */
+export function withoutRight(objects: readonly KubeObject[], text: string): KubeObject[] {
+  if (!rightsOf(objects).includes(text)) throw new Error(`there is no ${text}`);
+  return objects.map((object) => {
+    const { kind, metadata, rules } = object as Live;
+    const role = `${kind} ${metadata.name}`;
+    if (!text.startsWith(`${role}: `)) return object;
+    const left = rules.flatMap((rule: Live) =>
+      rights(rule).filter((right) => rightText({ ...right, role, namespace: '' }) !== text),
+    );
+    return { ...object, rules: left.map(ruleOf) } as KubeObject;
+  });
+}
+
+function ruleOf({ verb, group, resource, name }: Omit<Grant, 'user' | 'namespace' | 'role'>): object {
+  const names = name === '' ? {} : { resourceNames: [name] };
+  return { apiGroups: [group], resources: [resource], verbs: [verb], ...names };
 }
 
 function isIn({ metadata }: KubeObject, name: string, binding: KubeObject): boolean {

@@ -1,5 +1,6 @@
 /** What makes the operator use a right: objects of others, and objects as an operator before may have left them. Those of mirrors are of `hub`. */
 import { newAuthoritySecret } from '../../../src/operator/certificates/authority-secret.ts';
+import type { KubeObject } from '../../kubernetes/api-request.ts';
 import type { Live, World } from '../operator-world.ts';
 
 const core = '/api/v1/namespaces/default';
@@ -73,10 +74,29 @@ export async function imageMap(world: World, metadata: object = {}): Promise<voi
   } as Live);
 }
 
-/** imageswap's map in namespace `default`. */
-export async function imageswapMap(world: World, maps: string): Promise<void> {
-  const metadata = { name: 'imageswap-maps', namespace: 'default' };
+/** imageswap's map. */
+export async function imageswapMap(world: World, maps: string, namespace = 'default'): Promise<void> {
+  const metadata = { name: 'imageswap-maps', namespace };
   await world.plane.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { maps } } as Live);
+}
+
+/** The roles `registry-mirror-cache-user` among `objects`, and an account that is bound to them. */
+export function cacheUser(objects: readonly KubeObject[], account: string): KubeObject[] {
+  const subjects = [{ kind: 'ServiceAccount', name: account, namespace: 'default' }];
+  const roles = objects.filter(({ metadata }) => metadata.name === 'registry-mirror-cache-user');
+  const bindings = roles.map(({ kind, metadata: { name, namespace } }) => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: `${kind}Binding`,
+    metadata: { name, ...(namespace !== undefined && { namespace }) },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
+    subjects,
+  }));
+  const serviceAccount = {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: account, namespace: 'default' },
+  };
+  return [serviceAccount, ...roles, ...bindings];
 }
 
 /** A cache pod of mirror `hub`, as if it ran. */

@@ -4,11 +4,15 @@ import type { ExecutionContext } from 'ava';
 import { type KubeObject, StatusError } from '../../kubernetes/api-request.ts';
 import { objectPath } from '../../kubernetes/object-path.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { startOperator } from '../operator-process.ts';
+import { eventually } from '../eventually.ts';
+import { type OperatorProcess, startOperator } from '../operator-process.ts';
 import { type Live, startWorld, type World } from '../operator-world.ts';
-import { allows, type Grant, grantsOf, grantText } from './grants.ts';
+import { allows, type Grant, grantsOf, rightText } from './grants.ts';
 import { type AskedRight, AuthorizationRecorder } from './recorder.ts';
+import { removeInTurn, type Witness } from './removal.ts';
 
+/** Its account. */
+export const operator = 'registry-mirror-operator';
 const kinds = ['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
 
 export class PermissionWorld {
@@ -16,8 +20,7 @@ export class PermissionWorld {
   readonly #recorder: AuthorizationRecorder;
   #applied: KubeObject[] = [];
   #grants: readonly Grant[] = [];
-  /** Texts of all rights that were ever granted here, and of those without which something would have been refused. */
-  readonly granted = new Set<string>();
+  /** Texts of all rights without which something was refused. */
   readonly needed = new Set<string>();
 
   private constructor(world: World, recorder: AuthorizationRecorder) {
@@ -36,6 +39,7 @@ export class PermissionWorld {
         '--enable-admission-plugins=MutatingAdmissionPolicy,PodSecurity,OwnerReferencesPermissionEnforcement',
       ],
     });
+    await prepare(world);
     return new PermissionWorld(world, recorder);
   }
 
@@ -51,30 +55,26 @@ export class PermissionWorld {
       await this.plane.adminFetch(await pathOf(this.plane, object), { method: 'DELETE' });
     this.#applied = wanted;
     this.#grants = grantsOf(wanted);
-    for (const grant of this.#grants) this.granted.add(grantText(grant));
     this.#recorder.take();
   }
 
-  /** A kubeconfig of an account that the manifests made. */
-  async kubeconfig(name: string, namespace = 'default'): Promise<string> {
-    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
-    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
-    const { status } = await this.plane.adminFetch<Live>(path, { method: 'POST', body });
-    return this.plane.kubeconfigFor({ token: status.token });
+  /** A kubeconfig of an account of namespace `default` that the manifests made. */
+  async kubeconfig(name: string): Promise<string> {
+    return this.plane.kubeconfigFor({ token: await this.#token(name) });
   }
 
   /** Runs the executable as an account until `use` is over; ends it in good order. */
-  async running(
+  async running<T>(
     t: ExecutionContext,
     account: string,
     environment: Record<string, string>,
-    use: () => Promise<unknown>,
-    args: readonly string[] = [],
-  ): Promise<void> {
-    const process = startOperator(await this.kubeconfig(account), environment, args);
+    use: (process: OperatorProcess) => Promise<T>,
+  ): Promise<T> {
+    const process = startOperator(await this.kubeconfig(account), environment);
     try {
-      await use();
+      const result = await use(process);
       t.is(await process.stop(), 0, process.log().slice(-2_000));
+      return result;
     } catch (error) {
       t.log(process.log().slice(-4_000));
       throw error;
@@ -83,39 +83,74 @@ export class PermissionWorld {
     }
   }
 
-  /** Ends a scenario: all that was asked was granted. Remembers which grants that took. */
-  settle(t: ExecutionContext): void {
+  /**
+   * Ends a scenario: all that was asked was granted. Each right that alone allowed something is taken away in turn, and that is refused then by the API
+   * server.
+   */
+  async settle(t: ExecutionContext): Promise<void> {
     const asked = distinct(this.#recorder.take()).filter(({ user }) =>
       this.#grants.some((grant) => grant.user === user),
     );
     t.true(asked.length > 0);
     const refused = asked.filter((one) => !this.#grants.some((grant) => allows(grant, one)));
-    t.deepEqual(refused.map(rightText), [], 'refused');
+    t.deepEqual(refused.map(askedText), [], 'refused');
+    const witnesses = this.#witnesses(asked).filter(({ grant }) => !this.needed.has(rightText(grant)));
+    await removeInTurn(this.plane, this.#applied, witnesses);
+    for (const { grant } of witnesses) this.needed.add(rightText(grant));
+  }
+
+  /** One question for each right that alone allows it. */
+  #witnesses(asked: readonly AskedRight[]): readonly Witness[] {
+    const byRight = new Map<string, Witness>();
     for (const one of asked) {
       const [grant, ...others] = this.#grants.filter((each) => allows(each, one));
-      if (grant !== undefined && others.length === 0) this.needed.add(grantText(grant));
+      if (grant !== undefined && others.length === 0) byRight.set(rightText(grant), { grant, asked: one });
     }
+    return [...byRight.values()];
+  }
+
+  /** Waits until there is nothing at this path. */
+  gone(path: string): Promise<void> {
+    return eventually(async () => assert.equal(await this.world.find(path), undefined, path), {
+      timeout: 60_000,
+    });
   }
 
   /** Asserts that an account is refused what a path answers to the admin. */
   async refuses(account: string, path: string): Promise<void> {
-    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
-    const { status } = await this.plane.adminFetch<Live>(
-      `/api/v1/namespaces/default/serviceaccounts/${account}/token`,
-      { method: 'POST', body },
-    );
     await this.plane.adminFetch(path);
+    const token = await this.#token(account);
     await assert.rejects(
-      this.plane.adminFetch(path, { token: status.token }),
+      this.plane.adminFetch(path, { token }),
       (error) => error instanceof StatusError && error.code === 403,
       `${account} ${path}`,
     );
+  }
+
+  async #token(account: string): Promise<string> {
+    const path = `/api/v1/namespaces/default/serviceaccounts/${account}/token`;
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+    return (await this.plane.adminFetch<Live>(path, { method: 'POST', body })).status.token;
   }
 
   async end(): Promise<void> {
     await this.world.end();
     this.#recorder.close();
   }
+}
+
+/** All kinds, two namespaces, and a Secret that is nobody's business here. No controller makes the account `default`. */
+async function prepare({ plane }: World): Promise<void> {
+  for (const crd of ['imagemaps.mapper.imagerelocation.pivotal.io', 'rewriterules.k8s.osp.tech'])
+    await plane.applyCrd(`crds/${crd}.yaml`);
+  await plane.applyCrd('test/integration/fixtures/cert-manager-crds.yaml');
+  for (const name of ['team', 'imageswap-system'])
+    await plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  for (const [kind, name, namespace] of [
+    ['Secret', 'foreign', 'team'],
+    ['ServiceAccount', 'default', 'default'],
+  ] as const)
+    await plane.apply({ apiVersion: 'v1', kind, metadata: { name, namespace } });
 }
 
 function pathOf(plane: ControlPlane, object: KubeObject): Promise<string> {
@@ -130,10 +165,10 @@ function isSame(one: KubeObject, other: KubeObject): boolean {
   );
 }
 
-function rightText({ user, verb, group, resource, namespace, name }: AskedRight): string {
+function askedText({ user, verb, group, resource, namespace, name }: AskedRight): string {
   return `${user}: ${verb} ${group === '' ? resource : `${group}/${resource}`} ${namespace}/${name}`;
 }
 
 function distinct(asked: readonly AskedRight[]): AskedRight[] {
-  return [...new Map(asked.map((one) => [rightText(one), one])).values()];
+  return [...new Map(asked.map((one) => [askedText(one), one])).values()];
 }
