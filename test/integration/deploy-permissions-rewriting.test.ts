@@ -113,12 +113,14 @@ test.serial(
   async (t) => {
     const objects = await kustomizeBuild(['rewriting', 'webhook', 'policy', 'imageswap-namespace']);
     await rights.use(objects);
-    await imageswapMap(rights.world, 'quay.io::swap.local', elsewhere);
+    await imageswapMap(rights.world, 'default::\nquay.io::swap.local', elsewhere);
+  const labels = { 'k8s.twr.io/imageswap': 'enabled' };
+  await rights.world.patch('/api/v1/namespaces/team', { metadata: { labels } });
     const map = `/api/v1/namespaces/${elsewhere}/configmaps/imageswap-maps`;
     await rights.running(t, operator, deploymentVariables(objects, operator), async () => {
       const policy = `${admission}/mutatingadmissionpolicies/registry-mirror-rewrite`;
       await there(policy);
-      await rights.world.patch(map, { data: { maps: 'quay.io::swap.local\nnonsense' } });
+      await rights.world.patch(map, { data: { maps: 'default::\nquay.io::swap.local\nnonsense' } });
       await eventually(
         async () => {
           const { items } = await get(`/api/v1/namespaces/${elsewhere}/events`);
@@ -129,7 +131,7 @@ test.serial(
     });
     const { webhook, ca } = await startedWebhook(t, objects);
     await webhook.untilReady();
-    const { response } = await review(webhook, ca, 'default', 'quay.io/org/app:1');
+    const { response } = await review(webhook, ca, 'team', 'quay.io/org/app:1');
     t.regex(Buffer.from(response.patch, 'base64').toString(), /swap\.local/);
     await webhook.stop();
     await rights.settle(t);
