@@ -3,21 +3,17 @@
  * head says how.
  */
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { createAuthority } from '../../src/cache/tls/authority.ts';
+import test from 'ava';
 import { createAgent, type KubeObject, sendRequest } from '../kubernetes/api-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { kustomizeBuild } from '../support/kustomize.ts';
 import type { Live } from '../support/operator-world.ts';
-import { withoutRight } from '../support/permissions/grants.ts';
 import { deploymentVariables, shippedRights } from '../support/permissions/manifests.ts';
 import { imageMap, imageMapPath, imageswapMap } from '../support/permissions/objects.ts';
 import { operator, PermissionWorld } from '../support/permissions/permission-world.ts';
+import { startedWebhook } from '../support/permissions/started-webhook.ts';
 import { pod, reviewOf } from '../support/reviews.ts';
-import { removeFolder, startWebhook, type WebhookProcess } from '../support/webhook-process.ts';
+import type { WebhookProcess } from '../support/webhook-process.ts';
 
 const timeout = 60_000;
 const core = '/api/v1/namespaces/default';
@@ -114,8 +110,8 @@ test.serial(
     const objects = await kustomizeBuild(['rewriting', 'webhook', 'policy', 'imageswap-namespace']);
     await rights.use(objects);
     await imageswapMap(rights.world, 'default::\nquay.io::swap.local', elsewhere);
-  const labels = { 'k8s.twr.io/imageswap': 'enabled' };
-  await rights.world.patch('/api/v1/namespaces/team', { metadata: { labels } });
+    const labels = { 'k8s.twr.io/imageswap': 'enabled' };
+    await rights.world.patch('/api/v1/namespaces/team', { metadata: { labels } });
     const map = `/api/v1/namespaces/${elsewhere}/configmaps/imageswap-maps`;
     await rights.running(t, operator, deploymentVariables(objects, operator), async () => {
       const policy = `${admission}/mutatingadmissionpolicies/registry-mirror-rewrite`;
@@ -129,7 +125,7 @@ test.serial(
         { timeout },
       );
     });
-    const { webhook, ca } = await startedWebhook(t, objects);
+    const { webhook, ca } = await startedWebhook(t, rights, objects);
     await webhook.untilReady();
     const { response } = await review(webhook, ca, 'team', 'quay.io/org/app:1');
     t.regex(Buffer.from(response.patch, 'base64').toString(), /swap\.local/);
@@ -147,7 +143,7 @@ for (const components of [
   test.serial(`the webhook’s process, with ${components.join(', ')}`, async (t) => {
     const objects = await kustomizeBuild(components);
     await rights.use(objects);
-    const { webhook, ca } = await startedWebhook(t, objects);
+    const { webhook, ca } = await startedWebhook(t, rights, objects);
     await webhook.untilReady();
     // A namespace that its watch has not shown yet.
     await review(webhook, ca, 'nowhere');
@@ -155,39 +151,6 @@ for (const components of [
     await rights.settle(t);
   });
 }
-
-test.serial('the webhook’s certificate is not asked for without the right to make it', async (t) => {
-  const components = ['rewriting', 'webhook', 'cert-manager'];
-  const right = 'Role registry-mirror-rewriting: create cert-manager.io/certificates';
-  await rights.world.delete(certificate);
-  const service = webhookService(await kustomizeBuild(components));
-  await rights.plane.apply(service);
-  await rights.use(withoutRight(await kustomizeBuild(components), right));
-  const environment = {
-    ...deploymentVariables(await kustomizeBuild(components), operator),
-    WEBHOOK_CERTIFICATE: 'cert-manager',
-  };
-  await rights.running(t, operator, environment, async (process) => {
-    await eventually(() => assert.match(process.log(), /certificates.* is forbidden/), { timeout });
-    t.is(await rights.world.find(certificate), undefined);
-    // It is tried again, and needs no start for it.
-    await rights.use(await kustomizeBuild(components));
-    await there(certificate);
-  });
-});
-
-test.serial('the webhook is not ready without the right to list what its rules are made from', async (t) => {
-  const components = ['rewriting', 'webhook'];
-  const right = 'Role registry-rewrite-webhook: list configmaps imageswap-maps';
-  const objects = await kustomizeBuild(components);
-  await rights.use(withoutRight(objects, right));
-  const { webhook } = await startedWebhook(t, objects);
-  await eventually(() => assert.match(webhook.log(), /configmaps.* is forbidden/), { timeout });
-  t.false(await webhook.isReady());
-  await rights.use(objects);
-  await webhook.untilReady();
-  await webhook.stop();
-});
 
 test.serial('no shipped right is without use', async (t) => {
   const shipped = [...(await shippedRights())].filter((right) =>
@@ -209,21 +172,6 @@ async function use(components: readonly string[]): Promise<Record<string, string
 
 function webhookService(objects: readonly KubeObject[]): KubeObject {
   return objects.find(({ kind }) => kind === 'Service') as KubeObject;
-}
-
-/** The webhook's process with its account and its Deployment's variables. */
-async function startedWebhook(
-  t: ExecutionContext,
-  objects: readonly KubeObject[],
-): Promise<{ webhook: WebhookProcess; ca: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'permissions-'));
-  t.teardown(() => removeFolder(folder));
-  const authority = await createAuthority({ commonName: 'test', days: 1, now: new Date() });
-  const kubeconfig = await rights.kubeconfig('registry-rewrite-webhook');
-  const environment = deploymentVariables(objects, 'registry-rewrite-webhook');
-  const webhook = await startWebhook(folder, { kubeconfig, authority, environment });
-  t.teardown(() => webhook.kill());
-  return { webhook, ca: authority.certificatePem };
 }
 
 /** Has the webhook answer a review of a pod in a namespace. */

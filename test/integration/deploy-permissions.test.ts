@@ -13,7 +13,6 @@ import { eventually } from '../support/eventually.ts';
 import { helmTemplate } from '../support/helm.ts';
 import { kustomizeBuild } from '../support/kustomize.ts';
 import { fakeNodes, type Live, pathsOf, restoreSetOf } from '../support/operator-world.ts';
-import { withoutRight } from '../support/permissions/grants.ts';
 import { deploymentVariables, shippedRights } from '../support/permissions/manifests.ts';
 import {
   boundClaim,
@@ -197,74 +196,6 @@ test.serial('who purges caches', async (t) => {
   t.regex(other.stderr, /there are: hub/);
   await rights.settle(t);
 });
-
-test.serial('what is made is not made without the right to it, and the mirror says so', async (t) => {
-  const right = 'Role registry-mirror-operator: create apps/statefulsets';
-  await rights.use(withoutRight(await kustomizeBuild(['hostess']), right));
-  await rights.world.delete(pathsOf('hub').mirror);
-  await rights.running(
-    t,
-    operator,
-    deploymentVariables(await kustomizeBuild(['hostess']), operator),
-    async () => {
-      await mirror({ upstreamUrl: 'quay.io' });
-      const { message } = await rights.world.condition('hub', 'Ready', 'ObjectForbidden');
-      t.regex(message, /statefulsets/i);
-      t.is(await rights.world.find(pathsOf('hub').statefulSet), undefined);
-      await rights.world.delete(pathsOf('hub').mirror);
-      await gone(pathsOf('hub').mirror);
-    },
-  );
-});
-
-test.serial('the map is not put right without the right to it, and the probe says so', async (t) => {
-  const right = 'Role registry-mirror-operator-imageswap-map: patch configmaps imageswap-maps';
-  await rights.use(withoutRight(await kustomizeBuild(['services']), right));
-  const environment = deploymentVariables(await kustomizeBuild(['services']), operator);
-  await mirror({ upstreamUrl: 'quay.io' });
-  const map = `${core}/configmaps/imageswap-maps`;
-  await rights.world.patch(map, { data: { maps: 'mine' } });
-  await rights.running(t, operator, environment, async () => {
-    await there(pathsOf('hub').statefulSet);
-    const KUBECONFIG = await rights.kubeconfig(operator);
-    const probe = await startCommand(t, ['--map-check'], { ...environment, KUBECONFIG }).ended;
-    t.not(probe.code, 0);
-    t.is((await get(map)).data.maps, 'mine');
-    await rights.world.delete(pathsOf('hub').mirror);
-    await gone(pathsOf('hub').mirror);
-  });
-});
-
-test.serial(
-  'pods of mirrors have no token, and no account may read another namespace’s Secret',
-  async (t) => {
-    const components = ['services', 'rewriting', 'webhook', 'foreign-hostess', 'cert-manager'];
-    await rights.use(await kustomizeBuild(components));
-    await mirror({ upstreamUrl: 'quay.io' });
-    const environment = deploymentVariables(await kustomizeBuild(['hostess']), operator);
-    const pods = await rights.running(t, operator, environment, async () => [
-      (await there(pathsOf('hub').statefulSet)).spec.template.spec,
-      (await there(agents)).spec.template.spec,
-    ]);
-    t.deepEqual(
-      pods.map(({ serviceAccountName = 'default' }) => serviceAccountName),
-      ['default', 'mirror-hostess'],
-    );
-    for (const { automountServiceAccountToken, volumes } of pods) {
-      t.false(automountServiceAccountToken);
-      t.notRegex(JSON.stringify(volumes), /serviceAccountToken/);
-    }
-    const all = [
-      '/api/v1/namespaces/team/secrets/foreign',
-      '/api/v1/namespaces/team/secrets',
-      '/api/v1/secrets',
-    ];
-    const own = [`${core}/secrets/registry-mirror-ca`, `${core}/secrets`];
-    for (const path of all) await rights.refuses(operator, path);
-    for (const account of ['registry-rewrite-webhook', 'mirror-hostess', 'default'])
-      for (const path of [...all, ...own]) await rights.refuses(account, path);
-  },
-);
 
 test.serial('no shipped right is without use', async (t) => {
   const shipped = [...(await shippedRights())].filter(
