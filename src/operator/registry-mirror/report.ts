@@ -125,8 +125,11 @@ export class Reporter {
   }
 
   #nodesState({ metadata, status }: StoredMirror, live: LiveObjects, { wiring }: Report): NodesState {
-    const { nodeReports } = this.#options;
-    const told = nodeReports && (nodeReports.of(metadata.name) ?? 'unasked');
+    const { nodeReports, sharedNodes } = this.#options;
+    const { name } = metadata;
+    const isShared = sharedNodes?.wires(name) === true;
+    const version = live.daemonSet?.metadata.resourceVersion;
+    const told = nodeReports && (nodeReports.of(name, { isShared, version }) ?? 'unasked');
     return nodesState({ live, told, wire: wiring?.wire ?? 'alias', stored: status });
   }
 
