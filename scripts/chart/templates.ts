@@ -36,6 +36,12 @@ export const templateFiles: readonly TemplateFile[] = [
   },
   { source: 'components/rewriting/rbac.yaml', name: 'rewriting-rbac', when: rewrites },
   {
+    source: 'components/rewriting/imageswap-map-rbac.yaml',
+    name: 'rewriting-imageswap-map-rbac',
+    when: rewrites,
+    edit: (text) => inImageswapNamespace(text, 'registry-mirror-rewriting-imageswap-map'),
+  },
+  {
     source: 'components/webhook/rbac.yaml',
     name: 'webhook-rbac',
     when: hasWebhook,

@@ -82,7 +82,7 @@ export function chartValues(manifests: DefaultManifests): Readonly<Record<string
       truth,
     ),
     imageswapNamespace: value(
-      'Where the ConfigMap `imageswap-maps` is; empty: the release’s namespace.',
+      'Where the ConfigMap `imageswap-maps` is; empty: the release’s namespace. It must be there: operator and webhook get a Role in it, for that ConfigMap alone.',
       '',
       name,
     ),

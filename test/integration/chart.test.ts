@@ -38,6 +38,11 @@ const pairs: readonly (readonly [string, Record<string, unknown>, readonly strin
     },
     ['services', ...webhook, 'cert-manager', 'cache-users', 'networkpolicy'],
   ],
+  [
+    'imageswap elsewhere',
+    { imageswapNamespace: 'imageswap-system', 'rewriting.engine': 'webhook' },
+    [...webhook, 'imageswap-namespace'],
+  ],
 ];
 
 const plane = await startControlPlane();
@@ -77,8 +82,10 @@ test('everything is in the namespace of the release, but for imageswap’s map a
   const elsewhere = objects.filter(({ metadata }) => ![undefined, 'mirrors'].includes(metadata.namespace));
   t.deepEqual(elsewhere.map(nameOf).sort(), [
     'Role imageswap-system/registry-mirror-operator-imageswap-map',
+    'Role imageswap-system/registry-mirror-rewriting-imageswap-map',
     'Role imageswap-system/registry-rewrite-webhook',
     'RoleBinding imageswap-system/registry-mirror-operator-imageswap-map',
+    'RoleBinding imageswap-system/registry-mirror-rewriting-imageswap-map',
     'RoleBinding imageswap-system/registry-rewrite-webhook',
   ]);
   const subjects = objects.flatMap(({ subjects = [] }) => subjects.map(({ namespace }: Live) => namespace));

@@ -14,15 +14,16 @@ import { nameOf, sortedObjects } from '../support/same-objects.ts';
 
 const schemes = [[], ['hostess'], ['services']];
 const engines = [[], ['rewriting', 'webhook'], ['rewriting', 'policy'], ['rewriting', 'webhook', 'policy']];
-/** What says something of the scheme or the engine; all others can be taken beside any of them, the namespace last. */
+/** What says something of the scheme or the engine; all others can be taken beside any of them, namespaces last. */
 const choices = new Set([...schemes, ...engines].flat());
-const extras = (await componentNames()).filter((name) => !choices.has(name) && name !== 'namespace');
+const places = ['namespace', 'imageswap-namespace'];
+const extras = (await componentNames()).filter((name) => !choices.has(name) && !places.includes(name));
 
 const plane = await startControlPlane();
 test.after.always(() => plane.stop());
 test.before(async () => {
   await plane.applyCrd(join(import.meta.dirname, 'fixtures/cert-manager-crds.yaml'));
-  for (const name of ['registry-mirrors', 'elsewhere'])
+  for (const name of ['registry-mirrors', 'elsewhere', 'imageswap-system'])
     await plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
 });
 
@@ -30,9 +31,9 @@ test('the API server takes every combination of components, strictly', async (t)
   const combinations = schemes.flatMap((scheme) => engines.map((engine) => [...scheme, ...engine]));
   const sets = [
     ...combinations,
-    ...combinations.map((chosen) => [...chosen, ...extras, 'namespace']),
-    ...extras.map((name) => [name]),
-    ['namespace'],
+    ...combinations.map((chosen) => [...chosen, ...extras, ...places]),
+    ...combinations.map((chosen) => [...chosen, 'imageswap-namespace']),
+    ...[...extras, ...places].map((name) => [name]),
   ];
   const seen = new Set<string>();
   for (const components of sets) {
@@ -68,14 +69,28 @@ test('component namespace brings everything there, with the level that node agen
     'policy',
     'namespace',
   ]);
-  const places = objects.flatMap(({ metadata, subjects }: Live) => [
-    metadata.namespace,
-    ...(subjects ?? []).map(({ namespace }: Live) => namespace),
-  ]);
-  t.deepEqual([...new Set(places)].filter(Boolean), ['registry-mirrors']);
+  t.deepEqual(placesOf(objects), ['registry-mirrors']);
   t.deepEqual(labelsOf(objects, 'Namespace', 'registry-mirrors'), {
     'pod-security.kubernetes.io/enforce': 'privileged',
   });
+});
+
+test('component imageswap-namespace moves the rights to imageswap’s map, and who looks for it there', async (t) => {
+  const chosen = ['services', 'rewriting', 'webhook', 'namespace', 'imageswap-namespace'];
+  const objects = (await kustomizeBuild(chosen)) as Live[];
+  const moved = objects.filter(({ metadata }) => metadata.namespace === 'imageswap-system');
+  const names = ['operator-imageswap-map', 'rewriting-imageswap-map'].map(
+    (name) => `registry-mirror-${name}`,
+  );
+  t.deepEqual(
+    moved.map(nameOf).sort(),
+    ['Role', 'RoleBinding'].flatMap((kind) =>
+      [...names, 'registry-rewrite-webhook'].map((name) => `${kind} imageswap-system/${name}`),
+    ),
+  );
+  t.deepEqual(placesOf(moved), ['imageswap-system', 'registry-mirrors'], 'who is bound stays');
+  for (const name of ['registry-mirror-operator', 'registry-rewrite-webhook'])
+    t.is(variable(containerOf(objects, name), 'IMAGESWAP_NAMESPACE'), 'imageswap-system');
 });
 
 test('every pod of deploy/ is admitted where Pod Security restricted is enforced', async (t) => {
@@ -186,6 +201,15 @@ function dryRun(object: KubeObject): Promise<unknown> {
       body: object,
     }),
   );
+}
+
+/** The namespaces of objects and of who is bound by them. */
+function placesOf(objects: readonly KubeObject[]): string[] {
+  const named = objects.flatMap(({ metadata, subjects }: Live) => [
+    metadata.namespace,
+    ...(subjects ?? []).map(({ namespace }: Live) => namespace),
+  ]);
+  return [...new Set(named)].filter(Boolean).sort();
 }
 
 function duplicates(objects: readonly KubeObject[]): string[] {
