@@ -28,6 +28,7 @@ One release in a cluster: the kinds are the cluster's, and so are the names of i
 | \`foreign-hostess\` | \`hostessImage\` |
 | \`cache-users\` | \`cacheUsers.createRoles\` |
 | \`networkpolicy\` | \`networkPolicy\` |
+| \`monitoring\` | \`monitoring.enabled\` |
 | \`namespace\` | that of the release |
 
 ## Values
