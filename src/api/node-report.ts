@@ -1,6 +1,6 @@
 /**
  * What a node agent says of its node: `GET https://NODE:PORT/status` (docs/adr/0017). The contract between agent, operator and `doctor`. Types
- * only; anybody may import it. Never holds the content of a file.
+ * and what follows from them; anybody may import it. Never holds the content of a file.
  */
 import type { Runtime } from './node-mirror.ts';
 
@@ -71,4 +71,9 @@ export interface FindingReport {
   readonly message: string;
   /** A part of the desired state is not in place because of it. */
   readonly blocks: boolean;
+}
+
+/** Whether a pull on the node that begins now goes through the mirror: a runtime asks there, and where that is on loopback, it is answered. */
+export function reachesMirror({ runtimes, forwarder }: MirrorOnNode): boolean {
+  return runtimes.some(({ wired, live }) => wired && live) && (forwarder === null || forwarder.offered);
 }

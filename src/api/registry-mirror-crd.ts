@@ -31,6 +31,7 @@ export function registryMirrorCrd(): Record<string, unknown> {
       { name: 'Cache', type: 'string', jsonPath: '.status.cache' },
       { name: 'Nodes', type: 'string', jsonPath: '.status.nodes' },
       { name: 'Hit', type: 'string', jsonPath: '.status.hitRatio' },
+      { name: 'In use', type: 'string', jsonPath: '.status.conditions[?(@.type=="InUse")].status' },
       { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
       { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
     ],

@@ -1,6 +1,6 @@
 /** A registry in the cluster's internet: distribution's, over TLS, at an address and a name of its own. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf, type TestAuthority } from '../support/certificates.ts';
@@ -19,6 +19,8 @@ export interface UpstreamRequest {
   readonly bytes: number;
   /** A node's address: pods' packets have it too, outside of the cluster. */
   readonly client: string;
+  /** What it calls itself: containerd, or one of our caches. */
+  readonly agent: string;
 }
 
 export interface UpstreamOptions {
@@ -60,6 +62,14 @@ export class Upstream {
     await this.#internet.place.endDaemon(this.#daemon, 'SIGKILL');
   }
 
+  /** From now on it asks who one is, as an `auth` section of its configuration says; `push` is not possible any more. */
+  async protect(auth: object): Promise<void> {
+    const configuration: object = JSON.parse(readFileSync(this.#configFile, 'utf8'));
+    writeFileSync(this.#configFile, JSON.stringify({ ...configuration, auth }));
+    await this.stop();
+    await this.start();
+  }
+
   /** From this machine; not while the internet is cut. */
   async push(repository: string, image: Image): Promise<void> {
     await eventually(() => pushImage(this.#access, repository, image), { timeout: 20_000 });
@@ -69,10 +79,10 @@ export class Upstream {
   requests(): UpstreamRequest[] {
     const lines = this.#internet.place.log(this.#daemon).split('\n');
     return lines.flatMap((line) => {
-      const [, client = '', method = '', path = '', status, bytes] = accessLine.exec(line) ?? [];
+      const [, client = '', method = '', path = '', status, bytes, agent = ''] = accessLine.exec(line) ?? [];
       const isOurs =
         status === undefined || ['POST', 'PUT', 'PATCH'].includes(method) || client === '127.0.0.1';
-      return isOurs ? [] : [{ client, method, path, status: Number(status), bytes: Number(bytes) }];
+      return isOurs ? [] : [{ client, method, path, status: Number(status), bytes: Number(bytes), agent }];
     });
   }
 
@@ -82,7 +92,7 @@ export class Upstream {
 }
 
 /** Apache's combined log format, as the registry's own access log has it. */
-const accessLine = /^(\S+) - \S+ \[[^\]]+\] "(\w+) (\S+) [^"]*" (\d+) (\d+) /;
+const accessLine = /^(\S+) - \S+ \[[^\]]+\] "(\w+) (\S+) [^"]*" (\d+) (\d+) "[^"]*" "([^"]*)"/;
 
 interface UpstreamParts {
   readonly internet: Internet;

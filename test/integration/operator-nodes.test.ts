@@ -139,7 +139,7 @@ test.serial('What agents say reaches the status, and costs no write where it sta
   const { runtimes } = mirrorOnNode();
   two.says = says('hub', { runtimes: runtimes.map((runtime) => ({ ...runtime, live: false })) });
   const dead = await world.condition('hub', 'NodesWired', 'NothingLive');
-  t.is(dead.message, '2/2 nodes wired; on 1 nodes (node-b) no runtime asks the mirror');
+  t.is(dead.message, '2/2 nodes wired; on 1 nodes (node-b) no pull reaches the mirror');
   const { forwarder } = mirrorOnNode();
   one.says = says('hub', { forwarder: { ...forwarder!, lastUsed: new Date().toISOString() } });
   await world.condition('hub', 'InUse', 'Used');

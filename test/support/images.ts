@@ -1,5 +1,6 @@
 /** Images made on the spot: real tar and gzip layers of pseudo-random bytes, the same at each run, so that digests are known. */
 import { createCipheriv, createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 /** A blob with its digest (`sha256:` and hex). */
@@ -43,16 +44,20 @@ export function makeImage(options: {
   seed: string;
   layerSizes: readonly number[];
   architecture?: string;
+  /** A file of this machine, linked statically, that a container of the image runs. */
+  program?: string;
 }): Image {
+  const { program } = options;
   const tars = options.layerSizes.map((size, index) =>
     tarOf(`layer-${index}.bin`, randomBytes(`${options.seed} ${index}`, size)),
   );
+  if (program !== undefined) tars.push(tarOf('program', readFileSync(program), '0000755'));
   const layers = tars.map((tar) => blobOf(gzipSync(tar, { level: 1 })));
   const config = blobOf(
     jsonOf({
       architecture: options.architecture ?? ownArchitecture,
       os: 'linux',
-      config: {},
+      config: program === undefined ? {} : { Entrypoint: ['/program'] },
       rootfs: { type: 'layers', diff_ids: tars.map(digestOf) },
       history: tars.map(() => ({ created: '1970-01-01T00:00:00Z' })),
     }),
@@ -122,10 +127,10 @@ function jsonOf(value: unknown): Buffer {
 }
 
 /** A tar archive (ustar) with one file: a header block, the content in whole blocks, two empty blocks. */
-function tarOf(name: string, content: Buffer): Buffer {
+function tarOf(name: string, content: Buffer, mode = '0000644'): Buffer {
   const header = Buffer.alloc(512);
   header.write(name, 0);
-  header.write('0000644\0', 100);
+  header.write(`${mode}\0`, 100);
   header.write('0000000\0', 108);
   header.write('0000000\0', 116);
   header.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124);

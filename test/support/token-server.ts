@@ -68,13 +68,18 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     realm,
     asked,
     issued,
-    registryAuth: { token: { realm, service, issuer, rootcertbundle: options.authority.file } },
+    registryAuth: registryAuth(realm, options.authority),
     close: async () => {
       server.close();
       server.closeAllConnections();
       await once(server, 'close');
     },
   };
+}
+
+/** The `auth` section of a registry that trusts the server at `realm`, whose certificate the authority signed. */
+export function registryAuth(realm: string, authority: TestAuthority): object {
+  return { token: { realm, service, issuer, rootcertbundle: authority.file } };
 }
 
 function basicOf(request: IncomingMessage): string[] {

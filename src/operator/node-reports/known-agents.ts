@@ -1,5 +1,5 @@
 /** What is known of every node agent, and who is asked next. Knows no network. */
-import type { MirrorOnNode, NodeReport } from '../../api/node-report.ts';
+import { type MirrorOnNode, type NodeReport, reachesMirror } from '../../api/node-report.ts';
 import { keptMs } from '../polling/rounds.ts';
 import type { NodeAgent } from './node-agents.ts';
 
@@ -62,10 +62,10 @@ export class KnownAgents {
     return known.failingSince === undefined;
   }
 
-  /** The nodes on which the mirror has an agent, by name. */
-  of(mirror: string, now: number): readonly NodeOfMirror[] {
+  /** The nodes on which the mirror has an agent, by name; `isShared`: those are the shared ones, also where they have not told of it. */
+  of(mirror: string, now: number, isShared = false): readonly NodeOfMirror[] {
     return this.all()
-      .flatMap((known) => nodeOfMirror(known, mirror, now) ?? [])
+      .flatMap((known) => nodeOfMirror(known, { mirror, isShared }, now) ?? [])
       .sort((one, other) => (one.node < other.node ? -1 : 1));
   }
 
@@ -126,13 +126,21 @@ export function whomToAsk(
 function presses({ agent, report, askedVersion, failingSince }: KnownAgent, now: number): boolean {
   if (report === undefined || failingSince !== undefined) return true;
   if (!agent.ready || askedVersion !== agent.version) return true;
-  return now - agent.createdAt < youngMs && !report.mirrors.every(({ complete }) => complete);
+  return (
+    now - agent.createdAt < youngMs &&
+    !report.mirrors.every((mirror) => mirror.complete && reachesMirror(mirror))
+  );
 }
 
-function nodeOfMirror(known: KnownAgent, mirror: string, now: number): NodeOfMirror | undefined {
+function nodeOfMirror(
+  known: KnownAgent,
+  { mirror, isShared }: { mirror: string; isShared: boolean },
+  now: number,
+): NodeOfMirror | undefined {
   const { agent, report, reportedAt, failingSince } = known;
   const told = report?.mode === 'wire' ? report.mirrors.find(({ name }) => name === mirror) : undefined;
-  if (agent.mirror === undefined ? told === undefined : agent.mirror !== mirror) return undefined;
+  const isOurs = agent.mirror === undefined ? isShared || told !== undefined : agent.mirror === mirror;
+  if (!isOurs) return undefined;
   const { node } = agent;
   if (failingSince !== undefined && now - failingSince >= keptMs)
     return { node, agent, state: 'unreachable' };

@@ -65,9 +65,9 @@ export class NodeReports {
     this.#options = options;
   }
 
-  /** The nodes of a mirror, by name; undefined: nobody was asked yet. */
-  of(mirror: string): readonly NodeOfMirror[] | undefined {
-    if (this.#complete) return this.#known.of(mirror, this.#now());
+  /** The nodes of a mirror, by name, with those of the shared agents where they wire it; undefined: nobody was asked yet. */
+  of(mirror: string, isShared = false): readonly NodeOfMirror[] | undefined {
+    if (this.#complete) return this.#known.of(mirror, this.#now(), isShared);
     this.#unanswered.add(mirror);
     return undefined;
   }

@@ -1,6 +1,6 @@
 /** What the reports of a mirror's nodes come to. Pure; coarse and in a stable order, so that idle means no change. */
 import { basename } from 'node:path';
-import type { FindingReport, MirrorOnNode } from '../../api/node-report.ts';
+import { type FindingReport, type MirrorOnNode, reachesMirror } from '../../api/node-report.ts';
 import { latestMinute } from '../polling/words.ts';
 import type { NodeOfMirror } from './known-agents.ts';
 
@@ -18,7 +18,7 @@ export interface NodesSummary {
   readonly unreachable: readonly string[];
   /** Most frequent first. A node may have several. */
   readonly causes: readonly Cause[];
-  /** Wired nodes on which no runtime asks the mirror. */
+  /** Wired nodes on which no pull reaches the mirror. */
   readonly notLive: readonly string[];
   /** When a forwarder was last used, to the minute. */
   readonly lastUsed?: string;
@@ -36,14 +36,9 @@ export function summaryOf(nodes: readonly NodeOfMirror[]): NodesSummary {
     wired: wired.length,
     unreachable: nodes.filter(({ state }) => state === 'unreachable').map(({ node }) => node),
     causes: causesOf(heard.filter(({ report }) => !report.complete)),
-    notLive: wired.filter(({ report }) => !isLive(report)).map(({ node }) => node),
+    notLive: wired.filter(({ report }) => !reachesMirror(report)).map(({ node }) => node),
     ...(lastUsed !== undefined && { lastUsed }),
   };
-}
-
-/** Whether a pull on the node would ask the mirror. */
-function isLive({ runtimes }: MirrorOnNode): boolean {
-  return runtimes.some(({ wired, live }) => wired && live);
 }
 
 function causesOf(nodes: readonly Heard[]): readonly Cause[] {

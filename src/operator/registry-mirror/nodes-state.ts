@@ -6,7 +6,7 @@ import type { NodeOfMirror } from '../node-reports/known-agents.ts';
 import { summaryOf } from '../node-reports/summary.ts';
 import type { Finding } from './finding.ts';
 import type { LiveObjects } from './live-objects.ts';
-import { nodesText, nodesWired, reportedReasons, tells } from './nodes-wired.ts';
+import { nodesText, nodesWired, reportedReasons } from './nodes-wired.ts';
 
 export interface NodesState {
   /** `NodesWired`. */
@@ -28,17 +28,22 @@ export interface NodesFacts {
   readonly stored: RegistryMirrorStatus | undefined;
 }
 
-/** An operator that starts believes what is stored until it has asked, where that may still hold. */
+/**
+ * What agents say, where there is one that can be asked: that their pods are ready tells nothing of a mirror that is new to them. An operator
+ * that starts believes what is stored until it has asked, where that may still hold.
+ */
 export function nodesState({ live, told, wire, stored }: NodesFacts): NodesState {
-  const summary = told === undefined || told === 'unasked' ? undefined : summaryOf(told);
-  if (tells(summary)) {
-    const { lastUsed } = summary;
-    const nodes = nodesText(live.daemonSet, summary);
-    return { finding: nodesWired(live, { summary, wire }), nodes, lastUsed, told: true };
-  }
-  const finding = nodesWired(live);
+  const canTell = told !== undefined && told !== 'unasked' && told.some(mayTell);
+  const summary = canTell ? summaryOf(told) : undefined;
+  const finding = nodesWired(live, summary && { summary, wire });
   const before = told === 'unasked' ? storedFinding(stored?.conditions, finding.type) : undefined;
   if (before && reportedReasons.has(before.reason) && reportedReasons.has(finding.reason))
     return { finding: before, nodes: stored?.nodes, told: true };
-  return { finding, nodes: nodesText(live.daemonSet), told: false };
+  const nodes = nodesText(live.daemonSet, summary);
+  return { finding, nodes, lastUsed: summary?.lastUsed, told: summary !== undefined };
+}
+
+/** One of an earlier version cannot be asked. */
+function mayTell({ agent, state }: NodeOfMirror): boolean {
+  return agent.endpoint !== undefined || state !== 'unheard';
 }

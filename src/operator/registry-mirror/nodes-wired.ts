@@ -38,12 +38,7 @@ export function nodesWired(live: LiveObjects, told?: NodesTold): Finding {
 export function nodesText(set: LiveDaemonSet | undefined, summary?: NodesSummary): string | undefined {
   if (set === undefined) return undefined;
   const { numberReady = 0, desiredNumberScheduled = 0 } = set.status ?? {};
-  return `${tells(summary) ? Math.min(summary.wired, desiredNumberScheduled) : numberReady}/${desiredNumberScheduled}`;
-}
-
-/** False while no agent has answered: those of an earlier version cannot be asked. */
-export function tells(summary: NodesSummary | undefined): summary is NodesSummary {
-  return summary !== undefined && summary.heard + summary.unreachable.length > 0;
+  return `${summary === undefined ? numberReady : Math.min(summary.wired, desiredNumberScheduled)}/${desiredNumberScheduled}`;
 }
 
 function selectedNodesWired({ daemonSet }: LiveObjects, told: NodesTold | undefined): Finding {
@@ -55,7 +50,7 @@ function selectedNodesWired({ daemonSet }: LiveObjects, told: NodesTold | undefi
   const wanted = status?.desiredNumberScheduled ?? 0;
   const updated = status?.updatedNumberScheduled ?? 0;
   if (wanted === 0) return nodes('True', 'NoNodeSelected', 'No node is selected');
-  if (told !== undefined && tells(told.summary)) return toldWired(told, { wanted, updated });
+  if (told !== undefined) return toldWired(told, { wanted, updated });
   const ready = status?.numberReady ?? 0;
   const count = `${ready} of ${wanted} nodes are wired`;
   if (updated < wanted) return nodes('False', 'RollingOut', `${count}, ${updated} by the newest agent`);
@@ -73,7 +68,7 @@ function toldWired(
     updated < wanted ? `${count}, ${updated} by the newest agent` : count,
     ...causesText(summary, wanted),
     ...(notLive.length > 0
-      ? [`on ${named(`${notLive.length} nodes`, notLive)} no runtime asks the mirror`]
+      ? [`on ${named(`${notLive.length} nodes`, notLive)} no pull reaches the mirror`]
       : []),
   ];
   const message = parts.join('; ');

@@ -125,8 +125,9 @@ export class Reporter {
   }
 
   #nodesState({ metadata, status }: StoredMirror, live: LiveObjects, { wiring }: Report): NodesState {
-    const { nodeReports } = this.#options;
-    const told = nodeReports && (nodeReports.of(metadata.name) ?? 'unasked');
+    const { nodeReports, sharedNodes } = this.#options;
+    const { name } = metadata;
+    const told = nodeReports && (nodeReports.of(name, sharedNodes?.wires(name) === true) ?? 'unasked');
     return nodesState({ live, told, wire: wiring?.wire ?? 'alias', stored: status });
   }
 

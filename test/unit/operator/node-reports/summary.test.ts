@@ -57,7 +57,7 @@ test('Only a path’s plain file name gets into a text', (t) => {
   t.is(cause('/x/a b; rm'), 'foreign file');
 });
 
-test('A wired node on which no runtime asks the mirror is told, and when any forwarder was last used', (t) => {
+test('A wired node on which no pull reaches the mirror is told, and when any forwarder was last used', (t) => {
   const idle = mirrorOnNode().runtimes.map((one) => ({ ...one, live: false }));
   const { forwarder } = mirrorOnNode();
   const used = (lastUsed: string) => ({ forwarder: { ...forwarder!, lastUsed } });
@@ -65,8 +65,10 @@ test('A wired node on which no runtime asks the mirror is told, and when any for
     heard('a', { runtimes: idle }),
     heard('b', used('2026-01-01T10:00:59.9Z')),
     heard('c', used('2026-01-01T09:00:00+00:00')),
+    heard('d', { forwarder: { ...forwarder!, offered: false, reason: 'Refused' } }),
+    heard('e', { forwarder: null }),
   ]);
-  t.deepEqual(summary.notLive, ['a']);
+  t.deepEqual(summary.notLive, ['a', 'd']);
   t.is(summary.lastUsed, '2026-01-01T10:00:00Z');
 });
 

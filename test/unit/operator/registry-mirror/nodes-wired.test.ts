@@ -48,7 +48,9 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => `n${
 
 test('Once agents tell, wired is what they say, not that their pods are ready', (t) => {
   t.deepEqual(told(50), { is: 'True Wired', message: '50/50 nodes wired', count: '50/50' });
-  t.is(told(50, { heard: 0, wired: 0 }).message, '50 of 50 nodes are wired', 'nobody has told yet');
+  const silent = told(50, { heard: 0, wired: 0 });
+  t.is(silent.message, '0/50 nodes wired; 50 x no report yet');
+  t.is(silent.is, 'False NodesNotReady');
 });
 
 test('Why nodes are not wired is counted, and few nodes are named', (t) => {
@@ -90,7 +92,7 @@ test('Where names of the upstream are wired, nodes that would not ask the mirror
   const notLive = ['a', 'b', 'c'];
   const silent = told(50, { notLive });
   t.is(silent.is, 'False NothingLive');
-  t.is(silent.message, '50/50 nodes wired; on 3 nodes (a, b, c) no runtime asks the mirror');
+  t.is(silent.message, '50/50 nodes wired; on 3 nodes (a, b, c) no pull reaches the mirror');
   t.is(told(50, { notLive }, { wire: 'alias' }).is, 'True Wired');
 });
 

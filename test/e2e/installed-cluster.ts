@@ -1,0 +1,350 @@
+/**
+ * A cluster of two nodes on which the operator is installed from deploy/, in an internet of registries that its nodes trust: where the
+ * scenarios of this folder happen.
+ */
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseReference, wholeName } from '../../src/image/reference.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { ClusterNode } from '../cluster/node.ts';
+import type { PodObject } from '../cluster/pods.ts';
+import { findPrograms } from '../cluster/programs.ts';
+import { startCluster } from '../cluster/start-cluster.ts';
+import { startUpstream, type Upstream, type UpstreamRequest } from '../cluster/upstream.ts';
+import { ownImageArchive } from '../image/program.ts';
+import type { KubeObject } from '../kubernetes/api-request.ts';
+import { makeAuthority, type TestAuthority } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Image, makeImage } from '../support/images.ts';
+import { kustomizeBuild } from '../support/kustomize.ts';
+import { clusterFolder } from './folder.ts';
+
+export interface InstallOptions {
+  /** Of the cluster's folder. */
+  readonly name: string;
+  /** What registries there are, as their hosts are called. */
+  readonly upstreams: readonly string[];
+  /** Of deploy/components. */
+  readonly components?: readonly string[];
+  /** Volumes on each node beside the two it begins with. */
+  readonly volumes?: number;
+  /** False: the operator is left to the test. */
+  readonly install?: boolean;
+}
+
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+}
+
+export interface MirrorObject extends KubeObject {
+  readonly spec: Record<string, unknown>;
+  readonly status?: {
+    readonly conditions?: readonly Condition[];
+    readonly nodes?: string;
+    readonly address?: string;
+    readonly masquerade?: string;
+    readonly nodePort?: number;
+  };
+}
+
+/** A workload as anybody writes it: nothing in it knows of a mirror. */
+export interface Workload {
+  readonly image: string;
+  readonly namespace?: string;
+  readonly replicas?: number;
+  /** Secret of type dockerconfigjson. */
+  readonly pullSecret?: string;
+}
+
+const operatorLabels = 'app.kubernetes.io/name=registry-mirror-operator';
+
+/** Makes it; whatever it throws, no cluster is left. */
+export async function installedCluster(options: InstallOptions): Promise<InstalledCluster> {
+  const { name, volumes = 0, install = true } = options;
+  const archive = await ownImageArchive();
+  const { own } = await findPrograms();
+  const cluster = await startCluster({ folder: clusterFolder(name) });
+  try {
+    const authority = await makeAuthority(
+      join(cluster.internet.place.folder, 'tls'),
+      'authority of the internet',
+    );
+    const world = new InstalledCluster(cluster, authority, join(own, 'pause'));
+    for (const host of options.upstreams) await world.addUpstream(host);
+    for (const node of cluster.nodes) await world.prepareNode(node, volumes);
+    await cluster.importImage(archive);
+    if (install) await world.install(options.components);
+    return world;
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+}
+
+export class InstalledCluster {
+  readonly cluster: Cluster;
+  readonly authority: TestAuthority;
+  /** How long the operators took to be Ready, in seconds. */
+  installSeconds = 0;
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #names: Record<string, string> = {};
+  readonly #program: string;
+
+  constructor(cluster: Cluster, authority: TestAuthority, program: string) {
+    this.cluster = cluster;
+    this.authority = authority;
+    this.#program = program;
+  }
+
+  /** Installs deploy/base with components, and waits for two operators. */
+  async install(components: readonly string[] = []): Promise<void> {
+    const began = Date.now();
+    for (const object of await kustomizeBuild(components)) await eventually(() => this.cluster.apply(object));
+    await this.cluster.pods.waitFor({ labels: operatorLabels, count: 2 });
+    this.installSeconds = (Date.now() - began) / 1000;
+    const data = { 'ca.crt': this.authority.certificatePem };
+    await this.cluster.apply({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'internet-ca' },
+      data,
+    });
+  }
+
+  /** A registry in the internet, known to its DNS. */
+  async addUpstream(host: string): Promise<Upstream> {
+    const address = this.freeAddress();
+    const upstream = await startUpstream(this.cluster.internet, {
+      name: host,
+      address,
+      authority: this.authority,
+    });
+    this.setName(host, address);
+    this.#upstreams.set(host, upstream);
+    return upstream;
+  }
+
+  upstream(host: string): Upstream {
+    const upstream = this.#upstreams.get(host);
+    if (upstream === undefined) throw new Error(`There is no upstream ${host}`);
+    return upstream;
+  }
+
+  /** Of the internet's range, for one more server. */
+  freeAddress(): string {
+    return `192.88.99.${10 + Object.keys(this.#names).length}`;
+  }
+
+  setName(host: string, address: string): void {
+    this.#names[host] = address;
+    this.cluster.internet.setNames(this.#names);
+  }
+
+  /** The node trusts the internet's authority, and has more volumes. */
+  async prepareNode(node: ClusterNode, volumes = 0): Promise<void> {
+    appendFileSync(node.path('/etc/ssl/certs/ca-certificates.crt'), this.authority.certificatePem);
+    await node.restartDaemon('containerd');
+    const names = Array.from({ length: volumes }, (_, at) => `${node.name}-more-${at}`);
+    await this.cluster.addVolumes(
+      node,
+      names.map((name) => ({ name, size: '2Gi' })),
+    );
+  }
+
+  /** Makes an image that runs and pushes it; `size` in bytes, of its one large layer. */
+  async push(
+    host: string,
+    repository: string,
+    { tag = '1', size = 1_000_000, seed = '' } = {},
+  ): Promise<Image> {
+    const all = { tag, seed: `${host} ${repository} ${seed}`, layerSizes: [size] };
+    const image = makeImage({ ...all, program: this.#program });
+    await this.upstream(host).push(repository, image);
+    return image;
+  }
+
+  /** Applies a RegistryMirror that trusts the internet's authority and has a small volume. */
+  async mirror(name: string, spec: Record<string, unknown>): Promise<MirrorObject> {
+    return await eventually(
+      () =>
+        this.cluster.apply<MirrorObject>({
+          apiVersion: 'k8s.osp.tech/v1',
+          kind: 'RegistryMirror',
+          metadata: { name },
+          spec: {
+            upstreamCA: { name: 'internet-ca' },
+            volumeClaimTemplate: { spec: { resources: { requests: { storage: '1Gi' } } } },
+            ...spec,
+          },
+        }),
+      { timeout: 20_000 },
+    );
+  }
+
+  async getMirror(name: string): Promise<MirrorObject> {
+    return await this.cluster.adminFetch<MirrorObject>(mirrorPath(name));
+  }
+
+  /** Changes a mirror by a JSON merge patch. */
+  async patchMirror(name: string, patch: object): Promise<MirrorObject> {
+    return await this.patch<MirrorObject>(mirrorPath(name), patch);
+  }
+
+  /** Changes any object by a JSON merge patch. */
+  async patch<T = KubeObject>(path: string, body: object): Promise<T> {
+    const contentType = 'application/merge-patch+json';
+    return await this.cluster.adminFetch<T>(path, { method: 'PATCH', contentType, body });
+  }
+
+  /** Until the mirror serves and all its nodes' pulls reach it. */
+  async untilServing(...names: string[]): Promise<void> {
+    for (const name of names)
+      for (const type of ['Ready', 'NodesWired']) await this.untilCondition(name, type, 'True', 120_000);
+  }
+
+  /** Until a condition has that status; returns it. */
+  async untilCondition(name: string, type: string, status: string, timeout = 90_000): Promise<Condition> {
+    return await eventually(
+      async () => {
+        const conditions = (await this.getMirror(name)).status?.conditions ?? [];
+        const found = conditions.find((each) => each.type === type);
+        if (found?.status === status) return found;
+        throw new Error(JSON.stringify(conditions, null, 1));
+      },
+      { timeout, interval: 200, message: `${type} of mirror ${name} was not ${status}` },
+    );
+  }
+
+  /** Makes a Deployment whose pods are spread over the nodes and returns at once; nothing of it is kept on a node when it goes. */
+  async deploy(name: string, workload: Workload): Promise<void> {
+    const { namespace = 'default', image, replicas = 2, pullSecret } = workload;
+    const labels = { app: name };
+    const spread = {
+      maxSkew: 1,
+      topologyKey: 'kubernetes.io/hostname',
+      whenUnsatisfiable: 'ScheduleAnyway',
+      labelSelector: { matchLabels: labels },
+    };
+    await this.cluster.apply({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name, namespace },
+      spec: {
+        replicas,
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            terminationGracePeriodSeconds: 0,
+            topologySpreadConstraints: [spread],
+            containers: [{ name: 'app', image, imagePullPolicy: 'Always' }],
+            ...(pullSecret !== undefined && { imagePullSecrets: [{ name: pullSecret }] }),
+          },
+        },
+      },
+    });
+  }
+
+  /** Makes a Deployment and waits until all its pods run; returns them. */
+  async rollOut(name: string, workload: Workload, timeout = 60_000): Promise<PodObject[]> {
+    const { namespace = 'default', replicas = 2 } = workload;
+    await this.deploy(name, workload);
+    return await this.cluster.pods.waitFor({ namespace, labels: `app=${name}`, count: replicas }, timeout);
+  }
+
+  /** Waits until a pod of the Deployment says that its image cannot be pulled; returns what it says. */
+  async untilPullFails(name: string, namespace = 'default', timeout = 60_000): Promise<string> {
+    return await eventually(
+      async () => {
+        const [pod] = await this.cluster.pods.list({ namespace, labels: `app=${name}` });
+        const waiting = pod?.status.containerStatuses?.[0]?.state as WaitingState | undefined;
+        const { reason = '', message = '' } = waiting?.waiting ?? {};
+        if (['ErrImagePull', 'ImagePullBackOff'].includes(reason)) return message;
+        throw new Error(JSON.stringify(pod?.status));
+      },
+      { timeout, interval: 200, message: `The image of ${name} could be pulled` },
+    );
+  }
+
+  /** Removes a Deployment and waits until its pods are gone. */
+  async remove(name: string, namespace = 'default'): Promise<void> {
+    await this.cluster.adminFetch(`/apis/apps/v1/namespaces/${namespace}/deployments/${name}`, {
+      method: 'DELETE',
+    });
+    await this.cluster.pods.waitFor({ namespace, labels: `app=${name}`, count: 0 });
+  }
+
+  /** Makes nodes forget all images of a repository, by its whole name, so that the next pull is one. */
+  async forget(repository: string, nodes: readonly ClusterNode[] = this.cluster.nodes): Promise<void> {
+    for (const node of nodes) {
+      const images = (await node.ctr('images', 'list')).split('\n').slice(1).map(imageOf);
+      const digests = new Set(
+        images.filter(({ name }) => isOf(name, repository)).map(({ digest }) => digest),
+      );
+      const names = images.filter(({ digest }) => digests.has(digest)).map(({ name }) => name);
+      if (names.length > 0) await node.ctr('images', 'remove', '--sync', ...names);
+    }
+  }
+
+  /** Requests for blobs that a registry answered with content, from a moment on (see `mark`). */
+  blobRequests(host: string, since = 0): UpstreamRequest[] {
+    return this.upstream(host)
+      .requests()
+      .slice(since)
+      .filter(({ method, path, status }) => method === 'GET' && path.includes('/blobs/') && status < 300);
+  }
+
+  /** How many requests a registry has been asked by now. */
+  mark(host: string): number {
+    return this.upstream(host).requests().length;
+  }
+
+  /** What `kubectl get rm` shows, a record for each mirror by the columns' names. */
+  async table(): Promise<Record<string, unknown>[]> {
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    const { columnDefinitions, rows } = await this.cluster.adminFetch<TableObject>(mirrorPath(''), {
+      headers: { accept },
+    });
+    return rows.map(({ cells }) =>
+      Object.fromEntries(columnDefinitions.map(({ name }, at) => [name, cells[at]])),
+    );
+  }
+}
+
+/** Bytes of all blobs. */
+export function sizeOf({ blobs }: Image): number {
+  return blobs.reduce((sum, { content }) => sum + content.length, 0);
+}
+
+export function bytesOf(requests: readonly UpstreamRequest[]): number {
+  return requests.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+export function mirrorPath(name: string): string {
+  return `/apis/k8s.osp.tech/v1/registrymirrors/${name}`.replace(/\/$/, '');
+}
+
+/** What a container waits for. */
+interface WaitingState {
+  readonly waiting?: { readonly reason?: string; readonly message?: string };
+}
+
+interface TableObject {
+  readonly columnDefinitions: readonly { readonly name: string }[];
+  readonly rows: readonly { readonly cells: readonly unknown[] }[];
+}
+
+/** A line of `ctr images list`. An image has several names: tag, digest and id. */
+function imageOf(line: string): { name: string; digest: string } {
+  const [name = '', , digest = ''] = line.trim().split(/\s+/);
+  return { name, digest };
+}
+
+function isOf(reference: string, repository: string): boolean {
+  const parsed = parseReference(reference);
+  return parsed !== undefined && wholeName(parsed) === repository;
+}
