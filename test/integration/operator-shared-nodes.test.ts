@@ -108,7 +108,7 @@ test.serial(
       const { mirrors, others } = await list();
       assert.deepEqual([mirrors.map(({ name }) => name), others], [['all'], ['some']]);
     }, slow);
-    t.truthy(await world.find(pathsOf('some').daemonSet));
+    await eventually(async () => assert.ok(await world.find(pathsOf('some').daemonSet)), slow);
     t.is(await world.find(pathsOf('all').daemonSet), undefined);
     const { spec } = await world.get(setPath);
     t.is(spec.template.spec.nodeSelector.pool, undefined);

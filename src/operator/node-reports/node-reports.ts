@@ -37,6 +37,12 @@ export interface NodeReportsOptions {
   readonly pauseMs?: Pause;
 }
 
+/** Which agents a mirror has. */
+interface AgentsOf {
+  readonly isShared?: boolean;
+  readonly version?: string | undefined;
+}
+
 const parallel = 50;
 /** So long those are asked first that are new or do not answer; with `wellPerRound` a round is over in less than a minute. */
 const pressingMs = 20_000;
@@ -52,8 +58,11 @@ export class NodeReports {
   /** By mirror: what the reports came to when it was last told. */
   readonly #told = new Map<string, string>();
   #complete = false;
-  /** Mirrors that were asked about before anybody was: they are told of as soon as somebody is, also where there is nobody. */
-  readonly #unanswered = new Set<string>();
+  /** Mirrors that wait for a round, with the version of their agents' DaemonSet: they are told of when it is over, also where there is nobody. */
+  readonly #unanswered = new Map<string, string>();
+  /** Mirrors of which a round found nobody, with that version. */
+  readonly #nobody = new Map<string, string>();
+  #woken = Promise.withResolvers<void>();
   /** The agents were listed once: who is not known is not there. */
   #listed = false;
   /** Somebody waits for what nodes say next. */
@@ -65,10 +74,17 @@ export class NodeReports {
     this.#options = options;
   }
 
-  /** The nodes of a mirror, by name, with those of the shared agents where they wire it; undefined: nobody was asked yet. */
-  of(mirror: string, isShared = false): readonly NodeOfMirror[] | undefined {
-    if (this.#complete) return this.#known.of(mirror, this.#now(), isShared);
-    this.#unanswered.add(mirror);
+  /**
+   * The nodes of a mirror, by name; undefined: nobody was asked yet, and the mirror is told of when that is done. `isShared`: its agents are
+   * the shared ones. Where no node is known, agents are looked for once in each `version` of their DaemonSet, where that is given.
+   */
+  of(mirror: string, options: AgentsOf = {}): readonly NodeOfMirror[] | undefined {
+    const { isShared = false, version } = options;
+    const nodes = this.#known.of(mirror, this.#now(), isShared);
+    const isKnown = nodes.length > 0 || version === undefined || this.#nobody.get(mirror) === version;
+    if (this.#complete && isKnown) return nodes;
+    this.#unanswered.set(mirror, version ?? '');
+    if (version !== undefined) this.#woken.resolve();
     return undefined;
   }
 
@@ -101,19 +117,22 @@ export class NodeReports {
   /** Polls in rounds until `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const hurries = () => this.#now() < this.#wantedUntil || this.#known.hasNews(this.#now());
-    await inRounds(() => this.#round(signal), { ...this.#options, hurries }, signal);
+    const woken = () => this.#woken.promise;
+    await inRounds(() => this.#round(signal), { ...this.#options, hurries, woken }, signal);
   }
 
   async #round(signal: AbortSignal): Promise<void> {
+    this.#woken = Promise.withResolvers();
+    const waiting = new Map(this.#unanswered);
     try {
       await this.#gather(signal);
       this.#trouble = '';
       if (signal.aborted) return;
-      this.#tell();
+      this.#tell(waiting);
       await this.#options.afterRound?.(signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#answer();
+      this.#answer(waiting);
       if (this.#trouble === errorMessage(error)) return;
       this.#trouble = errorMessage(error);
       this.#options.logger.error({ error }, 'Could not ask node agents');
@@ -182,14 +201,17 @@ export class NodeReports {
     this.#options.logger.warn(fields, 'Could not read what node agents say');
   }
 
-  /** From now on what is known is told, be it nothing. */
-  #answer(): void {
+  /** From now on what is known is told to those that were waiting, be it nothing. */
+  #answer(waiting: ReadonlyMap<string, string>): void {
     this.#complete = true;
-    for (const mirror of this.#unanswered) this.#options.changed(mirror);
-    this.#unanswered.clear();
+    for (const [mirror, version] of waiting) {
+      this.#nobody.set(mirror, version);
+      if (this.#unanswered.get(mirror) === version) this.#unanswered.delete(mirror);
+      this.#options.changed(mirror);
+    }
   }
 
-  #tell(): void {
+  #tell(waiting: ReadonlyMap<string, string>): void {
     this.#complete = true;
     for (const mirror of new Set([...this.#told.keys(), ...this.#known.mirrors()])) {
       const nodes = this.#known.of(mirror, this.#now());
@@ -197,10 +219,9 @@ export class NodeReports {
       if (this.#told.get(mirror) === state) continue;
       if (nodes.length === 0) this.#told.delete(mirror);
       else this.#told.set(mirror, state);
-      this.#unanswered.delete(mirror);
-      this.#options.changed(mirror);
+      if (!waiting.has(mirror)) this.#options.changed(mirror);
     }
-    this.#answer();
+    this.#answer(waiting);
   }
 
   #context({ authority }: AgentEndpoint): SecureContext {

@@ -1,5 +1,5 @@
 /** Polling in rounds: of cache replicas and of node agents. Pure but for time; knows nothing of who is asked. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { pauseUntil } from '../../cache/pause.ts';
 
 /** Between two rounds, in milliseconds. */
 export interface Pause {
@@ -17,20 +17,26 @@ export interface RoundsOptions {
   readonly pauseMs?: Pause | undefined;
   /** True while news is expected any moment: the next round comes soon. */
   readonly hurries?: () => boolean;
+  /** Resolves when somebody waits for a round: it comes at once. */
+  readonly woken?: () => Promise<void>;
 }
 
 /** Calls `round` again and again until `signal` is aborted; rejects only as `round` does. */
 export async function inRounds(
   round: () => Promise<void>,
-  { random = Math.random, pauseMs = defaultPause, hurries = () => false }: RoundsOptions,
+  { random = Math.random, pauseMs = defaultPause, hurries = () => false, woken = never }: RoundsOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
+  let goesOn = !signal.aborted;
+  while (goesOn) {
     await round();
     const { least, most } = hurries() ? hurried(pauseMs) : pauseMs;
-    const pause = least + random() * (most - least);
-    await delay(pause, undefined, { signal }).catch(() => undefined);
+    goesOn = await pauseUntil(woken(), least + random() * (most - least), signal);
   }
+}
+
+function never(): Promise<void> {
+  return new Promise(() => undefined);
 }
 
 /** A fifth of the pause. */

@@ -33,14 +33,22 @@ export interface NodesFacts {
  * that starts believes what is stored until it has asked, where that may still hold.
  */
 export function nodesState({ live, told, wire, stored }: NodesFacts): NodesState {
-  const canTell = told !== undefined && told !== 'unasked' && told.some(mayTell);
-  const summary = canTell ? summaryOf(told) : undefined;
+  if (told === 'unasked') return unasked(live, stored);
+  const summary = told?.some(mayTell) ? summaryOf(told) : undefined;
   const finding = nodesWired(live, summary && { summary, wire });
-  const before = told === 'unasked' ? storedFinding(stored?.conditions, finding.type) : undefined;
-  if (before && reportedReasons.has(before.reason) && reportedReasons.has(finding.reason))
-    return { finding: before, nodes: stored?.nodes, told: true };
   const nodes = nodesText(live.daemonSet, summary);
   return { finding, nodes, lastUsed: summary?.lastUsed, told: summary !== undefined };
+}
+
+function unasked(live: LiveObjects, stored: RegistryMirrorStatus | undefined): NodesState {
+  const finding = nodesWired(live);
+  const before = storedFinding(stored?.conditions, finding.type);
+  if (before && reportedReasons.has(before.reason) && reportedReasons.has(finding.reason))
+    return { finding: before, nodes: stored?.nodes, told: true };
+  const nodes = nodesText(live.daemonSet);
+  if (finding.reason !== 'Wired') return { finding, nodes, told: false };
+  const message = 'The nodes’ agents were not asked yet';
+  return { finding: { ...finding, status: 'Unknown', reason: 'NotAsked', message }, nodes, told: false };
 }
 
 /** One of an earlier version cannot be asked. */

@@ -127,7 +127,9 @@ export class Reporter {
   #nodesState({ metadata, status }: StoredMirror, live: LiveObjects, { wiring }: Report): NodesState {
     const { nodeReports, sharedNodes } = this.#options;
     const { name } = metadata;
-    const told = nodeReports && (nodeReports.of(name, sharedNodes?.wires(name) === true) ?? 'unasked');
+    const isShared = sharedNodes?.wires(name) === true;
+    const version = live.daemonSet?.metadata.resourceVersion;
+    const told = nodeReports && (nodeReports.of(name, { isShared, version }) ?? 'unasked');
     return nodesState({ live, told, wire: wiring?.wire ?? 'alias', stored: status });
   }
 

@@ -178,3 +178,15 @@ test('While no list of agents could be read nobody can say that nothing of a mir
   await nextRound();
   t.deepEqual(reports.holding('hub', 0), { nodes: [], of: 0 });
 });
+
+test('Where no node is known, agents are looked for once in each version of their DaemonSet', async (t) => {
+  const { authority, reports, world, start, nextRound } = await scene(t);
+  start();
+  await nextRound();
+  t.is(reports.of('hub', { version: '1' }), undefined);
+  await eventually(() => assert.deepEqual(world.changed, ['hub']));
+  t.deepEqual(reports.of('hub', { version: '1' }), []);
+  world.pods = [agentPod('node-a', await startAgentServer(t, { authority }))];
+  t.is(reports.of('hub', { version: '2' }), undefined, 'its pods may be new');
+  await eventually(() => assert.equal(reports.of('hub', { version: '2' })?.length, 1));
+});

@@ -25,11 +25,13 @@ test('Ready agents that have not told of a mirror do not wire it', (t) => {
 });
 
 test('Of agents that cannot be asked, their pods tell', (t) => {
-  for (const told of [[], silent({}), 'unasked', undefined] as const)
+  for (const told of [[], silent({}), undefined] as const)
     t.is(nodesState({ ...facts, told }).finding.message, '2 of 2 nodes are wired');
 });
 
-test('An operator that has asked nobody yet believes what is stored', (t) => {
+test('An operator that has asked nobody yet believes what is stored, and nothing else', (t) => {
+  const { status, reason } = nodesState({ ...facts, told: 'unasked' }).finding;
+  t.is(`${status} ${reason}`, 'Unknown NotAsked');
   const condition = { type: 'NodesWired', status: 'False', reason: 'NodesNotWired', message: '1/2' } as const;
   const conditions = [{ ...condition, lastTransitionTime: '2026-01-01T00:00:00Z' }];
   const state = nodesState({ ...facts, told: 'unasked', stored: { conditions, nodes: '1/2' } });
