@@ -40,7 +40,7 @@ check: ## format, lint, types, unit tests, architecture rules
 fix: ## format and mend what the linter can
 	@npm run --silent fix
 
-generate: ## write the generated files: the CRD and its field reference
+generate: ## write the generated files: CRDs and their pages, the chart, alerts and dashboard
 	@npm run --silent generate
 
 build: ## compile to dist/

@@ -1,4 +1,4 @@
-/** Writes what is generated and committed: the CRD and its field reference. A unit test fails when they are stale. */
+/** Writes what is generated and committed: CRDs and their pages, the chart, alerts and dashboard. A unit test fails when they are stale. */
 import { writeFile } from 'node:fs/promises';
 import { generatedFiles } from './generated-files.ts';
 

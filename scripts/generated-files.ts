@@ -6,6 +6,7 @@ import { rewriteRulesCrd } from '../src/api/rewrite-rules-crd.ts';
 import { chartFiles } from './chart/chart-files.ts';
 import { fieldReference } from './field-reference.ts';
 import { imageMapIntroduction } from './image-map-introduction.ts';
+import { monitoringFiles } from './monitoring/monitoring-files.ts';
 
 /** What is generated of one kind. */
 interface GeneratedKind {
@@ -19,10 +20,11 @@ interface GeneratedKind {
 
 /** Every generated file: its path in the repository and its content. */
 export function generatedFiles(): Map<string, string> {
-  const files = new Map(kinds().flatMap(filesOf));
+  const ofKinds = new Map(kinds().flatMap(filesOf));
+  const files = new Map([...ofKinds, ...monitoringFiles()]);
   const read = (path: string) =>
     files.get(path) ?? readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
-  const crds = [...files.keys()].filter((path) => path.startsWith('deploy/'));
+  const crds = [...ofKinds.keys()].filter((path) => path.startsWith('deploy/'));
   return new Map([
     ...files,
     ...chartFiles(
@@ -37,24 +39,24 @@ function kinds(): readonly GeneratedKind[] {
     {
       crd: registryMirrorCrd(),
       copiesIn: ['deploy/base'],
-      page: 'docs/registry-mirror.md',
+      page: 'docs/kinds/registry-mirror.md',
       introduction: [
-        'Cluster-scoped, `k8s.osp.tech/v1`, short name `rm`. What the conditions and their reasons mean: [operations](operations.md).',
+        'Cluster-scoped, `k8s.osp.tech/v1`, short name `rm`. What the conditions and their reasons mean: [operations](../operations.md).',
       ],
     },
     {
       crd: imageMapCrd(),
       copiesIn: ['deploy/components/rewriting'],
-      page: 'docs/image-map.md',
+      page: 'docs/kinds/image-map.md',
       introduction: imageMapIntroduction,
     },
     {
       crd: rewriteRulesCrd(),
       copiesIn: ['deploy/components/rewriting'],
-      page: 'docs/rewrite-rules.md',
+      page: 'docs/kinds/rewrite-rules.md',
       introduction: [
         'Namespaced, `k8s.osp.tech/v1alpha1`, short name `rwr`. Written by the operator; what is changed by hand is put back. What the policy does with it:',
-        '[policy](policy.md).',
+        '[policy](../policy.md).',
       ],
     },
   ];

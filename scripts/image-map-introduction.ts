@@ -1,7 +1,7 @@
-/** What docs/image-map.md says above the fields. */
+/** What docs/kinds/image-map.md says above the fields. */
 export const imageMapIntroduction: readonly string[] = [
   'Namespaced, `mapper.imagerelocation.pivotal.io/v1alpha1`, short name `imap`: kubernetes-image-mapper’s kind, with its objects and its status as they',
-  'were. What the rules make of an image, and which come before them: [rewriting](rewriting.md).',
+  'were. What the rules make of an image, and which come before them: [rewriting](../rewriting.md).',
   '',
   '```yaml',
   'apiVersion: mapper.imagerelocation.pivotal.io/v1alpha1',

@@ -22,6 +22,7 @@ export function chartFiles(read: (path: string) => string, crds: readonly string
     operator: manifest('base/deployment.yaml'),
     webhook: deploymentOf(manifest('components/webhook/webhook.yaml')),
     networkPolicies: manifest('components/networkpolicy/policies.yaml'),
+    dashboard: manifest('components/monitoring/dashboard.yaml'),
   });
   const templates = [...templateFiles, ...crds.map(crdTemplate)].map((file): [string, string] => [
     `${chart}/templates/${file.name}.yaml`,

@@ -29,6 +29,7 @@ One release in a cluster: the kinds are the cluster's, and so are the names of i
 | \`cache-users\` | \`cacheUsers.createRoles\` |
 | \`networkpolicy\` | \`networkPolicy\` |
 | \`imageswap-namespace\` | \`imageswapNamespace\` |
+| \`monitoring\` | \`monitoring.enabled\` |
 | \`namespace\` | that of the release |
 
 ## Values

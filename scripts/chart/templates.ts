@@ -1,4 +1,5 @@
 /** The templates of the chart that are manifests of deploy/: which, when, and what values change in them. Pure. */
+import { runbookPage } from '../monitoring/rules.ts';
 import type { TemplateFile } from './template-file.ts';
 import { workload } from './workload.ts';
 import { addBelow, addWithin, editDocuments, replaceBlock, replaceOnce } from './yaml-text.ts';
@@ -6,6 +7,7 @@ import { addBelow, addWithin, editDocuments, replaceBlock, replaceOnce } from '.
 const rewrites = 'ne .Values.rewriting.engine "none"';
 const hasWebhook = `and (${rewrites}) .Values.webhook.enabled`;
 const isServices = 'eq .Values.addressingScheme "services"';
+const isMonitored = '.Values.monitoring.enabled';
 const imageswapNamespace = '{{ .Values.imageswapNamespace | default .Release.Namespace }}';
 
 export const templateFiles: readonly TemplateFile[] = [
@@ -60,7 +62,41 @@ export const templateFiles: readonly TemplateFile[] = [
     when: '.Values.networkPolicy.enabled',
     edit: networkPolicies,
   },
+  {
+    source: 'components/monitoring/pod-monitors.yaml',
+    name: 'monitoring-pod-monitors',
+    when: isMonitored,
+    edit: (text) => editDocuments(text, () => true, withMonitoringLabels),
+  },
+  {
+    source: 'components/monitoring/rules.yaml',
+    name: 'monitoring-rules',
+    when: isMonitored,
+    edit: (text) =>
+      withMonitoringLabels(text).replaceAll(
+        `runbook_url: ${runbookPage}#`,
+        'runbook_url: {{ .Values.monitoring.runbookPage }}#',
+      ),
+  },
+  {
+    source: 'components/monitoring/dashboard.yaml',
+    name: 'monitoring-dashboard',
+    when: isMonitored,
+    edit: (text) =>
+      replaceBlock(text, '  labels:', ([head = '']) => [
+        head,
+        ...labelsFrom('.Values.monitoring.dashboardLabels'),
+      ]),
+  },
 ];
+
+function withMonitoringLabels(text: string): string {
+  return addWithin(text, 'metadata:', ['  labels:', ...labelsFrom('.Values.monitoring.labels')]);
+}
+
+function labelsFrom(values: string): string[] {
+  return [`    {{- with ${values} }}`, '    {{- toYaml . | nindent 4 }}', '    {{- end }}'];
+}
 
 /** The template of a CustomResourceDefinition, whose file is named by its plural and group. Those of a component come with it. */
 export function crdTemplate(source: string): TemplateFile {

@@ -18,6 +18,8 @@ export interface DefaultManifests {
   readonly operator: string;
   readonly webhook: string;
   readonly networkPolicies: string;
+  /** The ConfigMap with the dashboard. */
+  readonly dashboard: string;
 }
 
 const text: Schema = { type: 'string' };
@@ -151,6 +153,27 @@ export function chartValues(manifests: DefaultManifests): Readonly<Record<string
         blockValue(manifests.networkPolicies, '        - namespaceSelector:'),
         objects,
       ),
+    }),
+    monitoring: group('Metrics, alerts and a dashboard, for a cluster with prometheus-operator.', {
+      enabled: value(
+        'Make PodMonitors, a PrometheusRule and the ConfigMap of a Grafana dashboard.',
+        false,
+        truth,
+      ),
+      labels: value(
+        'Further labels of PodMonitors and PrometheusRule, where Prometheus selects them by one: `{release: kube-prometheus-stack}`.',
+        {},
+        texts,
+      ),
+      dashboardLabels: value(
+        'Labels by which Grafana’s sidecar finds the dashboard.',
+        blockValue(manifests.dashboard, '  labels:'),
+        texts,
+      ),
+      runbookPage: value('Address of the page with a section for each alert.', 'docs/operations.md', {
+        ...text,
+        minLength: 1,
+      }),
     }),
     crds: group('The CustomResourceDefinitions.', {
       install: value('Install and upgrade them with the release.', true, truth),

@@ -68,6 +68,11 @@ export class WorkQueue {
     return this.#ready.size + this.#dirty.size;
   }
 
+  /** Keys that failed when they were last handled. */
+  get failing(): number {
+    return this.#failures.size;
+  }
+
   /** True when nothing is ready and nothing runs; delayed keys do not count. */
   get idle(): boolean {
     return this.length === 0 && this.#running.size === 0;

@@ -14,6 +14,7 @@ import { CacheReports, type CacheReportsOptions } from './cache-reports/cache-re
 import { warnOfCorruption } from './cache-reports/corruption.ts';
 import { enqueueChanges } from './enqueue.ts';
 import { reconcileMap } from './imageswap-map/reconcile.ts';
+import { OperatorMetrics } from './metrics.ts';
 import type { NodeReportsOptions } from './node-reports/node-reports.ts';
 import { NodeWork } from './node-work.ts';
 import { outcomeOf } from './outcome.ts';
@@ -53,6 +54,7 @@ export class Operator {
   readonly #rewriting: Rewriting | undefined;
   readonly #elector: LeaderElector;
   readonly #identity: string;
+  readonly #metrics: OperatorMetrics;
 
   constructor(options: OperatorOptions) {
     const { client, settings, identity, secondsBetweenStreams, logger } = options;
@@ -70,6 +72,12 @@ export class Operator {
       onForbidden: (error) =>
         logger.warn({ error }, 'Not allowed to use Leases; working without, as the only replica'),
     });
+    this.#metrics = new OperatorMetrics({
+      leading: () => this.leading,
+      synced: () => this.ready,
+      mirrors: () => this.#watches.views.mirrors.list(),
+      webhookAnnounced: () => this.#rewriting?.webhookAnnounced,
+    });
   }
 
   /** True once every watched type was read. */
@@ -80,6 +88,11 @@ export class Operator {
   /** True while this replica acts. */
   get leading(): boolean {
     return this.#elector.leading;
+  }
+
+  /** The figures for Prometheus: the text and its type. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }> {
+    return this.#metrics.text();
   }
 
   /** Runs until `signal` is aborted, then gives the lease back. */
@@ -123,10 +136,12 @@ export class Operator {
       if (rewrite !== undefined) return rewrite(stop);
       return key === sharedNodesKey ? sharedNodes.reconcile(stop) : reconciler.reconcile(key, stop);
     };
+    this.#metrics.queue = queue;
     try {
       const work = queue.run((key, stop) => this.#handle(queue, key, handle, stop), signal, { workers });
       await Promise.all([work, cacheReports.run(signal), nodes.run(signal)]);
     } finally {
+      this.#metrics.queue = undefined;
       unsubscribe();
       rewriting?.end();
     }
@@ -138,18 +153,22 @@ export class Operator {
     handle: (key: string, signal: AbortSignal) => Promise<number | undefined>,
     signal: AbortSignal,
   ): Promise<void> {
+    const began = performance.now();
+    const seconds = () => (performance.now() - began) / 1000;
     try {
       const afterMs = await handle(key, signal);
       queue.forget(key);
       if (afterMs !== undefined) queue.addAfter(key, afterMs);
+      this.#metrics.reconciled('done', seconds());
     } catch (error) {
-      if (!signal.aborted) this.#failed(queue, key, error);
+      if (!signal.aborted) this.#failed(queue, key, error, seconds());
     }
   }
 
-  #failed(queue: WorkQueue, key: string, error: unknown): void {
+  #failed(queue: WorkQueue, key: string, error: unknown, seconds: number): void {
     const { logger } = this.#options;
     const outcome = outcomeOf(error);
+    this.#metrics.reconciled(outcome.kind === 'backoff' ? 'failed' : outcome.kind, seconds);
     switch (outcome.kind) {
       case 'waiting':
         logger.info({ key, reason: outcome.reason, message: outcome.message }, 'Waiting');

@@ -35,8 +35,9 @@ const pairs: readonly (readonly [string, Record<string, unknown>, readonly strin
       'certManager.createIssuer': true,
       'cacheUsers.createRoles': true,
       'networkPolicy.enabled': true,
+      'monitoring.enabled': true,
     },
-    ['services', ...webhook, 'cert-manager', 'cache-users', 'networkpolicy'],
+    ['services', ...webhook, 'cert-manager', 'cache-users', 'networkpolicy', 'monitoring'],
   ],
   [
     'imageswap elsewhere',
@@ -48,7 +49,8 @@ const pairs: readonly (readonly [string, Record<string, unknown>, readonly strin
 const plane = await startControlPlane();
 test.after.always(() => plane.stop());
 test.before(async () => {
-  await plane.applyCrd(join(import.meta.dirname, 'fixtures/cert-manager-crds.yaml'));
+  for (const crds of ['cert-manager', 'monitoring'])
+    await plane.applyCrd(join(import.meta.dirname, `fixtures/${crds}-crds.yaml`));
   for (const name of ['mirrors', 'imageswap-system'])
     await plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
 });
@@ -108,12 +110,15 @@ test('every value has another one here, and every one of those changes what is r
   const base = {
     'rewriting.engine': 'policy',
     'networkPolicy.enabled': true,
+    'monitoring.enabled': true,
     'hostessImage.repository': 'x',
   };
   const before = JSON.stringify(await helmTemplate(nested(base)));
   const without: string[] = [];
   for (const [path, value] of Object.entries(otherValues)) {
-    const values = path === 'networkPolicy.enabled' ? { ...base, [path]: false } : { ...base, [path]: value };
+    const values = ['networkPolicy.enabled', 'monitoring.enabled'].includes(path)
+      ? { ...base, [path]: false }
+      : { ...base, [path]: value };
     if (JSON.stringify(await helmTemplate(nested(values))) === before) without.push(path);
   }
   t.deepEqual(without, []);
@@ -185,7 +190,9 @@ test('pods get the image by its digest, and numbers as they were written', async
     HOSTESS_DOCKER_TAG: '2',
     REWRITE_ENGINE: 'auto',
   });
-  const { data } = objects.find(({ kind }) => kind === 'ConfigMap');
+  const { data } = objects.find(
+    ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'registry-rewrite',
+  );
   t.deepEqual(data, { GILLY_REGISTRY: 'my.internal.repo', WEBHOOK_TIMEOUT_SECONDS: '3' });
 });
 

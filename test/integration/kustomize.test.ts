@@ -22,7 +22,8 @@ const extras = (await componentNames()).filter((name) => !choices.has(name) && !
 const plane = await startControlPlane();
 test.after.always(() => plane.stop());
 test.before(async () => {
-  await plane.applyCrd(join(import.meta.dirname, 'fixtures/cert-manager-crds.yaml'));
+  for (const crds of ['cert-manager', 'monitoring'])
+    await plane.applyCrd(join(import.meta.dirname, `fixtures/${crds}-crds.yaml`));
   for (const name of ['registry-mirrors', 'elsewhere', 'imageswap-system'])
     await plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
 });

@@ -53,6 +53,7 @@ export class Rewriting {
   readonly #imageMaps: LiveView;
   readonly #policy: PolicyWork;
   readonly #engines: Engines;
+  readonly #webhook: WebhookKeeper;
 
   constructor(options: RewritingOptions) {
     this.#options = options;
@@ -68,9 +69,10 @@ export class Rewriting {
       logger,
     });
     const { namespace } = settings;
+    this.#webhook = webhookKeeper(options);
     this.#engines = new Engines({
       ...{ client, namespace, logger },
-      webhook: webhookKeeper(options),
+      webhook: this.#webhook,
       policy: this.#policy,
     });
   }
@@ -78,6 +80,11 @@ export class Rewriting {
   /** True once everything that rules are made from was read. */
   get synced(): boolean {
     return this.#rules.synced;
+  }
+
+  /** Whether the API server was told of our webhook. */
+  get webhookAnnounced(): boolean {
+    return this.#webhook.isAnnounced;
   }
 
   /** Follows the rules until `signal` is aborted; both replicas do. */
