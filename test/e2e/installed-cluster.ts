@@ -100,19 +100,23 @@ export class InstalledCluster {
     this.#program = program;
   }
 
-  /** Installs deploy/base with components, and waits for two operators. */
-  async install(components: readonly string[] = []): Promise<void> {
+  /** Installs deploy/base with components, which put it into `namespace`, and waits for two operators. */
+  async install(components: readonly string[] = [], namespace = 'default'): Promise<void> {
     const began = Date.now();
     for (const object of await kustomizeBuild(components)) await eventually(() => this.cluster.apply(object));
-    await this.cluster.pods.waitFor({ labels: operatorLabels, count: 2 });
+    await this.untilOperatorsRun(namespace);
     this.installSeconds = (Date.now() - began) / 1000;
+    await this.cluster.apply(this.authorityObject(namespace));
+  }
+
+  async untilOperatorsRun(namespace = 'default'): Promise<void> {
+    await this.cluster.pods.waitFor({ namespace, labels: operatorLabels, count: 2 });
+  }
+
+  /** What mirrors trust the internet by: in the operator's namespace. */
+  authorityObject(namespace = 'default'): KubeObject {
     const data = { 'ca.crt': this.authority.certificatePem };
-    await this.cluster.apply({
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'internet-ca' },
-      data,
-    });
+    return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'internet-ca', namespace }, data };
   }
 
   /** A registry in the internet, known to its DNS. */
