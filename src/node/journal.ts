@@ -70,9 +70,10 @@ export class Journal {
     removeFile(this.#files, this.#recordFile(path));
   }
 
-  /** Removes the journal's folder once it holds nothing. */
+  /** Removes the journal's folder, and the agents' common one, once they hold nothing; a mount point stays. */
   removeIfEmpty(): void {
-    unless(['ENOENT', 'ENOTEMPTY', 'EEXIST'], () => this.#files.rmdirSync(this.#folder));
+    for (const folder of [this.#folder, dirname(this.#folder)])
+      unless(['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EROFS'], () => this.#files.rmdirSync(folder));
   }
 
   /** The real paths of temporary files of a crash (or of a writer at work, where the lock is not held). */

@@ -129,8 +129,10 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
       await tools.settle?.();
       rounds.push(carryOut(plan, failed, host));
     }
-    if (restores || rounds.some((round) => round.plan.actions.some(takesBack))) pruneFolders(host);
-    if (restores) host.journal.removeIfEmpty();
+    if (restores || rounds.some((round) => round.plan.actions.some(takesBack))) {
+      pruneFolders(host);
+      host.journal.removeIfEmpty();
+    }
     const results = rounds.flatMap((round) =>
       round === rounds.at(-1) ? round.results : round.results.filter(({ error }) => error === undefined),
     );

@@ -46,7 +46,7 @@ test('one pass wires every runtime to every mirror; one restore gives the tree f
   ]);
   t.true((await restoreMirrors(box.options(), toolsWith(fs), () => true)).complete);
   t.deepEqual(box.tree(), before);
-  t.deepEqual(fs.readdirSync(join(box.root, 'var/lib/registry-mirror-operator')), []);
+  t.false(fs.existsSync(join(box.root, 'var/lib/registry-mirror-operator')));
 });
 
 test('a second pass has nothing to do', async (t) => {

@@ -43,6 +43,7 @@ test('What is said to be gone is taken back at once, and what nobody names after
   t.teardown(gone.box.remove);
   await gone.shared.once();
   t.false(gone.isWired());
+  t.false(fs.existsSync(`${gone.box.root}/var/lib/registry-mirror-operator`), 'nothing to remember');
   const unknown = await scene({});
   t.teardown(unknown.box.remove);
   await unknown.shared.once();
