@@ -1,12 +1,16 @@
 /** In whatever order it is ended, nodes and cluster are as they were before the install. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { load } from 'js-yaml';
 import type { ClusterNode } from '../cluster/node.ts';
+import type { PodObject } from '../cluster/pods.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { objectPath } from '../kubernetes/object-path.ts';
 import { startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
+import { chartFolder, type HelmResult, helm } from '../support/helm.ts';
 import { kustomizeBuild } from '../support/kustomize.ts';
 import { objectsOf } from './cluster-objects.ts';
 import { type InstalledCluster, installedCluster, mirrorPath } from './installed-cluster.ts';
@@ -15,6 +19,8 @@ import { differences, listingOf } from './node-listing.ts';
 const host = 'registry.example';
 const timeout = 90_000;
 const crdPath = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registrymirrors.k8s.osp.tech';
+const restoreFile = join(import.meta.dirname, '../../examples/restore-node.yaml');
+const ofPolicies = /registry-mirror-(background|foreground|orphan)/;
 const journal = '/var/lib/registry-mirror-operator';
 
 let world: InstalledCluster;
@@ -42,15 +48,18 @@ test.serial('a mirror that is deleted gives its nodes back, whatever becomes of 
   }
   await untilNoMirrors();
   assertNodesAsBefore(t);
-  const left = [...(await objectsOf(world.cluster)).keys()].filter((key) =>
-    /(background|foreground|orphan)/.test(key),
+  await eventually(
+    async () => {
+      const left = [...(await objectsOf(world.cluster)).keys()].filter((key) => ofPolicies.test(key));
+      const claims = left.filter((key) => key.startsWith(claimKey));
+      assert.deepEqual(
+        left.filter((key) => !claims.includes(key)),
+        [],
+      );
+      assert.equal(claims.length, policies.length);
+    },
+    { timeout, interval: 500, message: 'More than volumes was left' },
   );
-  t.deepEqual(
-    left.filter((key) => !key.startsWith('/api/v1/persistentvolumeclaims ')),
-    [],
-    'but for volumes, nothing that a mirror owns',
-  );
-  t.is(left.length, policies.length, left.join('\n'));
 });
 
 test.serial('its kind deleted, nodes are given back; made again, the operator goes on with it', async (t) => {
@@ -70,6 +79,57 @@ test.serial('its kind deleted, nodes are given back; made again, the operator go
 
 test.serial('ended as it is documented, volumes are left', async (t) => {
   const { code, stdout, stderr } = await command(t, 'uninstall').ended;
+  t.is(code, 0, stdout + stderr);
+  assertNodesAsBefore(t);
+  await deleteManifests();
+  t.is((await command(t, 'uninstall', '--leftovers').ended).code, 0);
+  await assertAsBefore(t);
+});
+
+test.serial('its namespace deleted first, what is documented then gives the nodes back', async (t) => {
+  const namespace = 'registry-mirrors';
+  await world.install(['namespace'], namespace);
+  await mirror('hub');
+  await world.untilServing('hub');
+  await endObject(`/api/v1/namespaces/${namespace}`);
+  assertWired(t);
+  for (const path of await manifestPaths(['namespace'])) await deleteIfThere(path);
+  for (const node of world.cluster.nodes) await restore(node);
+  await letGo('hub');
+  await assertAsBefore(t);
+});
+
+test.serial('ended with helm while there are mirrors, its kinds are left', async (t) => {
+  const namespace = 'mirrors';
+  const labels = { 'pod-security.kubernetes.io/enforce': 'privileged' };
+  await world.cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } });
+  await succeeds(t, helmIn('install', 'mirrors', chartFolder, '--namespace', namespace));
+  await world.untilOperatorsRun(namespace);
+  await world.cluster.apply(world.authorityObject(namespace));
+  await mirror('hub');
+  await world.untilServing('hub');
+  assertWired(t);
+  await succeeds(t, helmIn('uninstall', 'mirrors', '--namespace', namespace, '--timeout', '3m'));
+  assertNodesAsBefore(t);
+  await endObject(`/api/v1/namespaces/${namespace}`);
+  const crds = (await kustomizeBuild([])).filter(({ kind }) => kind === 'CustomResourceDefinition');
+  for (const crd of crds) await endObject(await pathOf(crd));
+  await assertAsBefore(t);
+});
+
+test.serial('ended while both nodes are off, it goes on when they are back', async (t) => {
+  const { nodes } = world.cluster;
+  await world.install();
+  await mirror('hub');
+  await world.untilServing('hub');
+  await Promise.all(nodes.map((node) => node.powerOff()));
+  assertWired(t);
+  const uninstall = command(t, 'uninstall');
+  await eventually(async () =>
+    assert.notEqual((await world.getMirror('hub')).metadata['deletionTimestamp'], undefined),
+  );
+  for (const node of nodes) await node.boot();
+  const { code, stdout, stderr } = await uninstall.ended;
   t.is(code, 0, stdout + stderr);
   assertNodesAsBefore(t);
   await deleteManifests();
@@ -121,6 +181,43 @@ function unlessNotFound(error: unknown): undefined {
   if ((error as { code?: number }).code !== 404) throw error;
 }
 
+/** Deletes an object and waits until it is gone. */
+async function endObject(path: string): Promise<void> {
+  await deleteIfThere(path);
+  await untilAbsent(path);
+}
+
+/** Runs the pod of the example on a node. */
+async function restore(node: ClusterNode): Promise<void> {
+  const pod = load(readFileSync(restoreFile, 'utf8')) as KubeObject & { spec: object };
+  await world.cluster.apply({ ...pod, spec: { ...pod.spec, nodeName: node.name } });
+  const path = await pathOf(pod);
+  await eventually(
+    async () => {
+      const { status } = await world.cluster.adminFetch<PodObject>(path);
+      assert.equal(status.phase, 'Succeeded', JSON.stringify(status));
+    },
+    { timeout, interval: 200, message: `${node.name} was not restored` },
+  );
+  await endObject(path);
+}
+
+/** As it is done by hand where no operator does it. */
+async function letGo(name: string): Promise<void> {
+  const body = [{ op: 'remove', path: '/metadata/finalizers' }];
+  const contentType = 'application/json-patch+json';
+  await world.cluster.adminFetch(mirrorPath(name), { method: 'PATCH', contentType, body });
+}
+
+function helmIn(...args: string[]): Promise<HelmResult> {
+  return helm(args, { KUBECONFIG: world.cluster.kubeconfigPath });
+}
+
+async function succeeds(t: ExecutionContext, running: Promise<HelmResult>): Promise<void> {
+  const { code, stdout, stderr } = await running;
+  t.is(code, 0, `${stdout}\n${stderr}`);
+}
+
 async function untilNoMirrors(): Promise<void> {
   await eventually(
     async () => {
@@ -153,7 +250,7 @@ async function assertAsBefore(t: ExecutionContext): Promise<void> {
 function withoutKept(objects: Map<string, string>): Map<string, string> {
   return new Map([...objects].filter(([key]) => !kept.some((each) => key.startsWith(each))));
 }
-const kept = ['/api/v1/persistentvolumeclaims default/', '/api/v1/configmaps default/internet-ca'];
+const kept = [claimKey, '/api/v1/configmaps default/internet-ca'];
 
 /** So that the next claims have volumes again. */
 async function freeVolumes(): Promise<void> {
@@ -165,6 +262,7 @@ async function freeVolumes(): Promise<void> {
   for (const { metadata } of volumes.items)
     await world.patch(`/api/v1/persistentvolumes/${metadata.name}`, { spec: { claimRef: null } });
 }
+const claimKey = '/api/v1/persistentvolumeclaims default/';
 const claimKind = { apiVersion: 'v1', kind: 'PersistentVolumeClaim' };
 
 function nodeListings(): Map<string, string>[] {
