@@ -21,6 +21,7 @@ const timeout = 90_000;
 const crdPath = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registrymirrors.k8s.osp.tech';
 const restoreFile = join(import.meta.dirname, '../../examples/restore-node.yaml');
 const ofPolicies = /registry-mirror-(background|foreground|orphan)/;
+const claimKey = '/api/v1/persistentvolumeclaims default/';
 const journal = '/var/lib/registry-mirror-operator';
 
 let world: InstalledCluster;
@@ -262,7 +263,6 @@ async function freeVolumes(): Promise<void> {
   for (const { metadata } of volumes.items)
     await world.patch(`/api/v1/persistentvolumes/${metadata.name}`, { spec: { claimRef: null } });
 }
-const claimKey = '/api/v1/persistentvolumeclaims default/';
 const claimKind = { apiVersion: 'v1', kind: 'PersistentVolumeClaim' };
 
 function nodeListings(): Map<string, string>[] {
