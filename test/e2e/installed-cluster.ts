@@ -2,7 +2,7 @@
  * A cluster of two nodes on which the operator is installed from deploy/, in an internet of registries that its nodes trust: where the
  * scenarios of this folder happen.
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseReference, wholeName } from '../../src/image/reference.ts';
 import type { Cluster } from '../cluster/cluster.ts';
@@ -76,7 +76,8 @@ export async function installedCluster(options: InstallOptions): Promise<Install
     const world = new InstalledCluster(cluster, authority, join(own, 'pause'));
     for (const host of options.upstreams) await world.addUpstream(host);
     for (const node of cluster.nodes) await world.prepareNode(node, volumes);
-    await cluster.importImage(archive);
+    copyFileSync(archive, world.imageArchive);
+    await cluster.importImage(world.imageArchive);
     if (install) await world.install(options.components);
     return world;
   } catch (error) {
@@ -90,6 +91,8 @@ export class InstalledCluster {
   readonly authority: TestAuthority;
   /** How long the operators took to be Ready, in seconds. */
   installSeconds = 0;
+  /** Our image, which every node has to know before pods of ours run there; a copy, since a later build removes the other. */
+  readonly imageArchive: string;
   readonly #upstreams = new Map<string, Upstream>();
   readonly #names: Record<string, string> = {};
   readonly #program: string;
@@ -98,6 +101,7 @@ export class InstalledCluster {
     this.cluster = cluster;
     this.authority = authority;
     this.#program = program;
+    this.imageArchive = join(cluster.folder, 'own-image.tar');
   }
 
   /** Installs deploy/base with components, and waits for two operators. */

@@ -63,6 +63,17 @@ test.serial('kubectl get rm shows each one in use, on all nodes', async (t) => {
   for (const row of await world.table()) t.like(row, { Ready: 'True', 'In use': 'True', Nodes: '2/2' });
 });
 
+test.serial('a mirror is reached by its alias, as mirror-operator’s users write it', async (t) => {
+  await world.push('quay.io', 'org/other');
+  await world.rollOut('alias', { image: 'mirror-quay.io/org/other:1' });
+  const asked = world.upstream('quay.io').requests();
+  t.deepEqual(
+    asked.filter(({ agent }) => agent.startsWith('containerd')),
+    [],
+  );
+  t.true(asked.some(({ path }) => path.includes('/org/other/blobs/')));
+});
+
 test.serial(
   'a pod with its own pull secret gets what the mirror may not read, and nobody else does',
   async (t) => {

@@ -95,6 +95,7 @@ test.serial('hostess: a mirror that wires a node, grows, and goes', async (t) =>
   await rights.world.delete(pathsOf('hub').mirror);
   await rights.running(t, operator, environment, async () => {
     await gone(pathsOf('hub').mirror);
+    t.notRegex(node.hosts(), /mirror-quay\.io/, 'it is let go when its nodes are as they were');
     await gone(pathsOf('hub').leafSecret);
   });
   await rights.settle(t);

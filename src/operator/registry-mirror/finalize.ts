@@ -4,6 +4,7 @@
  * away while our finalizer waits (foreground), afterwards (background), or never (orphan).
  */
 
+import { findCondition } from '../../api/conditions.ts';
 import { finalizer } from '../../api/names.ts';
 import { type RegistryMirror, registryMirrorSchema } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
@@ -25,6 +26,7 @@ import type { Reporter } from './report.ts';
 import {
   restorationFinding,
   restoreLimitMs,
+  restoringReason,
   sharedRestoration,
   sinceAnnotation,
   startOf,
@@ -101,7 +103,9 @@ export class Finalizer {
   ): Promise<number | undefined> {
     const { nodeReports, reporter, now, events } = this.#options;
     const { name, deletionTimestamp = '' } = stored.metadata;
-    const { nodes, of } = nodeReports?.holding(name, Date.parse(deletionTimestamp)) ?? { nodes: [], of: -1 };
+    // The timestamp's second is over when it counts: what was said in it may be from before.
+    const since = Date.parse(deletionTimestamp) + 1000;
+    const { nodes, of } = nodeReports?.holding(name, since) ?? { nodes: [], of: -1 };
     // A node whose agent is being replaced, or was not made yet, has said nothing.
     if (nodes.length === 0 && of >= desiredNumberScheduled) return undefined;
     const missing = Math.max(0, desiredNumberScheduled - Math.max(0, of));
@@ -204,9 +208,13 @@ export class Finalizer {
   }
 }
 
-/** The status names nodes once a DaemonSet was seen; without any status an earlier pass may have ended in between. */
+/**
+ * The status names nodes once a DaemonSet was seen, and while they are restored the condition says so; without any status an earlier pass may
+ * have ended in between.
+ */
 function mayBeWired({ status }: StoredMirror): boolean {
-  return status?.observedGeneration === undefined || status.nodes !== undefined;
+  if (status?.observedGeneration === undefined || status.nodes !== undefined) return true;
+  return findCondition(status.conditions, 'NodesWired')?.reason === restoringReason;
 }
 
 /** Restoring needs the name alone: also a mirror that cannot be read any more is taken back from its nodes. */

@@ -17,6 +17,7 @@ import type { Finding, Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
 import type { LiveObjects } from './live-objects.ts';
 import { type NodesState, nodesState } from './nodes-state.ts';
+import { nodesWired } from './nodes-wired.ts';
 import { newWarnings, type StatusInputs, type StoredMirror, statusObject } from './status.ts';
 
 export interface ReporterOptions {
@@ -128,7 +129,8 @@ export class Reporter {
     const { nodeReports, sharedNodes } = this.#options;
     const { name } = metadata;
     const isShared = sharedNodes?.wires(name) === true;
-    const version = live.daemonSet?.metadata.resourceVersion;
+    const seemsWired = nodesWired(live).reason === 'Wired';
+    const version = seemsWired ? live.daemonSet?.metadata.resourceVersion : undefined;
     const told = nodeReports && (nodeReports.of(name, { isShared, version }) ?? 'unasked');
     return nodesState({ live, told, wire: wiring?.wire ?? 'alias', stored: status });
   }

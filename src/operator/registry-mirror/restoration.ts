@@ -15,12 +15,15 @@ export function startOf({ metadata }: LiveDaemonSet): number {
   return Date.parse(metadata.annotations?.[sinceAnnotation] ?? metadata.creationTimestamp ?? '');
 }
 
+/** Of condition `NodesWired`. */
+export const restoringReason = 'Restoring';
+
 /** Condition `NodesWired` while nodes are restored. */
 export function restorationFinding({ status }: LiveDaemonSet): Finding {
   const { desiredNumberScheduled = 0, numberReady = 0, updatedNumberScheduled = 0 } = status ?? {};
   const done = Math.min(numberReady, updatedNumberScheduled);
   const message = `${done} of ${desiredNumberScheduled} nodes are restored`;
-  return { type: 'NodesWired', status: 'False', reason: 'Restoring', message };
+  return { type: 'NodesWired', status: 'False', reason: restoringReason, message };
 }
 
 /** The same where the agents of all mirrors do it. */
@@ -32,7 +35,7 @@ export function sharedRestoration({
   readonly of: number;
 }): Finding {
   const message = `${of - nodes.length} of ${of} nodes are restored`;
-  return { type: 'NodesWired', status: 'False', reason: 'Restoring', message };
+  return { type: 'NodesWired', status: 'False', reason: restoringReason, message };
 }
 
 /** The nodes whose agent is not done, as text; `unknown` where that cannot be read. */

@@ -1,0 +1,114 @@
+/** What changes in a cluster's life: the mirror's spec, its objects, its nodes. */
+import assert from 'node:assert/strict';
+import test from 'ava';
+import type { KubeObject } from '../kubernetes/api-request.ts';
+import { eventually } from '../support/eventually.ts';
+import { type InstalledCluster, installedCluster } from './installed-cluster.ts';
+
+const [host, other] = ['registry.example', 'other.example'];
+const core = '/api/v1/namespaces/default';
+const service = `${core}/services/registry-mirror-example`;
+const taint = { key: 'example/images-not-ready', effect: 'NoSchedule' };
+let world: InstalledCluster;
+
+test.before(async (t) => {
+  t.timeout(1_800_000, 'the programs and the image may have to be built first');
+  world = await installedCluster({ name: 'changes', upstreams: [host, other] });
+  const nodes = { wire: 'transparent', startupTaint: taint.key };
+  await world.mirror('example', { upstreamUrl: host, nodes });
+  await world.untilServing('example');
+});
+test.after.always(() => world?.cluster.stop());
+
+test.serial(
+  'every owned object that is changed or deleted comes back, the Service with its address',
+  async (t) => {
+    const { spec } = await world.cluster.adminFetch<ServiceObject>(service);
+    await world.cluster.adminFetch(service, { method: 'DELETE' });
+    await eventually(async () => {
+      const again = await world.cluster.adminFetch<ServiceObject>(service);
+      assert.equal(again.spec.clusterIP, spec.clusterIP);
+    });
+    const owned = [
+      `${core}/services/registry-mirror-example-headless`,
+      `${core}/secrets/registry-mirror-example-secret`,
+      '/apis/apps/v1/namespaces/default/statefulsets/registry-mirror-example',
+      '/apis/apps/v1/namespaces/default/daemonsets/registry-mirror-nodes',
+    ];
+    for (const path of owned) {
+      const { metadata } = await world.cluster.adminFetch(path);
+      await world.cluster.adminFetch(path, { method: 'DELETE' });
+      await eventually(
+        async () => assert.notEqual((await world.cluster.adminFetch(path)).metadata.uid, metadata.uid),
+        { timeout: 60_000, message: `${path} did not come back` },
+      );
+    }
+    await untilMirrored('drift');
+    t.pass();
+  },
+);
+
+test.serial('a third node joins with a startup taint, which goes when it is wired', async (t) => {
+  const node = await world.cluster.addNode({ taints: [taint] });
+  await world.prepareNode(node);
+  await node.importImage(world.imageArchive);
+  await eventually(
+    async () => {
+      const { spec } = await world.cluster.adminFetch<NodeObject>(`/api/v1/nodes/${node.name}`);
+      assert.ok(!spec.taints?.some(({ key }) => key === taint.key));
+    },
+    { timeout: 60_000, interval: 200, message: 'The taint did not go' },
+  );
+  const mark = world.mark(host);
+  await world.push(host, 'third');
+  await node.pull(`${host}/third:1`);
+  t.deepEqual(nodesThatAsked(host, mark), []);
+});
+
+test.serial('another upstream is asked from then on, and nothing of the first is served', async (t) => {
+  await world.push(host, 'moved', { seed: 'old' });
+  await world.push(other, 'moved', { seed: 'new' });
+  const [node] = world.cluster.nodes;
+  await node?.pull(`${host}/moved:1`);
+  await world.patchMirror('example', { spec: { upstreamUrl: other, masqueradeUrl: host } });
+  await world.untilServing('example');
+  const mark = world.mark(other);
+  await eventually(
+    async () => {
+      await world.cluster.nodes[1]?.pull(`${host}/moved:1`);
+      assert.ok(world.blobRequests(other, mark).length > 0);
+    },
+    { timeout: 120_000, interval: 2000 },
+  );
+  t.deepEqual(nodesThatAsked(other, mark), []);
+});
+
+/** Until an image that nobody has comes through the mirror on all nodes; meanwhile nodes go upstream. */
+async function untilMirrored(name: string): Promise<void> {
+  let tries = 0;
+  await eventually(
+    async () => {
+      const mark = world.mark(host);
+      tries += 1;
+      const repository = `${name}-${tries}`;
+      await world.push(host, repository);
+      for (const node of world.cluster.nodes) await node.pull(`${host}/${repository}:1`);
+      assert.deepEqual(nodesThatAsked(host, mark), []);
+    },
+    { timeout: 60_000, interval: 2000 },
+  );
+}
+
+/** Requests that a node made itself. */
+function nodesThatAsked(upstream: string, since: number): string[] {
+  const asked = world.upstream(upstream).requests().slice(since);
+  return asked.filter(({ agent }) => agent.startsWith('containerd')).map(({ path }) => path);
+}
+
+interface ServiceObject extends KubeObject {
+  spec: { clusterIP: string };
+}
+
+interface NodeObject extends KubeObject {
+  spec: { taints?: { key: string }[] };
+}
