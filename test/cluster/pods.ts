@@ -12,7 +12,13 @@ export interface PodObject extends KubeObject {
     phase?: string;
     podIP?: string;
     conditions?: { type: string; status: string; message?: string }[];
-    containerStatuses?: { name: string; restartCount: number; imageID: string; state: object }[];
+    containerStatuses?: {
+      name: string;
+      restartCount: number;
+      imageID: string;
+      containerID?: string;
+      state: object;
+    }[];
   };
 }
 

@@ -33,6 +33,7 @@ export interface UpstreamOptions {
 
 export class Upstream {
   readonly name: string;
+  readonly address: string;
   readonly authority: TestAuthority;
   readonly #internet: Internet;
   readonly #configFile: string;
@@ -40,6 +41,7 @@ export class Upstream {
 
   constructor(options: UpstreamOptions, parts: UpstreamParts) {
     this.name = options.name;
+    this.address = options.address;
     this.authority = parts.authority;
     this.#internet = parts.internet;
     this.#configFile = parts.configFile;

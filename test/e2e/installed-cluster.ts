@@ -108,9 +108,9 @@ export class InstalledCluster {
   async install(components: readonly string[] = [], namespace = 'default'): Promise<void> {
     const began = Date.now();
     for (const object of await kustomizeBuild(components)) await eventually(() => this.cluster.apply(object));
+    await this.cluster.apply(this.authorityObject(namespace));
     await this.untilOperatorsRun(namespace);
     this.installSeconds = (Date.now() - began) / 1000;
-    await this.cluster.apply(this.authorityObject(namespace));
   }
 
   async untilOperatorsRun(namespace = 'default'): Promise<void> {

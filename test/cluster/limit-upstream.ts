@@ -1,0 +1,44 @@
+/** Puts a server that answers nothing but 429 in the place of a registry of the cluster's internet. */
+import { join } from 'node:path';
+import { makeLeaf } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import type { Internet } from './internet.ts';
+import type { LimitOptions } from './limit-program.ts';
+import type { Upstream } from './upstream.ts';
+
+export interface Limit {
+  /** What was asked meanwhile, as `429 METHOD PATH AGENT`. */
+  requests(): string[];
+  /** The registry is back. */
+  end(): Promise<void>;
+}
+
+/** Each answer asks to be left alone for so many seconds; connections to the registry are closed. */
+export async function limitUpstream(
+  internet: Internet,
+  upstream: Upstream,
+  retryAfter: number,
+): Promise<Limit> {
+  const { name, address, authority } = upstream;
+  const { certificatePem: cert, keyPem: key } = await makeLeaf(authority, [name], `${name}-limited`);
+  const options: LimitOptions = { address, port: 443, cert, key, retryAfter };
+  const program = join(import.meta.dirname, 'limit-program.ts');
+  const daemon = `limit-${name}`;
+  const { place } = internet;
+  await upstream.stop();
+  await place.startDaemon(daemon, { command: [process.execPath, program, JSON.stringify(options)] });
+  await eventually(() => {
+    if (!place.log(daemon).includes('listening')) throw new Error(place.log(daemon, 2000));
+  });
+  return {
+    requests: () =>
+      place
+        .log(daemon)
+        .split('\n')
+        .filter((line) => line.startsWith('429 ')),
+    end: async () => {
+      await place.endDaemon(daemon, 'SIGKILL');
+      await upstream.start();
+    },
+  };
+}
