@@ -21,7 +21,7 @@ const timeout = 90_000;
 const crdName = 'registrymirrors.k8s.osp.tech';
 const crdPath = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crdName}`;
 const claims = '/api/v1/persistentvolumeclaims';
-const restoreFile = join(import.meta.dirname, '../../examples/restore-node.yaml');
+const restoreFile = join(import.meta.dirname, '../../deploy/restore-node.yaml');
 
 let world: InstalledCluster;
 let before: BeforeInstall;
