@@ -181,7 +181,7 @@ test('a stored mirror has its columns, its short name and its scale', async (t) 
   );
   t.deepEqual(
     table.columnDefinitions.map(({ name }) => name),
-    ['Name', 'Upstream', 'Masquerade', 'Address', 'Cache', 'Nodes', 'Hit', 'Ready', 'Age'],
+    ['Name', 'Upstream', 'Masquerade', 'Address', 'Cache', 'Nodes', 'Hit', 'In use', 'Ready', 'Age'],
   );
   const { resources } = await plane.adminFetch<{ resources: { name: string; shortNames?: string[] }[] }>(
     '/apis/k8s.osp.tech/v1',
