@@ -1,6 +1,6 @@
 /** A node with real runtimes, real mirrors and the real agents: what is pulled from where, and what lies on the node, whatever happens. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { MirrorOnNode } from '../../src/api/node-report.ts';
@@ -270,7 +270,7 @@ test.serial('after the restores the node is what it was, byte for byte, and pull
   t.notRegex(readFileSync(node.world.path('/etc/hosts'), 'utf8'), /mirror-docker\.io/);
   await restoreAll(node.world);
   t.deepEqual(differences(before, treeOf(node.world.path('/etc'))), {});
-  t.deepEqual(Object.keys(treeOf(node.world.path('/var/lib/registry-mirror-operator'))), []);
+  t.false(existsSync(node.world.path('/var/lib/registry-mirror-operator')));
   await eventually(async () => assert.deepEqual(await node.dockersMirrors(), []));
   for (const [runtime, name] of falling) await pullsFromUpstream(t, runtime, name);
 });
