@@ -1,8 +1,8 @@
 /** The webhook's figures in the form of Prometheus. */
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Gauge, Histogram, Registry } from 'prom-client';
 import { type RuleTable, type SourceName, sourceNames } from '../image/rules/table.ts';
 import type { RuleSource } from '../image/settle.ts';
-import { packageVersion } from '../observe/version.ts';
+import { registerProcessMetrics } from '../observe/process-metrics.ts';
 import { type Admission, isRewritten } from './admit.ts';
 import type { ReviewPath } from './paths.ts';
 import { ruleCounts } from './rule-counts.ts';
@@ -67,7 +67,7 @@ export class WebhookMetrics {
   });
 
   constructor(state: MetricsState) {
-    collectDefaultMetrics({ register: this.#registry });
+    registerProcessMetrics(this.#registry);
     this.#gauge('synced', '1: all that rules are made of was read.', () => Number(state.synced()));
     this.#gauge(
       'certificate_expiry_timestamp_seconds',
@@ -80,12 +80,6 @@ export class WebhookMetrics {
       return state.table().mapFaults.length;
     });
     this.#rules(state.table);
-    new Gauge({
-      name: 'registry_mirror_build_info',
-      help: 'Always 1.',
-      labelNames: ['version', 'node'],
-      registers: [this.#registry],
-    }).set({ version: packageVersion(), node: process.versions.node }, 1);
   }
 
   /** The text of all of it. */

@@ -14,6 +14,9 @@ export const conditionTypes = [
   'Stalled',
 ] as const;
 
+/** Of `NodesWired` while nodes are taken back: the operator and `uninstall` go by it. */
+export const restoringReason = 'Restoring';
+
 export type ConditionType = (typeof conditionTypes)[number];
 
 /** One aspect as a phase finds it; status adds the transition time and the generation. */

@@ -1,6 +1,6 @@
 /** Deletes every RegistryMirror and waits until the operator has let go of them, which it does when their nodes are restored. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { findCondition } from '../api/conditions.ts';
+import { findCondition, restoringReason } from '../api/conditions.ts';
 import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ApiError, ConnectionError } from '../kube/errors.ts';
@@ -68,7 +68,7 @@ function progress(mirror: Mirror): string {
 
 function restoration({ status }: Mirror): string | undefined {
   const found = findCondition(status?.conditions, 'NodesWired');
-  return found?.reason === 'Restoring' ? found.message : undefined;
+  return found?.reason === restoringReason ? found.message : undefined;
 }
 
 function obstacle(mirror: Mirror): string {

@@ -1,8 +1,8 @@
 /** The operator's figures in the form of Prometheus, and what the conditions of mirrors say. Every replica tells what it has read; reconciles are the leader's. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Condition } from '../api/schema-parts.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { packageVersion } from '../observe/version.ts';
+import { registerProcessMetrics } from '../observe/process-metrics.ts';
 
 /** `done`; `waiting` for something that is not there yet; `stalled` until a person acts; `failed`: tried again after a pause. */
 export type ReconcileResult = 'done' | 'waiting' | 'stalled' | 'failed';
@@ -33,7 +33,7 @@ export class OperatorMetrics {
 
   constructor(state: OperatorState) {
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry });
+    registerProcessMetrics(this.#registry);
     this.#reconciles = new Counter({
       name: `${prefix}_reconciles_total`,
       help: 'Times that something was looked at, by what came of it.',
@@ -64,12 +64,6 @@ export class OperatorMetrics {
       },
     );
     this.#conditions(state.mirrors);
-    new Gauge({
-      name: 'registry_mirror_build_info',
-      help: 'Always 1.',
-      labelNames: ['version', 'node'],
-      registers,
-    }).set({ version: packageVersion(), node: process.versions.node }, 1);
   }
 
   /** The text of all of it. */

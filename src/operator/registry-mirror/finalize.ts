@@ -4,7 +4,7 @@
  * away while our finalizer waits (foreground), afterwards (background), or never (orphan).
  */
 
-import { findCondition } from '../../api/conditions.ts';
+import { findCondition, restoringReason } from '../../api/conditions.ts';
 import { finalizer } from '../../api/names.ts';
 import { type RegistryMirror, registryMirrorSchema } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
@@ -26,7 +26,6 @@ import type { Reporter } from './report.ts';
 import {
   restorationFinding,
   restoreLimitMs,
-  restoringReason,
   sharedRestoration,
   sinceAnnotation,
   startOf,

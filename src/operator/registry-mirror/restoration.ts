@@ -1,4 +1,5 @@
 /** How far nodes are restored, from the DaemonSet that does it. */
+import { restoringReason } from '../../api/conditions.ts';
 import { group } from '../../api/kind.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { type AgentPlace, isReady, nodesWithout } from './agent-pods.ts';
@@ -14,9 +15,6 @@ export const restoreLimitMs = 300_000;
 export function startOf({ metadata }: LiveDaemonSet): number {
   return Date.parse(metadata.annotations?.[sinceAnnotation] ?? metadata.creationTimestamp ?? '');
 }
-
-/** Of condition `NodesWired`. */
-export const restoringReason = 'Restoring';
 
 /** Condition `NodesWired` while nodes are restored. */
 export function restorationFinding({ status }: LiveDaemonSet): Finding {

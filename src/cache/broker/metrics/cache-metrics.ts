@@ -1,6 +1,6 @@
 /** The figures of a cache that a report holds, in the form of Prometheus. What clients asked is in `request-counts.ts`. */
-import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
-import { packageVersion } from '../../../observe/version.ts';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { registerProcessMetrics } from '../../../observe/process-metrics.ts';
 import type { CacheMirrorReport } from '../../cache-report.ts';
 import { upstreamReasons } from '../mirror-status.ts';
 import type { Gathered } from './gather.ts';
@@ -97,15 +97,9 @@ const noReason = Object.fromEntries(upstreamReasons.map((reason) => [reason, 0])
 
 /** Registers all of it, this process's own figures and the build's; values come from `gather` whenever they are asked for. */
 export function registerCacheMetrics(registry: Registry, gather: () => Promise<Gathered>): void {
-  collectDefaultMetrics({ register: registry });
+  registerProcessMetrics(registry);
   for (const figure of figures) register(registry, figure, gather);
   const registers = [registry];
-  new Gauge({
-    name: 'registry_mirror_build_info',
-    help: 'Always 1.',
-    labelNames: ['version', 'node'],
-    registers,
-  }).set({ version: packageVersion(), node: process.versions.node }, 1);
   new Gauge({
     name: 'registry_mirror_broker_processes',
     help: 'Broker processes there are to be, and those that answered.',
