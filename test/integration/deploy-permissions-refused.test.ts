@@ -20,9 +20,6 @@ const agents = '/apis/apps/v1/namespaces/default/daemonsets/registry-mirror-node
 const certificate = '/apis/cert-manager.io/v1/namespaces/default/certificates/registry-rewrite-webhook';
 
 let rights: PermissionWorld;
-const get = (path: string) => rights.world.get(path);
-const gone = (path: string) => rights.gone(path);
-const there = (path: string) => eventually(() => get(path), { timeout });
 
 test.before(async () => {
   rights = await PermissionWorld.start();
@@ -42,7 +39,7 @@ test.serial('what is made is not made without the right to it, and the mirror sa
       t.regex(message, /statefulsets/i);
       t.is(await rights.world.find(pathsOf('hub').statefulSet), undefined);
       await rights.world.delete(pathsOf('hub').mirror);
-      await gone(pathsOf('hub').mirror);
+      await rights.gone(pathsOf('hub').mirror);
     },
   );
 });
@@ -55,13 +52,13 @@ test.serial('the map is not put right without the right to it, and the probe say
   const map = `${core}/configmaps/imageswap-maps`;
   await imageswapMap(rights.world, 'mine');
   await rights.running(t, operator, environment, async () => {
-    await there(pathsOf('hub').statefulSet);
+    await rights.there(pathsOf('hub').statefulSet);
     const KUBECONFIG = await rights.kubeconfig(operator);
     const probe = await startCommand(t, ['--map-check'], { ...environment, KUBECONFIG }).ended;
     t.not(probe.code, 0);
-    t.is((await get(map)).data.maps, 'mine');
+    t.is((await rights.get(map)).data.maps, 'mine');
     await rights.world.delete(pathsOf('hub').mirror);
-    await gone(pathsOf('hub').mirror);
+    await rights.gone(pathsOf('hub').mirror);
   });
 });
 
@@ -73,8 +70,8 @@ test.serial(
     await mirror({ upstreamUrl: 'quay.io' });
     const environment = deploymentVariables(await kustomizeBuild(['hostess']), operator);
     const pods = await rights.running(t, operator, environment, async () => [
-      (await there(pathsOf('hub').statefulSet)).spec.template.spec,
-      (await there(agents)).spec.template.spec,
+      (await rights.there(pathsOf('hub').statefulSet)).spec.template.spec,
+      (await rights.there(agents)).spec.template.spec,
     ]);
     t.deepEqual(
       pods.map(({ serviceAccountName = 'default' }) => serviceAccountName),
@@ -110,7 +107,7 @@ test.serial('the webhook’s certificate is not asked for without the right to m
     t.is(await rights.world.find(certificate), undefined);
     // It is tried again, and needs no start for it.
     await rights.use(await kustomizeBuild(components));
-    await there(certificate);
+    await rights.there(certificate);
   });
 });
 

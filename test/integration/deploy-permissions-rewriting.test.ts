@@ -22,9 +22,6 @@ const certificate = '/apis/cert-manager.io/v1/namespaces/default/certificates/re
 const elsewhere = 'imageswap-system';
 
 let rights: PermissionWorld;
-const get = (path: string) => rights.world.get(path);
-const gone = (path: string) => rights.gone(path);
-const there = (path: string) => eventually(() => get(path), { timeout });
 
 test.before(async () => {
   rights = await PermissionWorld.start();
@@ -40,10 +37,10 @@ test.serial(
     await rights.plane.apply(service);
     await imageMap(rights.world, { finalizers: ['mapper.imagerelocation.pivotal.io'] });
     await rights.running(t, operator, environment, async () => {
-      await there(configuration);
+      await rights.there(configuration);
       await eventually(
         async () => {
-          const { status, metadata } = await get(imageMapPath);
+          const { status, metadata } = await rights.get(imageMapPath);
           assert.ok(status?.conditions?.length > 0);
           assert.equal(metadata.finalizers, undefined);
         },
@@ -57,7 +54,7 @@ test.serial(
       } as Live);
       await eventually(
         async () => {
-          const { items } = await get(`${core}/events`);
+          const { items } = await rights.get(`${core}/events`);
           assert.ok(items.some(({ reason }: Live) => reason === 'MapFault'));
         },
         { timeout },
@@ -66,14 +63,14 @@ test.serial(
         { op: 'replace', path: '/webhooks/0/failurePolicy', value: 'Fail' },
       ]);
       await eventually(
-        async () => assert.equal((await get(configuration)).webhooks[0].failurePolicy, 'Ignore'),
+        async () => assert.equal((await rights.get(configuration)).webhooks[0].failurePolicy, 'Ignore'),
         { timeout },
       );
     });
     await rights.world.delete(`${core}/services/${service.metadata.name}`);
     await rights.running(t, operator, { ...environment, WEBHOOK_CERTIFICATE: 'cert-manager' }, async () => {
-      await gone(configuration);
-      await there(certificate);
+      await rights.gone(configuration);
+      await rights.there(certificate);
     });
     await rights.settle(t);
   },
@@ -87,19 +84,21 @@ test.serial('policy: made, kept, and given up for the webhook', async (t) => {
   await imageMap(rights.world);
   await imageswapMap(rights.world, 'quay.io::swap.local');
   await rights.running(t, operator, environment, async () => {
-    await there(policy);
+    await rights.there(policy);
     for (const name of ['namespaces', 'all', 'labelled'])
-      await there(`${bindings}/registry-mirror-rewrite-${name}`);
-    await eventually(async () => assert.ok((await get(rules)).status?.conditions), { timeout });
+      await rights.there(`${bindings}/registry-mirror-rewrite-${name}`);
+    await eventually(async () => assert.ok((await rights.get(rules)).status?.conditions), { timeout });
     await rights.world.patch(policy, { spec: { failurePolicy: 'Fail' } });
     await rights.world.delete(`${bindings}/registry-mirror-rewrite-all`).catch(() => undefined);
-    await eventually(async () => assert.equal((await get(policy)).spec.failurePolicy, 'Ignore'), { timeout });
+    await eventually(async () => assert.equal((await rights.get(policy)).spec.failurePolicy, 'Ignore'), {
+      timeout,
+    });
     await rights.world.delete(imageMapPath);
-    await gone(rules);
+    await rights.gone(rules);
   });
   await rights.running(t, operator, { ...environment, REWRITE_ENGINE: 'webhook' }, async () => {
-    await gone(policy);
-    await eventually(async () => assert.deepEqual((await get(bindings)).items, []), { timeout });
+    await rights.gone(policy);
+    await eventually(async () => assert.deepEqual((await rights.get(bindings)).items, []), { timeout });
   });
   await rights.settle(t);
 });
@@ -115,11 +114,11 @@ test.serial(
     const map = `/api/v1/namespaces/${elsewhere}/configmaps/imageswap-maps`;
     await rights.running(t, operator, deploymentVariables(objects, operator), async () => {
       const policy = `${admission}/mutatingadmissionpolicies/registry-mirror-rewrite`;
-      await there(policy);
+      await rights.there(policy);
       await rights.world.patch(map, { data: { maps: 'default::\nquay.io::swap.local\nnonsense' } });
       await eventually(
         async () => {
-          const { items } = await get(`/api/v1/namespaces/${elsewhere}/events`);
+          const { items } = await rights.get(`/api/v1/namespaces/${elsewhere}/events`);
           assert.ok(items.some(({ reason }: Live) => reason === 'MapFault'));
         },
         { timeout },

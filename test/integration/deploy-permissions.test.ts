@@ -38,9 +38,6 @@ const exceptions = [
 ];
 
 let rights: PermissionWorld;
-const get = (path: string) => rights.world.get(path);
-const gone = (path: string) => rights.gone(path);
-const there = (path: string) => eventually(() => get(path), { timeout });
 
 test.before(async () => {
   rights = await PermissionWorld.start();
@@ -75,7 +72,9 @@ test.serial('hostess: a mirror that wires a node, grows, and goes', async (t) =>
     await mirror({ ...spec, replicas: 3, volumeClaimTemplate: claimOf('30Gi') });
     await eventually(
       async () => {
-        const { spec: claim } = await get(`${core}/persistentvolumeclaims/image-store-registry-mirror-hub-0`);
+        const { spec: claim } = await rights.get(
+          `${core}/persistentvolumeclaims/image-store-registry-mirror-hub-0`,
+        );
         assert.equal(claim.resources.requests.storage, '30Gi');
       },
       { timeout },
@@ -86,17 +85,19 @@ test.serial('hostess: a mirror that wires a node, grows, and goes', async (t) =>
   await rights.running(t, operator, environment, async () => {
     await eventually(
       async () => {
-        assert.ok(!JSON.stringify((await get('/api/v1/nodes/node-1')).spec.taints ?? []).includes(taint.key));
-        assert.equal((await get(pathsOf('hub').mirror)).status.nodes, '1/1');
+        assert.ok(
+          !JSON.stringify((await rights.get('/api/v1/nodes/node-1')).spec.taints ?? []).includes(taint.key),
+        );
+        assert.equal((await rights.get(pathsOf('hub').mirror)).status.nodes, '1/1');
       },
       { timeout },
     );
   });
   await rights.world.delete(pathsOf('hub').mirror);
   await rights.running(t, operator, environment, async () => {
-    await gone(pathsOf('hub').mirror);
+    await rights.gone(pathsOf('hub').mirror);
     t.notRegex(node.hosts(), /mirror-quay\.io/, 'it is let go when its nodes are as they were');
-    await gone(pathsOf('hub').leafSecret);
+    await rights.gone(pathsOf('hub').leafSecret);
   });
   await rights.settle(t);
 });
@@ -108,14 +109,14 @@ test.serial(
     await rights.world.delete(`${core}/secrets/registry-mirror-ca`);
     fakeNodes(t, rights.world, 0);
     await rights.running(t, operator, environment, async () => {
-      await gone(agents);
+      await rights.gone(agents);
       await mirror({ upstreamUrl: 'quay.io' });
-      await there(pathsOf('hub').daemonSet);
+      await rights.there(pathsOf('hub').daemonSet);
       await rights.world.delete(pathsOf('hub').mirror);
-      await gone(pathsOf('hub').mirror);
+      await rights.gone(pathsOf('hub').mirror);
       // What an operator may have left that was killed while it let a mirror go.
       await restoringSet(rights.world, 'ghost');
-      await gone(restoreSetOf('ghost'));
+      await rights.gone(restoreSetOf('ghost'));
     });
     await rights.settle(t);
   },
@@ -132,14 +133,14 @@ test.serial('services with imageswap elsewhere: the map is there', async (t) => 
   await rights.running(t, operator, environment, async () => {
     await mirror({ upstreamUrl: 'quay.io' });
     const map = '/api/v1/namespaces/team/configmaps/imageswap-maps';
-    await eventually(async () => assert.match((await get(map)).data.maps, /quay/), { timeout });
+    await eventually(async () => assert.match((await rights.get(map)).data.maps, /quay/), { timeout });
     await rights.world.patch(map, { data: { maps: 'mine' } });
-    await eventually(async () => assert.match((await get(map)).data.maps, /quay/), { timeout });
+    await eventually(async () => assert.match((await rights.get(map)).data.maps, /quay/), { timeout });
     const KUBECONFIG = await rights.kubeconfig(operator);
     const probe = await startCommand(t, ['--map-check'], { ...environment, KUBECONFIG }).ended;
     t.is(probe.code, 0, probe.stderr);
     await rights.world.delete(pathsOf('hub').mirror);
-    await gone(pathsOf('hub').mirror);
+    await rights.gone(pathsOf('hub').mirror);
   });
   await rights.settle(t);
 });
@@ -153,17 +154,17 @@ test.serial('services: the map, its probe, and certificates of cert-manager', as
   const certificate = '/apis/cert-manager.io/v1/namespaces/default/certificates/registry-mirror-hub';
   await rights.running(t, operator, environment, async () => {
     await mirror({ upstreamUrl: 'quay.io' });
-    await there(certificate);
+    await rights.there(certificate);
     await eventually(
-      async () => assert.match((await get(`${core}/configmaps/imageswap-maps`)).data.maps, /quay/),
+      async () => assert.match((await rights.get(`${core}/configmaps/imageswap-maps`)).data.maps, /quay/),
       { timeout },
     );
     const KUBECONFIG = await rights.kubeconfig(operator);
     const probe = await startCommand(t, ['--map-check'], { ...environment, KUBECONFIG }).ended;
     t.is(probe.code, 0, probe.stderr);
     await rights.world.delete(pathsOf('hub').mirror);
-    await gone(pathsOf('hub').mirror);
-    await gone(certificate);
+    await rights.gone(pathsOf('hub').mirror);
+    await rights.gone(certificate);
   });
   await rights.settle(t);
 });

@@ -13,6 +13,7 @@ import { removeInTurn, type Witness } from './removal.ts';
 
 /** Its account. */
 export const operator = 'registry-mirror-operator';
+const timeout = 60_000;
 const kinds = ['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
 
 export class PermissionWorld {
@@ -109,11 +110,19 @@ export class PermissionWorld {
     return [...byRight.values()];
   }
 
+  /** What is at a path; throws where nothing is. */
+  get(path: string): Promise<Live> {
+    return this.world.get(path);
+  }
+
+  /** Waits until there is something at this path; returns it. */
+  there(path: string): Promise<Live> {
+    return eventually(() => this.get(path), { timeout });
+  }
+
   /** Waits until there is nothing at this path. */
   gone(path: string): Promise<void> {
-    return eventually(async () => assert.equal(await this.world.find(path), undefined, path), {
-      timeout: 60_000,
-    });
+    return eventually(async () => assert.equal(await this.world.find(path), undefined, path), { timeout });
   }
 
   /** Asserts that an account is refused what a path answers to the admin. */
