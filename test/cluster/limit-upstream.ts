@@ -1,9 +1,8 @@
 /** Puts a server that answers nothing but 429 in the place of a registry of the cluster's internet. */
-import { join } from 'node:path';
 import { makeLeaf } from '../support/certificates.ts';
-import { eventually } from '../support/eventually.ts';
 import type { Internet } from './internet.ts';
 import type { LimitOptions } from './limit-program.ts';
+import { startProgram } from './start-program.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface Limit {
@@ -22,14 +21,10 @@ export async function limitUpstream(
   const { name, address, authority } = upstream;
   const { certificatePem: cert, keyPem: key } = await makeLeaf(authority, [name], `${name}-limited`);
   const options: LimitOptions = { address, port: 443, cert, key, retryAfter };
-  const program = join(import.meta.dirname, 'limit-program.ts');
   const daemon = `limit-${name}`;
   const { place } = internet;
   await upstream.stop();
-  await place.startDaemon(daemon, { command: [process.execPath, program, JSON.stringify(options)] });
-  await eventually(() => {
-    if (!place.log(daemon).includes('listening')) throw new Error(place.log(daemon, 2000));
-  });
+  await startProgram(place, { name: daemon, file: 'limit-program.ts', options, says: 'listening' });
   return {
     requests: () =>
       place

@@ -1,8 +1,7 @@
 /** Puts a registry of the cluster's internet behind a token server, as public ones are. */
-import { join } from 'node:path';
-import { eventually } from '../support/eventually.ts';
 import { registryAuth } from '../support/token-server.ts';
 import type { Internet } from './internet.ts';
+import { startProgram } from './start-program.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface Protection {
@@ -26,12 +25,11 @@ export async function protectUpstream(
   { name, address, ...who }: Protection,
 ): Promise<void> {
   const { authority } = upstream;
-  const options = JSON.stringify({ authority, ...who, at: { name, address, port } });
-  const program = join(import.meta.dirname, 'token-server-program.ts');
-  const daemon = `tokens-${upstream.name}`;
-  await internet.place.startDaemon(daemon, { command: [process.execPath, program, options] });
-  await eventually(() => {
-    if (!internet.place.log(daemon).includes('https://')) throw new Error(internet.place.log(daemon, 2000));
+  await startProgram(internet.place, {
+    name: `tokens-${upstream.name}`,
+    file: 'token-server-program.ts',
+    options: { authority, ...who, at: { name, address, port } },
+    says: 'https://',
   });
   await upstream.protect(registryAuth(`https://${name}:${port}/auth`, authority));
 }

@@ -5,8 +5,8 @@ import type { ExecutionContext } from 'ava';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { eventually } from '../support/eventually.ts';
+import { differences, treeOf } from '../support/node-world/tree.ts';
 import { objectsOf } from './cluster-objects.ts';
-import { differences, listingOf } from './node-listing.ts';
 
 const journal = '/var/lib/registry-mirror-operator';
 /** Folders of which the names alone are looked at: what lies deeper is the kubelet's, containerd's and the volumes'. */
@@ -16,10 +16,10 @@ const kept = ['/api/v1/persistentvolumeclaims default/', '/api/v1/configmaps def
 
 export class BeforeInstall {
   readonly #cluster: Cluster;
-  readonly #nodes: ReadonlyMap<string, string>[];
-  readonly #objects: ReadonlyMap<string, string>;
+  readonly #nodes: Listing[];
+  readonly #objects: Listing;
 
-  private constructor(cluster: Cluster, objects: ReadonlyMap<string, string>) {
+  private constructor(cluster: Cluster, objects: Listing) {
     this.#cluster = cluster;
     this.#nodes = cluster.nodes.map(nodeListing);
     this.#objects = objects;
@@ -32,17 +32,14 @@ export class BeforeInstall {
   /** Each node was changed: there is something to take back. */
   assertWired(t: ExecutionContext): void {
     for (const [at, node] of this.#cluster.nodes.entries()) {
-      t.true(
-        this.#changesOf(node, at).some((line) => line.startsWith('hosts:')),
-        node.name,
-      );
+      t.true('hosts' in this.#changesOf(node, at), node.name);
       t.true(existsSync(node.path(journal)), `${node.name}: the journal`);
     }
   }
 
   assertNodesAsBefore(t: ExecutionContext): void {
     for (const [at, node] of this.#cluster.nodes.entries())
-      t.deepEqual(this.#changesOf(node, at), [], node.name);
+      t.deepEqual(this.#changesOf(node, at), {}, node.name);
   }
 
   /** Nodes at once, the cluster's objects after a while; nothing is left Terminating. */
@@ -50,22 +47,26 @@ export class BeforeInstall {
     this.assertNodesAsBefore(t);
     await eventually(
       async () =>
-        assert.deepEqual(differences(this.#objects, withoutKept(await objectsOf(this.#cluster))), []),
+        assert.deepEqual(differences(this.#objects, withoutKept(await objectsOf(this.#cluster))), {}),
       { timeout: 90_000, interval: 500, message: 'Objects were not as before' },
     );
     t.pass();
   }
 
-  #changesOf(node: ClusterNode, at: number): string[] {
-    return differences(this.#nodes[at] ?? new Map(), nodeListing(node));
+  #changesOf(node: ClusterNode, at: number) {
+    return differences(this.#nodes[at] ?? {}, nodeListing(node));
   }
 }
 
-function nodeListing(node: ClusterNode): Map<string, string> {
-  const names = named.map((folder) => [folder, readdirSync(node.path(folder)).sort().join(' ')] as const);
-  return new Map([...listingOf(node.path('/etc')), ...names]);
+/** What is there, by path or name. */
+type Listing = Readonly<Record<string, string>>;
+
+function nodeListing(node: ClusterNode): Listing {
+  const names = named.map((folder) => [folder, readdirSync(node.path(folder)).sort().join(' ')]);
+  return { ...treeOf(node.path('/etc')), ...Object.fromEntries(names) };
 }
 
-function withoutKept(objects: ReadonlyMap<string, string>): Map<string, string> {
-  return new Map([...objects].filter(([key]) => !kept.some((each) => key.startsWith(each))));
+function withoutKept(objects: Listing): Listing {
+  const left = Object.entries(objects).filter(([key]) => !kept.some((each) => key.startsWith(each)));
+  return Object.fromEntries(left);
 }

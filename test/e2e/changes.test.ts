@@ -62,7 +62,7 @@ test.serial('a third node joins with a startup taint, which goes when it is wire
   const mark = world.mark(host);
   await world.push(host, 'third');
   await node.pull(`${host}/third:1`);
-  t.deepEqual(nodesThatAsked(host, mark), []);
+  t.deepEqual(world.directRequests(host, mark), []);
 });
 
 test.serial('another upstream is asked from then on, and nothing of the first is served', async (t) => {
@@ -80,7 +80,7 @@ test.serial('another upstream is asked from then on, and nothing of the first is
     },
     { timeout: 120_000, interval: 2000 },
   );
-  t.deepEqual(nodesThatAsked(other, mark), []);
+  t.deepEqual(world.directRequests(other, mark), []);
 });
 
 /** Until an image that nobody has comes through the mirror on all nodes; meanwhile nodes go upstream. */
@@ -93,16 +93,10 @@ async function untilMirrored(name: string): Promise<void> {
       const repository = `${name}-${tries}`;
       await world.push(host, repository);
       for (const node of world.cluster.nodes) await node.pull(`${host}/${repository}:1`);
-      assert.deepEqual(nodesThatAsked(host, mark), []);
+      assert.deepEqual(world.directRequests(host, mark), []);
     },
     { timeout: 60_000, interval: 2000 },
   );
-}
-
-/** Requests that a node made itself. */
-function nodesThatAsked(upstream: string, since: number): string[] {
-  const asked = world.upstream(upstream).requests().slice(since);
-  return asked.filter(({ agent }) => agent.startsWith('containerd')).map(({ path }) => path);
 }
 
 interface ServiceObject extends KubeObject {

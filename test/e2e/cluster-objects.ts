@@ -13,13 +13,13 @@ const passing = ['events', 'componentstatuses'];
 const byName = ['leases', 'persistentvolumes', 'endpoints', 'endpointslices', 'nodes'];
 
 /** `group version/resource namespace/name` -> what somebody made of it: neither its status nor who wrote which field. */
-export async function objectsOf(admin: AdminClient): Promise<Map<string, string>> {
+export async function objectsOf(admin: AdminClient): Promise<Record<string, string>> {
   const { groups } = await admin.adminFetch<{ groups: { preferredVersion: { groupVersion: string } }[] }>(
     '/apis',
   );
   const roots = groups.map(({ preferredVersion }) => `/apis/${preferredVersion.groupVersion}`);
   const listed = await Promise.all(['/api/v1', ...roots].map((root) => listedBelow(admin, root)));
-  return new Map(listed.flat());
+  return Object.fromEntries(listed.flat());
 }
 
 async function listedBelow(admin: AdminClient, root: string): Promise<[string, string][]> {

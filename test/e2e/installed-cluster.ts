@@ -4,7 +4,7 @@
  */
 import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseReference, wholeName } from '../../src/image/reference.ts';
+import type { Condition } from '../../src/api/schema-parts.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import type { PodObject } from '../cluster/pods.ts';
@@ -18,6 +18,8 @@ import { eventually } from '../support/eventually.ts';
 import { type Image, makeImage } from '../support/images.ts';
 import { kustomizeBuild } from '../support/kustomize.ts';
 import { clusterFolder } from './folder.ts';
+import { forgetImage } from './forget-image.ts';
+import { deploymentOf, usualReplicas, type Workload } from './workload.ts';
 
 export interface InstallOptions {
   /** Of the cluster's folder. */
@@ -32,35 +34,16 @@ export interface InstallOptions {
   readonly install?: boolean;
 }
 
-export interface Condition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason: string;
-  readonly message: string;
-  readonly lastTransitionTime: string;
-}
-
 export interface MirrorObject extends KubeObject {
   readonly spec: Record<string, unknown>;
   readonly status?: {
     readonly conditions?: readonly Condition[];
     readonly nodes?: string;
     readonly address?: string;
-    readonly masquerade?: string;
-    readonly nodePort?: number;
   };
 }
 
-/** A workload as anybody writes it: nothing in it knows of a mirror. */
-export interface Workload {
-  readonly image: string;
-  readonly namespace?: string;
-  readonly replicas?: number;
-  /** Secret of type dockerconfigjson. */
-  readonly pullSecret?: string;
-}
-
-const operatorLabels = 'app.kubernetes.io/name=registry-mirror-operator';
+export const operatorLabels = 'app.kubernetes.io/name=registry-mirror-operator';
 
 /** Makes it; whatever it throws, no cluster is left. */
 export async function installedCluster(options: InstallOptions): Promise<InstalledCluster> {
@@ -227,39 +210,14 @@ export class InstalledCluster {
     );
   }
 
-  /** Makes a Deployment whose pods are spread over the nodes and returns at once; nothing of it is kept on a node when it goes. */
+  /** Makes a Deployment and returns at once. */
   async deploy(name: string, workload: Workload): Promise<void> {
-    const { namespace = 'default', image, replicas = 2, pullSecret } = workload;
-    const labels = { app: name };
-    const spread = {
-      maxSkew: 1,
-      topologyKey: 'kubernetes.io/hostname',
-      whenUnsatisfiable: 'ScheduleAnyway',
-      labelSelector: { matchLabels: labels },
-    };
-    await this.cluster.apply({
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name, namespace },
-      spec: {
-        replicas,
-        selector: { matchLabels: labels },
-        template: {
-          metadata: { labels },
-          spec: {
-            terminationGracePeriodSeconds: 0,
-            topologySpreadConstraints: [spread],
-            containers: [{ name: 'app', image, imagePullPolicy: 'Always' }],
-            ...(pullSecret !== undefined && { imagePullSecrets: [{ name: pullSecret }] }),
-          },
-        },
-      },
-    });
+    await this.cluster.apply(deploymentOf(name, workload));
   }
 
   /** Makes a Deployment and waits until all its pods run; returns them. */
   async rollOut(name: string, workload: Workload, timeout = 60_000): Promise<PodObject[]> {
-    const { namespace = 'default', replicas = 2 } = workload;
+    const { namespace = 'default', replicas = usualReplicas } = workload;
     await this.deploy(name, workload);
     return await this.cluster.pods.waitFor({ namespace, labels: `app=${name}`, count: replicas }, timeout);
   }
@@ -288,14 +246,7 @@ export class InstalledCluster {
 
   /** Makes nodes forget all images of a repository, by its whole name, so that the next pull is one. */
   async forget(repository: string, nodes: readonly ClusterNode[] = this.cluster.nodes): Promise<void> {
-    for (const node of nodes) {
-      const images = (await node.ctr('images', 'list')).split('\n').slice(1).map(imageOf);
-      const digests = new Set(
-        images.filter(({ name }) => isOf(name, repository)).map(({ digest }) => digest),
-      );
-      const names = images.filter(({ digest }) => digests.has(digest)).map(({ name }) => name);
-      if (names.length > 0) await node.ctr('images', 'remove', '--sync', ...names);
-    }
+    for (const node of nodes) await forgetImage(node, repository);
   }
 
   /** Requests for blobs that a registry answered with content, from a moment on (see `mark`). */
@@ -304,6 +255,11 @@ export class InstalledCluster {
       .requests()
       .slice(since)
       .filter(({ method, path, status }) => method === 'GET' && path.includes('/blobs/') && status < 300);
+  }
+
+  /** What nodes themselves asked a registry, past the mirror, from a moment on. */
+  directRequests(host: string, since = 0): UpstreamRequest[] {
+    return this.upstream(host).requests().slice(since).filter(isOfNode);
   }
 
   /** How many requests a registry has been asked by now. */
@@ -332,6 +288,11 @@ export function bytesOf(requests: readonly UpstreamRequest[]): number {
   return requests.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
+/** Whether a node's containerd asked, not one of our caches. */
+export function isOfNode({ agent }: UpstreamRequest): boolean {
+  return agent.startsWith('containerd');
+}
+
 export function mirrorPath(name: string): string {
   return `/apis/k8s.osp.tech/v1/registrymirrors/${name}`.replace(/\/$/, '');
 }
@@ -344,15 +305,4 @@ interface WaitingState {
 interface TableObject {
   readonly columnDefinitions: readonly { readonly name: string }[];
   readonly rows: readonly { readonly cells: readonly unknown[] }[];
-}
-
-/** A line of `ctr images list`. An image has several names: tag, digest and id. */
-function imageOf(line: string): { name: string; digest: string } {
-  const [name = '', , digest = ''] = line.trim().split(/\s+/);
-  return { name, digest };
-}
-
-function isOf(reference: string, repository: string): boolean {
-  const parsed = parseReference(reference);
-  return parsed !== undefined && wholeName(parsed) === repository;
 }

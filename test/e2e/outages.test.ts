@@ -7,11 +7,16 @@ import type { ClusterNode } from '../cluster/node.ts';
 import type { PodObject } from '../cluster/pods.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Image } from '../support/images.ts';
-import { bytesOf, type InstalledCluster, installedCluster, sizeOf } from './installed-cluster.ts';
+import {
+  bytesOf,
+  type InstalledCluster,
+  installedCluster,
+  operatorLabels,
+  sizeOf,
+} from './installed-cluster.ts';
 import { killPod } from './kill-pod.ts';
 
 const host = 'registry.example';
-const operators = 'app.kubernetes.io/name=registry-mirror-operator';
 const agents = 'component=node-agent-shared';
 const caches = 'component=registry,mirror=example';
 const tagMs = 2_000;
@@ -188,7 +193,7 @@ test.serial(
 test.serial('the leading operator is killed half-way through a mirror: the other one ends it', async (t) => {
   const { cluster } = world;
   const before = await holder();
-  const pods = await cluster.pods.list({ labels: operators });
+  const pods = await cluster.pods.list({ labels: operatorLabels });
   const leader = pods.find(({ metadata }) => before.startsWith(`${metadata.name}_`))!;
   await makeMirror('late', `${host}:443`);
   const service = '/api/v1/namespaces/default/services/registry-mirror-late';
@@ -262,11 +267,7 @@ async function untilThroughMirror(node: ClusterNode, repository: string): Promis
 
 /** What nodes themselves asked the upstream, from a moment on. */
 function direct(mark: number) {
-  return world
-    .upstream(host)
-    .requests()
-    .slice(mark)
-    .filter(({ agent }) => agent.startsWith('containerd'));
+  return world.directRequests(host, mark);
 }
 
 /** Whether an image is the one that a runtime knows by that id: its configuration's digest. */

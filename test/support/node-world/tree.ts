@@ -1,13 +1,13 @@
-/** What lies in a folder of the node: type, mode, owner, content or target of each path. */
+/** What a folder of a node is and what lies in it: type, mode, owner, content or target of each path. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 export function treeOf(folder: string): Record<string, string> {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
-  return Object.fromEntries(names.map((name) => [name, describe(join(folder, name))]));
+  return Object.fromEntries(['.', ...names].map((name) => [name, describe(join(folder, name))]));
 }
 
-/** The paths that differ, with what each is in either. */
+/** The paths, or other keys, that differ, with what each is in either. */
 export function differences<T>(
   one: Readonly<Record<string, T>>,
   other: Readonly<Record<string, T>>,
@@ -27,7 +27,7 @@ export function timesOf(folder: string): Record<string, number> {
 function describe(path: string): string {
   const stat = lstatSync(path);
   const attributes = `${(stat.mode & 0o7777).toString(8)} ${stat.uid}:${stat.gid}`;
-  if (stat.isSymbolicLink()) return `link ${readlinkSync(path)}`;
+  if (stat.isSymbolicLink()) return `link ${attributes} ${readlinkSync(path)}`;
   if (!stat.isFile()) return `${stat.isDirectory() ? 'folder' : 'other'} ${attributes}`;
   return `file ${attributes} ${readFileSync(path, 'latin1')}`;
 }

@@ -1,0 +1,22 @@
+/** Makes a node forget images, so that the next pull is one. */
+import { parseReference, wholeName } from '../../src/image/reference.ts';
+import type { ClusterNode } from '../cluster/node.ts';
+
+/** All images of a repository, by its whole name, and every other name that they have: tag, digest and id. */
+export async function forgetImage(node: ClusterNode, repository: string): Promise<void> {
+  const images = (await node.ctr('images', 'list')).split('\n').slice(1).map(imageOf);
+  const digests = new Set(images.filter(({ name }) => isOf(name, repository)).map(({ digest }) => digest));
+  const names = images.filter(({ digest }) => digests.has(digest)).map(({ name }) => name);
+  if (names.length > 0) await node.ctr('images', 'remove', '--sync', ...names);
+}
+
+/** A line of `ctr images list`. */
+function imageOf(line: string): { name: string; digest: string } {
+  const [name = '', , digest = ''] = line.trim().split(/\s+/);
+  return { name, digest };
+}
+
+function isOf(reference: string, repository: string): boolean {
+  const parsed = parseReference(reference);
+  return parsed !== undefined && wholeName(parsed) === repository;
+}
