@@ -9,12 +9,13 @@ import type { KubeClient } from '../../kube/client.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import { readAuthority } from '../certificates/authority-secret.ts';
-import { eachOf, inRounds, type Pause } from '../polling/rounds.ts';
+import { defaultPause, eachOf, inRounds, type Pause } from '../polling/rounds.ts';
 import { portOf } from '../registry-mirror/node-port.ts';
 import { pods } from '../resource-types.ts';
 import type { Views } from '../views.ts';
 import { type AgentAnswer, type AgentRequest, type AskAgent, askAgent } from './ask-agent.ts';
-import { KnownAgents, type NodeOfMirror, whomToAsk } from './known-agents.ts';
+import { KnownAgents, type NodeOfMirror, type Since, whomToAsk } from './known-agents.ts';
+import { type DeliveredList, ListDelivery } from './list-delivery.ts';
 import { type AgentEndpoint, agentSelector, type NodeAgent, nodeAgents } from './node-agents.ts';
 import { type ContextOf, OperatorIdentity } from './operator-identity.ts';
 import { parseNodeReport } from './parse-report.ts';
@@ -53,6 +54,7 @@ const wantedMs = 10_000;
 export class NodeReports {
   readonly #options: NodeReportsOptions;
   readonly #known = new KnownAgents();
+  readonly #delivery: ListDelivery;
   readonly #identity = new OperatorIdentity();
   #contextOf: ContextOf | undefined;
   /** By mirror: what the reports came to when it was last told. */
@@ -69,9 +71,18 @@ export class NodeReports {
   #wantedUntil = 0;
   /** What was last wrong with a whole round. */
   #trouble = '';
+  /** Version of the list that could last not be brought. */
+  #notBrought = 0;
 
   constructor(options: NodeReportsOptions) {
     this.#options = options;
+    this.#delivery = new ListDelivery({
+      agents: () => this.#known.all(),
+      visit: (agent, signal) => this.#poll(agent, signal),
+      visited: () => this.#tellNews(new Map()),
+      now: () => this.#now(),
+      pauseMs: (options.pauseMs ?? defaultPause).least / 15,
+    });
   }
 
   /**
@@ -91,16 +102,21 @@ export class NodeReports {
   /** The nodes of shared agents that may still hold something of the mirror, by what they said since then; undefined: it is not known who there is. */
   holding(
     mirror: string,
-    since: number,
+    since: Since,
   ): { readonly nodes: readonly string[]; readonly of: number } | undefined {
     this.#wantedUntil = this.#now() + wantedMs;
     return this.#listed ? this.#known.holding(mirror, since) : undefined;
   }
 
   /** The nodes of shared agents that may still wire the mirror, by what they said since then; undefined: it is not known who there is. */
-  listing(mirror: string, since: number): readonly string[] | undefined {
+  listing(mirror: string, since: Since): readonly string[] | undefined {
     this.#wantedUntil = this.#now() + wantedMs;
     return this.#listed ? this.#known.listing(mirror, since) : undefined;
+  }
+
+  /** Brings shared agents this list, those that start later too. */
+  deliver(list: DeliveredList): void {
+    this.#delivery.deliver(list);
   }
 
   /** Every agent there is. */
@@ -118,7 +134,8 @@ export class NodeReports {
   async run(signal: AbortSignal): Promise<void> {
     const hurries = () => this.#now() < this.#wantedUntil || this.#known.hasNews(this.#now());
     const woken = () => this.#woken.promise;
-    await inRounds(() => this.#round(signal), { ...this.#options, hurries, woken }, signal);
+    const rounds = inRounds(() => this.#round(signal), { ...this.#options, hurries, woken }, signal);
+    await Promise.all([rounds, this.#delivery.run(signal)]);
   }
 
   async #round(signal: AbortSignal): Promise<void> {
@@ -156,6 +173,7 @@ export class NodeReports {
       const failure = await this.#poll(agent, signal);
       if (failure !== undefined) failed.push(failure);
     });
+    this.#delivery.wake();
     if (!signal.aborted) this.#logFailures(failed);
   }
 
@@ -182,13 +200,31 @@ export class NodeReports {
     try {
       const { status, text } = await this.ask(agent.endpoint, { method: 'GET', path: '/status' }, signal);
       if (status !== 200) throw new Error(`expected 200, got ${status}`);
-      this.#known.heard(agent, parseNodeReport(text), askedAt);
+      const report = parseNodeReport(text);
+      this.#known.heard(agent, report, askedAt);
+      const list = this.#delivery.missingTo(agent, report);
+      if (list !== undefined) await this.#bring(list, agent, signal);
       return undefined;
     } catch (error) {
       if (signal.aborted) return undefined;
       return this.#known.failed(agent, this.#now()) && agent.ready
         ? { node: agent.node, detail: errorMessage(error) }
         : undefined;
+    }
+  }
+
+  /** Whoever cannot be brought it gets it from its kubelet. */
+  async #bring({ version, files }: DeliveredList, agent: NodeAgent, signal: AbortSignal): Promise<void> {
+    if (agent.endpoint === undefined) return;
+    try {
+      const asked = { method: 'POST', path: '/list', body: { files } } as const;
+      const { status } = await this.ask(agent.endpoint, asked, signal);
+      if (status !== 202) throw new Error(`expected 202, got ${status}`);
+    } catch (error) {
+      if (signal.aborted || this.#notBrought === version) return;
+      this.#notBrought = version;
+      const fields = { node: agent.node, detail: errorMessage(error) };
+      this.#options.logger.warn(fields, 'Could not bring an agent the list of mirrors');
     }
   }
 
@@ -212,7 +248,11 @@ export class NodeReports {
   }
 
   #tell(waiting: ReadonlyMap<string, string>): void {
-    this.#complete = true;
+    this.#tellNews(waiting);
+    this.#answer(waiting);
+  }
+
+  #tellNews(waiting: ReadonlyMap<string, string>): void {
     for (const mirror of new Set([...this.#told.keys(), ...this.#known.mirrors()])) {
       const nodes = this.#known.of(mirror, this.#now());
       const state = JSON.stringify(summaryOf(nodes));
@@ -221,7 +261,6 @@ export class NodeReports {
       else this.#told.set(mirror, state);
       if (!waiting.has(mirror)) this.#options.changed(mirror);
     }
-    this.#answer(waiting);
   }
 
   #context({ authority }: AgentEndpoint): SecureContext {

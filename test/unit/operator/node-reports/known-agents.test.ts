@@ -116,19 +116,19 @@ test('What an agent said before a mirror was deleted does not tell that nothing 
   const [agent] = agentsOn(['a'], { labels });
   const known = knownOf([agent!]);
   known.heard(agent!, { ...nodeReport(), mirrors: [], owners: [] }, now);
-  t.deepEqual(known.holding('hub', now + 1), { nodes: ['a'], of: 1 }, 'it may have wired it since');
+  t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: ['a'], of: 1 }, 'it may have wired it since');
   known.heard(agent!, { ...nodeReport(), mirrors: [], owners: [] }, now + 2);
-  t.deepEqual(known.holding('hub', now + 1), { nodes: [], of: 1 });
+  t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: [], of: 1 });
 });
 
 test('A shared agent may wire a mirror until it says that it is told nothing of it', (t) => {
   const labels = { component: 'node-agent-shared', mirror: undefined };
   const known = knownOf([...agentsOn(['a'], { labels }), ...agentsOn(['own'])]);
   const [agent] = known.all().map((one) => one.agent);
-  t.deepEqual(known.listing('hub', now), ['a'], 'it has said nothing yet');
+  t.deepEqual(known.listing('hub', { at: now }), ['a'], 'it has said nothing yet');
   known.heard(agent!, nodeReport(), now + 1);
-  t.deepEqual(known.listing('hub', now), ['a']);
+  t.deepEqual(known.listing('hub', { at: now }), ['a']);
   known.heard(agent!, { ...nodeReport(), mirrors: [] }, now + 2);
-  t.deepEqual(known.listing('hub', now), []);
-  t.deepEqual(known.listing('hub', now + 3), ['a']);
+  t.deepEqual(known.listing('hub', { at: now }), []);
+  t.deepEqual(known.listing('hub', { at: now + 3 }), ['a']);
 });

@@ -173,10 +173,10 @@ test('While no list of agents could be read nobody can say that nothing of a mir
   world.fails = new Error('the API server is away');
   start();
   await nextRound();
-  t.is(reports.holding('hub', 0), undefined);
+  t.is(reports.holding('hub', { at: 0 }), undefined);
   world.fails = undefined;
   await nextRound();
-  t.deepEqual(reports.holding('hub', 0), { nodes: [], of: 0 });
+  t.deepEqual(reports.holding('hub', { at: 0 }), { nodes: [], of: 0 });
 });
 
 test('Where no node is known, agents are looked for once in each version of their DaemonSet', async (t) => {

@@ -18,10 +18,14 @@ interface Scene {
   /** Nodes on which there is to be a shared agent. */
   readonly nodes: number;
   readonly holding: Holding;
+  /** As it is stored. */
+  readonly status?: object;
+  /** 0: the agents are still told to wire it. */
+  readonly leftSince?: number;
 }
 
 /** A mirror that was wired by shared agents and is deleted; returns what became of it. */
-async function finalized({ nodeDaemonSets, nodes, holding }: Scene) {
+async function finalized({ nodeDaemonSets, nodes, holding, status: stands, leftSince = 7 }: Scene) {
   const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
   const types = ['mirrors', 'services', 'secrets', 'statefulSets', 'daemonSets', 'claims', 'endpointSlices'];
   const views = Object.fromEntries(types.map((type) => [type, view()])) as unknown as Views;
@@ -43,7 +47,7 @@ async function finalized({ nodeDaemonSets, nodes, holding }: Scene) {
     },
     reporter: { report: async () => undefined },
     nodeReports: { holding: () => holding },
-    sharedNodes: { daemonSet: () => shared },
+    sharedNodes: { daemonSet: () => shared, leftSince: () => leftSince || undefined },
     now: () => new Date(Date.parse(deletionTimestamp) + 1_000),
   } as unknown as FinalizerOptions);
   const stored = {
@@ -51,6 +55,7 @@ async function finalized({ nodeDaemonSets, nodes, holding }: Scene) {
     kind: 'RegistryMirror',
     metadata: { name: 'm', uid: 'u', finalizers: ['k8s.osp.tech/undo-nodes'], deletionTimestamp },
     spec: { upstreamUrl: 'm.example' },
+    ...(stands && { status: stands }),
   } as unknown as StoredMirror;
   await finalizer.finalize(stored, new AbortController().signal);
   return { applied, letGo };
@@ -63,6 +68,19 @@ test('A mirror of shared agents is let go once all of them have said that nothin
   t.deepEqual((await finalized({ nodeDaemonSets, nodes: 0, holding: { nodes: [], of: 0 } })).letGo, ['m']);
   t.deepEqual((await finalized({ nodeDaemonSets, nodes: 3, holding: all })).letGo, [], 'one is replaced');
   t.deepEqual((await finalized({ nodeDaemonSets, nodes: 2, holding: undefined })).letGo, []);
+  const unsaid = { nodeDaemonSets, nodes: 2, holding: all, leftSince: 0 } as const;
+  t.deepEqual((await finalized(unsaid)).letGo, [], 'no list says yet that it is gone');
+});
+
+test('Shared agents are asked also where the status names no nodes: one that was written between list and deletion does not', async (t) => {
+  const conditions = [{ type: 'NodesWired', status: 'Unknown', reason: 'NotCreated' }];
+  const scene = {
+    nodeDaemonSets: 'shared',
+    nodes: 2,
+    status: { observedGeneration: 1, conditions },
+  } as const;
+  t.deepEqual((await finalized({ ...scene, holding: { nodes: ['a'], of: 2 } })).letGo, []);
+  t.deepEqual((await finalized({ ...scene, holding: { nodes: [], of: 2 } })).letGo, ['m']);
 });
 
 test('Shared agents that are about to go take nothing back: its nodes get agents that do', async (t) => {
