@@ -121,6 +121,36 @@ test('What an agent said before a mirror was deleted does not tell that nothing 
   t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: [], of: 1 });
 });
 
+test('What an agent says by an older list does not tell what it does by this one, whenever it says so', (t) => {
+  const labels = { component: 'node-agent-shared', mirror: undefined };
+  const [agent] = agentsOn(['a'], { labels });
+  const known = knownOf([agent!]);
+  const since = { at: now, version: 8 };
+  const says = { ...nodeReport(), mirrors: [], owners: [] };
+  known.heard(agent!, { ...says, list: 7 }, now + minute);
+  t.deepEqual(known.holding('hub', since), { nodes: ['a'], of: 1 }, 'it may be given the list of before');
+  t.deepEqual(known.listing('hub', since), ['a']);
+  known.heard(agent!, { ...says, list: 8, owners: ['hub'] }, now + 2 * minute);
+  t.deepEqual(known.holding('hub', since), { nodes: ['a'], of: 1 });
+  known.heard(agent!, { ...says, list: 9 }, now + 3 * minute);
+  t.deepEqual(known.holding('hub', since), { nodes: [], of: 1 });
+  t.deepEqual(known.listing('hub', since), []);
+  known.heard(agent!, says, now + 4 * minute);
+  t.deepEqual(
+    known.holding('hub', since),
+    { nodes: [], of: 1 },
+    'an agent that tells no version is believed',
+  );
+});
+
+test('Of two answers that cross each other the later one counts', (t) => {
+  const [agent] = agentsOn(['a']);
+  const known = knownOf([agent!]);
+  known.heard(agent!, nodeReport({ complete: false }), now + 2);
+  known.heard(agent!, nodeReport(), now + 1);
+  t.false(known.of('hub', now + 3)[0]?.report?.complete);
+});
+
 test('A shared agent may wire a mirror until it says that it is told nothing of it', (t) => {
   const labels = { component: 'node-agent-shared', mirror: undefined };
   const known = knownOf([...agentsOn(['a'], { labels }), ...agentsOn(['own'])]);
