@@ -38,6 +38,8 @@ export interface Since {
 
 /** Of those that are known and well: 5000 nodes are all asked within five minutes. */
 export const wellPerRound = 500;
+/** So long an agent that does not answer may only just be starting. */
+const startingMs = 60_000;
 /** A new node that is not wired yet is awaited; later that is its state. */
 const youngMs = 600_000;
 
@@ -77,9 +79,11 @@ export class KnownAgents {
       .sort((one, other) => (one.node < other.node ? -1 : 1));
   }
 
-  /** True while an agent that is not known to fail has not told yet, or its node is only just being wired. */
+  /** True while an agent that is not known to fail has not told yet, or its node is only just being wired; one that starts is asked too early. */
   hasNews(now: number): boolean {
-    return this.all().some((one) => one.failingSince === undefined && presses(one, now));
+    const mayAnswer = ({ agent, failingSince }: KnownAgent) =>
+      failingSince === undefined || now - agent.createdAt < startingMs;
+    return this.all().some((one) => mayAnswer(one) && presses(one, now));
   }
 
   /** Nodes of shared agents that have not said since then that nothing of the mirror is left; with how many such agents there are. */

@@ -68,6 +68,15 @@ test('A new node that is not wired is awaited; ten minutes later that is its sta
   t.is(whomToAsk(known.all(), now + 11 * minute).well.length, 1);
 });
 
+test('An agent that was asked while it started is asked again soon; one that fails for long is not', (t) => {
+  const metadata = { creationTimestamp: new Date(now).toISOString() };
+  const [agent] = agentsOn(['a'], { metadata });
+  const known = knownOf([agent!]);
+  known.failed(agent!, now + 1_000);
+  t.true(known.hasNews(now + 2_000));
+  t.false(known.hasNews(now + minute));
+});
+
 test('Who does not answer keeps its last word for two minutes, and is then unreachable until it answers', (t) => {
   const [agent] = agentsOn(['a']);
   const known = knownOf([agent!]);
