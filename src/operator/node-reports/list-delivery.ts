@@ -5,9 +5,12 @@
 import type { BroughtList } from '../../api/node-mirror.ts';
 import { type NodeReport, reachesMirror } from '../../api/node-report.ts';
 import { pauseUntil } from '../../cache/pause.ts';
+import { errorMessage } from '../../observe/error-message.ts';
+import type { Logger } from '../../observe/log.ts';
 import { eachOf } from '../polling/rounds.ts';
+import type { AgentAnswer, AgentRequest } from './ask-agent.ts';
 import type { KnownAgent } from './known-agents.ts';
-import type { NodeAgent } from './node-agents.ts';
+import type { AgentEndpoint, NodeAgent } from './node-agents.ts';
 
 /** The list that is in force. */
 export interface DeliveredList extends BroughtList {
@@ -18,12 +21,15 @@ export interface DeliveredList extends BroughtList {
 
 export interface ListDeliveryOptions {
   readonly agents: () => readonly KnownAgent[];
-  /** Asks one for its report, which is then known of it, and brings it what is `missingTo` it; never rejects. */
+  /** Asks one for anything; rejects where it does not answer. */
+  readonly ask: (endpoint: AgentEndpoint, asked: AgentRequest, signal: AbortSignal) => Promise<AgentAnswer>;
+  /** Asks one for its report, which is then known of it, and has `bring` called; never rejects. */
   readonly visit: (agent: NodeAgent, signal: AbortSignal) => Promise<unknown>;
   /** What agents said may be news. */
   readonly visited: () => void;
+  readonly logger: Logger;
   readonly now: () => number;
-  /** Of the first pause, in milliseconds; later ones are up to five times as long. */
+  /** Of the first pause, in milliseconds; later ones are twice as long, or as long as it took to ask them all. */
   readonly pauseMs: number;
 }
 
@@ -38,6 +44,8 @@ export class ListDelivery {
   #woken = Promise.withResolvers<void>();
   #isNew = false;
   #hurriesUntil = 0;
+  /** Version of the list that an agent could not be brought: told once. */
+  #notBrought = 0;
 
   constructor(options: ListDeliveryOptions) {
     this.#options = options;
@@ -57,10 +65,21 @@ export class ListDelivery {
     this.#woken.resolve();
   }
 
-  /** What an agent with this report is to be brought; undefined where it has that, or cannot take it. */
-  missingTo(agent: NodeAgent, { list }: NodeReport): DeliveredList | undefined {
-    const isBehind = agent.mirror === undefined && list !== undefined && list < (this.#list?.version ?? 0);
-    return isBehind ? this.#list : undefined;
+  /** Brings an agent with this report the list where it has an older one and can take it; never rejects. */
+  async bring(agent: NodeAgent, report: NodeReport, signal: AbortSignal): Promise<void> {
+    const list = this.#missingTo(agent, report);
+    if (list === undefined || agent.endpoint === undefined) return;
+    const { ask, logger } = this.#options;
+    try {
+      const asked = { method: 'POST', path: '/list', body: { files: list.files } } as const;
+      const { status } = await ask(agent.endpoint, asked, signal);
+      if (status !== 202) throw new Error(`expected 202, got ${status}`);
+    } catch (error) {
+      if (signal.aborted || this.#notBrought === list.version) return;
+      this.#notBrought = list.version;
+      const fields = { node: agent.node, detail: errorMessage(error) };
+      logger.warn(fields, 'Could not bring an agent the list of mirrors');
+    }
   }
 
   /** Until `signal` is aborted; never rejects. */
@@ -70,10 +89,18 @@ export class ListDelivery {
     while (await pauseUntil(this.#woken.promise, pauseMs, signal)) {
       this.#woken = Promise.withResolvers();
       const wanted = now() < this.#hurriesUntil ? agents().filter((one) => this.#isUnsettled(one)) : [];
-      pauseMs = this.#nextPause(pauseMs, wanted.length);
+      const began = performance.now();
+      const next = this.#nextPause(pauseMs, wanted.length);
       await eachOf(wanted, parallel, ({ agent }) => visit(agent, signal).then(() => undefined));
+      pauseMs = Math.max(next, performance.now() - began);
       if (wanted.length > 0 && !signal.aborted) visited();
     }
+  }
+
+  /** Undefined where it has that, or is of a version that takes none. */
+  #missingTo(agent: NodeAgent, { list }: NodeReport): DeliveredList | undefined {
+    const isBehind = agent.mirror === undefined && list !== undefined && list < (this.#list?.version ?? 0);
+    return isBehind ? this.#list : undefined;
   }
 
   #nextPause(before: number, wanted: number): number {
@@ -81,14 +108,14 @@ export class ListDelivery {
     const isNew = this.#isNew;
     this.#isNew = false;
     if (wanted === 0) return idleMs;
-    return isNew || before === idleMs ? pauseMs : Math.min(before * 1.5, pauseMs * 5);
+    return isNew || before === idleMs ? pauseMs : pauseMs * 2;
   }
 
   /** It has another list, or is not done with this one. Those that do not answer are asked in rounds. */
   #isUnsettled({ agent, report, failingSince }: KnownAgent): boolean {
     if (agent.endpoint === undefined || report?.list === undefined || failingSince !== undefined)
       return false;
-    if (this.missingTo(agent, report) !== undefined) return true;
+    if (this.#missingTo(agent, report) !== undefined) return true;
     const isDone = report.mirrors.every((mirror) => mirror.complete && reachesMirror(mirror));
     return !isDone || (report.owners ?? []).some((name) => this.#list?.gone.includes(name));
   }

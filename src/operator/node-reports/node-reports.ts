@@ -50,6 +50,8 @@ const pressingMs = 20_000;
 const nodesLogged = 5;
 /** Who waits asks again within this time. */
 const wantedMs = 10_000;
+/** An operator that is only just installed makes shared agents, and no event tells when they are there. */
+const beginningMs = 60_000;
 
 export class NodeReports {
   readonly #options: NodeReportsOptions;
@@ -71,15 +73,15 @@ export class NodeReports {
   #wantedUntil = 0;
   /** What was last wrong with a whole round. */
   #trouble = '';
-  /** Version of the list that could last not be brought. */
-  #notBrought = 0;
 
   constructor(options: NodeReportsOptions) {
     this.#options = options;
     this.#delivery = new ListDelivery({
       agents: () => this.#known.all(),
+      ask: (endpoint, asked, signal) => this.ask(endpoint, asked, signal),
       visit: (agent, signal) => this.#poll(agent, signal),
       visited: () => this.#tellNews(new Map()),
+      logger: options.logger,
       now: () => this.#now(),
       pauseMs: (options.pauseMs ?? defaultPause).least / 15,
     });
@@ -132,6 +134,7 @@ export class NodeReports {
 
   /** Polls in rounds until `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    if (this.#options.settings.nodeDaemonSets === 'shared') this.#wantedUntil = this.#now() + beginningMs;
     const hurries = () => this.#now() < this.#wantedUntil || this.#known.hasNews(this.#now());
     const woken = () => this.#woken.promise;
     const rounds = inRounds(() => this.#round(signal), { ...this.#options, hurries, woken }, signal);
@@ -202,29 +205,13 @@ export class NodeReports {
       if (status !== 200) throw new Error(`expected 200, got ${status}`);
       const report = parseNodeReport(text);
       this.#known.heard(agent, report, askedAt);
-      const list = this.#delivery.missingTo(agent, report);
-      if (list !== undefined) await this.#bring(list, agent, signal);
+      await this.#delivery.bring(agent, report, signal);
       return undefined;
     } catch (error) {
       if (signal.aborted) return undefined;
       return this.#known.failed(agent, this.#now()) && agent.ready
         ? { node: agent.node, detail: errorMessage(error) }
         : undefined;
-    }
-  }
-
-  /** Whoever cannot be brought it gets it from its kubelet. */
-  async #bring({ version, files }: DeliveredList, agent: NodeAgent, signal: AbortSignal): Promise<void> {
-    if (agent.endpoint === undefined) return;
-    try {
-      const asked = { method: 'POST', path: '/list', body: { files } } as const;
-      const { status } = await this.ask(agent.endpoint, asked, signal);
-      if (status !== 202) throw new Error(`expected 202, got ${status}`);
-    } catch (error) {
-      if (signal.aborted || this.#notBrought === version) return;
-      this.#notBrought = version;
-      const fields = { node: agent.node, detail: errorMessage(error) };
-      this.#options.logger.warn(fields, 'Could not bring an agent the list of mirrors');
     }
   }
 

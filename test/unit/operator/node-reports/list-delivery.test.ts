@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type ExecutionContext } from 'ava';
 import type { NodeReport } from '../../../../src/api/node-report.ts';
+import { createLogger } from '../../../../src/observe/log.ts';
 import { KnownAgents } from '../../../../src/operator/node-reports/known-agents.ts';
 import { type DeliveredList, ListDelivery } from '../../../../src/operator/node-reports/list-delivery.ts';
 import { type NodeAgent, nodeAgents } from '../../../../src/operator/node-reports/node-agents.ts';
@@ -10,10 +11,10 @@ import { eventually } from '../../../support/eventually.ts';
 const listOf = (version: number, gone: readonly string[] = []): DeliveredList => ({
   version,
   gone,
-  files: {},
+  files: { 'mirrors.json': `list ${version}` },
 });
 
-/** Agents that say what the test lets them; a visit takes no time, and each moves the clock on. */
+/** Agents that say what the test lets them; the clock is moved by visits alone. */
 function scene(t: ExecutionContext, labels: object = { component: 'node-agent-shared', mirror: undefined }) {
   const agents = nodeAgents(
     ['a', 'b'].map((node) => agentPod(node, { address: '10.0.0.1', port: 29_001 }, { labels })),
@@ -21,15 +22,29 @@ function scene(t: ExecutionContext, labels: object = { component: 'node-agent-sh
   );
   const known = new KnownAgents();
   known.sync(agents);
-  const world = { now: 1_000, visits: [] as string[], told: 0, says: new Map<string, NodeReport>() };
-  const delivery = new ListDelivery({
+  const world = {
+    now: 1_000,
+    visitMs: 1,
+    visits: [] as string[],
+    brought: [] as string[],
+    told: 0,
+    says: new Map<string, NodeReport>(),
+  };
+  const stop = new AbortController();
+  const delivery: ListDelivery = new ListDelivery({
     agents: () => known.all(),
+    ask: async (_endpoint, { path, body }) => {
+      world.brought.push(`${path} ${JSON.stringify(body)}`);
+      return { status: 202, text: '' };
+    },
+    logger: createLogger({ level: 'silent' }),
     visit: async (agent: NodeAgent) => {
-      world.now += 1_000;
+      world.now += world.visitMs;
       world.visits.push(agent.node);
       const report = world.says.get(agent.node);
       if (report === undefined) known.failed(agent, world.now);
       else known.heard(agent, report, world.now);
+      if (report !== undefined) await delivery.bring(agent, report, stop.signal);
     },
     visited: () => {
       world.told += 1;
@@ -45,7 +60,6 @@ function scene(t: ExecutionContext, labels: object = { component: 'node-agent-sh
   const hear = () => {
     for (const agent of agents) known.heard(agent, world.says.get(agent.node) ?? nodeReport(), world.now);
   };
-  const stop = new AbortController();
   const ended = delivery.run(stop.signal);
   t.teardown(async () => {
     stop.abort();
@@ -64,18 +78,18 @@ function scene(t: ExecutionContext, labels: object = { component: 'node-agent-sh
 }
 
 test('A new list is brought to agents that have another, until they have it and are done with it', async (t) => {
-  const { agents, delivery, world, say, hear, quiet } = scene(t);
-  const [agent] = agents;
+  const { delivery, known, world, say, hear, quiet } = scene(t);
   say(1);
   hear();
   t.is(await quiet(), 0, 'there is no list yet');
   delivery.deliver(listOf(2, ['old']));
   await eventually(() => assert.ok(world.visits.length >= 4));
-  t.is(delivery.missingTo(agent!, world.says.get('a')!)?.version, 2);
+  t.is(world.brought[0], `/list ${JSON.stringify({ files: listOf(2).files })}`);
   say(2, { mirrors: [nodeReport({ complete: false }).mirrors[0]!] });
-  const wiring = world.visits.length;
+  await eventually(() => assert.equal(known.all()[1]?.report?.list, 2));
+  const [wiring, brought] = [world.visits.length, world.brought.length];
   await eventually(() => assert.ok(world.visits.length >= wiring + 4));
-  t.is(delivery.missingTo(agent!, world.says.get('a')!), undefined);
+  t.is(world.brought.length, brought, 'they have it');
   say(2, { owners: ['old'] });
   const restoring = world.visits.length;
   await eventually(() => assert.ok(world.visits.length >= restoring + 4));
@@ -88,6 +102,7 @@ test('A new list is brought to agents that have another, until they have it and 
 
 test('What takes longer than a minute is left to the rounds', async (t) => {
   const { delivery, world, say, hear, quiet } = scene(t);
+  world.visitMs = 1_000;
   say(1);
   hear();
   delivery.deliver(listOf(2));
@@ -104,13 +119,15 @@ test('Agents of a mirror’s own, and those of a version that takes none, are br
   alone.hear();
   alone.delivery.deliver(listOf(2));
   t.is(await alone.quiet(), 0);
-  t.is(alone.delivery.missingTo(alone.agents[0]!, alone.world.says.get('a')!), undefined);
+  await alone.delivery.bring(alone.agents[0]!, alone.world.says.get('a')!, new AbortController().signal);
+  t.deepEqual(alone.world.brought, []);
   const old = scene(t);
   old.say(undefined);
   old.hear();
   old.delivery.deliver(listOf(2));
   t.is(await old.quiet(), 0);
-  t.is(old.delivery.missingTo(old.agents[0]!, old.world.says.get('a')!), undefined);
+  await old.delivery.bring(old.agents[0]!, old.world.says.get('a')!, new AbortController().signal);
+  t.deepEqual(old.world.brought, []);
 });
 
 test('Who does not answer holds nobody up', async (t) => {
