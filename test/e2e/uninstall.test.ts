@@ -1,6 +1,6 @@
 /** In whatever order it is ended, nodes and cluster are as they were before the install. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { load } from 'js-yaml';
@@ -29,7 +29,6 @@ let before: BeforeInstall;
 test.before(async (t) => {
   t.timeout(1_800_000, 'the programs and the image may have to be built first');
   world = await installedCluster({ name: 'uninstall', upstreams: [host], install: false });
-  for (const node of world.cluster.nodes) await lookOften(node);
   before = await BeforeInstall.of(world.cluster);
 });
 test.after.always(() => world?.cluster.stop());
@@ -195,12 +194,4 @@ async function succeeds(
 ): Promise<void> {
   const { code, stdout, stderr } = await running;
   t.is(code, 0, `${stdout}\n${stderr}`);
-}
-
-/** Makes the kubelet look at mounted Secrets every few seconds, not every minute: nothing else of it is another. */
-async function lookOften(node: ClusterNode): Promise<void> {
-  const file = node.path('/var/lib/kubelet/config.yaml');
-  const config = { ...JSON.parse(readFileSync(file, 'utf8')), syncFrequency: '3s' };
-  writeFileSync(file, JSON.stringify(config));
-  await node.restartDaemon('kubelet');
 }

@@ -44,7 +44,7 @@ export interface FinalizerOptions {
   readonly applier: Applier;
   readonly reporter: Reporter;
   readonly nodeReports?: Pick<NodeReports, 'holding'>;
-  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet' | 'leftSince'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet' | 'wires' | 'leftSince'>;
   readonly now: () => Date;
 }
 
@@ -65,8 +65,8 @@ export class Finalizer {
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, stored.metadata.name);
     const shared = live.daemonSet === undefined ? this.#sharedAgents() : undefined;
-    // Agents that are there know better than a status, which may have been written after the mirror left their list.
-    if (live.daemonSet !== undefined || shared !== undefined || mayBeWired(stored)) {
+    const isTold = shared !== undefined && this.#wasListed(stored.metadata.name);
+    if (live.daemonSet !== undefined || isTold || mayBeWired(stored)) {
       const waitMs =
         shared === undefined
           ? await this.#restore(stored, live, signal)
@@ -97,6 +97,12 @@ export class Finalizer {
     return settings.nodeDaemonSets === 'shared' ? sharedNodes?.daemonSet() : undefined;
   }
 
+  /** A status that was written when the mirror had left the list, and was not being deleted yet, names no nodes. */
+  #wasListed(name: string): boolean {
+    const { sharedNodes } = this.#options;
+    return sharedNodes?.wires(name) === true || sharedNodes?.leftSince(name) !== undefined;
+  }
+
   /** The agents of all mirrors take back what is in their list no more, and say so. Undefined: done, as far as it could be. */
   async #awaitShared(
     stored: StoredMirror,
@@ -108,7 +114,7 @@ export class Finalizer {
     const version = sharedNodes?.leftSince(name);
     // The timestamp's second is over when it counts: what was said in it may be from before.
     const since = { version, at: Date.parse(deletionTimestamp) + 1000 };
-    const told = version === undefined ? undefined : nodeReports?.holding(name, since);
+    const told = sharedNodes?.wires(name) ? undefined : nodeReports?.holding(name, since);
     const { nodes, of } = told ?? { nodes: [], of: -1 };
     // A node whose agent is being replaced, or was not made yet, has said nothing.
     if (nodes.length === 0 && of >= desiredNumberScheduled) return undefined;

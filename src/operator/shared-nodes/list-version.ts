@@ -46,7 +46,7 @@ function leftOf(
   now: number,
 ): Record<string, number> {
   const isListed = new Set(listed.map(({ mirror }) => mirror.name));
-  const names = new Set([...before.listed, ...before.left.keys(), ...gone]);
+  const names = new Set([...before.listed, ...before.left.keys()]);
   const all = [...names]
     .filter((name) => !isListed.has(name))
     .map((name) => [name, before.left.get(name) ?? next] as const);

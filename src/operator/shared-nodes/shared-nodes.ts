@@ -85,7 +85,7 @@ export class SharedNodes {
     return toldList(this.#secret()).listed.includes(name);
   }
 
-  /** The version of the list since which the agents are to wire the mirror no more; undefined where they are, or were not told of it lately. */
+  /** The version of the list since which the agents are to wire the mirror no more; undefined where they are to, or were not told to lately. */
   leftSince(name: string): number | undefined {
     return this.wires(name) ? undefined : toldList(this.#secret()).left.get(name);
   }

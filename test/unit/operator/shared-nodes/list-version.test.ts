@@ -57,6 +57,11 @@ test('What is still being deleted is awaited, however long it takes', (t) => {
   t.is(forgetAt(later, ['b']), Number.POSITIVE_INFINITY);
 });
 
+test('What was never in the list is not said to have left it', (t) => {
+  const list = versioned(listOf(['a'], { gone: ['new'] }), secretOf(listOf(['a'])), now);
+  t.deepEqual([list.gone, list.left], [['new'], {}]);
+});
+
 test('A mirror that comes back is not gone; one that other agents wire now is not taken from them', (t) => {
   const leaving = versioned(listOf([], { gone: ['a', 'b'] }), secretOf(listOf(['a', 'b'])), now);
   const back = versioned(listOf(['a'], { others: ['b'] }), secretOf(leaving), now + 1_000);
