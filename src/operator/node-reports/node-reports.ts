@@ -19,7 +19,7 @@ import { type DeliveredList, ListDelivery } from './list-delivery.ts';
 import { type AgentEndpoint, agentSelector, type NodeAgent, nodeAgents } from './node-agents.ts';
 import { type ContextOf, OperatorIdentity } from './operator-identity.ts';
 import { parseNodeReport } from './parse-report.ts';
-import { summaryOf } from './summary.ts';
+import { ToldStates } from './told-states.ts';
 
 export interface NodeReportsOptions {
   readonly client: Pick<KubeClient, 'listAll'>;
@@ -59,8 +59,7 @@ export class NodeReports {
   readonly #delivery: ListDelivery;
   readonly #identity = new OperatorIdentity();
   #contextOf: ContextOf | undefined;
-  /** By mirror: what the reports came to when it was last told. */
-  readonly #told = new Map<string, string>();
+  readonly #told = new ToldStates();
   #complete = false;
   /** Mirrors that wait for a round, with the version of their agents' DaemonSet: they are told of when it is over, also where there is nobody. */
   readonly #unanswered = new Map<string, string>();
@@ -240,14 +239,8 @@ export class NodeReports {
   }
 
   #tellNews(waiting: ReadonlyMap<string, string>): void {
-    for (const mirror of new Set([...this.#told.keys(), ...this.#known.mirrors()])) {
-      const nodes = this.#known.of(mirror, this.#now());
-      const state = JSON.stringify(summaryOf(nodes));
-      if (this.#told.get(mirror) === state) continue;
-      if (nodes.length === 0) this.#told.delete(mirror);
-      else this.#told.set(mirror, state);
-      if (!waiting.has(mirror)) this.#options.changed(mirror);
-    }
+    const news = this.#told.news(this.#known.mirrors(), (mirror) => this.#known.of(mirror, this.#now()));
+    for (const mirror of news) if (!waiting.has(mirror)) this.#options.changed(mirror);
   }
 
   #context({ authority }: AgentEndpoint): SecureContext {
