@@ -34,6 +34,7 @@ export class MirrorWatch {
   readonly #done: Promise<void>;
   #doubted = Promise.withResolvers<void>();
   #isUrgent = false;
+  #wasOffered = false;
 
   /** `before`: of the same mirror, stopped; what it knows of the same server is kept. */
   constructor(mirror: ForwardedMirror, tools: WatchTools, onChange: () => void, before?: MirrorWatch) {
@@ -42,6 +43,7 @@ export class MirrorWatch {
     this.#onChange = onChange;
     const known = before !== undefined && identity(before.mirror) === identity(mirror) ? before : undefined;
     this.#files = known === undefined ? new MaterialFiles(mirror) : known.#files;
+    this.#wasOffered = known === undefined ? false : known.#wasOffered;
     const now = this.#now();
     this.#states = new Map(
       mirror.addresses.map((address) => [address, known?.stateOf(address) ?? firstState(now)]),
@@ -96,7 +98,9 @@ export class MirrorWatch {
       await this.#askAll();
       if (signal.aborted) return;
       if (this.#summary() !== before) this.#onChange();
-    } while (await pauseUntil(this.#doubted.promise, this.#isDoubted() ? recheckMs : usualMs(), signal));
+      const isAwaited = this.#isDoubted() || this.#isArriving();
+      if (!(await pauseUntil(this.#doubted.promise, isAwaited ? recheckMs : usualMs(), signal))) return;
+    } while (!signal.aborted);
   }
 
   async #askAll(): Promise<void> {
@@ -113,6 +117,13 @@ export class MirrorWatch {
         this.#states.set(address, nextState(this.#states.get(address) ?? firstState(now), result, now));
       }),
     );
+  }
+
+  /** A mirror that was never offered has answered once: nothing that goes to and fro is to be calmed down. */
+  #isArriving(): boolean {
+    const states = [...this.#states.values()];
+    this.#wasOffered ||= states.some(({ offered }) => offered);
+    return !this.#wasOffered && states.some(({ against }) => against > 0);
   }
 
   #isDoubted(): boolean {

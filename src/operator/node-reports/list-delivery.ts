@@ -35,6 +35,8 @@ export interface ListDeliveryOptions {
 
 /** So long after a change agents are asked every few seconds: the slowest pod of a mirror is not waited for here. */
 const hurryMs = 60_000;
+/** Who wires a mirror may be too busy to answer at once. */
+const busyMs = 10_000;
 const parallel = 50;
 const idleMs = 86_400_000;
 
@@ -111,10 +113,10 @@ export class ListDelivery {
     return isNew || before === idleMs ? pauseMs : pauseMs * 2;
   }
 
-  /** It has another list, or is not done with this one. Those that do not answer are asked in rounds. */
-  #isUnsettled({ agent, report, failingSince }: KnownAgent): boolean {
-    if (agent.endpoint === undefined || report?.list === undefined || failingSince !== undefined)
-      return false;
+  /** It has another list, or is not done with this one. Those that do not answer for long are asked in rounds. */
+  #isUnsettled({ agent, report, failingSince = Number.POSITIVE_INFINITY }: KnownAgent): boolean {
+    if (agent.endpoint === undefined || report?.list === undefined) return false;
+    if (failingSince + busyMs <= this.#options.now()) return false;
     if (this.#missingTo(agent, report) !== undefined) return true;
     const isDone = report.mirrors.every((mirror) => mirror.complete && reachesMirror(mirror));
     return !isDone || (report.owners ?? []).some((name) => this.#list?.gone.includes(name));
