@@ -20,6 +20,10 @@ const host = 'registry.example';
 const timeout = 90_000;
 const crdName = 'registrymirrors.k8s.osp.tech';
 const crdPath = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crdName}`;
+const namespace = 'registry-mirrors';
+const namespacePath = `/api/v1/namespaces/${namespace}`;
+const guardPath =
+  '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/registry-mirror-namespace';
 const claims = '/api/v1/persistentvolumeclaims';
 const restoreFile = join(import.meta.dirname, '../../deploy/restore-node.yaml');
 
@@ -70,12 +74,27 @@ test.serial('ended as it is documented, volumes are left', async (t) => {
   await endAsDocumented(t);
 });
 
-test.serial('its namespace deleted first, what is documented then gives the nodes back', async (t) => {
+test.serial('its namespace cannot be deleted first: what to do before is said, and is enough', async (t) => {
   const { cluster } = world;
-  const namespace = 'registry-mirrors';
   await world.install(['namespace'], namespace);
   await wired(t, 'hub');
-  await endAll(cluster, [`/api/v1/namespaces/${namespace}`]);
+  const refused = await t.throwsAsync(cluster.adminFetch(namespacePath, { method: 'DELETE' }));
+  t.regex(refused?.message ?? '', /RegistryMirror hub still exists.*kubectl delete registrymirrors --all/s);
+  t.is((await cluster.adminFetch<NamespaceObject>(namespacePath)).status.phase, 'Active');
+  await cluster.adminFetch(mirrorPath(''), { method: 'DELETE' });
+  await untilNoMirrors();
+  before.assertNodesAsBefore(t);
+  await endNamespace();
+  await endAll(cluster, await manifestPaths(['namespace']));
+  await endsAsBefore(t);
+});
+
+test.serial('its namespace lost all the same, what is documented then gives the nodes back', async (t) => {
+  const { cluster } = world;
+  await world.install(['namespace'], namespace);
+  await wired(t, 'hub');
+  await endAll(cluster, [guardPath]);
+  await endNamespace();
   before.assertWired(t);
   await deleteAll(cluster, await manifestPaths(['namespace']));
   for (const node of cluster.nodes) await restore(node);
@@ -113,6 +132,10 @@ test.serial('ended while both nodes are off, it goes on when they are back', asy
   await endAsDocumented(t);
 });
 
+interface NamespaceObject extends KubeObject {
+  readonly status: { readonly phase: string };
+}
+
 /** Makes mirrors and waits until the nodes pull through them. */
 async function wired(t: ExecutionContext, ...names: string[]): Promise<void> {
   for (const name of names) {
@@ -141,6 +164,12 @@ async function endsAsBefore(t: ExecutionContext): Promise<void> {
   const volumes = await cluster.adminFetch<{ items: KubeObject[] }>('/api/v1/persistentvolumes');
   for (const { metadata } of volumes.items)
     await world.patch(`/api/v1/persistentvolumes/${metadata.name}`, { spec: { claimRef: null } });
+}
+
+/** The API server learns a moment later that nothing is left to object. */
+async function endNamespace(): Promise<void> {
+  await eventually(() => deleteAll(world.cluster, [namespacePath]));
+  await endAll(world.cluster, [namespacePath]);
 }
 
 async function manifestPaths(components: readonly string[] = []): Promise<string[]> {
