@@ -15,7 +15,6 @@ import { warnOfCorruption } from './cache-reports/corruption.ts';
 import { enqueueChanges } from './enqueue.ts';
 import { reconcileMap } from './imageswap-map/reconcile.ts';
 import { OperatorMetrics } from './metrics.ts';
-import type { DeliveredList } from './node-reports/list-delivery.ts';
 import type { NodeReportsOptions } from './node-reports/node-reports.ts';
 import { NodeWork } from './node-work.ts';
 import { outcomeOf } from './outcome.ts';
@@ -121,8 +120,8 @@ export class Operator {
       ...this.#options.agentPolling,
     });
     const changed = () => queue.add(sharedNodesKey);
-    const deliver = (list: DeliveredList) => nodes.reports.deliver(list);
-    const sharedNodes = new SharedNodes({ client, settings, views, logger, changed, deliver });
+    const agents = nodes.reports;
+    const sharedNodes = new SharedNodes({ client, settings, views, logger, changed, agents });
     const reconciler = new MirrorReconciler({
       ...{ client, settings, views, events, logger },
       sharedNodes,

@@ -120,6 +120,14 @@ export class NodeReports {
     this.#delivery.deliver(list);
   }
 
+  /** There are to be so many shared agents: where fewer are known, they are looked for soon. */
+  expect(count: number): void {
+    const shared = this.agents().filter(({ mirror }) => mirror === undefined);
+    if (shared.length >= count || this.#now() < this.#wantedUntil) return;
+    this.#wantedUntil = this.#now() + wantedMs;
+    this.#woken.resolve();
+  }
+
   /** Every agent there is. */
   agents(): readonly NodeAgent[] {
     return this.#known.all().map(({ agent }) => agent);

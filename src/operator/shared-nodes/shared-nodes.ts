@@ -20,7 +20,7 @@ import { authorityMark } from '../certificates/authority-secret.ts';
 import { leafFault, newLeaf, nextLeafCheck, readLeaf } from '../certificates/leaf.ts';
 import { secretText } from '../certificates/secret-text.ts';
 import { trustBundle } from '../certificates/trust-bundle.ts';
-import type { DeliveredList } from '../node-reports/list-delivery.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import { isRolledOut } from '../registry-mirror/agent-pods.ts';
 import { agentsTrust } from '../registry-mirror/agent-trust.ts';
 import { Applier } from '../registry-mirror/apply.ts';
@@ -38,8 +38,8 @@ export interface SharedNodesOptions {
   readonly logger: Logger;
   /** The list changed: `reconcile` is to be called. */
   readonly changed: () => void;
-  /** Brings the agents the list that is in force, before their kubelets do; called in every pass. */
-  readonly deliver?: (list: DeliveredList) => void;
+  /** Who brings the agents the list that is in force before their kubelets do, and looks for those that are to be there. */
+  readonly agents?: Pick<NodeReports, 'deliver' | 'expect'>;
   readonly now?: () => Date;
 }
 
@@ -121,6 +121,7 @@ export class SharedNodes {
     await this.#tell(list, identity, signal);
     const startupTaints = [...new Set(mirrors.flatMap(taintOf))].sort();
     await this.#applier.apply(sharedDaemonSet(settings, list, { authority: mark, startupTaints }), signal);
+    this.#options.agents?.expect(this.daemonSet()?.status?.desiredNumberScheduled ?? 0);
     const next = Math.min(nextLeafCheck(leaf, authority), forgetAt(list, names));
     return Math.max(1_000, Math.min(dailyMs, next - now.getTime()));
   }
@@ -129,7 +130,7 @@ export class SharedNodes {
   async #tell(list: VersionedList, identity: SharedIdentity, signal: AbortSignal): Promise<void> {
     await this.#applier.apply(sharedNodesSecret(this.#options.settings, list, identity), signal);
     const { version, gone } = list;
-    this.#options.deliver?.({ version, gone, files: listFiles(list) });
+    this.#options.agents?.deliver({ version, gone, files: listFiles(list) });
   }
 
   /**

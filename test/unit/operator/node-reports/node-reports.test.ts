@@ -232,3 +232,24 @@ test('An agent that takes no list is told of once, and is no less heard', async 
   t.is(reports.of('hub')?.[0]?.state, 'heard');
   t.deepEqual(reports.holding('hub', { at: 0, version: 8 }), { nodes: ['node-a'], of: 1 });
 });
+
+test('Where an agent is to be that is not known yet, it is looked for at once, and then soon', async (t) => {
+  const settings = settingsOf({ NODE_DAEMONSETS: 'shared' });
+  const { reports, world, clock, start } = await scene(t, askAgent, {
+    ...{ settings, pauseMs: { least: 3_600_000, most: 3_600_000 } },
+  });
+  const labels = { component: 'node-agent-shared', mirror: undefined };
+  world.pods = [agentPod('node-a', {}, { labels })];
+  start();
+  await eventually(() => assert.equal(reports.agents().length, 1));
+  clock.offset += 61_000;
+  reports.expect(1);
+  world.pods.push(agentPod('node-b', {}, { labels }));
+  t.is(world.lists.length, 1, 'all are known');
+  reports.expect(2);
+  await eventually(() => assert.equal(reports.agents().length, 2));
+  world.pods = world.pods.slice(1);
+  reports.expect(3);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.is(world.lists.length, 2, 'however often that is told');
+});
