@@ -1,6 +1,6 @@
 /** In whatever order it is ended, nodes and cluster are as they were before the install. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { load } from 'js-yaml';
@@ -15,6 +15,7 @@ import { BeforeInstall } from './before-install.ts';
 import { objectsOf } from './cluster-objects.ts';
 import { deleteAll, endAll, pathOf } from './ending-objects.ts';
 import { type InstalledCluster, installedCluster, mirrorPath } from './installed-cluster.ts';
+import { lookOften } from './look-often.ts';
 
 const host = 'registry.example';
 const timeout = 90_000;
@@ -224,12 +225,4 @@ async function succeeds(
 ): Promise<void> {
   const { code, stdout, stderr } = await running;
   t.is(code, 0, `${stdout}\n${stderr}`);
-}
-
-/** Makes the kubelet look at mounted Secrets every few seconds, not every minute: nothing else of it is another. */
-async function lookOften(node: ClusterNode): Promise<void> {
-  const file = node.path('/var/lib/kubelet/config.yaml');
-  const config = { ...JSON.parse(readFileSync(file, 'utf8')), syncFrequency: '3s' };
-  writeFileSync(file, JSON.stringify(config));
-  await node.restartDaemon('kubelet');
 }
