@@ -15,7 +15,6 @@ import { BeforeInstall } from './before-install.ts';
 import { objectsOf } from './cluster-objects.ts';
 import { deleteAll, endAll, pathOf } from './ending-objects.ts';
 import { type InstalledCluster, installedCluster, mirrorPath } from './installed-cluster.ts';
-import { lookOften } from './look-often.ts';
 
 const host = 'registry.example';
 const timeout = 90_000;
