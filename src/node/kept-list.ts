@@ -72,7 +72,7 @@ export class KeptList {
     }
   }
 
-  /** The same file has the same name in both folders. Where it is read from does not change while it lies there: the forwarder would begin anew. */
+  /** The same file has the same name in both folders. Where it is read from does not change while it lies there: nginx would be reloaded for it. */
   #place(caFile: string, before: ReadonlyMap<string, string>): string {
     const name = basename(caFile);
     const { mounted, broughtFolder } = this.#places;

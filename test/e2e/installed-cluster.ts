@@ -39,6 +39,7 @@ export interface MirrorObject extends KubeObject {
   readonly status?: {
     readonly conditions?: readonly Condition[];
     readonly nodes?: string;
+    readonly nodePort?: number;
     readonly address?: string;
   };
 }

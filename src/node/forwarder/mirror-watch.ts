@@ -32,6 +32,7 @@ export class MirrorWatch {
   readonly #onChange: () => void;
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
+  readonly #looked = Promise.withResolvers<void>();
   #doubted = Promise.withResolvers<void>();
   #isUrgent = false;
   #wasOffered = false;
@@ -42,13 +43,19 @@ export class MirrorWatch {
     this.#tools = tools;
     this.#onChange = onChange;
     const known = before !== undefined && identity(before.mirror) === identity(mirror) ? before : undefined;
-    this.#files = known === undefined ? new MaterialFiles(mirror) : known.#files;
+    const isSame = known?.mirror.caFile === mirror.caFile;
+    this.#files = known !== undefined && isSame ? known.#files : new MaterialFiles(mirror);
     this.#wasOffered = known === undefined ? false : known.#wasOffered;
     const now = this.#now();
     this.#states = new Map(
       mirror.addresses.map((address) => [address, known?.stateOf(address) ?? firstState(now)]),
     );
     this.#done = this.#run();
+  }
+
+  /** Resolves when its files were read once: before, nothing may be offered. */
+  get looked(): Promise<void> {
+    return this.#looked.promise;
   }
 
   stateOf(address: string): ProbeState | undefined {
@@ -95,6 +102,7 @@ export class MirrorWatch {
       this.#doubted = Promise.withResolvers();
       const before = this.#summary();
       await this.#files.look();
+      this.#looked.resolve();
       await this.#askAll();
       if (signal.aborted) return;
       if (this.#summary() !== before) this.#onChange();
@@ -139,7 +147,7 @@ export class MirrorWatch {
   }
 }
 
-/** The same for mirrors whose answers mean the same. */
-function identity({ serverName, caFile, clientCertificate }: ForwardedMirror): string {
-  return JSON.stringify([serverName, caFile, clientCertificate]);
+/** The same for mirrors whose answers mean the same. Renewed authorities are another file: nginx verifies by them at once, and the next answer counts. */
+function identity({ serverName, clientCertificate }: ForwardedMirror): string {
+  return JSON.stringify([serverName, clientCertificate]);
 }
