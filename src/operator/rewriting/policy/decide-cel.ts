@@ -6,8 +6,7 @@ import { allOf, anyOf, bind, choose, raw } from './cel.ts';
 import { hostOf, isReference, isShortEnough, nameOf, registryWithSlash } from './reference-cel.ts';
 import { rowsOf } from './rows-cel.ts';
 
-/** A variable: what is behind a name is found once, what is behind dots each time. */
-const rules = 'variables.rules';
+const rules = 'params.spec.rules';
 
 /** A named expression of the policy. */
 export interface CelVariable {
@@ -18,8 +17,8 @@ export interface CelVariable {
 /** The variables in their order; `changes` is what the mutation writes: rows of path, annotation, image, new image. */
 export function decisionVariables(): readonly CelVariable[] {
   return [
-    { name: 'rules', expression: 'params.spec.rules' },
     {
+      // Whether there are rules for whole texts: most sets have none, and then nothing of that is asked of any image.
       name: 'hasTexts',
       expression: anyOf([
         `size(${rules}.images) > 0`,
