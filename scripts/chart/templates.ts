@@ -16,6 +16,13 @@ export const templateFiles: readonly TemplateFile[] = [
   { source: 'base/deployment.yaml', name: 'operator-deployment', edit: operatorDeployment },
   { source: 'base/disruption-budget.yaml', name: 'operator-disruption-budget' },
   {
+    source: 'components/namespace/guard.yaml',
+    name: 'namespace-guard',
+    when: '.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"',
+    edit: (text) =>
+      replaceOnce(text, 'resourceNames: [registry-mirrors]', 'resourceNames: ["{{ .Release.Namespace }}"]'),
+  },
+  {
     source: 'components/services/rbac.yaml',
     name: 'services-rbac',
     when: isServices,

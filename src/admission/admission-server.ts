@@ -34,7 +34,7 @@ const connectionLimits = {
   connectionsCheckingInterval: 5_000,
 } as const;
 /** Time to read our answer, for a client that was still sending. */
-const lingerMs = 1_000;
+const lingerMs = 5_000;
 const byPath = new Map(reviewPaths.map((each) => [each.path, each]));
 
 export class AdmissionServer {
@@ -110,5 +110,10 @@ export class AdmissionServer {
 
 /** Closing at once would take back the answer from under a client that has not read it yet. */
 function closeLater(request: IncomingMessage, response: ServerResponse): void {
-  response.once('finish', () => setTimeout(() => request.socket.destroy(), lingerMs).unref());
+  const { socket } = request;
+  response.once('finish', () => {
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+    socket.once('close', () => clearTimeout(timer));
+  });
 }

@@ -21,6 +21,7 @@ import {
   proxyUrlPattern,
   redirectHostPattern,
   repositoryPrefixPattern,
+  tokenHostPattern,
   upstreamUrlPattern,
 } from './upstream.ts';
 
@@ -104,6 +105,15 @@ const specSchema = z
       .meta({
         description:
           'Hosts (a leading *. stands for any subdomain) to which the upstream may redirect even where they have private addresses.',
+        'x-kubernetes-list-type': 'atomic',
+      }),
+    tokenHosts: z
+      .array(z.string().max(253).regex(new RegExp(tokenHostPattern)))
+      .max(16)
+      .optional()
+      .meta({
+        description:
+          'Token servers that may be shown the mirror’s credentials although they are in another domain than the upstream.',
         'x-kubernetes-list-type': 'atomic',
       }),
     upstreamProxy: z.string().max(512).regex(new RegExp(proxyUrlPattern)).optional().meta({

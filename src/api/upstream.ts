@@ -39,6 +39,8 @@ export const masqueradeUrlPattern = `^${dnsName}(${port})?$`;
 export const proxyUrlPattern = `^https?://(${dnsName}|${ipv6})(${port})?/?$`;
 /** `host`, or `*.domain` for everything below a domain. */
 export const redirectHostPattern = `^([*][.])?${dnsName}$`;
+/** `host` of a token server. */
+export const tokenHostPattern = `^${dnsName}$`;
 /** The beginning of a repository by whole segments (`team-a`, `library/nginx`), or nothing. */
 export const repositoryPrefixPattern = `^(${segment}(/${segment})*)?$`;
 

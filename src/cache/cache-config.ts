@@ -30,6 +30,8 @@ export interface CacheMirror {
   readonly caFiles: readonly string[];
   /** `host` or `*.domain`: may be redirected to whatever they resolve to. */
   readonly redirectHosts: readonly string[];
+  /** Token servers of other domains that may be shown the credentials; absent: none. */
+  readonly tokenHosts?: readonly string[] | undefined;
   /** HTTP proxy (CONNECT) for everything outside; absent: none. */
   readonly egressProxy?: EgressProxy;
   readonly timeouts: UpstreamTimeouts;

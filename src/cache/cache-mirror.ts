@@ -37,6 +37,7 @@ export function cacheMirrorOf(mirror: RegistryMirror, place: CachePlace): CacheM
     maxSizeMiB: cacheSizeMiB(mirror),
     ...(inactive !== undefined && { inactiveSeconds: seconds(inactive) }),
     redirectHosts: spec.redirectHosts ?? [],
+    ...(spec.tokenHosts !== undefined && { tokenHosts: spec.tokenHosts }),
     ...(proxy !== undefined && { egressProxy: proxy }),
     timeouts: timeouts(spec.upstreamTimeouts),
     ...where,

@@ -60,6 +60,8 @@ const mirror = z.object({
   credentials: z.enum(['none', 'present']).default('none'),
   /** When the credentials expire, where they say so. */
   credentialsExpire: moment.optional(),
+  /** The token server (`host[:port]`) that the upstream named last and that was not shown the credentials: it is in another domain. */
+  credentialsWithheld: z.string().optional(),
   counters: counters.prefault({}),
   /** Absent until the volume was looked at. */
   cache: cache.optional(),

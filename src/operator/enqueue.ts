@@ -9,6 +9,7 @@ import {
   type Affected,
   masqueradeHosts,
   mirrorsOf,
+  mirrorsOfDaemonSet,
   mirrorsOfIssuer,
   mirrorsOfSecret,
 } from './mirror-keys.ts';
@@ -41,7 +42,8 @@ export function enqueueChanges(
     on(views.secrets, (secret) => mirrorsOfSecret(secret, settings, withCredentials)),
     on(views.issuers, mirrorsOfIssuer),
     on(views.caBundle, () => 'all'),
-    ...[views.services, views.statefulSets, views.daemonSets, views.claims, views.certificates].map((view) =>
+    on(views.daemonSets, mirrorsOfDaemonSet),
+    ...[views.services, views.statefulSets, views.claims, views.certificates].map((view) =>
       on(view, mirrorsOf),
     ),
     ...mapEnds(views, settings, () => queue.add(keys.mapKey)),

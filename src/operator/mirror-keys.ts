@@ -1,7 +1,7 @@
 /** Which mirrors have to be looked at when an object changes. Pure. */
 
 import { kind } from '../api/kind.ts';
-import { caSecretName, issuerName } from '../api/names.ts';
+import { caSecretName, issuerName, sharedNodesName } from '../api/names.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { type MasqueradeClaim, masqueradeHost } from './registry-mirror/obstacles.ts';
@@ -19,6 +19,11 @@ export function mirrorsOf({ metadata }: KubeObject): readonly string[] {
   const match = derivedName.exec(metadata.name);
   // `registry-mirror-a-secret` is the configuration of mirror `a`, or the Service of mirror `a-secret`.
   return match?.[1] === undefined ? [] : [match[1], `${match[1]}${match[2] ?? ''}`];
+}
+
+/** The shared agents' DaemonSet concerns every mirror: how far its rollout is, each says of its nodes. */
+export function mirrorsOfDaemonSet(set: KubeObject): Affected {
+  return set.metadata.name === sharedNodesName ? 'all' : mirrorsOf(set);
 }
 
 /** Some Secrets concern every mirror; a user's Secret those that name it. */

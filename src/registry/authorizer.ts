@@ -18,8 +18,8 @@ export interface AuthorizerOptions {
   /** The credentials for a repository as they are now. */
   readonly credentials: (repository: string) => Credentials | undefined;
   readonly tokenHosts?: readonly string[];
-  /** Called when a realm is not shown the credentials although there are some. */
-  readonly onWithheld?: (realmHost: string) => void;
+  /** Called for each token of a repository that has credentials, with its server (`host[:port]`) and whether that is shown them. */
+  readonly onTokenServer?: ((host: string, shown: boolean) => void) | undefined;
 }
 
 /** What a place asked for, remembered so that the next request carries it at once. No realm: only a registry token fits. */
@@ -122,9 +122,10 @@ export class Authorizer {
 
   #shownTo(realm: URL, credentials: Credentials | undefined): Credentials | undefined {
     if (credentials === undefined) return undefined;
-    if (mayShowCredentials(realm, this.#options.upstream, this.#options.tokenHosts)) return credentials;
-    this.#options.onWithheld?.(realm.host);
-    return undefined;
+    const { upstream, tokenHosts, onTokenServer } = this.#options;
+    const shown = mayShowCredentials(realm, upstream, tokenHosts);
+    onTokenServer?.(realm.host, shown);
+    return shown ? credentials : undefined;
   }
 }
 

@@ -4,7 +4,7 @@
  * only, nothing to anybody else but what that place itself asked for anonymously.
  */
 import { authorizationKey } from './authorization-key.ts';
-import { Authorizer, type Destination } from './authorizer.ts';
+import { Authorizer, type AuthorizerOptions, type Destination } from './authorizer.ts';
 import { parseChallenges } from './challenge.ts';
 import { type CredentialSource, noCredentials } from './credentials.ts';
 import { type LimitedRequest, RateGate } from './rate-gate.ts';
@@ -51,7 +51,7 @@ export interface UpstreamClientOptions {
   readonly credentials: (repository: string) => CredentialSource;
   readonly tokenHosts?: readonly string[] | undefined;
   readonly counters: UpstreamCounters;
-  readonly onWithheld?: ((realmHost: string) => void) | undefined;
+  readonly onTokenServer?: AuthorizerOptions['onTokenServer'];
   readonly now?: () => number;
 }
 
@@ -83,7 +83,7 @@ export class UpstreamClient {
       tokens,
       credentials: (repository) => credentials(repository).current(),
       tokenHosts: options.tokenHosts ?? [],
-      onWithheld: options.onWithheld ?? (() => {}),
+      onTokenServer: options.onTokenServer,
     });
   }
 

@@ -12,6 +12,8 @@ export interface Protection {
   /** Who may read everything. */
   readonly username: string;
   readonly password: string;
+  /** See TokenServerOptions. */
+  readonly passwordLifeMs?: number;
   /** What anybody may read: repositories by their first segment. */
   readonly publicPrefix: string;
 }

@@ -1,4 +1,6 @@
 /** What users install it for: pods on both nodes run images of many registries, and nothing in them knows of a mirror. */
+
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
@@ -24,6 +26,8 @@ const images: Readonly<Record<string, { host: string; repository: string; image:
   kubernetes: { host: 'registry.k8s.io', repository: 'app', image: 'registry.k8s.io/app:1' },
 };
 const privateHost = 'private.example';
+/** Of another domain than the registry. */
+const tokenHost = 'auth.example';
 const user = { username: 'reader', password: 'of-the-private-one' };
 
 let world: InstalledCluster;
@@ -74,7 +78,7 @@ test.serial(
     const { cluster } = world;
     for (const repository of ['public/app', 'team/app', 'team/later'])
       await world.push(privateHost, repository);
-    const token = { name: 'auth.example', address: world.freeAddress() };
+    const token = { name: tokenHost, address: world.freeAddress() };
     world.setName(token.name, token.address);
     const upstream = world.upstream(privateHost);
     await protectUpstream(cluster.internet, upstream, { ...token, ...user, publicPrefix: 'public' });
@@ -103,15 +107,24 @@ test.serial(
   },
 );
 
-// Not within two minutes and a half; why is not known yet.
-test.serial.failing('a mirror with credentials reads it for everybody, as its access says', async (t) => {
+test.serial('a mirror with credentials reads it for everybody, as its access says', async (t) => {
   const data = Object.fromEntries(Object.entries(user).map(([key, value]) => [key, base64(value)]));
   await world.cluster.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'reader' }, data });
   await world.patchMirror('private', { spec: { credentialsSecret: 'reader', access: 'shared' } });
-  const mark = world.mark(privateHost);
   const [node] = world.cluster.nodes;
-  // Kubelets bring changed Secrets to the caches within a minute and a half.
-  await eventually(() => node?.pull(`${privateHost}/team/later:1`), { timeout: 150_000, interval: 2000 });
+  const pull = () => node?.pull(`${privateHost}/team/later:1`);
+  await eventually(
+    async () => {
+      await t.throwsAsync(async () => pull());
+      const { reason } = await world.untilCondition('private', 'CredentialsValid', 'False', 100);
+      assert.equal(reason, 'TokenServerNotNamed');
+    },
+    { timeout: 90_000, interval: 2000 },
+  );
+  await world.patchMirror('private', { spec: { tokenHosts: [tokenHost] } });
+  const mark = world.mark(privateHost);
+  // Kubelets bring changed configurations to the caches within a minute and a half.
+  await eventually(pull, { timeout: 150_000, interval: 2000 });
   const asked = world.blobRequests(privateHost, mark);
   t.true(asked.length > 0);
   t.false(asked.some(isOfNode));

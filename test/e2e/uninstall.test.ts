@@ -1,6 +1,6 @@
 /** In whatever order it is ended, nodes and cluster are as they were before the install. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { load } from 'js-yaml';
@@ -15,11 +15,16 @@ import { BeforeInstall } from './before-install.ts';
 import { objectsOf } from './cluster-objects.ts';
 import { deleteAll, endAll, pathOf } from './ending-objects.ts';
 import { type InstalledCluster, installedCluster, mirrorPath } from './installed-cluster.ts';
+import { lookOften } from './look-often.ts';
 
 const host = 'registry.example';
 const timeout = 90_000;
 const crdName = 'registrymirrors.k8s.osp.tech';
 const crdPath = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crdName}`;
+const namespace = 'registry-mirrors';
+const namespacePath = `/api/v1/namespaces/${namespace}`;
+const guardPath =
+  '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/registry-mirror-namespace';
 const claims = '/api/v1/persistentvolumeclaims';
 const restoreFile = join(import.meta.dirname, '../../deploy/restore-node.yaml');
 
@@ -71,12 +76,27 @@ test.serial('ended as it is documented, volumes are left', async (t) => {
   await endAsDocumented(t);
 });
 
-test.serial('its namespace deleted first, what is documented then gives the nodes back', async (t) => {
+test.serial('its namespace cannot be deleted first: what to do before is said, and is enough', async (t) => {
   const { cluster } = world;
-  const namespace = 'registry-mirrors';
   await world.install(['namespace'], namespace);
   await wired(t, 'hub');
-  await endAll(cluster, [`/api/v1/namespaces/${namespace}`]);
+  const refused = await t.throwsAsync(cluster.adminFetch(namespacePath, { method: 'DELETE' }));
+  t.regex(refused?.message ?? '', /RegistryMirror hub still exists.*kubectl delete registrymirrors --all/s);
+  t.is((await cluster.adminFetch<NamespaceObject>(namespacePath)).status.phase, 'Active');
+  await cluster.adminFetch(mirrorPath(''), { method: 'DELETE' });
+  await untilNoMirrors();
+  before.assertNodesAsBefore(t);
+  await endNamespace();
+  await endAll(cluster, await manifestPaths(['namespace']));
+  await endsAsBefore(t);
+});
+
+test.serial('its namespace lost all the same, what is documented then gives the nodes back', async (t) => {
+  const { cluster } = world;
+  await world.install(['namespace'], namespace);
+  await wired(t, 'hub');
+  await endAll(cluster, [guardPath]);
+  await endNamespace();
   before.assertWired(t);
   await deleteAll(cluster, await manifestPaths(['namespace']));
   for (const node of cluster.nodes) await restore(node);
@@ -114,6 +134,10 @@ test.serial('ended while both nodes are off, it goes on when they are back', asy
   await endAsDocumented(t);
 });
 
+interface NamespaceObject extends KubeObject {
+  readonly status: { readonly phase: string };
+}
+
 /** Makes mirrors and waits until the nodes pull through them. */
 async function wired(t: ExecutionContext, ...names: string[]): Promise<void> {
   for (const name of names) {
@@ -142,6 +166,12 @@ async function endsAsBefore(t: ExecutionContext): Promise<void> {
   const volumes = await cluster.adminFetch<{ items: KubeObject[] }>('/api/v1/persistentvolumes');
   for (const { metadata } of volumes.items)
     await world.patch(`/api/v1/persistentvolumes/${metadata.name}`, { spec: { claimRef: null } });
+}
+
+/** The API server learns a moment later that nothing is left to object. */
+async function endNamespace(): Promise<void> {
+  await eventually(() => deleteAll(world.cluster, [namespacePath]));
+  await endAll(world.cluster, [namespacePath]);
 }
 
 async function manifestPaths(components: readonly string[] = []): Promise<string[]> {
@@ -195,12 +225,4 @@ async function succeeds(
 ): Promise<void> {
   const { code, stdout, stderr } = await running;
   t.is(code, 0, `${stdout}\n${stderr}`);
-}
-
-/** Makes the kubelet look at mounted Secrets every few seconds, not every minute: nothing else of it is another. */
-async function lookOften(node: ClusterNode): Promise<void> {
-  const file = node.path('/var/lib/kubelet/config.yaml');
-  const config = { ...JSON.parse(readFileSync(file, 'utf8')), syncFrequency: '3s' };
-  writeFileSync(file, JSON.stringify(config));
-  await node.restartDaemon('kubelet');
 }

@@ -65,6 +65,23 @@ test.serial(
   },
 );
 
+test.serial('how far a rollout of the agents is, every mirror says, and when it is over', async (t) => {
+  agentNode(t, world);
+  world.start(shared);
+  await world.mirror('rolled', { upstreamUrl: 'rolled.example' });
+  await wired('rolled');
+  const updated = (count: number) =>
+    world.patch(`${setPath}/status`, { status: { updatedNumberScheduled: count } });
+  await updated(0);
+  await world.condition('rolled', 'NodesWired', 'RollingOut');
+  await updated(1);
+  await wired('rolled');
+  const { mirror } = pathsOf('rolled');
+  await world.delete(mirror);
+  await eventually(async () => assert.equal(await world.find(mirror), undefined), slow);
+  t.pass();
+});
+
 test.serial(
   'moving from agents of each mirror to shared ones and back unwires nothing, and leaves no agent behind',
   async (t) => {

@@ -168,6 +168,23 @@ test.serial('A change of the mirror reaches its objects and one that is scaled s
   t.is((await world.get(paths.mirror)).status.masquerade, 'other.example');
 });
 
+test.serial('A Service that is deleted again and again has its address each time', async (t) => {
+  world.start();
+  await world.mirror('kept', { upstreamUrl: 'quay.io', masqueradeUrl: 'kept.example' });
+  const { status } = await world.settled('kept');
+  const paths = pathsOf('kept');
+  for (let round = 0; round < 10; round += 1) {
+    const { metadata } = await world.get(paths.service);
+    await world.delete(paths.service);
+    const again = await eventually(async () => {
+      const service = await world.get(paths.service);
+      assert.notEqual(service.metadata.uid, metadata.uid);
+      return service;
+    });
+    t.is(again.spec.clusterIP, status.address, `round ${round}`);
+  }
+});
+
 test.serial('A lost address that is taken meanwhile is replaced, with an event', async (t) => {
   const operator = world.start();
   await world.mirror('lost', { upstreamUrl: 'quay.io', masqueradeUrl: 'lost.example' });

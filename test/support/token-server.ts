@@ -23,6 +23,8 @@ export interface TokenServerOptions {
   readonly authority: TestAuthority;
   readonly username: string;
   readonly password: string;
+  /** Passwords are `<password>-<milliseconds since the epoch>` and good for so long from then on, as those of cloud registries are. */
+  readonly passwordLifeMs?: number;
   /** Repositories that anybody may pull, by their first segment. */
   readonly publicPrefix: string;
   /** Another place than a free port of 127.0.0.1, and the name by which clients know it. */
@@ -49,7 +51,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
     const [user = '', password] = basicOf(request);
     noteSecret(password);
     asked.push({ url: request.url ?? '', user });
-    const isKnown = user === options.username && password === options.password;
+    const isKnown = user === options.username && isGood(password, options);
     if (user !== '' && !isKnown) {
       response.writeHead(401).end('{}');
       return;
@@ -80,6 +82,12 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
 /** The `auth` section of a registry that trusts the server at `realm`, whose certificate the authority signed. */
 export function registryAuth(realm: string, authority: TestAuthority): object {
   return { token: { realm, service, issuer, rootcertbundle: authority.file } };
+}
+
+function isGood(given: string | undefined, { password, passwordLifeMs }: TokenServerOptions): boolean {
+  if (passwordLifeMs === undefined) return given === password;
+  const [begin = '', made = ''] = given?.split(/-(?=\d+$)/) ?? [];
+  return begin === password && Date.now() - Number(made) < passwordLifeMs;
 }
 
 function basicOf(request: IncomingMessage): string[] {

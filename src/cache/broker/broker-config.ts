@@ -5,8 +5,6 @@ import type { CacheMirror, EgressProxy, ListenAddress, Peers } from '../cache-co
 /** What the broker must know of one mirror. Files and folders are paths; they are followed while it runs. */
 export type BrokerMirror = Omit<CacheMirror, 'names' | 'inactiveSeconds' | 'egressProxy'> & {
   readonly egressProxy?: EgressProxy | undefined;
-  /** Further hosts whose token realms may be given the credentials (`auth.example.com`). */
-  readonly tokenHosts?: readonly string[] | undefined;
 };
 
 export interface BrokerConfig {

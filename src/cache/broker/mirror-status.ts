@@ -67,6 +67,7 @@ export class MirrorStatus {
   readonly #started: string;
   #asked: number | undefined;
   #message: string | undefined;
+  #withheldFrom: string | undefined;
   #until: number | undefined;
   /** Until when only a manifest can show that a rate limit is over. */
   #limitedUntil = 0;
@@ -101,6 +102,14 @@ export class MirrorStatus {
     else this.#log.warn({ reason, detail: this.#message }, 'Upstream failed');
   }
 
+  /** Notes which token server was asked last for somebody who has credentials, and whether it was shown them. Logs changes only. */
+  noteTokenServer(host: string, shown: boolean): void {
+    const withheldFrom = shown ? undefined : host;
+    if (withheldFrom === this.#withheldFrom) return;
+    this.#withheldFrom = withheldFrom;
+    if (!shown) this.#log.warn({ realm: host }, 'Credentials withheld from a token server of another domain');
+  }
+
   report(name: string, credentials: Pick<MirrorCredentials, 'present' | 'expire'>): MirrorReport {
     const expire = credentials.expire();
     this.#noteBytes();
@@ -117,6 +126,7 @@ export class MirrorStatus {
       },
       credentials: credentials.present() ? 'present' : 'none',
       ...(expire !== undefined && { credentialsExpire: new Date(expire).toISOString() }),
+      ...(this.#withheldFrom !== undefined && { credentialsWithheld: this.#withheldFrom }),
       counters: { started: this.#started, ...counters, byStatus: { ...counters.byStatus } },
       hour: { upstreamBytes: this.#hour.total() },
       stale: { tags: this.staleTags.count() },

@@ -59,9 +59,7 @@ export async function openMirror(
     credentials: credentials.of,
     tokenHosts: config.tokenHosts,
     counters: status.counters,
-    onWithheld: once((realm) =>
-      log.warn({ realm }, 'Credentials withheld from a token server of another domain'),
-    ),
+    onTokenServer: (host, shown) => status.noteTokenServer(host, shown),
   });
   await credentials.reread();
   const peers = new MirrorPeers(options.peers, config, status.peers);

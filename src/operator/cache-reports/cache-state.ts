@@ -4,6 +4,7 @@ import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
 import type { CacheMirrorReport } from '../../cache/cache-report.ts';
 import { latestMinute, reasonWord, shortText } from '../polling/words.ts';
 import type { Finding } from '../registry-mirror/finding.ts';
+import { credentialsWithheld, withheldReason } from './credentials-withheld.ts';
 import { inUse, type NodesUse } from './in-use.ts';
 import { noReport, type ReplicaReport, replicaNames } from './replica-report.ts';
 import { upstreamReachable } from './upstream-reachable.ts';
@@ -14,6 +15,8 @@ export type CacheNumbers = Pick<RegistryMirrorStatus, 'cacheSize' | 'hitRatio' |
 export interface CacheState {
   /** `UpstreamReachable`, `CacheWritable` and `InUse`. */
   readonly findings: readonly Finding[];
+  /** `CredentialsValid` where only the replicas see what is wrong with them. */
+  readonly withheld?: Finding | undefined;
   readonly numbers: CacheNumbers;
 }
 
@@ -36,6 +39,7 @@ export function cacheState(
   const used = inUse({ ...nodes, told: reports.length > 0, lastPull, served }, now);
   return {
     findings: [upstreamReachable(reports), cacheWritable(reports), used],
+    withheld: credentialsWithheld(reports),
     numbers: {
       ...(size !== undefined && { cacheSize: size }),
       ...(ratio !== undefined && { hitRatio: ratio }),
@@ -48,8 +52,10 @@ export function cacheState(
 export function storedState(status: RegistryMirrorStatus | undefined): CacheState {
   const { cacheSize: size, hitRatio: ratio, lastPull } = status ?? {};
   const findings = replicaConditions.flatMap((type) => storedFinding(status?.conditions, type) ?? []);
+  const credentials = storedFinding(status?.conditions, 'CredentialsValid');
   return {
     findings,
+    ...(credentials?.reason === withheldReason && { withheld: credentials }),
     numbers: {
       ...(size !== undefined && { cacheSize: size }),
       ...(ratio !== undefined && { hitRatio: ratio }),

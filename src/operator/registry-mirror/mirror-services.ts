@@ -1,4 +1,5 @@
 /** The Services of a mirror. The cluster Service keeps its address if it has to be made again: nodes and images hold it. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
@@ -16,6 +17,9 @@ export interface ServicesDependencies {
   readonly logger: Logger;
 }
 
+/** The API server says first that a Service is gone, and gives its address free afterwards. Milliseconds between two tries for it. */
+const releasePauses = [100, 200, 400, 800, 1600];
+
 /** Applies both Services and returns the cluster Service's addresses, IPv4 and IPv6 as the cluster has them. */
 export async function applyServices(
   input: MirrorInput,
@@ -30,7 +34,7 @@ export async function applyServices(
   if (service === undefined || headless === undefined) throw new TypeError('A mirror has two Services');
   let applied: LiveService;
   try {
-    applied = await applier.apply(service, signal);
+    applied = await applyOnceReleased(service, applier, askFor === undefined ? [] : releasePauses, signal);
   } catch (error) {
     if (askFor === undefined || !refusesAddress(error)) throw error;
     logger.warn({ error, mirror: stored.metadata.name }, 'Could not have the lost address again');
@@ -41,6 +45,22 @@ export async function applyServices(
   const clusterIPs = clusterIPsOf(applied);
   if (clusterIPs.length > 0) return clusterIPs;
   throw new WaitingError('NoClusterIP', 'The Service has no cluster IP yet', 1_000);
+}
+
+/** Tries again after each pause while the address is refused; throws the last refusal. */
+async function applyOnceReleased(
+  service: KubernetesObject,
+  applier: Applier,
+  [pause, ...pauses]: readonly number[],
+  signal: AbortSignal,
+): Promise<LiveService> {
+  try {
+    return await applier.apply(service, signal);
+  } catch (error) {
+    if (pause === undefined || !refusesAddress(error)) throw error;
+  }
+  await delay(pause, undefined, { signal });
+  return applyOnceReleased(service, applier, pauses, signal);
 }
 
 async function applyWithoutAddress(

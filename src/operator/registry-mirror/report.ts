@@ -79,7 +79,8 @@ export class Reporter {
     const wired = hinderedBy(nodes.finding, this.#options.nodeObstacles?.(name) ?? []);
     const cache = this.#cacheState(newest, use);
     const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), wired, ...cache.findings];
-    const all = [...shown.filter(({ type }) => !findings.some((found) => found.type === type)), ...findings];
+    const found = findings.map((finding) => withheldFrom(finding, cache));
+    const all = [...shown.filter(({ type }) => !found.some((finding) => finding.type === type)), ...found];
     for (const { type, reason, message, warn } of newWarnings(stored, all)) {
       const occurrence = warn === 'once' ? '' : stateBefore(stored, type);
       await events.warning(stored, reason, message, { occurrence });
@@ -149,6 +150,12 @@ export class Reporter {
     if (!this.#forbidden) this.#options.logger.error({ error }, 'Not allowed to write the status of mirrors');
     this.#forbidden = true;
   }
+}
+
+/** A Secret that is well does not help where the token server is not shown it. */
+function withheldFrom(finding: Finding, { withheld }: CacheState): Finding {
+  const seemsValid = finding.type === 'CredentialsValid' && finding.status === 'True';
+  return seemsValid && withheld !== undefined ? withheld : finding;
 }
 
 /** Nodes that wait for a person: the mirror serves all the same. */

@@ -23,18 +23,20 @@ test('a mirror with nothing but its upstream gets the defaults of the contract',
   });
 });
 
-test('size, masquerade name and tag lifetime come from the spec', (t) => {
+test('size, masquerade name, token servers and tag lifetime come from the spec', (t) => {
   const cache = cacheMirrorOf(
     mirror({
       upstreamUrl: 'gcr.io',
       masqueradeUrl: 'images.example:5000',
       cache: { tagTTL: '5m' },
+      tokenHosts: ['auth.other.example'],
       volumeClaimTemplate: { spec: { resources: { requests: { storage: '1Gi' } } } },
     }),
     { ...place, credentials: [{ prefix: '', dir: '/credentials' }] },
   );
   t.is(cache.masquerade, 'images.example:5000');
   t.is(cache.tagTtlSeconds, 300);
+  t.deepEqual(cache.tokenHosts, ['auth.other.example']);
   t.is(cache.maxSizeMiB, 819);
   t.deepEqual(cache.credentials, [{ prefix: '', dir: '/credentials' }]);
 });

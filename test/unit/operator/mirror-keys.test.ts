@@ -1,6 +1,11 @@
 import test from 'ava';
 import type { KubeObject } from '../../../src/kube/object.ts';
-import { credentialsSecrets, mirrorsOf, mirrorsOfSecret } from '../../../src/operator/mirror-keys.ts';
+import {
+  credentialsSecrets,
+  mirrorsOf,
+  mirrorsOfDaemonSet,
+  mirrorsOfSecret,
+} from '../../../src/operator/mirror-keys.ts';
 import { preparedSecret } from '../../../src/operator/prepared-secret.ts';
 import { settingsOf } from '../resources/fixtures.ts';
 
@@ -17,6 +22,11 @@ test('An object belongs to its owner, else to its label, else to its name', (t) 
   t.deepEqual(mirrorsOf(object('registry-mirror-name')), ['name', 'name']);
   t.deepEqual(mirrorsOf(object('registry-mirror-a-secret')), ['a', 'a-secret']);
   t.deepEqual(mirrorsOf(object('unrelated')), []);
+});
+
+test('The shared agents concern every mirror, the agents of one mirror that one', (t) => {
+  t.is(mirrorsOfDaemonSet(object('registry-mirror-nodes')), 'all');
+  t.deepEqual(mirrorsOfDaemonSet(object('registry-mirror-a-utils')), ['a', 'a-utils']);
 });
 
 test('A user’s Secret concerns the mirrors that name it; the authority and the given certificate all', (t) => {

@@ -52,12 +52,14 @@ export function mergeReports(reports: readonly [CacheReport, ...CacheReport[]]):
 
 function mergeMirror(one: CacheMirrorReport, other: CacheMirrorReport): CacheMirrorReport {
   const expire = one.credentialsExpire ?? other.credentialsExpire;
+  const withheld = one.credentialsWithheld ?? other.credentialsWithheld;
   return {
     ...one,
     ...addCounted(one, other),
     upstream: lastAsked(one.upstream, other.upstream),
     credentials: one.credentials === 'present' ? 'present' : other.credentials,
     ...(expire !== undefined && { credentialsExpire: expire }),
+    ...(withheld !== undefined && { credentialsWithheld: withheld }),
     stale: { tags: one.stale.tags + other.stale.tags },
     hour: { bytes: one.hour.bytes, upstreamBytes: one.hour.upstreamBytes + other.hour.upstreamBytes },
   };

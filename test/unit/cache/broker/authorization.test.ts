@@ -116,20 +116,33 @@ test('another registry that asks for a token without a scope is asked for its ow
 });
 
 test('a token server of another domain is not shown the credentials', async (t) => {
-  const { upstream, broker, getBlob, sent } = await setUp(t);
+  const { upstream, broker, getBlob, sent, state } = await setUp(t);
   const port = upstream.cdnHost.split(':')[1];
   upstream.auth = { kind: 'bearer', username, password, realm: `https://127.0.0.2:${port}/token` };
   upstream.cdnAuth = { kind: 'bearer' };
   await getBlob();
   t.deepEqual([...new Set(sent('token'))], [undefined]);
   t.true(broker.log.some((line) => line.includes('Credentials withheld')));
+  t.is((await state()).credentialsWithheld, `127.0.0.2:${port}`);
+});
+
+test('credentials count as withheld until the upstream names a token server that is shown them', async (t) => {
+  const { upstream, broker, getBlob, state } = await setUp(t);
+  upstream.auth = { kind: 'bearer', username, password, realm: `https://${upstream.cdnHost}/token` };
+  upstream.cdnAuth = { kind: 'bearer' };
+  await getBlob();
+  t.is((await state()).credentialsWithheld, upstream.cdnHost);
+  upstream.auth = { kind: 'bearer', username, password };
+  await broker.get('/m/v2/another/repository/manifests/v1');
+  t.is((await state()).credentialsWithheld, undefined);
 });
 
 test('a token server that the administrator named is shown the credentials', async (t) => {
-  const { upstream, getBlob, blob } = await setUp(t, { mirror: { tokenHosts: ['127.0.0.2'] } });
+  const { upstream, getBlob, blob, state } = await setUp(t, { mirror: { tokenHosts: ['127.0.0.2'] } });
   upstream.auth = { kind: 'bearer', username, password, realm: `https://${upstream.cdnHost}/token` };
   upstream.cdnAuth = { kind: 'bearer', username, password };
   t.true((await getBlob()).body.equals(blob));
+  t.is((await state()).credentialsWithheld, undefined);
 });
 
 for (const kind of ['basic', 'bearer'] as const) {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { cacheState } from '../../../../src/operator/cache-reports/cache-state.ts';
+import { cacheState, storedState } from '../../../../src/operator/cache-reports/cache-state.ts';
 import type { ReplicaReport } from '../../../../src/operator/cache-reports/replica-report.ts';
 import { replicaReport } from './replica-reports.ts';
 
@@ -44,6 +44,23 @@ test('The worst that was heard of the upstream lately counts', (t) => {
   t.is(heard(['Unknown', '11:00:00']), 'Unknown NotAsked');
   t.is(heard(['Unknown', '11:00:00'], ['ServerError', '08:00:00']), 'False ServerError');
   t.is(heard(['Newer', '11:00:00'], ['DNS', '11:00:00']), 'False Newer', 'of a newer version');
+});
+
+test('Credentials that a token server is not shown are told with its name, by whom, and what helps, and kept until a replica was asked', (t) => {
+  const { withheld } = cacheState(
+    [replicaReport({ credentialsWithheld: 'auth.example' }), replicaReport({}, 'r-1')],
+    {},
+    now,
+  );
+  t.like(withheld, { type: 'CredentialsValid', status: 'False', reason: 'TokenServerNotNamed' });
+  t.regex(withheld?.message ?? '', /^registry-mirror-hub-0: .*auth\.example .*spec\.tokenHosts/);
+  t.is(cacheState([replicaReport()], {}, now).withheld, undefined);
+  const stored = (reason: string) => {
+    const condition = { type: 'CredentialsValid', status: 'False', reason, message: 'm' } as const;
+    return storedState({ conditions: [{ ...condition, lastTransitionTime: at('09:00:00') }] }).withheld;
+  };
+  t.like(stored('TokenServerNotNamed'), { status: 'False', message: 'm' });
+  t.is(stored('SecretNotFound'), undefined);
 });
 
 test('A failing upstream is told with who found it, since when, why, until when, and what helps', (t) => {

@@ -100,6 +100,23 @@ test('Trouble that comes back is another cause; a pass that is begun again is no
   t.is(new Set(events).size, 2);
 });
 
+test('Credentials that a token server is not shown are not valid, however well their Secret is', async (t) => {
+  const { report, replicas, events, condition } = scene();
+  replicas.reports = [replicaReport({ credentialsWithheld: 'auth.example' })];
+  await report('True');
+  for (const type of ['CredentialsValid', 'Ready'])
+    t.like(condition(type), { status: 'False', reason: 'TokenServerNotNamed' });
+  t.regex(events.join(), /auth\.example/);
+  replicas.reports = undefined;
+  await report('True');
+  t.like(condition('CredentialsValid'), { reason: 'TokenServerNotNamed' }, 'nobody was asked anew');
+  await report('False');
+  t.like(condition('CredentialsValid'), { reason: 'IsFalse' }, 'what is wrong with the Secret comes first');
+  replicas.reports = [replicaReport()];
+  await report('True');
+  t.like(condition('CredentialsValid'), { status: 'True', reason: 'IsTrue' });
+});
+
 test('A generation is observed by the pass that looked at it, not by one that ends after it came', async (t) => {
   const { report, stored, put } = scene();
   const before = stored();
