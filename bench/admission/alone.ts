@@ -12,6 +12,8 @@ import { runLoad } from './run-load.ts';
 import { type Servers, startServers } from './servers.ts';
 
 const connectionCounts = [1, 16];
+/** Both servers run for weeks: what compiles itself in their first seconds is not their pace. Measured: the webhook's took some five seconds of load. */
+const warmUp = { connections: 16, seconds: 6 };
 
 export interface AloneOptions extends Pick<Options, 'rounds' | 'seconds'> {
   /** For what is written. */
@@ -28,6 +30,10 @@ export async function measureAlone(options: AloneOptions): Promise<Measurement[]
   for (const [name, registry] of Object.entries(registries))
     await writeFile(join(folder, `${name}.json`), podReview(registry));
   await using servers = await startServers(folder, leaf, await freePorts(2));
+  for (const contender of contenders) {
+    progress(`warming up: ${contender}`);
+    await load({ ...options, seconds: warmUp.seconds }, servers, contender, warmUp.connections);
+  }
   const measurements: Measurement[] = [];
   for (let round = 1; round <= rounds; round += 1)
     for (const connections of connectionCounts)

@@ -49,11 +49,22 @@ export function clusterRows(all: readonly ClusterMeasurement[]): ClusterRow[] {
   });
 }
 
-/** True where the policy costs less processor time per pod than the webhook, API server and webhook together. */
-export function isPolicyCheaper(rows: readonly ClusterRow[], pods: ClusterContender['pods']): boolean {
-  const cost = (engine: ClusterContender['engine']) =>
-    rows.find((row) => row.engine === engine && row.pods === pods)?.both ?? Number.NaN;
-  return cost('policy') < cost('webhook');
+/**
+ * Of the webhook's processor time per pod what the policy takes, API server and webhook together: the median of each round's own, since what else the
+ * machine does differs more between rounds.
+ */
+export function policyShare(all: readonly ClusterMeasurement[], pods: ClusterContender['pods']): number {
+  const rounds = [...Map.groupBy(all, ({ round }) => round).values()];
+  return median(rounds.map((some) => costOf(some, 'policy', pods) / costOf(some, 'webhook', pods)));
+}
+
+function costOf(
+  round: readonly ClusterMeasurement[],
+  engine: ClusterContender['engine'],
+  pods: ClusterContender['pods'],
+): number {
+  const found = round.find((each) => each.engine === engine && each.pods === pods);
+  return found === undefined ? Number.NaN : found.apiServer + found.webhook;
 }
 
 const titles: Readonly<Record<string, string>> = {

@@ -1,6 +1,10 @@
 /** A real API server, the policy as our operator makes it, and our webhook as a process; who rewrites can be changed. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Problems } from '../../src/config/problems.ts';
+import { readRewriteSettings } from '../../src/config/rewrite-environment.ts';
+import { readWebhookSettings } from '../../src/config/webhook-announcement.ts';
+import { webhookConfiguration } from '../../src/resources/webhook.ts';
 import type { KubeObject } from '../../test/kubernetes/api-request.ts';
 import { freePorts } from '../../test/kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf } from '../../test/support/certificates.ts';
@@ -48,7 +52,7 @@ export class ClusterWorld {
     );
     started.defer(() => end(webhook));
     await listening(port);
-    const configuration = webhookConfiguration(port, authority.certificatePem);
+    const configuration = announcement(port, authority.certificatePem);
     return new ClusterWorld(plane, started.move(), bound, configuration, pidOf(webhook));
   }
 
@@ -165,33 +169,19 @@ async function pairFolder(
   return path;
 }
 
-/** As our operator announces it, but by address: there is no network of Services here. */
-function webhookConfiguration(port: number, authority: string): KubeObject {
-  return {
-    apiVersion: 'admissionregistration.k8s.io/v1',
-    kind: 'MutatingWebhookConfiguration',
-    metadata: { name: 'bench' },
-    webhooks: [
-      {
-        name: 'pods.bench.test',
-        admissionReviewVersions: ['v1'],
-        sideEffects: 'None',
-        failurePolicy: 'Fail',
-        reinvocationPolicy: 'IfNeeded',
-        clientConfig: {
-          url: `https://127.0.0.1:${port}/rewrite`,
-          caBundle: Buffer.from(authority).toString('base64'),
-        },
-        namespaceSelector: {
-          matchExpressions: [
-            { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['kube-system'] },
-            { key: 'k8s.twr.io/imageswap', operator: 'NotIn', values: ['disabled'] },
-          ],
-        },
-        rules: [
-          { operations: ['CREATE', 'UPDATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods'] },
-        ],
-      },
-    ],
-  } as KubeObject;
+/** As our operator announces it, but by address, since there is no network of Services here, and told at once when it fails. */
+function announcement(port: number, authorities: string): KubeObject {
+  const problems = new Problems();
+  const configuration = webhookConfiguration({
+    settings: { ...readWebhookSettings({}, problems), failurePolicy: 'Fail' },
+    rewrite: readRewriteSettings({}, problems),
+    authorities,
+    namespaces: 'all',
+    owner: [],
+  }) as unknown as KubeObject & { webhooks: { clientConfig: { caBundle: string } }[] };
+  const webhooks = configuration.webhooks.map(({ clientConfig: { caBundle }, ...webhook }) => ({
+    ...webhook,
+    clientConfig: { url: `https://127.0.0.1:${port}/rewrite`, caBundle },
+  }));
+  return { ...configuration, webhooks } as KubeObject;
 }

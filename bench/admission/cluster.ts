@@ -9,6 +9,8 @@ import { pod, registries } from './pod-review.ts';
 import { runLoad } from './run-load.ts';
 
 const connections = 16;
+/** All of them run for weeks: what compiles itself in their first seconds is not their pace. */
+const warmUpSeconds = 3;
 
 export interface ClusterOptions extends Pick<Options, 'rounds' | 'seconds'> {
   /** For what is written. */
@@ -23,6 +25,11 @@ export async function measureCluster(options: ClusterOptions): Promise<ClusterMe
   await writeBodies(folder);
   progress('starting an API server, the operator and the webhook');
   await using world = await ClusterWorld.start(folder);
+  for (const contender of clusterContenders) {
+    progress(`warming up: ${contender.engine}, pods ${contender.pods}`);
+    await world.rewriteBy(contender.engine);
+    await load(world, contender, { ...options, seconds: warmUpSeconds });
+  }
   const measurements: ClusterMeasurement[] = [];
   for (let round = 1; round <= rounds; round += 1)
     for (const contender of clusterContenders) {

@@ -34,7 +34,7 @@ export function annotationOperations(pod: PodPlace, images: AnnotatedImages): Pa
   if (annotations === undefined) return [];
   const stale = staleKeys(images, annotations);
   const kept = keptOriginals(images, annotations);
-  if (isTooMuch({ ...annotations, ...kept })) return removals(pod, stale);
+  if (isTooMuch(annotations, kept)) return removals(pod, stale);
   return [...removals(pod, stale), ...additions(pod, kept)];
 }
 
@@ -49,6 +49,7 @@ function annotationsOf({ metadata, hasMetadata }: PodPlace): JsonObject | undefi
 
 /** What the update did not change, and is not what the images are made of. */
 function staleKeys({ left, before, isMadeOf }: AnnotatedImages, annotations: JsonObject): string[] {
+  if (left.length === 0) return [];
   const old = before && annotationsOf(before);
   const [stale, sound] = [new Set<string>(), new Set<string>()];
   for (const place of left) {
@@ -72,13 +73,19 @@ function keptOriginals({ rewritten }: AnnotatedImages, annotations: JsonObject):
   return kept;
 }
 
-function isTooMuch(annotations: JsonObject): boolean {
-  let [characters, bytes] = [0, 0];
-  for (const key in annotations) characters += key.length + textOf(annotations[key]).length;
-  // No character has more than three bytes of UTF-8 for each of its UTF-16 units.
-  if (characters * 3 <= mostAnnotationBytes) return false;
-  for (const key in annotations) bytes += Buffer.byteLength(key + textOf(annotations[key]));
+function isTooMuch(annotations: JsonObject, kept: JsonObject): boolean {
+  // No character has more than three bytes of UTF-8 for each of its UTF-16 units; what is in both is counted twice here.
+  if ((charactersOf(annotations) + charactersOf(kept)) * 3 <= mostAnnotationBytes) return false;
+  const all: JsonObject = { ...annotations, ...kept };
+  let bytes = 0;
+  for (const key in all) bytes += Buffer.byteLength(key + textOf(all[key]));
   return bytes > mostAnnotationBytes;
+}
+
+function charactersOf(annotations: JsonObject): number {
+  let characters = 0;
+  for (const key in annotations) characters += key.length + textOf(annotations[key]).length;
+  return characters;
 }
 
 function removals(pod: PodPlace, keys: readonly string[]): PatchOperation[] {

@@ -18,16 +18,24 @@ export function rememberingRewriter(
   sources: readonly SourceName[],
   request: RewriteRequest,
 ): (image: string) => Rewrite {
-  const memory = memories.get(table) ?? { byScope: new Map(), images: 0 };
-  memories.set(table, memory);
+  const memory = memoryOf(table);
   const scope = `${request.namespace} ${request.hasPullSecrets} ${sources}`;
+  const images = memory.byScope.get(scope);
   return (image) => {
-    const known = memory.byScope.get(scope)?.get(image);
+    const known = images?.get(image);
     if (known !== undefined) return known;
     const rewrite = rewriterOf(table, sources)(image, request);
     remember(memory, scope, rewrite);
     return rewrite;
   };
+}
+
+function memoryOf(table: RuleTable): Memory {
+  const known = memories.get(table);
+  if (known !== undefined) return known;
+  const memory: Memory = { byScope: new Map(), images: 0 };
+  memories.set(table, memory);
+  return memory;
 }
 
 function remember(memory: Memory, scope: string, rewrite: Rewrite): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import test from 'ava';
+import type { ClusterNode } from '../cluster/node.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { type InstalledCluster, installedCluster, mirrorPath } from './installed-cluster.ts';
@@ -112,6 +113,58 @@ test.serial('another upstream is asked from then on, and nothing of the first is
   );
   t.deepEqual(world.directRequests(other, mark), []);
 });
+
+test.serial('a node that leaves the selection is as it was, and wired again when it is back', async (t) => {
+  const [first, second] = world.cluster.nodes;
+  assert.ok(first && second);
+  const label = (node: ClusterNode, value: string | null) =>
+    world.patch(`/api/v1/nodes/${node.name}`, { metadata: { labels: { mirrored: value } } });
+  for (const node of world.cluster.nodes) await label(node, 'yes');
+  await world.patchMirror('example', { spec: { nodes: { nodeSelector: { mirrored: 'yes' } } } });
+  await untilWired(world.cluster.nodes.map(() => true));
+  await label(second, null);
+  await untilWired(world.cluster.nodes.map((node) => node !== second));
+  t.false(existsSync(second.path('/var/lib/registry-mirror-operator')), 'nothing is kept of it');
+  const mark = world.mark(other);
+  await world.push(other, 'left');
+  await first.pull(`${host}/left:1`);
+  t.deepEqual(world.directRequests(other, mark), [], 'the others are mirrored on');
+  await label(second, 'yes');
+  await untilWired(world.cluster.nodes.map(() => true));
+});
+
+test.serial('a volume that cannot be what is asked for is told, and the mirror serves on', async (t) => {
+  const ask = (storage: string) =>
+    world.patchMirror('example', {
+      spec: { volumeClaimTemplate: { spec: { resources: { requests: { storage } } } } },
+    });
+  for (const [storage, reason] of [
+    ['512Mi', 'StorageCannotShrink'],
+    // The class of these volumes does not expand them.
+    ['2Gi', 'StorageCannotGrow'],
+  ] as const) {
+    await ask(storage);
+    await eventually(async () => {
+      const found = await world.untilCondition('example', 'Stalled', 'True');
+      assert.equal(found.reason, reason, found.message);
+    });
+  }
+  await ask('1Gi');
+  await world.untilCondition('example', 'Stalled', 'False');
+  await world.push(other, 'kept-serving');
+  const mark = world.mark(other);
+  await world.cluster.nodes[0]?.pull(`${host}/kept-serving:1`);
+  t.deepEqual(world.directRequests(other, mark), []);
+});
+
+/** Whether each node has the mirror in its containerd, in their order. */
+async function untilWired(wanted: readonly boolean[]): Promise<void> {
+  const isWired = (node: ClusterNode) => existsSync(node.path(`/etc/containerd/certs.d/${host}`));
+  await eventually(async () => assert.deepEqual(world.cluster.nodes.map(isWired), wanted), {
+    timeout: 120_000,
+    interval: 500,
+  });
+}
 
 /** Until an image that nobody has comes through the mirror on all nodes; meanwhile nodes go upstream. */
 async function untilMirrored(name: string): Promise<void> {

@@ -211,6 +211,16 @@ export class InstalledCluster {
     );
   }
 
+  async untilNoMirrors(): Promise<void> {
+    await eventually(
+      async () => {
+        const { items } = await this.cluster.adminFetch<{ items: MirrorObject[] }>(mirrorPath(''));
+        if (items.length > 0) throw new Error(JSON.stringify(items));
+      },
+      { timeout: 90_000, interval: 200, message: 'Mirrors were still there' },
+    );
+  }
+
   /** Makes a Deployment and returns at once. */
   async deploy(name: string, workload: Workload): Promise<void> {
     await this.cluster.apply(deploymentOf(name, workload));

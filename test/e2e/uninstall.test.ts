@@ -45,7 +45,7 @@ test.serial('a mirror that is deleted gives its nodes back, whatever becomes of 
     const body = { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy };
     await world.cluster.adminFetch(mirrorPath(propagationPolicy.toLowerCase()), { method: 'DELETE', body });
   }
-  await untilNoMirrors();
+  await world.untilNoMirrors();
   before.assertNodesAsBefore(t);
   await eventually(
     async () => {
@@ -82,7 +82,7 @@ test.serial('its namespace cannot be deleted first: what to do before is said, a
   t.regex(refused?.message ?? '', /RegistryMirror hub still exists.*kubectl delete registrymirrors --all/s);
   t.is((await cluster.adminFetch<NamespaceObject>(namespacePath)).status.phase, 'Active');
   await cluster.adminFetch(mirrorPath(''), { method: 'DELETE' });
-  await untilNoMirrors();
+  await world.untilNoMirrors();
   before.assertNodesAsBefore(t);
   await endNamespace();
   await endAll(cluster, await manifestPaths(['namespace']));
@@ -196,16 +196,6 @@ async function restore(node: ClusterNode): Promise<void> {
 /** As it is done by hand where no operator does it. */
 async function letGo(name: string): Promise<void> {
   await world.patchMirror(name, { metadata: { finalizers: null } });
-}
-
-async function untilNoMirrors(): Promise<void> {
-  await eventually(
-    async () => {
-      const { items } = await world.cluster.adminFetch<{ items: KubeObject[] }>(mirrorPath(''));
-      assert.equal(items.length, 0, JSON.stringify(items));
-    },
-    { timeout, interval: 200, message: 'Mirrors were still there' },
-  );
 }
 
 function uninstall(t: ExecutionContext, ...args: string[]) {

@@ -6,12 +6,19 @@
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/registry-mirror-operator
 partial=
 
-# Prints the folder with the programs, the last line on standard output.
+# Prints the folder with the programs, the last line on standard output. BUILT_ONLY=1: fails where they are not built yet.
 build_once() {
   local folder
   folder=$cache/$name-$(sources_hash)
+  [ -d "$folder" ] || unless_built_only
   [ -d "$folder" ] || build_into "$folder"
   echo "$folder"
+}
+
+unless_built_only() {
+  [ -z "${BUILT_ONLY:-}" ] && return
+  say 'not built yet'
+  exit 3
 }
 
 sources_hash() {

@@ -7,32 +7,39 @@ import {
   originalImageAnnotation,
   originalVolumeImageAnnotation,
 } from '../../../rewriting/original-annotations.ts';
-import { allOf, anyOf, quoted } from './cel.ts';
+import { allOf, anyOf, bind, quoted } from './cel.ts';
 import { hostOf, registryWithSlash } from './reference-cel.ts';
-import { imagesOf } from './rows-cel.ts';
+import { anyImage, imagesOf } from './rows-cel.ts';
 
 const rules = 'params.spec.rules';
 
 /**
  * The match condition: cheap, and false for most pods that have nothing to rewrite. It cannot use variables, and deciding twice would cost more than
- * a patch now and then that changes nothing.
+ * a patch now and then that changes nothing. The API server asks it twice of a pod that is rewritten.
  */
 export function matchCondition(settings: Pick<RewriteSettings, 'disableLabel' | 'skipOwners'>): string {
-  return allOf([
-    `has(${rules})`,
+  const isOptedOut = [
     hasNotLabel(settings.disableLabel, 'disabled'),
     hasNotLabel(ownPodsLabel.key, ownPodsLabel.value),
+  ];
+  return allOf([
+    `has(${rules})`,
+    // A selector of the policy is enough for a pod that is made; of one that changes it asks the old labels, too.
+    anyOf(['oldObject == null', allOf([...isOptedOut, `${imagesOf('object')} != ${imagesOf('oldObject')}`])]),
     ...(settings.skipOwners.length === 0 ? [] : [isNotOwnedBy(settings.skipOwners)]),
-    `oldObject == null || ${imagesOf('object')} != ${imagesOf('oldObject')}`,
     anyOf([
-      `${imagesOf('object')}.exists(i, ${isConcerned('i')})`,
+      `size(${rules}.images) > 0 && (${anyImage('object', (image) => `${image} in ${rules}.images`)})`,
+      bind(
+        `${rules}.concerns`,
+        'k',
+        anyImage('object', (image) => isConcerned(image, 'k')),
+      ),
       // An image that no rule is for any more leaves what its predecessor was.
       `oldObject != null && ${annotations('object')}.exists(k, ${isOurs('k')})`,
     ]),
   ]);
 }
 
-/** A selector of the policy would do for a pod that is made; of one that changes it asks the old labels, too. */
 function hasNotLabel(label: string, value: string): string {
   return `object.metadata.?labels[?${quoted(label)}].orValue('') != ${quoted(value)}`;
 }
@@ -49,19 +56,15 @@ function isNotOwnedBy(owners: readonly string[]): string {
       return `o.kind == ${quoted(kind)} && ${isOfGroup}`;
     }),
   );
-  return `!object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && (${isOwner}))`;
+  return `!object.metadata.?ownerReferences.orValue([]).exists(o, (${isOwner}) && o.?controller.orValue(false))`;
 }
 
-function isConcerned(image: string): string {
-  const concerns = `${rules}.concerns`;
+function isConcerned(image: string, concerns: string): string {
   const byRegistry = anyOf([
     `${hostOf(image)} in ${concerns}.hosts`,
     `${concerns}.dockerHub && ${registryWithSlash(image)} == ''`,
   ]);
-  return anyOf([
-    `${image} in ${rules}.images`,
-    `${concerns}.everything ? !${concerns}.left.exists(b, ${image}.startsWith(b)) : (${byRegistry})`,
-  ]);
+  return `${concerns}.everything ? !${concerns}.left.exists(b, ${image}.startsWith(b)) : (${byRegistry})`;
 }
 
 /** The mutation: a list of JSON patch operations. The subresource for ephemeral containers takes no annotations. */
@@ -90,11 +93,16 @@ function dropStale(): string {
   return `(oldObject == null ? [] : variables.rows.filter(r, ${isStale}).map(r, JSONPatch{op: 'remove', path: ${annotationPath('r')}}))`;
 }
 
-/** The API server takes 256 KiB of annotations on an object; no pod is refused because of ours. */
+/** The API server takes 256 KiB of annotations on an object; no pod is refused because of ours. A character has four bytes at most. */
 function fitsAnnotations(): string {
-  const theirs = `${annotations('object')}.transformList(k, v, size(bytes(k)) + size(bytes(string(v))))`;
-  const ours = 'variables.changes.map(c, size(bytes(string(c[1]))) + size(bytes(string(c[2]))))';
-  return `(${theirs} + ${ours}).sum() <= ${mostAnnotationBytes}`;
+  const together = (size: (text: string) => string) => {
+    const theirs = `${annotations('object')}.transformList(k, v, ${size('k')} + ${size('string(v)')})`;
+    const ours = `variables.changes.map(c, ${size('c[1]')} + ${size('c[2]')})`;
+    return `(${theirs} + ${ours}).sum()`;
+  };
+  const characters = together((text) => `size(${text})`);
+  const bytes = together((text) => `size(bytes(${text}))`);
+  return `(${characters} * 4 <= ${mostAnnotationBytes} || ${bytes} <= ${mostAnnotationBytes})`;
 }
 
 function annotations(object: string): string {

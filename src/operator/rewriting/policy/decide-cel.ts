@@ -17,20 +17,29 @@ export interface CelVariable {
 /** The variables in their order; `changes` is what the mutation writes: rows of path, annotation, image, new image. */
 export function decisionVariables(): readonly CelVariable[] {
   return [
+    {
+      // Whether there are rules for whole texts: most sets have none, and then nothing of that is asked of any image.
+      name: 'hasTexts',
+      expression: anyOf([
+        `size(${rules}.images) > 0`,
+        `size(${rules}.patterns) > 0`,
+        `${rules}.legacy.form != 'none'`,
+      ]),
+    },
     { name: 'pullSecrets', expression: 'size(object.spec.?imagePullSecrets.orValue([])) > 0' },
     {
       // By name: what stands in the stored pod. Names are unique there.
       name: 'before',
-      expression: `oldObject == null ? {} : ${rowsOf('oldObject')}.transformMapEntry(i, r, {r[1]: r[2]})`,
+      expression: `${rowsOf('oldObject')}.transformMapEntry(i, r, {r[1]: r[2]})`,
     },
     {
       name: 'rows',
-      expression: `${rowsOf('object')}.filter(r, r[2] != variables.before[?r[1]].orValue(''))`,
+      expression: `oldObject == null ? ${rowsOf('object')} : ${rowsOf('object')}.filter(r, r[2] != variables.before[?r[1]].orValue(''))`,
     },
     // A fourth text: what rules for whole texts make; empty where there is none, the image itself where one leaves it.
     {
       name: 'matched',
-      expression: `variables.rows.filter(r, size(r[2]) <= 1024).map(r, r + [${byText('r[2]')}]).filter(r, r[3] != r[2])`,
+      expression: `!variables.hasTexts ? [] : variables.rows.filter(r, size(r[2]) <= 1024).map(r, [r[0], r[1], r[2], string(${byText('r[2]')})]).filter(r, r[3] != r[2])`,
     },
     {
       name: 'decided',
@@ -38,19 +47,14 @@ export function decisionVariables(): readonly CelVariable[] {
     },
     {
       name: 'parsed',
-      expression: `!${rules}.byName ? [] : variables.matched.filter(r, ${isForNames('r')})${takenApart()}`,
+      expression: `!${rules}.byName ? [] : ${forNames()}${takenApart()}`,
     },
     { name: 'named', expression: named() },
     {
       name: 'changes',
-      expression: `(variables.decided + variables.named).map(c, [${texts('c', 3)}, string(${final('c[3]')})]).filter(c, c[3] != c[2])`,
+      expression: `variables.hasTexts ? (variables.decided + variables.named).map(c, [c[0], c[1], c[2], string(${final('c[3]')})]).filter(c, c[3] != c[2]) : variables.named`,
     },
   ];
-}
-
-/** Texts of a row, for lists whose types CEL does not know any more. */
-function texts(row: string, count: number): string {
-  return Array.from({ length: count }, (_, at) => `string(${row}[${at}])`).join(', ');
 }
 
 /** ImageMaps, `[EXACT]`, `[REPLACE]`, LEGACY. */
@@ -89,10 +93,11 @@ function isKnown(row: string): string {
   return `${row}[2] in ${rules}.images`;
 }
 
-/** Glued as a whole it may be no reference, and without its port be one. */
-function isForNames(row: string): string {
-  const glued = `${rules}.legacy.form == 'glue' && !(${isKnown(row)}) && !(${isReference(`${row}[3]`)})`;
-  return allOf([anyOf([`${row}[3] == ''`, glued]), isReference(`${row}[2]`)]);
+/** Images that rules for names are asked for. Glued as a whole one may be no reference, and without its port be one. */
+function forNames(): string {
+  const glued = `${rules}.legacy.form == 'glue' && !(${isKnown('r')}) && !(${isReference('r[3]')})`;
+  const isLeft = allOf([anyOf(["r[3] == ''", glued]), isReference('r[2]')]);
+  return `(variables.hasTexts ? variables.matched.filter(r, ${isLeft}) : variables.rows.filter(r, ${isReference('r[2]')}))`;
 }
 
 /** Columns of `parsed`, after path, annotation and image. */
@@ -100,13 +105,13 @@ const registry = 'p[3]';
 const host = 'p[4]';
 const path = 'p[5]';
 const suffix = 'p[6]';
-/** Columns of `named`: the key of the registry line, and the rule. */
-const key = 'p[7]';
-const rule = 'p[8]';
+/** Names in `named`: the key of the registry line, and the rule. */
+const key = 'k';
+const rule = 'u';
 
 /** Registry (empty where none is written), host (`docker.io` then), path, tag and digest. */
 function takenApart(): string {
-  const found = `[${texts('r', 3)}, ${registryWithSlash('r[2]')}, ${nameOf('r[2]')}]`;
+  const found = `[r[0], r[1], r[2], ${registryWithSlash('r[2]')}, ${nameOf('r[2]')}]`;
   const withoutSlash = "r[3] == '' ? '' : r[3].substring(0, size(r[3]) - 1)";
   const hostOrHub = `r[3] == '' ? 'docker.io' : ${hostOf('r[3]')}`;
   const rest = 'r[4].substring(size(r[3])), r[2].substring(size(r[4]))';
@@ -115,13 +120,18 @@ function takenApart(): string {
 
 /** Registry lines, wildcards and default, mirrors, gilly. */
 function named(): string {
+  const made = choose(
+    [
+      [`${rule}.form == 'stay'`, "''"],
+      [`${rule}.form == 'path'`, `${rule}.to + '/' + ${path} + ${suffix}`],
+      [makesReference(), result()],
+    ],
+    "''",
+  );
   return [
     'variables.parsed',
-    `.map(p, p + [${lineKey()}])`,
-    `.map(p, p + [${ruleFor('p[2]')}])`,
-    `.filter(p, ${makesReference()})`,
-    `.map(p, [${texts('p', 3)}, string(${result()})])`,
-    `.filter(p, ${allOf(['size(p[3]) <= 1024', isShortEnough('p[3]')])})`,
+    `.map(p, [p[0], p[1], p[2], string(${bind(lineKey(), key, bind(ruleFor('p[2]'), rule, made))})])`,
+    `.filter(p, ${allOf(["p[3] != ''", 'p[3] != p[2]', 'size(p[3]) <= 1024', isShortEnough('p[3]')])})`,
   ].join('');
 }
 
@@ -212,7 +222,6 @@ function isExcluded(): string {
 function makesReference(): string {
   const upperCaseInPath = `${rule}.to.contains('/') && ${host}.matches(${raw('[A-Z]')})`;
   return allOf([
-    `${rule}.form != 'stay'`,
     `${rule}.form != 'glue' || !(${host}.startsWith('[') || ${upperCaseInPath})`,
     `${rule}.form != 'source' || !${registry}.startsWith('[')`,
   ]);

@@ -33,11 +33,14 @@ export function hostOf(registry: string): string {
   return `${registry}.find(${raw(String.raw`^(?:\[[^/@]*\]|[^/:@\[]+)`)})`;
 }
 
-/** Whether a text is an image reference. `text` is a variable. */
+/** Whether a text is an image reference. `text` is a variable. Most are short and have no digest: then the grammar says it all. */
 export function isReference(text: string): string {
-  return allOf([
-    `size(${text}) <= 1024`,
-    `${text}.matches(${raw(form)})`,
+  const fits = `${text}.matches(${raw(form)})`;
+  return `(size(${text}) < 64 && !${text}.contains('@') ? ${fits} : ${allOf([`size(${text}) <= 1024`, fits, ...furtherRules(text)])})`;
+}
+
+function furtherRules(text: string): string[] {
+  return [
     `size(${text}) != 64 || !${text}.matches(${raw('^[a-f0-9]{64}$')})`,
     `size(${text}) <= 129 || !${text}.find(${raw('^[^@]*')}).matches(${raw(longTag)})`,
     anyOf([
@@ -46,7 +49,7 @@ export function isReference(text: string): string {
       `!${text}.matches(${raw('@sha(?:256|384|512):')}) && ${text}.matches(${raw(':[a-fA-F0-9]{32,}$')})`,
     ]),
     isShortEnough(text),
-  ]);
+  ];
 }
 
 /** What stands for Docker Hub, beside nothing. */

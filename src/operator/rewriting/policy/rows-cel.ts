@@ -4,6 +4,7 @@ import {
   originalImageAnnotation,
   originalVolumeImageAnnotation,
 } from '../../../rewriting/original-annotations.ts';
+import { anyOf } from './cel.ts';
 
 const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
 
@@ -15,6 +16,16 @@ export function imagesOf(object: string): string {
   const isImage = 'has(c.image) && has(c.image.reference)';
   const ofVolumes = `${object}.spec.?volumes.orValue([]).map(c, ${isImage}, string(c.image.reference))`;
   return `(${[...ofContainers, ofVolumes].join(' + ')})`;
+}
+
+/** Whether something is true of any of them; nothing is asked further than that. */
+export function anyImage(object: string, of: (image: string) => string): string {
+  const lists = containerLists.map(
+    (list) => `${object}.spec.?${list}.orValue([]).exists(c, has(c.image) && (${of('c.image')}))`,
+  );
+  const isImage = 'has(c.image) && has(c.image.reference)';
+  const ofVolumes = `${object}.spec.?volumes.orValue([]).exists(c, ${isImage} && (${of('c.image.reference')}))`;
+  return anyOf([...lists, ofVolumes]);
 }
 
 /** The same as rows: path for a patch, annotation, image. Annotations are names, too: containers of all lists have different ones. */
