@@ -44,7 +44,7 @@ for (const how of ['refused', 'silent'] as const) {
     const [one] = nodes();
     const [cached, absent] = [`${how}/cached`, `${how}/absent`];
     for (const repository of [cached, absent]) await world.push(host, repository, { size: 3_000_000 });
-    await pull(one, cached);
+    await untilThroughMirror(one, cached);
     await world.cluster.internet.cut(how);
     // The tag is over age then: that the upstream cannot be asked is noticed.
     await delay(tagMs + 500);
@@ -52,6 +52,7 @@ for (const how of ['refused', 'silent'] as const) {
       await world.forget(`${host}/${cached}`, [node]);
       const ms = await pull(node, cached);
       t.log(`Cached, on ${node.name}: ${ms} ms`);
+      if (ms >= 15_000) t.log(await cacheLogs(cached));
       t.true(ms < 15_000);
     }
 
@@ -263,6 +264,18 @@ async function untilThroughMirror(node: ClusterNode, repository: string): Promis
     if (Date.now() > deadline) throw new Error(`${node.name} pulls ${repository} without the mirror`);
     await delay(500);
   }
+}
+
+/** What the caches were asked of a repository, and how they answered. */
+async function cacheLogs(repository: string): Promise<string> {
+  const pods = await world.cluster.pods.list({ labels: caches });
+  const logs = await Promise.all(
+    pods.map(({ metadata: { name } }) => world.cluster.pods.log({ name, container: 'registry' })),
+  );
+  const lines = logs.flatMap((log, at) =>
+    log.split('\n').map((line) => `${pods[at]?.metadata.name} ${line}`),
+  );
+  return lines.filter((line) => line.includes(repository)).join('\n');
 }
 
 /** What nodes themselves asked the upstream, from a moment on. */
