@@ -1,4 +1,4 @@
-/** One mirror as node agents are told of it: the contract between operator and agent (docs/adr/0017). Types only; anybody may import it. */
+/** One mirror as node agents are told of it: the contract between operator and agent (docs/adr/0017, 0019). Anybody may import it. */
 
 export type Runtime = 'docker' | 'containerd' | 'crio' | 'hosts';
 
@@ -38,6 +38,30 @@ export interface NodeMirror {
   readonly foreignFiles: 'refuse' | 'takeover';
   readonly foreignHostsLines: 'override' | 'respect';
 }
+
+/** The list of shared agents as JSON in a file; what is added must be such that agents and operators of earlier versions need not know it. */
+export interface NodeList {
+  /**
+   * Grows with every change of the list, over restarts of the operator too: the time of the change in milliseconds since the epoch, or the
+   * one before and 1. Absent: written by an operator that counts none.
+   */
+  readonly version?: number;
+  readonly mirrors: readonly ListEntry[];
+  /** Mirrors that other agents wire, or that nobody may touch now. */
+  readonly others: readonly string[];
+  /** Mirrors that are to be taken back. */
+  readonly gone: readonly string[];
+  /** Since which version a mirror is in `mirrors` no more; forgotten after a while. */
+  readonly left?: Readonly<Record<string, number>>;
+}
+
+/** What `POST /list` brings to a shared agent: the list and the authorities that it names, by the names of their files. */
+export interface BroughtList {
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** Name of the list among its files, and key in its Secret. */
+export const listKey = 'mirrors.json';
 
 /** A mirror in the list of shared agents. */
 export interface ListEntry extends NodeMirror {

@@ -13,6 +13,8 @@ export interface NodeReport {
   readonly mirrors: readonly MirrorOnNode[];
   /** Every mirror that has anything on the node, listed or not. */
   readonly owners?: readonly string[];
+  /** Version of the list by which the last pass was made; absent: it had none, or the agent is of a version that cannot be brought one. */
+  readonly list?: number;
 }
 
 export interface MirrorOnNode {

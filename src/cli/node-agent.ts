@@ -89,6 +89,7 @@ async function serveNode(
   const status = new StatusServer({
     report: () => agent.report(),
     restart: (mirror) => agent.allowRestart(mirror),
+    takeList: (body) => agent.takeList(body),
     socket: statusSocket,
     ...(statusServer && { server: statusServer }),
     log,

@@ -1,9 +1,8 @@
 /**
- * The list of mirrors that a shared node agent is given: `{"mirrors": [NodeMirror], "others": [name], "gone": [name]}`, with the authorities of each in the file
- * `bundle` beside it. */
+ * The list of mirrors that a shared node agent is given (`NodeList`), with the authorities of each in the file `bundle` beside it. */
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
-import type { ListEntry } from '../api/node-mirror.ts';
+import type { ListEntry, NodeList } from '../api/node-mirror.ts';
 import type { CertificateFiles, MirrorList, RefusedMirror, WiredMirror } from '../node/options.ts';
 import { hostName, isRegistryName } from './node-mirror-environment.ts';
 
@@ -13,7 +12,7 @@ import { hostName, isRegistryName } from './node-mirror-environment.ts';
  */
 export function parseMirrorsFile(text: string, file: string, client: CertificateFiles): MirrorList {
   const value = parseJson(text);
-  const { mirrors, others = [], gone = [] } = (value ?? {}) as Record<'mirrors' | 'others' | 'gone', unknown>;
+  const { mirrors, others = [], gone = [], version } = (value ?? {}) as Record<keyof NodeList, unknown>;
   if (!Array.isArray(mirrors)) throw new TypeError('mirrors: expected a list');
   if (!isTexts(others)) throw new TypeError('others: expected a list of names');
   if (!isTexts(gone)) throw new TypeError('gone: expected a list of names');
@@ -29,6 +28,7 @@ export function parseMirrorsFile(text: string, file: string, client: Certificate
     whole: true,
     others: [...(others as string[]), ...refused.map(({ name }) => name)],
     gone: gone as string[],
+    ...(isVersion(version) && { version }),
     refused,
   };
 }
@@ -72,6 +72,10 @@ function parseJson(text: string): unknown {
   } catch {
     throw new TypeError('expected JSON');
   }
+}
+
+function isVersion(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
 function isPortOrNone(value: unknown): boolean {

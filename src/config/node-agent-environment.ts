@@ -1,6 +1,8 @@
 /** The node agent's environment: the names of mirror-hostess and our own. */
-import { readFileSync } from 'node:fs';
+import * as files from 'node:fs';
 import { isIP } from 'node:net';
+import { dirname, join } from 'node:path';
+import { KeptList } from '../node/kept-list.ts';
 import type { AgentMode, AgentOptions, StatusServerOptions } from '../node/options.ts';
 import type { LogLevel } from '../observe/log.ts';
 import { parseMirrorsFile } from './mirrors-file.ts';
@@ -50,27 +52,30 @@ export function readNodeAgentEnvironment(
     forwarderFolder: variables.path('FORWARDER_DIR', '/run/registry-mirror/forwarder'),
     statusSocket: variables.path('STATUS_SOCKET', '/run/registry-mirror/status.sock'),
   };
-  const { mirror, ...list } = readList(variables, mode);
+  const { mirror, ...list } = readList(variables, mode, join(dirname(own.readyFile), 'list'));
   const statusServer = readStatusServer(variables);
   const agent: AgentOptions = { ...own, ...list, ...(statusServer && { statusServer }) };
   problems.throwIfAny();
   return { agent, logLevel, ...(mirror !== undefined && { mirror }) };
 }
 
-/** One mirror from the environment, or those that a file lists. */
+/** One mirror from the environment, or those that a file lists, or the operator brings for `broughtFolder`. */
 function readList(
   variables: Variables,
   mode: AgentMode,
-): Pick<AgentOptions, 'mirrors' | 'watched'> & { mirror?: string } {
+  broughtFolder: string,
+): Pick<AgentOptions, 'mirrors' | 'takeList' | 'watched'> & { mirror?: string } {
   const file = variables.get('MIRRORS_FILE');
   if (file === undefined) {
     const mirror = readMirror(variables, mode === 'wire');
     const list = { mirrors: [mirror], whole: false };
     return { mirrors: () => list, watched: [mirror.caFile], mirror: mirror.name };
   }
-  const path = variables.path('MIRRORS_FILE', file);
+  const mounted = variables.path('MIRRORS_FILE', file);
   const client = readClient(variables);
-  return { mirrors: () => parseMirrorsFile(readFileSync(path, 'utf8'), path, client), watched: [path] };
+  const parse = (text: string, path: string) => parseMirrorsFile(text, path, client);
+  const list = new KeptList({ mounted, broughtFolder, parse }, files);
+  return { mirrors: () => list.read(), takeList: (body) => list.take(body), watched: [mounted] };
 }
 
 /** None where no address is named. */

@@ -77,6 +77,13 @@ export class NodeAgent {
     this.#hint.give();
   }
 
+  /** What the operator brings, as JSON; false where this agent takes no list. Throws a `TypeError` where it is none. */
+  takeList(body: string): boolean {
+    const { takeList } = this.#options;
+    if (takeList?.(body) === true) this.wake();
+    return takeList !== undefined;
+  }
+
   /** The operator's word that containerd may be restarted now; nothing is done where nothing is needed. */
   allowRestart(mirror: string): void {
     const told = this.report()?.mirrors.find(({ name }) => name === mirror);
@@ -105,6 +112,7 @@ export class NodeAgent {
       mode,
       mirrors: list.mirrors,
       knowsAll: list.whole,
+      ...(list.version !== undefined && { version: list.version }),
       ...last,
       ...forwarded,
       restart: this.#restart,

@@ -26,6 +26,8 @@ export interface MirrorList {
   readonly others?: readonly string[];
   /** Mirrors that are to be taken back now. What is named nowhere may be newer than the list. */
   readonly gone?: readonly string[];
+  /** Of the list; absent: whoever wrote it counts none. */
+  readonly version?: number;
   /** Mirrors of which something in the list is not as expected; among `others`. */
   readonly refused?: readonly RefusedMirror[];
 }
@@ -56,6 +58,8 @@ export interface AgentOptions extends NodePlaces {
   readonly node: string;
   /** Throws where the list cannot be read; what was wired stays. */
   readonly mirrors: () => MirrorList;
+  /** Takes a list that the operator brings, as JSON; true where it is newer. Throws a `TypeError` where it is none. Absent: nobody brings one. */
+  readonly takeList?: (body: string) => boolean;
   /** Container paths whose folders hold what the list and its certificates are read from; a change there is a hint. */
   readonly watched: readonly string[];
   /** Container path of the file that says "has made a pass" (`wire`) or "is restored" (`restore`). */

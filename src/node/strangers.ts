@@ -4,7 +4,7 @@ import type { MirrorList } from './options.ts';
 const strangerMs = 180_000;
 
 /**
- * Mirrors on the node that the list does not name. The list is followed up to a minute and a half late: one that is wired by an agent of its own
+ * Mirrors on the node that the list does not name. The list may be up to a minute and a half late: one that is wired by an agent of its own
  * may be newer, and taking it back would be undone by that at once, again and again.
  */
 export class Strangers {

@@ -120,7 +120,8 @@ export class Operator {
       ...this.#options.agentPolling,
     });
     const changed = () => queue.add(sharedNodesKey);
-    const sharedNodes = new SharedNodes({ client, settings, views, logger, changed });
+    const agents = nodes.reports;
+    const sharedNodes = new SharedNodes({ client, settings, views, logger, changed, agents });
     const reconciler = new MirrorReconciler({
       ...{ client, settings, views, events, logger },
       sharedNodes,

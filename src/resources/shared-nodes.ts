@@ -7,7 +7,7 @@ import {
   selectorLabels,
   sharedNodesName,
 } from '../api/names.ts';
-import type { ListEntry, NodeMirror } from '../api/node-mirror.ts';
+import { type ListEntry, listKey, type NodeList, type NodeMirror } from '../api/node-mirror.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import {
@@ -38,6 +38,9 @@ export interface SharedList {
   readonly others: readonly string[];
   /** Mirrors that are to be taken back. */
   readonly gone: readonly string[];
+  /** As in `NodeList`. */
+  readonly left?: Readonly<Record<string, number>>;
+  readonly version?: number;
 }
 
 /** What they show, and whom they let ask. */
@@ -45,9 +48,6 @@ export interface SharedIdentity {
   readonly leaf: Leaf;
   readonly authorities: string;
 }
-
-/** Key of the list in the Secret. */
-export const listKey = 'mirrors.json';
 
 /** Key of authorities in the Secret; no other key ends so. */
 function bundleKey(authorities: string): string {
@@ -62,24 +62,32 @@ export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: Op
   return own.every((field) => field === undefined);
 }
 
+/** The list and the authorities that it names, by the names of their files. */
+export function listFiles({ listed, others, gone, left, version }: SharedList): Record<string, string> {
+  const mirrors = listed.map(({ mirror, authorities }): ListEntry => {
+    return { ...mirror, bundle: bundleKey(authorities) };
+  });
+  const list: NodeList = {
+    ...(version !== undefined && { version }),
+    ...{ mirrors, others, gone },
+    ...(left !== undefined && { left }),
+  };
+  const bundles = listed.map(({ authorities }) => [bundleKey(authorities), authorities] as const);
+  return { [listKey]: `${JSON.stringify(list)}\n`, ...Object.fromEntries(bundles) };
+}
+
 /** One Secret holds all: the agents follow it as it changes, and none of them is restarted for that. */
 export function sharedNodesSecret(
   settings: OperatorSettings,
-  { listed, others, gone }: SharedList,
+  list: SharedList,
   { leaf, authorities }: SharedIdentity,
 ): KubernetesObject {
-  const entries = listed.map(({ mirror, authorities: own }): ListEntry => {
-    return { ...mirror, bundle: bundleKey(own) };
-  });
-  const list = { mirrors: entries, others, gone };
-  const bundles = listed.map(({ authorities: own }) => [bundleKey(own), own] as const);
   const files = {
-    [listKey]: `${JSON.stringify(list)}\n`,
     'tls.crt': leaf.certificate,
     'tls.key': leaf.key,
     'ca.crt': leaf.ca,
     [peerAuthoritiesKey]: authorities,
-    ...Object.fromEntries(bundles),
+    ...listFiles(list),
   };
   const data = encodedFiles(files);
   return objectFrom('secret.yaml', { metadata: metadata(settings), type: 'kubernetes.io/tls', data });

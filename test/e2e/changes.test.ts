@@ -5,7 +5,7 @@ import test from 'ava';
 import type { ClusterNode } from '../cluster/node.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { eventually } from '../support/eventually.ts';
-import { type InstalledCluster, installedCluster } from './installed-cluster.ts';
+import { type InstalledCluster, installedCluster, mirrorPath } from './installed-cluster.ts';
 
 const [host, other] = ['registry.example', 'other.example'];
 const core = '/api/v1/namespaces/default';
@@ -15,7 +15,7 @@ let world: InstalledCluster;
 
 test.before(async (t) => {
   t.timeout(1_800_000, 'the programs and the image may have to be built first');
-  world = await installedCluster({ name: 'changes', upstreams: [host, other] });
+  world = await installedCluster({ name: 'changes', upstreams: [host, other], volumes: 1 });
   const nodes = { wire: 'transparent', startupTaint: taint.key };
   await world.mirror('example', { upstreamUrl: host, nodes });
   await world.untilServing('example');
@@ -46,6 +46,35 @@ test.serial(
       );
     }
     await untilMirrored('drift');
+    t.pass();
+  },
+);
+
+test.serial(
+  'a mirror that comes is wired by agents that run within seconds, and taken back as soon when it goes',
+  async (t) => {
+    const { cluster } = world;
+    const seconds = async (what: string, work: () => Promise<unknown>) => {
+      const began = Date.now();
+      await work();
+      t.log(`${what} after ${(Date.now() - began) / 1000} s`);
+    };
+    // Kubelets alone would take up to a minute and a half.
+    const soon = { timeout: 30_000, interval: 100 };
+    const areWired = (wanted: boolean) =>
+      eventually(() => {
+        for (const node of cluster.nodes)
+          assert.equal(existsSync(node.path('/etc/containerd/certs.d/quick.example/hosts.toml')), wanted);
+      }, soon);
+    const spec = { upstreamUrl: 'quick.example', replicas: 1, nodes: { wire: 'transparent' } };
+    await world.mirror('quick', spec);
+    await seconds('wired', () => areWired(true));
+    await world.untilServing('quick');
+    await cluster.adminFetch(mirrorPath('quick'), { method: 'DELETE' });
+    await seconds('taken back', () => areWired(false));
+    await seconds('gone then', () =>
+      eventually(() => assert.rejects(world.getMirror('quick'), { code: 404 }), soon),
+    );
     t.pass();
   },
 );

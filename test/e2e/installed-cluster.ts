@@ -41,6 +41,7 @@ export interface MirrorObject extends KubeObject {
   readonly status?: {
     readonly conditions?: readonly Condition[];
     readonly nodes?: string;
+    readonly nodePort?: number;
     readonly address?: string;
   };
 }

@@ -63,6 +63,7 @@ test.serial('credentials every minute and a new authority: no pull fails, no cac
     { timeout: 120_000, interval: 500, message: 'Agents did not begin anew' },
   );
   await world.untilCondition('private', 'NodesWired', 'True');
+  for (const name of ['public', 'private']) await untilOffered(name);
   t.log(`All agents know the new authority after ${seconds(began)} s`);
   running.push(rotations(end.signal), pulls(privateHost, end.signal));
   const rotated = Date.now();
@@ -85,6 +86,24 @@ test.serial('credentials every minute and a new authority: no pull fails, no cac
   const asked = world.blobRequests(privateHost);
   t.true(asked.length > 0 && !asked.some(isOfNode), 'nodes have no credentials');
 });
+
+/** A status may be a moment older than agents that have just begun anew. */
+async function untilOffered(name: string): Promise<void> {
+  const { status } = await world.getMirror(name);
+  const listening = [
+    'ss',
+    '--listening',
+    '--tcp',
+    '--numeric',
+    '--no-header',
+    `sport = :${status?.nodePort}`,
+  ];
+  for (const node of world.cluster.nodes)
+    await eventually(async () => assert.match(await node.run(listening), /127\.0\.0\.1/), {
+      timeout: 60_000,
+      message: `${name} was not offered on ${node.name}`,
+    });
+}
 
 /** Pulls one image after the other on both nodes in turns until the end; returns how many. Rejects with the first that fails. */
 async function pulls(host: string, end: AbortSignal): Promise<number> {

@@ -15,7 +15,6 @@ import { BeforeInstall } from './before-install.ts';
 import { objectsOf } from './cluster-objects.ts';
 import { deleteAll, endAll, pathOf } from './ending-objects.ts';
 import { type InstalledCluster, installedCluster, mirrorPath } from './installed-cluster.ts';
-import { lookOften } from './look-often.ts';
 
 const host = 'registry.example';
 const timeout = 90_000;
@@ -34,7 +33,6 @@ let before: BeforeInstall;
 test.before(async (t) => {
   t.timeout(1_800_000, 'the programs and the image may have to be built first');
   world = await installedCluster({ name: 'uninstall', upstreams: [host], install: false });
-  for (const node of world.cluster.nodes) await lookOften(node);
   before = await BeforeInstall.of(world.cluster);
 });
 test.after.always(() => world?.cluster.stop());

@@ -2,10 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import { listKey } from '../../src/api/node-mirror.ts';
+import type { NodeReport } from '../../src/api/node-report.ts';
 import type { Live, World } from './operator-world.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -18,10 +22,17 @@ interface Variable {
   readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
 }
 
+export interface NodeOptions {
+  readonly name?: string;
+  readonly address?: string;
+  readonly isUnversioned?: boolean;
+}
+
 interface Running {
   readonly uid: string;
   readonly child: ChildProcess;
   readonly pod: string;
+  readonly folder: string;
   readonly trust: string;
   readonly ready: string;
 }
@@ -30,13 +41,18 @@ export class AgentNode {
   readonly name: string;
   /** The node's root. */
   readonly root: string;
+  /** Its kubelet brings pods that run no change of their Secrets. */
+  isLate = false;
+  /** What its agents are told is as an operator writes it that counts no versions. */
+  readonly #isUnversioned: boolean;
   readonly #world: World;
   readonly #address: string;
   readonly #folder: string;
   readonly #running = new Map<string, Running>();
 
-  constructor(world: World, name: string, address: string) {
+  constructor(world: World, { name = 'node-1', address = '127.0.0.1', isUnversioned = false }: NodeOptions) {
     this.name = name;
+    this.#isUnversioned = isUnversioned;
     this.#world = world;
     this.#address = address;
     this.#folder = mkdtempSync(join(tmpdir(), 'agent-node-'));
@@ -63,9 +79,24 @@ export class AgentNode {
     }
     for (const set of items) {
       const running = this.#running.get(set.metadata.name) ?? (await this.#start(set));
-      await this.#mount(set, running.trust);
+      if (!this.isLate) await this.#mount(set, running.trust);
       await this.#report(set, running);
     }
+  }
+
+  /** The kubelet brings the agent of a DaemonSet this Secret, however old it is. */
+  bring(daemonSet: string, secret: Live): void {
+    const running = this.#running.get(daemonSet);
+    if (running === undefined) throw new Error(`No agent of ${daemonSet} runs here`);
+    this.#write(running.trust, this.#filesOf(secret));
+  }
+
+  /** What the agent of a DaemonSet says of itself to people on the node. */
+  async report(daemonSet: string): Promise<NodeReport> {
+    const socketPath = join(this.#running.get(daemonSet)?.folder ?? '', 'status.sock');
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    get({ socketPath, path: '/status' }, resolve).on('error', reject);
+    return JSON.parse(await text(await promise)) as NodeReport;
   }
 
   async end(): Promise<void> {
@@ -119,7 +150,7 @@ export class AgentNode {
       podIP: this.#address,
     };
     await this.#world.patch(`${core}/pods/${pod}/status`, { status });
-    const running = { uid: keyOf(set), child, pod, trust, ready: join(folder, 'ready') };
+    const running = { uid: keyOf(set), child, pod, folder, trust, ready: join(folder, 'ready') };
     this.#running.set(name, running);
     return running;
   }
@@ -134,10 +165,23 @@ export class AgentNode {
     const wanted = new Map<string, Buffer>();
     for (const { secret } of volume.projected.sources) {
       const live = await this.#world.find(`${core}/secrets/${secret.name}`);
-      const data = Object.entries<string>(live?.data ?? {});
-      const items = new Set(secret.items?.map(({ key }: Live) => key) ?? data.map(([key]) => key));
-      for (const [key, value] of data) if (items.has(key)) wanted.set(key, Buffer.from(value, 'base64'));
+      const files = this.#filesOf(live);
+      const items = new Set(secret.items?.map(({ key }: Live) => key) ?? files.keys());
+      for (const [key, content] of files) if (items.has(key)) wanted.set(key, content);
     }
+    this.#write(trust, wanted);
+  }
+
+  #filesOf(secret: Live): Map<string, Buffer> {
+    const data = Object.entries<string>(secret?.data ?? {});
+    const files = new Map(data.map(([key, value]) => [key, Buffer.from(value, 'base64')]));
+    const list = files.get(listKey);
+    if (list === undefined || !this.#isUnversioned) return files;
+    const { version: _version, left: _left, ...rest } = JSON.parse(list.toString());
+    return files.set(listKey, Buffer.from(JSON.stringify(rest)));
+  }
+
+  #write(trust: string, wanted: ReadonlyMap<string, Buffer>): void {
     for (const [key, content] of wanted) {
       const file = join(trust, key);
       if (!readdirSync(trust).includes(key) || !readFileSync(file).equals(content))
@@ -181,13 +225,8 @@ export class AgentNode {
 }
 
 /** A node that lives as long as the test. */
-export function agentNode(
-  t: ExecutionContext,
-  world: World,
-  name = 'node-1',
-  address = '127.0.0.1',
-): AgentNode {
-  const node = new AgentNode(world, name, address);
+export function agentNode(t: ExecutionContext, world: World, options: NodeOptions = {}): AgentNode {
+  const node = new AgentNode(world, options);
   let stopped = false;
   const living = (async () => {
     while (!stopped) {

@@ -21,6 +21,9 @@ export interface AgentServer {
   readonly callers: string[];
   /** Bodies of `POST /restart`. */
   readonly restarts: unknown[];
+  /** The same of `POST /list`. */
+  listStatus: number;
+  readonly lists: unknown[];
 }
 
 export interface AgentServerOptions {
@@ -55,16 +58,19 @@ export async function startAgentServer(
     port: 0,
     says: options.says ?? nodeReport(),
     restartStatus: 202,
+    listStatus: 202,
     silent: false,
     callers: [],
     restarts: [],
+    lists: [],
   };
   server.on('request', async (request, response) => {
     agent.callers.push(callerOf(request));
     if (agent.silent) return;
     if (request.method === 'POST') {
-      agent.restarts.push(JSON.parse(await textOf(request)));
-      response.writeHead(agent.restartStatus).end();
+      const isList = request.url === '/list';
+      (isList ? agent.lists : agent.restarts).push(JSON.parse(await textOf(request)));
+      response.writeHead(isList ? agent.listStatus : agent.restartStatus).end();
       return;
     }
     response.end(typeof agent.says === 'string' ? agent.says : JSON.stringify(agent.says));

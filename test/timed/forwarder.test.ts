@@ -127,6 +127,33 @@ test('a connection that cannot be made has the mirror asked at once, and the por
   t.true(performance.now() - since < 3500);
 });
 
+test('renewed authorities, which come as another file, close no port', async (t) => {
+  const { dir, wanted, forwarder } = await start(t);
+  await offered(forwarder, 'm');
+  const ends = Date.now() + 4_000;
+  for (let number = 0; Date.now() < ends; number += 1) {
+    const caFile = join(dir, `authorities-${number % 2}`);
+    writeFileSync(caFile, readFileSync(wanted.caFile));
+    if (number % 20 === 0) forwarder.update([{ ...wanted, caFile }]);
+    await reachable(wanted.port);
+    t.true(forwarder.status()[0]?.offered);
+    await delay(10);
+  }
+});
+
+test('a mirror that is not there at first is offered as soon as it answers, not an interval later', async (t) => {
+  const tools = { intervalMs: 5_000, random: () => 0 };
+  const { mirror, wanted, forwarder } = await start(t, { tools }, '0', false);
+  mirror.signal('SIGSTOP');
+  const since = performance.now();
+  forwarder.update([wanted]);
+  await eventually(() => assert.equal(forwarder.status()[0]?.reason, 'Timeout'));
+  mirror.signal('SIGCONT');
+  await eventually(() => assert.equal(forwarder.status()[0]?.offered, true), { timeout: 20_000 });
+  t.log(`offered after ${Math.round(performance.now() - since)} ms`);
+  t.true(performance.now() - since < 9_000);
+});
+
 test('a connection that failed by chance closes nothing', async (t) => {
   const { mirror, wanted, forwarder } = await start(t, { tools: { intervalMs: 60_000 } });
   await offered(forwarder, 'm');

@@ -181,6 +181,7 @@ export class Forwarder {
     };
     this.#watches = new Map(mirrors.map((mirror) => [mirror.name, watchOf(mirror)]));
     this.#totals.keep(mirrors.map(({ name }) => name));
+    await Promise.all([...this.#watches.values()].map(({ looked }) => looked));
   }
 
   /** The mirror with those of its addresses that answer; none when none does. */

@@ -32,8 +32,10 @@ export class MirrorWatch {
   readonly #onChange: () => void;
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
+  readonly #looked = Promise.withResolvers<void>();
   #doubted = Promise.withResolvers<void>();
   #isUrgent = false;
+  #wasOffered = false;
 
   /** `before`: of the same mirror, stopped; what it knows of the same server is kept. */
   constructor(mirror: ForwardedMirror, tools: WatchTools, onChange: () => void, before?: MirrorWatch) {
@@ -41,12 +43,19 @@ export class MirrorWatch {
     this.#tools = tools;
     this.#onChange = onChange;
     const known = before !== undefined && identity(before.mirror) === identity(mirror) ? before : undefined;
-    this.#files = known === undefined ? new MaterialFiles(mirror) : known.#files;
+    const isSame = known?.mirror.caFile === mirror.caFile;
+    this.#files = known !== undefined && isSame ? known.#files : new MaterialFiles(mirror);
+    this.#wasOffered = known === undefined ? false : known.#wasOffered;
     const now = this.#now();
     this.#states = new Map(
       mirror.addresses.map((address) => [address, known?.stateOf(address) ?? firstState(now)]),
     );
     this.#done = this.#run();
+  }
+
+  /** Resolves when its files were read once: before, nothing may be offered. */
+  get looked(): Promise<void> {
+    return this.#looked.promise;
   }
 
   stateOf(address: string): ProbeState | undefined {
@@ -93,10 +102,13 @@ export class MirrorWatch {
       this.#doubted = Promise.withResolvers();
       const before = this.#summary();
       await this.#files.look();
+      this.#looked.resolve();
       await this.#askAll();
       if (signal.aborted) return;
       if (this.#summary() !== before) this.#onChange();
-    } while (await pauseUntil(this.#doubted.promise, this.#isDoubted() ? recheckMs : usualMs(), signal));
+      const isAwaited = this.#isDoubted() || this.#isArriving();
+      if (!(await pauseUntil(this.#doubted.promise, isAwaited ? recheckMs : usualMs(), signal))) return;
+    } while (!signal.aborted);
   }
 
   async #askAll(): Promise<void> {
@@ -115,6 +127,13 @@ export class MirrorWatch {
     );
   }
 
+  /** A mirror that was never offered has answered once: nothing that goes to and fro is to be calmed down. */
+  #isArriving(): boolean {
+    const states = [...this.#states.values()];
+    this.#wasOffered ||= states.some(({ offered }) => offered);
+    return !this.#wasOffered && states.some(({ against }) => against > 0);
+  }
+
   #isDoubted(): boolean {
     return [...this.#states.values()].some(({ offered, against }) => offered && against > 0);
   }
@@ -128,7 +147,7 @@ export class MirrorWatch {
   }
 }
 
-/** The same for mirrors whose answers mean the same. */
-function identity({ serverName, caFile, clientCertificate }: ForwardedMirror): string {
-  return JSON.stringify([serverName, caFile, clientCertificate]);
+/** The same for mirrors whose answers mean the same. Renewed authorities are another file: nginx verifies by them at once, and the next answer counts. */
+function identity({ serverName, clientCertificate }: ForwardedMirror): string {
+  return JSON.stringify([serverName, clientCertificate]);
 }

@@ -18,6 +18,8 @@ export interface ReportInput {
   readonly mirrors: readonly WiredMirror[];
   /** They are all that the node has. */
   readonly knowsAll: boolean;
+  /** Of the list that they are from, where that has one. */
+  readonly version?: number;
   readonly pass: PassReport;
   readonly facts: NodeFacts;
   readonly forwarder: readonly ForwarderStatus[];
@@ -37,6 +39,7 @@ export function nodeReport(input: ReportInput): NodeReport {
     mode: input.mode,
     mirrors: input.mirrors.map((mirror) => mirrorReport(mirror, input)),
     ...(input.knowsAll && { owners: input.pass.owners }),
+    ...(input.version !== undefined && { list: input.version }),
   };
 }
 

@@ -26,12 +26,16 @@ export interface StatusServerInput {
   readonly report: () => NodeReport | undefined;
   /** The operator's word that a runtime may be restarted now. */
   readonly restart: (mirror: string, runtime: Runtime) => void;
+  /** A list of mirrors as the operator brings it, as JSON; false where none is taken. Throws a `TypeError` where it is none. */
+  readonly takeList?: (body: string) => boolean;
   readonly socket: string;
   readonly server?: StatusServerOptions;
   readonly log: Logger;
 }
 
 const bodyLimit = 4096;
+/** As much as a Secret may hold, as JSON in JSON. */
+const listLimit = 2 * 1024 * 1024;
 const tryAgainMs = 10_000;
 /** Any pod may connect to the node's address: who shows no certificate is not kept, and cannot fill the agent's memory. */
 const mostConnections = 64;
@@ -117,14 +121,27 @@ export class StatusServer {
         const { text, type } = metricsOf(report);
         return send(response, 200, text, type);
       }
-      if (method !== 'POST' || url !== '/restart') return send(response, 404, 'no such page');
+      if (method !== 'POST' || (url !== '/restart' && url !== '/list'))
+        return send(response, 404, 'no such page');
       if (isRemote && !isOperator(request)) return send(response, 403, 'for the operator alone');
-      const wanted = parseRestart(await bodyOf(request));
+      if (url === '/list') return this.#takeList(await bodyOf(request, listLimit), response);
+      const wanted = parseRestart(await bodyOf(request, bodyLimit));
       if (wanted === undefined) return send(response, 400, 'expected mirror and runtime');
       this.#input.restart(wanted.mirror, wanted.runtime);
       return send(response, 202, 'accepted');
     } catch {
       response.destroy();
+    }
+  }
+
+  #takeList(body: string, response: ServerResponse): void {
+    try {
+      const isTaken = this.#input.takeList?.(body) === true;
+      send(response, isTaken ? 202 : 404, isTaken ? 'accepted' : 'no list is taken here');
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      this.#input.log.warn({ error: error.message }, 'What the operator brought is no list of mirrors');
+      send(response, 400, error.message);
     }
   }
 }
@@ -144,12 +161,12 @@ function isOperator({ socket }: IncomingMessage): boolean {
   return (socket as TLSSocket).getPeerCertificate().subject?.CN === operatorCommonName;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+async function bodyOf(request: IncomingMessage, limit: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
     size += (chunk as Buffer).length;
-    if (size > bodyLimit) throw new Error('too long');
+    if (size > limit) throw new Error('too long');
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks).toString();

@@ -6,7 +6,7 @@ import type { AgentEndpoint } from './node-agents.ts';
 
 export interface AgentRequest {
   readonly method: 'GET' | 'POST';
-  readonly path: '/status' | '/restart';
+  readonly path: '/status' | '/restart' | '/list';
   /** Sent as JSON. */
   readonly body?: object;
 }

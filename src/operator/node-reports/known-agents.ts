@@ -28,8 +28,18 @@ export interface NodeOfMirror {
   readonly reportedAt?: number;
 }
 
+/** From when on the word of an agent counts. */
+export interface Since {
+  /** Version of the list; absent: it is not known. */
+  readonly version?: number | undefined;
+  /** In milliseconds since the epoch, for an agent that tells no version of its list: it may be given an older one yet. */
+  readonly at: number;
+}
+
 /** Of those that are known and well: 5000 nodes are all asked within five minutes. */
 export const wellPerRound = 500;
+/** So long an agent that does not answer may only just be starting. */
+const startingMs = 60_000;
 /** A new node that is not wired yet is awaited; later that is its state. */
 const youngMs = 600_000;
 
@@ -45,10 +55,10 @@ export class KnownAgents {
     return [...this.#known.values()];
   }
 
-  /** An agent has answered. */
+  /** An agent has answered; `now` is when it was asked. Of two answers that cross each other the later one counts. */
   heard({ pod, version }: NodeAgent, report: NodeReport, now: number): void {
     const known = this.#known.get(pod);
-    if (known === undefined) return;
+    if (known === undefined || (known.reportedAt ?? now) > now) return;
     const { failingSince: _over, ...rest } = known;
     this.#known.set(pod, { ...rest, report, reportedAt: now, askedAt: now, askedVersion: version });
   }
@@ -69,31 +79,29 @@ export class KnownAgents {
       .sort((one, other) => (one.node < other.node ? -1 : 1));
   }
 
-  /** True while an agent that is not known to fail has not told yet, or its node is only just being wired. */
+  /** True while an agent that is not known to fail has not told yet, or its node is only just being wired; one that starts is asked too early. */
   hasNews(now: number): boolean {
-    return this.all().some((one) => one.failingSince === undefined && presses(one, now));
+    const mayAnswer = ({ agent, failingSince }: KnownAgent) =>
+      failingSince === undefined || now - agent.createdAt < startingMs;
+    return this.all().some((one) => mayAnswer(one) && presses(one, now));
   }
 
-  /**
-   * Nodes of shared agents that have not said since then (milliseconds since the epoch) that nothing of the mirror is left; with how many such
-   * agents there are.
-   */
-  holding(mirror: string, since: number): { readonly nodes: readonly string[]; readonly of: number } {
+  /** Nodes of shared agents that have not said since then that nothing of the mirror is left; with how many such agents there are. */
+  holding(mirror: string, since: Since): { readonly nodes: readonly string[]; readonly of: number } {
     const shared = this.all().filter(({ agent }) => agent.mirror === undefined);
-    const isHolding = ({ report, reportedAt = 0 }: KnownAgent) =>
-      reportedAt < since ||
-      report?.owners === undefined ||
-      report.owners.includes(mirror) ||
-      report.mirrors.some(({ name }) => name === mirror);
+    const isHolding = (known: KnownAgent) =>
+      !hasTold(known, since) ||
+      known.report?.owners === undefined ||
+      known.report.owners.includes(mirror) ||
+      lists(known, mirror);
     const nodes = shared.filter(isHolding).map(({ agent }) => agent.node);
     return { nodes: nodes.sort(), of: shared.length };
   }
 
-  /** Nodes of shared agents that have not said since then (milliseconds since the epoch) that they are told nothing of the mirror. */
-  listing(mirror: string, since: number): readonly string[] {
-    const isListing = ({ agent, report, reportedAt = 0 }: KnownAgent) =>
-      agent.mirror === undefined &&
-      (reportedAt < since || report === undefined || report.mirrors.some(({ name }) => name === mirror));
+  /** Nodes of shared agents that have not said since then that they are told nothing of the mirror. */
+  listing(mirror: string, since: Since): readonly string[] {
+    const isListing = (known: KnownAgent) =>
+      known.agent.mirror === undefined && (!hasTold(known, since) || lists(known, mirror));
     return this.all().flatMap((known) => (isListing(known) ? [known.agent.node] : []));
   }
 
@@ -130,6 +138,16 @@ function presses({ agent, report, askedVersion, failingSince }: KnownAgent, now:
     now - agent.createdAt < youngMs &&
     !report.mirrors.every((mirror) => mirror.complete && reachesMirror(mirror))
   );
+}
+
+/** What an agent said by an older list is no word on what it does by this one, whenever it said so. */
+function hasTold({ report, reportedAt = 0 }: KnownAgent, { at, version }: Since): boolean {
+  if (report?.list !== undefined && version !== undefined) return report.list >= version;
+  return report !== undefined && reportedAt >= at;
+}
+
+function lists({ report }: KnownAgent, mirror: string): boolean {
+  return report?.mirrors.some(({ name }) => name === mirror) ?? false;
 }
 
 function nodeOfMirror(

@@ -9,16 +9,17 @@ import type { KubeClient } from '../../kube/client.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import { readAuthority } from '../certificates/authority-secret.ts';
-import { eachOf, inRounds, type Pause } from '../polling/rounds.ts';
+import { defaultPause, eachOf, inRounds, type Pause } from '../polling/rounds.ts';
 import { portOf } from '../registry-mirror/node-port.ts';
 import { pods } from '../resource-types.ts';
 import type { Views } from '../views.ts';
 import { type AgentAnswer, type AgentRequest, type AskAgent, askAgent } from './ask-agent.ts';
-import { KnownAgents, type NodeOfMirror, whomToAsk } from './known-agents.ts';
+import { KnownAgents, type NodeOfMirror, type Since, whomToAsk } from './known-agents.ts';
+import { type DeliveredList, ListDelivery } from './list-delivery.ts';
 import { type AgentEndpoint, agentSelector, type NodeAgent, nodeAgents } from './node-agents.ts';
 import { type ContextOf, OperatorIdentity } from './operator-identity.ts';
 import { parseNodeReport } from './parse-report.ts';
-import { summaryOf } from './summary.ts';
+import { ToldStates } from './told-states.ts';
 
 export interface NodeReportsOptions {
   readonly client: Pick<KubeClient, 'listAll'>;
@@ -49,14 +50,16 @@ const pressingMs = 20_000;
 const nodesLogged = 5;
 /** Who waits asks again within this time. */
 const wantedMs = 10_000;
+/** An operator that is only just installed makes shared agents, and no event tells when they are there. */
+const beginningMs = 60_000;
 
 export class NodeReports {
   readonly #options: NodeReportsOptions;
   readonly #known = new KnownAgents();
+  readonly #delivery: ListDelivery;
   readonly #identity = new OperatorIdentity();
   #contextOf: ContextOf | undefined;
-  /** By mirror: what the reports came to when it was last told. */
-  readonly #told = new Map<string, string>();
+  readonly #told = new ToldStates();
   #complete = false;
   /** Mirrors that wait for a round, with the version of their agents' DaemonSet: they are told of when it is over, also where there is nobody. */
   readonly #unanswered = new Map<string, string>();
@@ -72,6 +75,15 @@ export class NodeReports {
 
   constructor(options: NodeReportsOptions) {
     this.#options = options;
+    this.#delivery = new ListDelivery({
+      agents: () => this.#known.all(),
+      ask: (endpoint, asked, signal) => this.ask(endpoint, asked, signal),
+      visit: (agent, signal) => this.#poll(agent, signal),
+      visited: () => this.#tellNews(new Map()),
+      logger: options.logger,
+      now: () => this.#now(),
+      pauseMs: (options.pauseMs ?? defaultPause).least / 15,
+    });
   }
 
   /**
@@ -91,16 +103,29 @@ export class NodeReports {
   /** The nodes of shared agents that may still hold something of the mirror, by what they said since then; undefined: it is not known who there is. */
   holding(
     mirror: string,
-    since: number,
+    since: Since,
   ): { readonly nodes: readonly string[]; readonly of: number } | undefined {
     this.#wantedUntil = this.#now() + wantedMs;
     return this.#listed ? this.#known.holding(mirror, since) : undefined;
   }
 
   /** The nodes of shared agents that may still wire the mirror, by what they said since then; undefined: it is not known who there is. */
-  listing(mirror: string, since: number): readonly string[] | undefined {
+  listing(mirror: string, since: Since): readonly string[] | undefined {
     this.#wantedUntil = this.#now() + wantedMs;
     return this.#listed ? this.#known.listing(mirror, since) : undefined;
+  }
+
+  /** Brings shared agents this list, those that start later too. */
+  deliver(list: DeliveredList): void {
+    this.#delivery.deliver(list);
+  }
+
+  /** There are to be so many shared agents: where fewer are known, they are looked for soon. */
+  expect(count: number): void {
+    const shared = this.agents().filter(({ mirror }) => mirror === undefined);
+    if (shared.length >= count || this.#now() < this.#wantedUntil) return;
+    this.#wantedUntil = this.#now() + wantedMs;
+    this.#woken.resolve();
   }
 
   /** Every agent there is. */
@@ -116,9 +141,11 @@ export class NodeReports {
 
   /** Polls in rounds until `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    if (this.#options.settings.nodeDaemonSets === 'shared') this.#wantedUntil = this.#now() + beginningMs;
     const hurries = () => this.#now() < this.#wantedUntil || this.#known.hasNews(this.#now());
     const woken = () => this.#woken.promise;
-    await inRounds(() => this.#round(signal), { ...this.#options, hurries, woken }, signal);
+    const rounds = inRounds(() => this.#round(signal), { ...this.#options, hurries, woken }, signal);
+    await Promise.all([rounds, this.#delivery.run(signal)]);
   }
 
   async #round(signal: AbortSignal): Promise<void> {
@@ -156,6 +183,7 @@ export class NodeReports {
       const failure = await this.#poll(agent, signal);
       if (failure !== undefined) failed.push(failure);
     });
+    this.#delivery.wake();
     if (!signal.aborted) this.#logFailures(failed);
   }
 
@@ -182,7 +210,9 @@ export class NodeReports {
     try {
       const { status, text } = await this.ask(agent.endpoint, { method: 'GET', path: '/status' }, signal);
       if (status !== 200) throw new Error(`expected 200, got ${status}`);
-      this.#known.heard(agent, parseNodeReport(text), askedAt);
+      const report = parseNodeReport(text);
+      this.#known.heard(agent, report, askedAt);
+      await this.#delivery.bring(agent, report, signal);
       return undefined;
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -212,16 +242,13 @@ export class NodeReports {
   }
 
   #tell(waiting: ReadonlyMap<string, string>): void {
-    this.#complete = true;
-    for (const mirror of new Set([...this.#told.keys(), ...this.#known.mirrors()])) {
-      const nodes = this.#known.of(mirror, this.#now());
-      const state = JSON.stringify(summaryOf(nodes));
-      if (this.#told.get(mirror) === state) continue;
-      if (nodes.length === 0) this.#told.delete(mirror);
-      else this.#told.set(mirror, state);
-      if (!waiting.has(mirror)) this.#options.changed(mirror);
-    }
+    this.#tellNews(waiting);
     this.#answer(waiting);
+  }
+
+  #tellNews(waiting: ReadonlyMap<string, string>): void {
+    const news = this.#told.news(this.#known.mirrors(), (mirror) => this.#known.of(mirror, this.#now()));
+    for (const mirror of news) if (!waiting.has(mirror)) this.#options.changed(mirror);
   }
 
   #context({ authority }: AgentEndpoint): SecureContext {

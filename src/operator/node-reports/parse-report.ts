@@ -59,6 +59,7 @@ const schema: z.ZodType<NodeReport> = z.object({
   mode: z.enum(['wire', 'restore']),
   mirrors: z.array(mirror).max(mostMirrors),
   owners: z.array(name).max(mostMirrors).exactOptional(),
+  list: z.int().positive().exactOptional(),
 });
 
 /** Takes the body of `GET /status`; throws `TypeError` that names the first field that is not as expected. */

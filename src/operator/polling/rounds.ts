@@ -8,7 +8,7 @@ export interface Pause {
 }
 
 /** All mirrors at the same moment of each minute would be a burst. */
-const defaultPause: Pause = { least: 15_000, most: 30_000 };
+export const defaultPause: Pause = { least: 15_000, most: 30_000 };
 /** Who is too busy to answer keeps the last word for so long. */
 export const keptMs = 120_000;
 

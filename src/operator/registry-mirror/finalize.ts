@@ -44,11 +44,13 @@ export interface FinalizerOptions {
   readonly applier: Applier;
   readonly reporter: Reporter;
   readonly nodeReports?: Pick<NodeReports, 'holding'>;
-  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet' | 'wires' | 'leftSince'>;
   readonly now: () => Date;
 }
 
 const lookAgainMs = 5_000;
+/** What shared agents say of a mirror that is in their list no more is no event of it. */
+const lookAtSharedMs = 2_000;
 
 export class Finalizer {
   readonly #options: FinalizerOptions;
@@ -62,8 +64,9 @@ export class Finalizer {
     if (!stored.metadata.finalizers?.includes(finalizer)) return undefined;
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, stored.metadata.name);
-    if (live.daemonSet !== undefined || mayBeWired(stored)) {
-      const shared = live.daemonSet === undefined ? this.#sharedAgents() : undefined;
+    const shared = live.daemonSet === undefined ? this.#sharedAgents() : undefined;
+    const isTold = shared !== undefined && this.#wasListed(stored.metadata.name);
+    if (live.daemonSet !== undefined || isTold || mayBeWired(stored)) {
       const waitMs =
         shared === undefined
           ? await this.#restore(stored, live, signal)
@@ -94,17 +97,25 @@ export class Finalizer {
     return settings.nodeDaemonSets === 'shared' ? sharedNodes?.daemonSet() : undefined;
   }
 
+  /** A status that was written when the mirror had left the list, and was not being deleted yet, names no nodes. */
+  #wasListed(name: string): boolean {
+    const { sharedNodes } = this.#options;
+    return sharedNodes?.wires(name) === true || sharedNodes?.leftSince(name) !== undefined;
+  }
+
   /** The agents of all mirrors take back what is in their list no more, and say so. Undefined: done, as far as it could be. */
   async #awaitShared(
     stored: StoredMirror,
     { status: { desiredNumberScheduled = 0 } = {} }: LiveDaemonSet,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { nodeReports, reporter, now, events } = this.#options;
+    const { nodeReports, sharedNodes, reporter, now, events } = this.#options;
     const { name, deletionTimestamp = '' } = stored.metadata;
+    const version = sharedNodes?.leftSince(name);
     // The timestamp's second is over when it counts: what was said in it may be from before.
-    const since = Date.parse(deletionTimestamp) + 1000;
-    const { nodes, of } = nodeReports?.holding(name, since) ?? { nodes: [], of: -1 };
+    const since = { version, at: Date.parse(deletionTimestamp) + 1000 };
+    const told = sharedNodes?.wires(name) ? undefined : nodeReports?.holding(name, since);
+    const { nodes, of } = told ?? { nodes: [], of: -1 };
     // A node whose agent is being replaced, or was not made yet, has said nothing.
     if (nodes.length === 0 && of >= desiredNumberScheduled) return undefined;
     const missing = Math.max(0, desiredNumberScheduled - Math.max(0, of));
@@ -114,7 +125,7 @@ export class Finalizer {
     });
     const status = { ...givenTo(stored), ...known(stored) };
     await reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
-    if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAgainMs;
+    if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAtSharedMs;
     const names = nodes.length === 0 ? 'unknown' : nodes.slice(0, 10).join(', ');
     const more = nodes.length > 10 ? ` and ${nodes.length - 10} more` : '';
     const warning = `Nodes not restored within ${restoreLimitMs / 1000} s: ${names}${more}; run restore on them`;

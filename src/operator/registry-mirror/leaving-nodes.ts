@@ -14,7 +14,7 @@ export const leavingAnnotation = `${group}/leaving-nodes`;
 
 /** A pod that is told to go has 30 s; one that is still there after this time is on a node that does not answer. */
 export const releaseLimitMs = 60_000;
-/** Agents follow their list within a minute and a half; one that says nothing for so long is on such a node, too. */
+/** Agents follow their list within a minute and a half, wherever they get it from; one that says nothing for so long is on such a node, too. */
 export const handOverLimitMs = 300_000;
 /** What agents say is no event. */
 const lookAgainMs = 5_000;

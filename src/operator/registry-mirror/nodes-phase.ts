@@ -7,6 +7,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import type { KubernetesObject } from '../../resources/object.ts';
 import { restoreDaemonSet } from '../../resources/restore-daemon-set.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
+import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import type { Applier } from './apply.ts';
 import type { Obstacle } from './finding.ts';
 import { type LeavingPlan, leavingAnnotation, planLeaving, type Restore } from './leaving-nodes.ts';
@@ -22,6 +23,7 @@ export interface NodesPhaseOptions {
   readonly events: EventRecorder;
   readonly applier: Applier;
   readonly nodeReports?: Pick<NodeReports, 'listing'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'wires' | 'leftSince'>;
   readonly now: () => Date;
 }
 
@@ -59,11 +61,13 @@ export class NodesPhase {
 
   /** Shared agents may have wired the mirror before. */
   #plan({ live, mirror }: NodesPhaseInput, daemonSet: KubernetesObject): LeavingPlan {
-    const { settings, nodeReports, now } = this.#options;
-    const othersWire = (since: number) =>
-      settings.nodeDaemonSets === 'shared' &&
-      nodeReports !== undefined &&
-      nodeReports.listing(mirror.metadata.name, since)?.length !== 0;
+    const { settings, nodeReports, sharedNodes, now } = this.#options;
+    const { name } = mirror.metadata;
+    const othersWire = (at: number) => {
+      if (settings.nodeDaemonSets !== 'shared' || nodeReports === undefined) return false;
+      if (sharedNodes?.wires(name)) return true;
+      return nodeReports.listing(name, { at, version: sharedNodes?.leftSince(name) })?.length !== 0;
+    };
     return planLeaving(live, podSpecOf(daemonSet), now(), othersWire);
   }
 

@@ -62,7 +62,7 @@ export interface ReconcilerOptions {
   /** What node agents say of their nodes; absent: nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of' | 'holding' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
-  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince'>;
   /** What a person must do about this mirror's nodes. */
   readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now?: () => Date;
@@ -193,7 +193,9 @@ export class MirrorReconciler {
     // One that chooses its nodes now may have been wired by the shared agents until then.
     if (sharesNodes(mirror, settings) || sharedNodes?.wires(name)) sharedNodes?.tell(name, 'taken back');
     const findings = await unwire({ mirror, settings }, live, this.#applier, signal);
-    const holding = live.daemonSet === undefined && this.#options.nodeReports?.holding(name, 0);
+    const holding =
+      live.daemonSet === undefined &&
+      this.#options.nodeReports?.holding(name, { at: 0, version: sharedNodes?.leftSince(name) });
     const shared = holding && holding.nodes.length > 0 ? [sharedRestoration(holding)] : [];
     return { ...this.#standing(stored, mirror), findings: [...findings, ...shared], obstacles };
   }

@@ -1,8 +1,8 @@
 /** Which mirrors the shared agents wire: what was worked out of each since this operator leads, else what they were told before. */
-import type { ListEntry } from '../../api/node-mirror.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { type ListedMirror, listKey, type SharedList } from '../../resources/shared-nodes.ts';
-import { secretText } from '../certificates/secret-text.ts';
+import type { ListedMirror } from '../../resources/shared-nodes.ts';
+import { type VersionedList, versioned } from './list-version.ts';
+import { listedIn } from './told-list.ts';
 
 /** `taken back`: its nodes are to be restored. `elsewhere`: other agents wire it. */
 type Standing = ListedMirror | 'taken back' | 'elsewhere';
@@ -19,13 +19,14 @@ export class SharedMirrors {
 
   /**
    * The list for the mirrors that exist, those that are being deleted (`leaving`) included. One that nobody has looked at yet stays as it stands in
-   * `secret`; what is wired by other agents is theirs to take back.
+   * `secret`; what is wired by other agents is theirs to take back. `now` is in milliseconds since the epoch.
    */
   listFor(
     existing: readonly string[],
     leaving: readonly string[],
     secret: KubeObject | undefined,
-  ): SharedList {
+    now: number,
+  ): VersionedList {
     const all = [...existing, ...leaving].toSorted();
     for (const name of this.#standings.keys()) if (!all.includes(name)) this.#standings.delete(name);
     const before = new Map(listedIn(secret).map((each) => [each.mirror.name, each]));
@@ -36,25 +37,11 @@ export class SharedMirrors {
     };
     const standings = all.map((name) => [name, standingOf(name)] as const);
     const having = (wanted: Standing) => standings.flatMap(([name, each]) => (each === wanted ? [name] : []));
-    return {
+    const list = {
       listed: standings.flatMap(([, standing]) => (typeof standing === 'string' ? [] : [standing])),
       others: having('elsewhere'),
       gone: having('taken back'),
     };
-  }
-}
-
-/** What the agents were told last; nothing where that cannot be read. */
-export function listedIn(secret: KubeObject | undefined): ListedMirror[] {
-  const text = secretText(secret, listKey);
-  if (text === undefined) return [];
-  try {
-    const { mirrors } = JSON.parse(text) as { mirrors: readonly ListEntry[] };
-    return mirrors.flatMap(({ bundle, ...mirror }) => {
-      const authorities = secretText(secret, bundle);
-      return authorities === undefined ? [] : [{ mirror, authorities }];
-    });
-  } catch {
-    return [];
+    return versioned(list, secret, now);
   }
 }

@@ -8,20 +8,28 @@ import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
 import { peerAuthoritiesKey } from '../../resources/secret.ts';
-import type { ListedMirror } from '../../resources/shared-nodes.ts';
-import { type SharedIdentity, sharedDaemonSet, sharedNodesSecret } from '../../resources/shared-nodes.ts';
+import {
+  type ListedMirror,
+  listFiles,
+  type SharedIdentity,
+  sharedDaemonSet,
+  sharedNodesSecret,
+} from '../../resources/shared-nodes.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
 import { authorityMark } from '../certificates/authority-secret.ts';
 import { leafFault, newLeaf, nextLeafCheck, readLeaf } from '../certificates/leaf.ts';
 import { secretText } from '../certificates/secret-text.ts';
 import { trustBundle } from '../certificates/trust-bundle.ts';
+import type { NodeReports } from '../node-reports/node-reports.ts';
 import { isRolledOut } from '../registry-mirror/agent-pods.ts';
 import { agentsTrust } from '../registry-mirror/agent-trust.ts';
 import { Applier } from '../registry-mirror/apply.ts';
 import type { LiveDaemonSet } from '../registry-mirror/live-objects.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
 import { homeOf, type Views } from '../views.ts';
-import { listedIn, SharedMirrors } from './shared-list.ts';
+import { forgetAt, type VersionedList, versioned } from './list-version.ts';
+import { SharedMirrors } from './shared-list.ts';
+import { listedIn, toldList } from './told-list.ts';
 
 export interface SharedNodesOptions {
   readonly client: KubeClient;
@@ -30,6 +38,8 @@ export interface SharedNodesOptions {
   readonly logger: Logger;
   /** The list changed: `reconcile` is to be called. */
   readonly changed: () => void;
+  /** Who brings the agents the list that is in force before their kubelets do, and looks for those that are to be there. */
+  readonly agents?: Pick<NodeReports, 'deliver' | 'expect'>;
   readonly now?: () => Date;
 }
 
@@ -72,9 +82,12 @@ export class SharedNodes {
 
   /** True where the agents were told to wire the mirror. */
   wires(name: string): boolean {
-    const { views, settings } = this.#options;
-    const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
-    return listedIn(secret).some(({ mirror }) => mirror.name === name);
+    return toldList(this.#secret()).listed.includes(name);
+  }
+
+  /** The version of the list since which the agents are to wire the mirror no more; undefined where they are to, or were not told to lately. */
+  leftSince(name: string): number | undefined {
+    return this.wires(name) ? undefined : toldList(this.#secret()).left.get(name);
   }
 
   /** Returns after how many milliseconds it wants to be called again. Throws what the API server says. */
@@ -85,11 +98,12 @@ export class SharedNodes {
     const mirrors = this.#existing(views);
     const isStaying = (name: string) => mirrors.some(({ metadata }) => metadata.name === name);
     const names = views.mirrors.list().map(({ metadata }) => metadata.name);
-    const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
+    const secret = this.#secret();
     const list = this.#mirrors.listFor(
       names.filter(isStaying),
       names.filter((name) => !isStaying(name)),
       secret,
+      now.getTime(),
     );
     const authority = await this.#authorities.get(now, signal);
     const mark = authorityMark(authority);
@@ -104,10 +118,19 @@ export class SharedNodes {
     const leaf = before && leafFault(before, wanted) === undefined ? before : await newLeaf(wanted, before);
     const authorities = trustBundle([authority.certificatePem, ...authority.previous], now);
     const identity: SharedIdentity = { leaf, authorities };
-    await this.#applier.apply(sharedNodesSecret(settings, list, identity), signal);
+    await this.#tell(list, identity, signal);
     const startupTaints = [...new Set(mirrors.flatMap(taintOf))].sort();
     await this.#applier.apply(sharedDaemonSet(settings, list, { authority: mark, startupTaints }), signal);
-    return Math.max(1_000, Math.min(dailyMs, nextLeafCheck(leaf, authority) - now.getTime()));
+    this.#options.agents?.expect(this.daemonSet()?.status?.desiredNumberScheduled ?? 0);
+    const next = Math.min(nextLeafCheck(leaf, authority), forgetAt(list, names));
+    return Math.max(1_000, Math.min(dailyMs, next - now.getTime()));
+  }
+
+  /** Nobody is brought what is not in the Secret: that is what agents that start go by, and the next leader. */
+  async #tell(list: VersionedList, identity: SharedIdentity, signal: AbortSignal): Promise<void> {
+    await this.#applier.apply(sharedNodesSecret(this.#options.settings, list, identity), signal);
+    const { version, gone } = list;
+    this.#options.agents?.deliver({ version, gone, files: listFiles(list) });
   }
 
   /**
@@ -115,8 +138,7 @@ export class SharedNodes {
    * deleted meanwhile is taken out of their list, or else they would wire it again.
    */
   async #remove(signal: AbortSignal): Promise<number | undefined> {
-    const { settings, views } = this.#options;
-    const secret = views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
+    const secret = this.#secret();
     const set = this.#daemonSetOfUs();
     const owned = secret !== undefined && wasAppliedByUs(secret) ? secret : undefined;
     if (set === undefined && owned === undefined) return undefined;
@@ -124,7 +146,7 @@ export class SharedNodes {
     this.#removingSince ??= now;
     const left = this.#removingSince + handOverMs - now;
     if (set !== undefined && left > 0 && !this.#isHandedOver()) {
-      await this.#keepExisting(secret, signal);
+      await this.#keepExisting(secret, now, signal);
       return Math.min(left, handOverLookMs);
     }
     for (const object of [set, owned]) if (object !== undefined) await this.#applier.delete(object, signal);
@@ -145,8 +167,8 @@ export class SharedNodes {
     });
   }
 
-  async #keepExisting(secret: KubeObject | undefined, signal: AbortSignal): Promise<void> {
-    const { settings, views } = this.#options;
+  async #keepExisting(secret: KubeObject | undefined, now: number, signal: AbortSignal): Promise<void> {
+    const { views } = this.#options;
     const leaf = readLeaf(secret);
     if (leaf === undefined) return;
     const existing = this.#existing(views).map(({ metadata }) => metadata.name);
@@ -155,8 +177,12 @@ export class SharedNodes {
     const listed = before.filter(({ mirror }) => existing.includes(mirror.name));
     const others = existing.filter((name) => !listed.some(({ mirror }) => mirror.name === name)).sort();
     const gone = before.map(({ mirror }) => mirror.name).filter((name) => !existing.includes(name));
-    const list = { listed, others, gone };
-    await this.#applier.apply(sharedNodesSecret(settings, list, { leaf, authorities }), signal);
+    await this.#tell(versioned({ listed, others, gone }, secret, now), { leaf, authorities }, signal);
+  }
+
+  #secret(): KubeObject | undefined {
+    const { views, settings } = this.#options;
+    return views.secrets.get(`${settings.namespace}/${sharedNodesName}`);
   }
 
   #existing({ mirrors }: Views): KubeObject[] {

@@ -14,7 +14,7 @@ import { eventually } from '../../support/eventually.ts';
 
 let nextPort = 28_700;
 
-async function scene(t: ExecutionContext) {
+async function scene(t: ExecutionContext, takesLists = true) {
   const folder = mkdtempSync(join(tmpdir(), 'status-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const authority = await makeOperatorAuthority();
@@ -28,10 +28,17 @@ async function scene(t: ExecutionContext) {
     return join(folder, name);
   };
   const restarts: string[] = [];
+  const lists: string[] = [];
   const port = nextPort++;
   const server = new StatusServer({
     report: () => nodeReport(),
     restart: (mirror) => restarts.push(mirror),
+    ...(takesLists && {
+      takeList: (body: string) => {
+        if (body === 'nonsense') throw new TypeError('expected a list');
+        return lists.push(body) > 0;
+      },
+    }),
     socket: join(folder, 's'),
     server: {
       addresses: ['127.0.0.1'],
@@ -60,7 +67,7 @@ async function scene(t: ExecutionContext) {
   };
   const operator = await pairOf(operatorCommonName, ['clientAuth']);
   await eventually(async () => void (await ask('GET', '/status', operator)));
-  return { ask, pairOf, operator, own, restarts, port, folder };
+  return { ask, pairOf, operator, own, restarts, lists, port, folder };
 }
 
 const restart = JSON.stringify({ mirror: 'hub', runtime: 'containerd' });
@@ -80,6 +87,24 @@ test('The operator alone may allow a restart, agents may only ask, and others no
   t.is(await ask('POST', '/restart', operator, restart), 202);
   t.deepEqual(restarts, ['hub']);
   t.is(await ask('POST', '/restart', operator, 'x'.repeat(4096)), 400);
+});
+
+test('The operator alone may bring a list, of the size of a Secret', async (t) => {
+  const { ask, operator, own, lists } = await scene(t);
+  const whole = 'x'.repeat(1024 * 1024);
+  t.is(await ask('POST', '/list', own, whole), 403);
+  await t.throwsAsync(ask('POST', '/list', undefined, whole));
+  t.deepEqual(lists, []);
+  t.is(await ask('POST', '/list', operator, whole), 202);
+  t.deepEqual(lists, [whole]);
+  t.is(await ask('POST', '/list', operator, 'nonsense'), 400);
+  await t.throwsAsync(ask('POST', '/list', operator, whole.repeat(3)));
+  t.deepEqual(lists, [whole]);
+});
+
+test('An agent of one mirror takes no list', async (t) => {
+  const { ask, operator } = await scene(t, false);
+  t.is(await ask('POST', '/list', operator, '{}'), 404);
 });
 
 test('Who connects and says nothing keeps nobody out and takes no memory', async (t) => {

@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import test from 'ava';
 import { type AgentParts, NodeAgent } from '../../../src/node/agent.ts';
 import type { MirrorList } from '../../../src/node/options.ts';
 import { createLogger } from '../../../src/observe/log.ts';
+import { eventually } from '../../support/eventually.ts';
 import { makeSandbox } from './sandbox.ts';
 
 const log = createLogger({ level: 'silent' });
@@ -50,4 +52,33 @@ test('What is said to be gone is taken back at once, and what nobody names after
   unknown.clock.now = 180_000;
   await unknown.shared.once();
   t.false(unknown.isWired());
+});
+
+test('An agent says by which list its last pass was made, and makes one for a list that is brought', async (t) => {
+  const { box, shared, told } = await scene({ version: 7 });
+  t.teardown(box.remove);
+  t.is(shared.report(), undefined);
+  t.false(shared.takeList('{}'), 'it takes none');
+  await shared.once();
+  t.is(shared.report()?.list, 7);
+  const taken: string[] = [];
+  const end = new AbortController();
+  const parts: AgentParts = {
+    ...{ files: fs, lock: async () => async () => undefined, findRuntimes: async () => ({}) },
+  };
+  const takeList = (body: string) => taken.push(body) === 1;
+  const options = { ...box.options(), interval: 3_600_000, mirrors: () => told.list, takeList };
+  const agent = new NodeAgent(options, parts, log);
+  const running = agent.run(end.signal);
+  t.teardown(async () => {
+    end.abort();
+    await running;
+  });
+  await eventually(() => assert.equal(agent.report()?.list, 7));
+  told.list = { ...told.list, version: 8 };
+  t.true(agent.takeList('BODY'));
+  await eventually(() => assert.equal(agent.report()?.list, 8));
+  told.list = { ...told.list, version: 9 };
+  t.true(agent.takeList('OLDER'), 'it takes lists, if not this one');
+  t.deepEqual(taken, ['BODY', 'OLDER']);
 });

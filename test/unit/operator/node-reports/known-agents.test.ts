@@ -68,6 +68,15 @@ test('A new node that is not wired is awaited; ten minutes later that is its sta
   t.is(whomToAsk(known.all(), now + 11 * minute).well.length, 1);
 });
 
+test('An agent that was asked while it started is asked again soon; one that fails for long is not', (t) => {
+  const metadata = { creationTimestamp: new Date(now).toISOString() };
+  const [agent] = agentsOn(['a'], { metadata });
+  const known = knownOf([agent!]);
+  known.failed(agent!, now + 1_000);
+  t.true(known.hasNews(now + 2_000));
+  t.false(known.hasNews(now + minute));
+});
+
 test('Who does not answer keeps its last word for two minutes, and is then unreachable until it answers', (t) => {
   const [agent] = agentsOn(['a']);
   const known = knownOf([agent!]);
@@ -116,19 +125,49 @@ test('What an agent said before a mirror was deleted does not tell that nothing 
   const [agent] = agentsOn(['a'], { labels });
   const known = knownOf([agent!]);
   known.heard(agent!, { ...nodeReport(), mirrors: [], owners: [] }, now);
-  t.deepEqual(known.holding('hub', now + 1), { nodes: ['a'], of: 1 }, 'it may have wired it since');
+  t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: ['a'], of: 1 }, 'it may have wired it since');
   known.heard(agent!, { ...nodeReport(), mirrors: [], owners: [] }, now + 2);
-  t.deepEqual(known.holding('hub', now + 1), { nodes: [], of: 1 });
+  t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: [], of: 1 });
+});
+
+test('What an agent says by an older list does not tell what it does by this one, whenever it says so', (t) => {
+  const labels = { component: 'node-agent-shared', mirror: undefined };
+  const [agent] = agentsOn(['a'], { labels });
+  const known = knownOf([agent!]);
+  const since = { at: now, version: 8 };
+  const says = { ...nodeReport(), mirrors: [], owners: [] };
+  known.heard(agent!, { ...says, list: 7 }, now + minute);
+  t.deepEqual(known.holding('hub', since), { nodes: ['a'], of: 1 }, 'it may be given the list of before');
+  t.deepEqual(known.listing('hub', since), ['a']);
+  known.heard(agent!, { ...says, list: 8, owners: ['hub'] }, now + 2 * minute);
+  t.deepEqual(known.holding('hub', since), { nodes: ['a'], of: 1 });
+  known.heard(agent!, { ...says, list: 9 }, now + 3 * minute);
+  t.deepEqual(known.holding('hub', since), { nodes: [], of: 1 });
+  t.deepEqual(known.listing('hub', since), []);
+  known.heard(agent!, says, now + 4 * minute);
+  t.deepEqual(
+    known.holding('hub', since),
+    { nodes: [], of: 1 },
+    'an agent that tells no version is believed',
+  );
+});
+
+test('Of two answers that cross each other the later one counts', (t) => {
+  const [agent] = agentsOn(['a']);
+  const known = knownOf([agent!]);
+  known.heard(agent!, nodeReport({ complete: false }), now + 2);
+  known.heard(agent!, nodeReport(), now + 1);
+  t.false(known.of('hub', now + 3)[0]?.report?.complete);
 });
 
 test('A shared agent may wire a mirror until it says that it is told nothing of it', (t) => {
   const labels = { component: 'node-agent-shared', mirror: undefined };
   const known = knownOf([...agentsOn(['a'], { labels }), ...agentsOn(['own'])]);
   const [agent] = known.all().map((one) => one.agent);
-  t.deepEqual(known.listing('hub', now), ['a'], 'it has said nothing yet');
+  t.deepEqual(known.listing('hub', { at: now }), ['a'], 'it has said nothing yet');
   known.heard(agent!, nodeReport(), now + 1);
-  t.deepEqual(known.listing('hub', now), ['a']);
+  t.deepEqual(known.listing('hub', { at: now }), ['a']);
   known.heard(agent!, { ...nodeReport(), mirrors: [] }, now + 2);
-  t.deepEqual(known.listing('hub', now), []);
-  t.deepEqual(known.listing('hub', now + 3), ['a']);
+  t.deepEqual(known.listing('hub', { at: now }), []);
+  t.deepEqual(known.listing('hub', { at: now + 3 }), ['a']);
 });

@@ -5,7 +5,7 @@ import { Store } from '../../../../src/kube/store.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
 import { LiveView } from '../../../../src/operator/live-view.ts';
 import { type AskAgent, askAgent } from '../../../../src/operator/node-reports/ask-agent.ts';
-import { NodeReports } from '../../../../src/operator/node-reports/node-reports.ts';
+import { NodeReports, type NodeReportsOptions } from '../../../../src/operator/node-reports/node-reports.ts';
 import {
   agentPod,
   makeOperatorAuthority,
@@ -16,7 +16,7 @@ import { eventually } from '../../../support/eventually.ts';
 import { settingsOf } from '../../resources/fixtures.ts';
 
 /** Polls that go on as soon as they are done; the API server's part is played here, that of agents by real servers. */
-async function scene(t: ExecutionContext, ask: AskAgent = askAgent) {
+async function scene(t: ExecutionContext, ask: AskAgent = askAgent, more: Partial<NodeReportsOptions> = {}) {
   const authority = await makeOperatorAuthority();
   const [daemonSets, secrets] = [new Store(), new Store()];
   const env = [{ name: 'NODE_PORT', value: '29001' }];
@@ -63,6 +63,7 @@ async function scene(t: ExecutionContext, ask: AskAgent = askAgent) {
       return 0;
     },
     pauseMs: { least: 1, most: 1 },
+    ...more,
   });
   const stop = new AbortController();
   const start = () => {
@@ -173,10 +174,10 @@ test('While no list of agents could be read nobody can say that nothing of a mir
   world.fails = new Error('the API server is away');
   start();
   await nextRound();
-  t.is(reports.holding('hub', 0), undefined);
+  t.is(reports.holding('hub', { at: 0 }), undefined);
   world.fails = undefined;
   await nextRound();
-  t.deepEqual(reports.holding('hub', 0), { nodes: [], of: 0 });
+  t.deepEqual(reports.holding('hub', { at: 0 }), { nodes: [], of: 0 });
 });
 
 test('Where no node is known, agents are looked for once in each version of their DaemonSet', async (t) => {
@@ -189,4 +190,66 @@ test('Where no node is known, agents are looked for once in each version of thei
   world.pods = [agentPod('node-a', await startAgentServer(t, { authority }))];
   t.is(reports.of('hub', { version: '2' }), undefined, 'its pods may be new');
   await eventually(() => assert.equal(reports.of('hub', { version: '2' })?.length, 1));
+});
+
+test('A shared agent is brought a new list at once and heard soon after, without a round', async (t) => {
+  const settings = settingsOf({ NODE_DAEMONSETS: 'shared', NODE_PORTS: '28730-28740' });
+  const pauseMs = { least: 30_000, most: 30_000 };
+  const { authority, reports, world, start } = await scene(t, askAgent, { settings, pauseMs });
+  const says = { ...nodeReport(), owners: [], list: 7 };
+  const agent = await startAgentServer(t, {
+    ...{ authority, names: ['registry-mirror.node'], port: 28_730, says },
+  });
+  const labels = { component: 'node-agent-shared', mirror: undefined };
+  world.pods = [agentPod('node-a', agent, { labels })];
+  reports.deliver({ version: 7, gone: [], files: {} });
+  start();
+  await eventually(() => assert.ok(world.changed.includes('hub')));
+  t.deepEqual(agent.lists, [], 'it has that');
+  const rounds = world.rounds;
+  const files = { 'mirrors.json': 'LIST', 'a.pem': 'A' };
+  reports.deliver({ version: 8, gone: [], files });
+  await eventually(() => assert.deepEqual(agent.lists[0], { files }));
+  agent.says = { ...nodeReport({ complete: false }), owners: [], list: 8 };
+  await eventually(() => assert.equal(reports.of('hub')?.[0]?.report?.complete, false));
+  t.deepEqual(world.changed, ['hub', 'hub']);
+  t.is(world.rounds, rounds);
+});
+
+test('An agent that takes no list is told of once, and is no less heard', async (t) => {
+  const settings = settingsOf({ NODE_DAEMONSETS: 'shared', NODE_PORTS: '28741-28750' });
+  const { authority, reports, world, start, nextRound } = await scene(t, askAgent, { settings });
+  const says = { ...nodeReport(), owners: ['hub'], list: 7 };
+  const agent = await startAgentServer(t, {
+    ...{ authority, names: ['registry-mirror.node'], port: 28_741, says },
+  });
+  agent.listStatus = 404;
+  world.pods = [agentPod('node-a', agent, { labels: { component: 'node-agent-shared', mirror: undefined } })];
+  reports.deliver({ version: 8, gone: [], files: {} });
+  start();
+  await eventually(() => assert.ok(agent.lists.length > 1));
+  await nextRound();
+  t.is(reports.of('hub')?.[0]?.state, 'heard');
+  t.deepEqual(reports.holding('hub', { at: 0, version: 8 }), { nodes: ['node-a'], of: 1 });
+});
+
+test('Where an agent is to be that is not known yet, it is looked for at once, and then soon', async (t) => {
+  const settings = settingsOf({ NODE_DAEMONSETS: 'shared' });
+  const { reports, world, clock, start } = await scene(t, askAgent, {
+    ...{ settings, pauseMs: { least: 3_600_000, most: 3_600_000 } },
+  });
+  const labels = { component: 'node-agent-shared', mirror: undefined };
+  world.pods = [agentPod('node-a', {}, { labels })];
+  start();
+  await eventually(() => assert.equal(reports.agents().length, 1));
+  clock.offset += 61_000;
+  reports.expect(1);
+  world.pods.push(agentPod('node-b', {}, { labels }));
+  t.is(world.lists.length, 1, 'all are known');
+  reports.expect(2);
+  await eventually(() => assert.equal(reports.agents().length, 2));
+  world.pods = world.pods.slice(1);
+  reports.expect(3);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.is(world.lists.length, 2, 'however often that is told');
 });

@@ -18,10 +18,14 @@ interface Scene {
   /** Nodes on which there is to be a shared agent. */
   readonly nodes: number;
   readonly holding: Holding;
+  /** As it is stored. */
+  readonly status?: object;
+  /** What the agents' list has of it. */
+  readonly list?: 'listed' | 'left' | 'never';
 }
 
 /** A mirror that was wired by shared agents and is deleted; returns what became of it. */
-async function finalized({ nodeDaemonSets, nodes, holding }: Scene) {
+async function finalized({ nodeDaemonSets, nodes, holding, status: stands, list = 'left' }: Scene) {
   const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
   const types = ['mirrors', 'services', 'secrets', 'statefulSets', 'daemonSets', 'claims', 'endpointSlices'];
   const views = Object.fromEntries(types.map((type) => [type, view()])) as unknown as Views;
@@ -43,7 +47,11 @@ async function finalized({ nodeDaemonSets, nodes, holding }: Scene) {
     },
     reporter: { report: async () => undefined },
     nodeReports: { holding: () => holding },
-    sharedNodes: { daemonSet: () => shared },
+    sharedNodes: {
+      daemonSet: () => shared,
+      wires: () => list === 'listed',
+      leftSince: () => (list === 'left' ? 7 : undefined),
+    },
     now: () => new Date(Date.parse(deletionTimestamp) + 1_000),
   } as unknown as FinalizerOptions);
   const stored = {
@@ -51,6 +59,7 @@ async function finalized({ nodeDaemonSets, nodes, holding }: Scene) {
     kind: 'RegistryMirror',
     metadata: { name: 'm', uid: 'u', finalizers: ['k8s.osp.tech/undo-nodes'], deletionTimestamp },
     spec: { upstreamUrl: 'm.example' },
+    ...(stands && { status: stands }),
   } as unknown as StoredMirror;
   await finalizer.finalize(stored, new AbortController().signal);
   return { applied, letGo };
@@ -63,6 +72,28 @@ test('A mirror of shared agents is let go once all of them have said that nothin
   t.deepEqual((await finalized({ nodeDaemonSets, nodes: 0, holding: { nodes: [], of: 0 } })).letGo, ['m']);
   t.deepEqual((await finalized({ nodeDaemonSets, nodes: 3, holding: all })).letGo, [], 'one is replaced');
   t.deepEqual((await finalized({ nodeDaemonSets, nodes: 2, holding: undefined })).letGo, []);
+  const unsaid = { nodeDaemonSets, nodes: 2, holding: all, list: 'listed' } as const;
+  t.deepEqual((await finalized(unsaid)).letGo, [], 'no list says yet that it is gone');
+});
+
+test('Shared agents are asked also where the status names no nodes: one that was written between list and deletion does not', async (t) => {
+  const conditions = [{ type: 'NodesWired', status: 'Unknown', reason: 'NotCreated' }];
+  const scene = {
+    nodeDaemonSets: 'shared',
+    nodes: 2,
+    status: { observedGeneration: 1, conditions },
+  } as const;
+  t.deepEqual((await finalized({ ...scene, holding: { nodes: ['a'], of: 2 } })).letGo, []);
+  t.deepEqual((await finalized({ ...scene, holding: { nodes: [], of: 2 } })).letGo, ['m']);
+});
+
+test('A mirror that shared agents were never told of waits for none of them', async (t) => {
+  const conditions = [{ type: 'Stalled', status: 'True', reason: 'InvalidSpec' }];
+  const scene = { nodeDaemonSets: 'shared', nodes: 2, list: 'never' } as const;
+  const holding = { nodes: ['a'], of: 2 };
+  const status = { observedGeneration: 1, conditions };
+  t.deepEqual((await finalized({ ...scene, holding, status })).letGo, ['m']);
+  t.deepEqual((await finalized({ ...scene, holding })).letGo, [], 'no pass has said what came of it');
 });
 
 test('Shared agents that are about to go take nothing back: its nodes get agents that do', async (t) => {

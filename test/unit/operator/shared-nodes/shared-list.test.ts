@@ -1,11 +1,13 @@
 import test from 'ava';
 import { parseMirrorsFile } from '../../../../src/config/mirrors-file.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
-import { listedIn, SharedMirrors } from '../../../../src/operator/shared-nodes/shared-list.ts';
+import { SharedMirrors } from '../../../../src/operator/shared-nodes/shared-list.ts';
+import { listedIn } from '../../../../src/operator/shared-nodes/told-list.ts';
 import { nodeMirror } from '../../../../src/resources/node-mirror.ts';
 import { sharedNodesSecret } from '../../../../src/resources/shared-nodes.ts';
 import { mirrorOf, settingsOf } from '../../resources/fixtures.ts';
 
+const now = Date.parse('2026-01-01T00:00:00Z');
 const identity = { leaf: { certificate: 'LEAF', key: 'KEY', ca: 'CA' }, authorities: 'PEERS' };
 
 function listed(name: string) {
@@ -43,11 +45,11 @@ test('What is deleted or held back is said to be gone, but for what other agents
   mirrors.set('deleted', listed('deleted'));
   mirrors.set('held', 'taken back');
   mirrors.set('own', 'elsewhere');
-  const list = mirrors.listFor(['kept', 'held', 'new'], ['deleted', 'own'], undefined);
+  const list = mirrors.listFor(['kept', 'held', 'new'], ['deleted', 'own'], undefined, now);
   t.deepEqual(
     [list.listed.map(({ mirror }) => mirror.name), list.others, list.gone],
     [['kept'], ['new', 'own'], ['deleted', 'held']],
   );
-  const after = new SharedMirrors().listFor([], ['deleted'], undefined);
+  const after = new SharedMirrors().listFor([], ['deleted'], undefined, now);
   t.deepEqual(after.gone, ['deleted'], 'an operator that starts goes on with it');
 });

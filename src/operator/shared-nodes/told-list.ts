@@ -1,0 +1,45 @@
+/** What the shared agents were told last, as it lies in their Secret. Pure. */
+import { listKey, type NodeList } from '../../api/node-mirror.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import type { ListedMirror } from '../../resources/shared-nodes.ts';
+import { secretText } from '../certificates/secret-text.ts';
+
+export interface ToldList {
+  /** 0 where it has none. */
+  readonly version: number;
+  /** Names of mirrors. */
+  readonly listed: readonly string[];
+  /** Since which version they are in it no more. */
+  readonly left: ReadonlyMap<string, number>;
+}
+
+/** Nothing where it cannot be read. */
+export function toldList(secret: KubeObject | undefined): ToldList {
+  const { version, mirrors = [], left } = parsed(secret) ?? {};
+  const counts = Object.entries(left ?? {}).filter(([, since]) => Number.isSafeInteger(since));
+  return {
+    version: Number.isSafeInteger(version) ? Number(version) : 0,
+    listed: mirrors.map(({ name }) => name),
+    left: new Map(counts),
+  };
+}
+
+/** The mirrors in it with their authorities; none where that cannot be read. */
+export function listedIn(secret: KubeObject | undefined): ListedMirror[] {
+  const { mirrors = [] } = parsed(secret) ?? {};
+  return mirrors.flatMap(({ bundle, ...mirror }) => {
+    const authorities = secretText(secret, bundle);
+    return authorities === undefined ? [] : [{ mirror, authorities }];
+  });
+}
+
+function parsed(secret: KubeObject | undefined): Partial<NodeList> | undefined {
+  const text = secretText(secret, listKey);
+  if (text === undefined) return undefined;
+  try {
+    const list = JSON.parse(text) as Partial<NodeList> | null;
+    return Array.isArray(list?.mirrors) ? list : undefined;
+  } catch {
+    return undefined;
+  }
+}
