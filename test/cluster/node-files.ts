@@ -1,7 +1,7 @@
 /** The files of a node that its daemons read, as kubeadm lays them: pure. */
 import type { KeyPairPem } from '../kubernetes/certificates.ts';
 import { kubeconfig } from '../kubernetes/kube-config.ts';
-import { dnsServiceAddress, internetDns, podRange } from './addresses.ts';
+import { dnsServiceAddress, internetDns, podRange, serviceRange } from './addresses.ts';
 import { pauseImage } from './own-images.ts';
 
 /** What a node is; made once, when it joins. */
@@ -17,6 +17,8 @@ export interface NodeIdentity {
   readonly kubelet: KeyPairPem;
   readonly kubeletServer: KeyPairPem;
   readonly kubeProxy: KeyPairPem;
+  /** Of nodes that enforce NetworkPolicies. */
+  readonly kubeRouter: KeyPairPem | undefined;
   readonly machineId: string;
   /** In effect when it joins: `{ key, value, effect }`. */
   readonly taints: readonly object[];
@@ -38,6 +40,7 @@ export function nodeFiles(node: NodeIdentity): Record<string, string> {
     [`${pki}/ca.crt`]: node.authority,
     '/etc/kubernetes/kubelet.conf': access(node.kubelet),
     '/etc/kubernetes/proxy.conf': access(node.kubeProxy),
+    ...(node.kubeRouter && { '/etc/kubernetes/kube-router.conf': access(node.kubeRouter) }),
     '/var/lib/kubelet/pki/kubelet.crt': node.kubeletServer.certificate,
     '/var/lib/kubelet/pki/kubelet.key': node.kubeletServer.key,
     '/var/lib/kubelet/config.yaml': jsonOf(kubeletConfig(node)),
@@ -50,6 +53,18 @@ export const kubeletFlags = [
   '--kubeconfig=/etc/kubernetes/kubelet.conf',
 ];
 export const kubeProxyFlags = ['--config=/var/lib/kube-proxy/config.conf'];
+
+/** Of what it can do, only that NetworkPolicies are enforced: pods' network and Services are the work of others. */
+export function kubeRouterFlags(nodeName: string): string[] {
+  return [
+    '--run-router=false',
+    '--run-service-proxy=false',
+    '--run-firewall=true',
+    '--kubeconfig=/etc/kubernetes/kube-router.conf',
+    `--hostname-override=${nodeName}`,
+    `--service-cluster-ip-range=${serviceRange}`,
+  ];
+}
 
 /** The flags that differ by node. */
 export function ownKubeletFlags({ name, address, labels }: NodeIdentity): string[] {

@@ -8,15 +8,24 @@ import { pullByCri } from '../support/cri-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { apiServerPort, controlAddress, nodeAddress, nodeName, podSubnet } from './addresses.ts';
 import { makeCgroup, removeCgroup } from './cgroups.ts';
-import { kubeletFlags, kubeProxyFlags, type NodeIdentity, nodeFiles, ownKubeletFlags } from './node-files.ts';
+import {
+  kubeletFlags,
+  kubeProxyFlags,
+  kubeRouterFlags,
+  type NodeIdentity,
+  nodeFiles,
+  ownKubeletFlags,
+} from './node-files.ts';
 import { keptPath, programFolders, rootPreparation, writeNodeRoot } from './node-root.ts';
 import { Place, type RunOptions } from './place.ts';
 import { type Programs, systemPath } from './programs.ts';
 import { nodeNetworkScript, plugIn } from './wire.ts';
 
-/** In the order in which they are started: kube-proxy waits for the node that the kubelet makes. */
+/** Those of every node, in the order in which they are started: kube-proxy waits for the node that the kubelet makes. */
 export const daemons = ['containerd', 'kubelet', 'kube-proxy'] as const;
-export type Daemon = (typeof daemons)[number];
+/** And the one of nodes that enforce NetworkPolicies, which is started last: it does not wait. */
+const policyDaemon = 'kube-router';
+export type Daemon = (typeof daemons)[number] | typeof policyDaemon;
 
 /** How a node joins. */
 export interface NodeOptions {
@@ -67,7 +76,7 @@ export class ClusterNode {
   async boot(options: { late?: readonly Daemon[] } = {}): Promise<void> {
     const { late = [] } = options;
     await this.#powerOn();
-    for (const daemon of daemons) if (!late.includes(daemon)) await this.startDaemon(daemon);
+    for (const daemon of this.#daemons) if (!late.includes(daemon)) await this.startDaemon(daemon);
   }
 
   /** Starts it for the first time, with the images of `files` as if they had always been there. */
@@ -75,8 +84,7 @@ export class ClusterNode {
     await this.#powerOn();
     await this.startDaemon('containerd');
     for (const file of files) await this.importImage(file);
-    await this.startDaemon('kubelet');
-    await this.startDaemon('kube-proxy');
+    for (const daemon of this.#daemons.slice(1)) await this.startDaemon(daemon);
   }
 
   /** Ends everything on it at once; of what it had in memory nothing is left, its control groups neither. */
@@ -96,6 +104,7 @@ export class ClusterNode {
       containerd: () => [],
       kubelet: () => [...kubeletFlags, ...JSON.parse(readFileSync(this.#flagsFile, 'utf8'))],
       'kube-proxy': () => kubeProxyFlags,
+      'kube-router': () => kubeRouterFlags(this.name),
     };
     await this.place.startDaemon(daemon, { command: [daemon, ...flags[daemon]()] });
     const trial = trials[daemon];
@@ -157,13 +166,17 @@ export class ClusterNode {
 
   /** What its daemons have said, each one's last `characters`. */
   logs(characters: number): string {
-    return ['place', ...daemons]
+    return ['place', ...this.#daemons]
       .map((name) => `--- ${name} of ${this.name}\n${this.place.log(name, characters)}`)
       .join('\n');
   }
 
   get isWritten(): boolean {
     return existsSync(this.#flagsFile);
+  }
+
+  get #daemons(): readonly Daemon[] {
+    return this.#around.programs.kubeRouter === undefined ? daemons : [...daemons, policyDaemon];
   }
 
   get #flagsFile(): string {
@@ -182,7 +195,7 @@ export class ClusterNode {
   }
 
   async #identity({ taints = [], labels = {} }: NodeOptions): Promise<NodeIdentity> {
-    const { authority } = this.#around;
+    const { authority, programs } = this.#around;
     return {
       name: this.name,
       address: this.address,
@@ -193,6 +206,11 @@ export class ClusterNode {
       kubelet: await authority.forUser(`system:node:${this.name}`, ['system:nodes']),
       kubeletServer: await authority.forServer([this.name], [this.address]),
       kubeProxy: await authority.forUser('system:kube-proxy', []),
+      // It has a role of its own elsewhere; what it may read is not what is tried here.
+      kubeRouter:
+        programs.kubeRouter === undefined
+          ? undefined
+          : await authority.forUser('kube-router', ['system:masters']),
       machineId: randomBytes(16).toString('hex'),
       taints,
       labels,
@@ -200,12 +218,13 @@ export class ClusterNode {
   }
 }
 
-/** Commands that succeed when a daemon is at work: kube-proxy, when it has written its rules. */
+/** Commands that succeed when a daemon is at work: kube-proxy and kube-router, when they have written their rules. */
 const trials: Partial<Record<Daemon, string[]>> = {
   containerd: ['ctr', 'version'],
   'kube-proxy': ['busybox', 'wget', '-q', '-O', '-', 'http://127.0.0.1:10256/healthz'],
+  'kube-router': ['iptables', '--wait', '--list-rules', 'KUBE-ROUTER-FORWARD'],
 };
 
-function folders({ kubernetes, containerd }: Programs): string[] {
-  return [kubernetes, containerd];
+function folders({ kubernetes, containerd, kubeRouter }: Programs): string[] {
+  return [kubernetes, containerd, ...(kubeRouter === undefined ? [] : [kubeRouter])];
 }

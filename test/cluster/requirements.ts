@@ -36,11 +36,14 @@ export function whatIsLacking(findings: Findings): string | undefined {
   return ['A cluster cannot be made on this machine:', ...faults.map((fault) => `  - ${fault}`)].join('\n');
 }
 
-/** Looks at the machine; `folder` is where the cluster would lie. */
-export async function examineMachine(folder: string): Promise<Findings> {
+/** Looks at the machine; `folder` is where the cluster would lie, whose nodes are to enforce NetworkPolicies or not. */
+export async function examineMachine(folder: string, { networkPolicies = false } = {}): Promise<Findings> {
   const isRoot = process.getuid?.() === 0;
-  const failed = isRoot ? await makeTrials(folder) : undefined;
-  return { isRoot, missing: missingPrograms(), failed, hierarchies: mountedHierarchies(), folder };
+  const failed = isRoot
+    ? await makeTrials(folder, networkPolicies ? [trials, policyTrials].join('') : trials)
+    : undefined;
+  const needed = networkPolicies ? { ...neededPrograms, ...policyPrograms } : neededPrograms;
+  return { isRoot, missing: missingPrograms(needed), failed, hierarchies: mountedHierarchies(), folder };
 }
 
 const trialNames: Readonly<Record<string, (folder: string) => string>> = {
@@ -53,6 +56,8 @@ const trialNames: Readonly<Record<string, (folder: string) => string>> = {
     'iptables has not all that kube-proxy uses in this kernel: comment, conntrack, mark, statistic, addrtype',
   bridgeRules: () =>
     'packets on a bridge do not pass iptables (br_netfilter), so a Service does not reach a pod on the same node',
+  policies: () =>
+    'the kernel or iptables has not all that kube-router enforces NetworkPolicies by: ipset, and in iptables set, physdev, multiport, limit, NFLOG, REJECT',
   overlay: (folder) =>
     `overlayfs does not work on the file system of ${folder}; CLUSTER_FOLDER names another folder, on ext4, xfs or btrfs`,
 };
@@ -69,13 +74,17 @@ mkdir "$1/lower" "$1/upper" "$1/work" "$1/mount"
 try overlay 'mount -t overlay overlay -o "lowerdir=$folder/lower,upperdir=$folder/upper,workdir=$folder/work" "$folder/mount" && touch "$folder/mount/file"'
 `;
 
-async function makeTrials(folder: string): Promise<{ trial: string; said: string }[]> {
+const policyTrials = `
+try policies 'ipset create probe hash:ip timeout 0 && iptables --wait -A FORWARD -m physdev --physdev-is-bridged -m set --match-set probe src -p tcp -m multiport --dports 1:2 -m limit --limit 10/minute -j NFLOG && iptables --wait -A FORWARD -j REJECT'
+`;
+
+async function makeTrials(folder: string, script: string): Promise<{ trial: string; said: string }[]> {
   const isNew = mkdirSync(folder, { recursive: true }) !== undefined;
   const own = mkdtempSync(join(folder, 'probe-'));
   try {
     const args = ['--net', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child', '--mount-proc'];
     const env = { PATH: systemPath, folder: own };
-    const { stdout } = await promisify(execFile)('unshare', [...args, 'sh', '-c', trials, 'sh', own], {
+    const { stdout } = await promisify(execFile)('unshare', [...args, 'sh', '-c', script, 'sh', own], {
       env,
     });
     return stdout.split('\n').filter(Boolean).map(trialOf);
@@ -105,11 +114,14 @@ const neededPrograms = {
   busybox: 'busybox-static',
 };
 
-function missingPrograms(): string[] {
+/** And `scripts/setup e2e` these. */
+const policyPrograms = { ipset: 'ipset' };
+
+function missingPrograms(needed: Readonly<Record<string, string>>): string[] {
   const folders = systemPath.split(delimiter);
   const isThere = (name: string) =>
     name.startsWith('/') ? existsSync(name) : folders.some((folder) => existsSync(join(folder, name)));
-  const missing = Object.entries(neededPrograms).filter(([name]) => !isThere(name));
+  const missing = Object.entries(needed).filter(([name]) => !isThere(name));
   const named = missing.map(([name, debian]) => `${name} (Debian package ${debian})`);
   return isThere('busybox') && !isBusyboxStatic()
     ? [...named, 'busybox that needs no libraries (Debian package busybox-static)']

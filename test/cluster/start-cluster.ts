@@ -14,6 +14,8 @@ export interface ClusterOptions {
   readonly folder: string;
   /** How many nodes it begins with; two. */
   readonly nodes?: number;
+  /** Whether nodes enforce NetworkPolicies; they do not. */
+  readonly networkPolicies?: boolean;
   /** Told what is done, for a person. */
   readonly report?: (line: string) => void;
 }
@@ -23,10 +25,10 @@ export interface ClusterOptions {
  * with everything it lacks, on a machine that cannot have one, and where there is a whole one already; whatever it throws, it leaves nothing.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { nodes = 2, report = () => undefined } = options;
-  const lacking = whatIsLacking(await examineMachine(options.folder));
+  const { nodes = 2, networkPolicies = false, report = () => undefined } = options;
+  const lacking = whatIsLacking(await examineMachine(options.folder, { networkPolicies }));
   if (lacking !== undefined) throw new Error(lacking);
-  const programs = await findPrograms();
+  const programs = await findPrograms({ networkPolicies });
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const folder = realpathSync(options.folder);
   await makeRoom(folder, report);

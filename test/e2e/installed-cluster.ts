@@ -30,6 +30,8 @@ export interface InstallOptions {
   readonly components?: readonly string[];
   /** Volumes on each node beside the two it begins with. */
   readonly volumes?: number;
+  /** Whether nodes enforce NetworkPolicies; they do not. */
+  readonly networkPolicies?: boolean;
   /** False: the operator is left to the test. */
   readonly install?: boolean;
 }
@@ -48,10 +50,10 @@ export const operatorLabels = 'app.kubernetes.io/name=registry-mirror-operator';
 
 /** Makes it; whatever it throws, no cluster is left. */
 export async function installedCluster(options: InstallOptions): Promise<InstalledCluster> {
-  const { name, volumes = 0, install = true } = options;
+  const { name, volumes = 0, networkPolicies = false, install = true } = options;
   const archive = await ownImageArchive();
   const { own } = await findPrograms();
-  const cluster = await startCluster({ folder: clusterFolder(name) });
+  const cluster = await startCluster({ folder: clusterFolder(name), networkPolicies });
   try {
     const authority = await makeAuthority(
       join(cluster.internet.place.folder, 'tls'),
