@@ -22,7 +22,8 @@ async function untilUnused(node: ClusterNode, images: readonly string[]): Promis
         .filter((name) => images.includes(name));
       if (used.length > 0) throw new Error(`${node.name} still has containers of ${used.join(', ')}`);
     },
-    { timeout: 30_000, interval: 200 },
+    // The kubelet removes what is left of deleted pods once a minute.
+    { timeout: 90_000, interval: 500 },
   );
 }
 
