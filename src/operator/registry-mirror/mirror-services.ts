@@ -30,7 +30,12 @@ export async function applyServices(
 ): Promise<readonly string[]> {
   const before = stored.status?.clusterIPs ?? [];
   const askFor = live.service === undefined && before.length > 0 ? before : undefined;
-  const [service, headless] = serviceObjects({ ...input, ...(askFor && { askForClusterIPs: askFor }) });
+  // Also of one that is there: who deletes it just now makes of our change a new one.
+  const known = askFor ?? clusterIPsOf(live.service);
+  const [service, headless] = serviceObjects({
+    ...input,
+    ...(known.length > 0 && { askForClusterIPs: known }),
+  });
   if (service === undefined || headless === undefined) throw new TypeError('A mirror has two Services');
   let applied: LiveService;
   try {
