@@ -1,4 +1,5 @@
 /** One mirror as node agents are told of it: the contract between operator and agent (docs/adr/0017, 0019). Anybody may import it. */
+import { createHash } from 'node:crypto';
 
 export type Runtime = 'docker' | 'containerd' | 'crio' | 'hosts';
 
@@ -62,6 +63,11 @@ export interface BroughtList {
 
 /** Name of the list among its files, and key in its Secret. */
 export const listKey = 'mirrors.json';
+
+/** Name of the file with these authorities (PEM), and key in the Secret; no other key ends so. */
+export function bundleName(authorities: string): string {
+  return `${createHash('sha256').update(authorities).digest('hex').slice(0, 16)}.pem`;
+}
 
 /** A mirror in the list of shared agents. */
 export interface ListEntry extends NodeMirror {

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import type { ListEntry, NodeList } from '../api/node-mirror.ts';
+import { parseJson } from '../node/kept-list.ts';
 import type { CertificateFiles, MirrorList, RefusedMirror, WiredMirror } from '../node/options.ts';
 import { hostName, isRegistryName } from './node-mirror-environment.ts';
 
@@ -63,15 +64,6 @@ function checked(value: unknown, where: string): ListEntry | RefusedMirror {
   const fault = `${where}.${wrong}: expected another value`;
   if (wrong === 'name') throw new TypeError(fault);
   return { name: fields['name'] as string, fault };
-}
-
-/** The parser's own error quotes the text. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new TypeError('expected JSON');
-  }
 }
 
 function isVersion(value: unknown): value is number {

@@ -2,9 +2,8 @@
  * The list of mirrors of a shared agent: mounted by the kubelet, which brings a change up to a minute and a half late, or brought by the operator ahead of
  * that (docs/adr/0019) and kept in the pod's own folder, in the form of the mounted one. The newer of both is in force.
  */
-import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { type BroughtList, listKey } from '../api/node-mirror.ts';
+import { type BroughtList, bundleName, listKey } from '../api/node-mirror.ts';
 import { type FileCalls, removeFile, unless } from './files.ts';
 import type { MirrorList } from './options.ts';
 import { writeAtomically } from './replace-file.ts';
@@ -108,13 +107,12 @@ function filesOf(body: string): BroughtList['files'] {
 
 /** The name becomes a path. */
 function checkName(name: string, content: string): void {
-  const hash = createHash('sha256').update(content).digest('hex').slice(0, 16);
-  if (name !== `${hash}.pem`)
+  if (name !== bundleName(content))
     throw new TypeError('files: expected authorities that are named after their content');
 }
 
-/** The parser's own error quotes the text. */
-function parseJson(text: string): unknown {
+/** Throws a `TypeError`: the parser's own error quotes the text. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,5 +1,4 @@
 /** What one DaemonSet needs that wires all mirrors (`NODE_DAEMONSETS=shared`): its list of mirrors, with all that agents read, and itself. Pure. */
-import { createHash } from 'node:crypto';
 import {
   componentLabel,
   components,
@@ -7,7 +6,7 @@ import {
   selectorLabels,
   sharedNodesName,
 } from '../api/names.ts';
-import { type ListEntry, listKey, type NodeList, type NodeMirror } from '../api/node-mirror.ts';
+import { bundleName, type ListEntry, listKey, type NodeList, type NodeMirror } from '../api/node-mirror.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
 import {
@@ -49,11 +48,6 @@ export interface SharedIdentity {
   readonly authorities: string;
 }
 
-/** Key of authorities in the Secret; no other key ends so. */
-function bundleKey(authorities: string): string {
-  return `${createHash('sha256').update(authorities).digest('hex').slice(0, 16)}.pem`;
-}
-
 /** False for a mirror that chooses its nodes, their priority, or what its agents may use: it has agents of its own. */
 export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: OperatorSettings): boolean {
   if (settings.nodeDaemonSets !== 'shared' || settings.images.hostess !== undefined) return false;
@@ -65,14 +59,14 @@ export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: Op
 /** The list and the authorities that it names, by the names of their files. */
 export function listFiles({ listed, others, gone, left, version }: SharedList): Record<string, string> {
   const mirrors = listed.map(({ mirror, authorities }): ListEntry => {
-    return { ...mirror, bundle: bundleKey(authorities) };
+    return { ...mirror, bundle: bundleName(authorities) };
   });
   const list: NodeList = {
     ...(version !== undefined && { version }),
     ...{ mirrors, others, gone },
     ...(left !== undefined && { left }),
   };
-  const bundles = listed.map(({ authorities }) => [bundleKey(authorities), authorities] as const);
+  const bundles = listed.map(({ authorities }) => [bundleName(authorities), authorities] as const);
   return { [listKey]: `${JSON.stringify(list)}\n`, ...Object.fromEntries(bundles) };
 }
 

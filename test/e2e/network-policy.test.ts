@@ -11,6 +11,7 @@ import { toolsImage } from '../cluster/own-images.ts';
 import type { PodObject } from '../cluster/pods.ts';
 import { eventually } from '../support/eventually.ts';
 import { type InstalledCluster, installedCluster, operatorLabels } from './installed-cluster.ts';
+import { secondsSince } from './seconds-since.ts';
 
 const host = 'registry.example';
 /** In each is a pod `client`. */
@@ -66,7 +67,7 @@ test.serial('both nodes pull through the mirror, and replicas ask one another', 
   t.log(`Two operators Ready after ${world.installSeconds.toFixed(1)} s`);
   await world.mirror('example', { upstreamUrl: host, affinity: apart, nodes: { wire: 'transparent' } });
   await world.untilServing('example');
-  t.log(`The mirror serves, nodes wired, after ${seconds(began)} s`);
+  t.log(`The mirror serves, nodes wired, after ${secondsSince(began)} s`);
   for (const replica of await caches()) await untilRefused('others', replica, ports.peer);
   let tries = 0;
   // Each node learns of the other's pods a moment after they run.
@@ -74,7 +75,7 @@ test.serial('both nodes pull through the mirror, and replicas ask one another', 
 
   const mark = world.mark(host);
   await pullOnBothNodes('org/app');
-  t.log(`Both nodes have pulled after ${seconds(began)} s`);
+  t.log(`Both nodes have pulled after ${secondsSince(began)} s`);
   t.deepEqual(world.directRequests(host), []);
   const paths = world.blobRequests(host, mark).map(({ path }) => path);
   t.true(paths.length > 1);
@@ -197,10 +198,6 @@ async function untilRefused(source: Source, pod: PodObject, port: number): Promi
     interval: 500,
     message: `${nameOf(source)} still reached ${pod.metadata.name} at ${port}`,
   });
-}
-
-function seconds(since: number): string {
-  return ((Date.now() - since) / 1000).toFixed(1);
 }
 
 function nameOf(source: Source): string {

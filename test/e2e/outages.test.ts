@@ -15,6 +15,7 @@ import {
   sizeOf,
 } from './installed-cluster.ts';
 import { killPod } from './kill-pod.ts';
+import { secondsSince } from './seconds-since.ts';
 
 const host = 'registry.example';
 const agents = 'component=node-agent-shared';
@@ -31,7 +32,7 @@ test.before(async (t) => {
   await Promise.all([world.install(), makeMirror()]);
   const began = Date.now();
   await world.untilServing('example');
-  t.log(`The mirror serves, nodes wired, ${since(began)} s after two operators were Ready`);
+  t.log(`The mirror serves, nodes wired, ${secondsSince(began)} s after two operators were Ready`);
 });
 test.after.always(() => world?.cluster.stop());
 test.afterEach.always(async () => {
@@ -60,16 +61,16 @@ for (const how of ['refused', 'silent'] as const) {
     const name = how === 'silent' ? `mirror-${host}/${absent}:1` : `${host}/${absent}:1`;
     const began = Date.now();
     await t.throwsAsync(one.pull(name), { message: /503 Service Unavailable/ });
-    t.log(`Not cached: fails after ${since(began)} s`);
+    t.log(`Not cached: fails after ${secondsSince(began)} s`);
     // By upstreamTimeouts: 20 s for an answer where a connection was open already, then 5 s for a new one.
     t.true(Date.now() - began < 40_000);
 
     await world.cluster.internet.restore();
     const restored = Date.now();
     await eventually(() => pull(one, absent), { timeout: 20_000, interval: 500 });
-    t.log(`Pulled ${since(restored)} s after the upstream was back`);
+    t.log(`Pulled ${secondsSince(restored)} s after the upstream was back`);
     await untilThroughMirror(one, absent);
-    t.log(`From the mirror after ${since(restored)} s`);
+    t.log(`From the mirror after ${secondsSince(restored)} s`);
   });
 }
 
@@ -87,7 +88,7 @@ test.serial(
     await one.startDaemon('kube-proxy');
     const began = Date.now();
     await untilThroughMirror(one, 'reboot/app');
-    t.log(`From the mirror ${since(began)} s after kube-proxy was there`);
+    t.log(`From the mirror ${secondsSince(began)} s after kube-proxy was there`);
     await world.untilServing('example');
   },
 );
@@ -107,7 +108,7 @@ test.serial('a node agent is killed, then deleted: pulls go on, and the node is 
     const began = Date.now();
     await world.cluster.pods.waitFor({ labels: agents, count: 2 });
     await untilThroughMirror(two, 'agent/app');
-    t.log(`From the mirror, by an agent that is Ready, after ${since(began)} s more`);
+    t.log(`From the mirror, by an agent that is Ready, after ${secondsSince(began)} s more`);
   }
   await world.untilServing('example');
   t.is((await world.getMirror('example')).status?.nodes, '2/2');
@@ -179,14 +180,14 @@ test.serial(
       t.true(asked.length >= 1 && asked.length <= 3, 'six pulls, and each replica asks once');
       const began = Date.now();
       await t.throwsAsync(pull(one, 'limited/absent'), { message: /503|429/ });
-      t.log(`Not cached: fails after ${since(began)} s`);
+      t.log(`Not cached: fails after ${secondsSince(began)} s`);
       t.true(Date.now() - began < 15_000);
     } finally {
       await limit.end();
     }
     const ended = Date.now();
     await eventually(() => pull(one, 'limited/absent'), { timeout: 20_000, interval: 500 });
-    t.log(`Pulled ${since(ended)} s after the limit`);
+    t.log(`Pulled ${secondsSince(ended)} s after the limit`);
     await untilThroughMirror(one, 'limited/absent');
   },
 );
@@ -202,7 +203,7 @@ test.serial('the leading operator is killed half-way through a mirror: the other
   await killPod(cluster, leader);
   const began = Date.now();
   await world.untilCondition('late', 'Ready', 'True');
-  t.log(`Ready after ${since(began)} s, of which the Lease takes 15`);
+  t.log(`Ready after ${secondsSince(began)} s, of which the Lease takes 15`);
   t.not(await holder(), before);
 });
 
@@ -300,8 +301,4 @@ async function holder(): Promise<string> {
 
 interface LeaseObject extends KubeObject {
   readonly spec: { readonly holderIdentity?: string };
-}
-
-function since(began: number): string {
-  return ((Date.now() - began) / 1000).toFixed(1);
 }

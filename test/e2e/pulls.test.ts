@@ -15,6 +15,7 @@ import {
   type MirrorObject,
   sizeOf,
 } from './installed-cluster.ts';
+import { secondsSince } from './seconds-since.ts';
 
 const file = join(import.meta.dirname, '../../examples/four-registries.yaml');
 const mirrors = loadAll(readFileSync(file, 'utf8')) as MirrorObject[];
@@ -44,7 +45,7 @@ test.serial('four registries are mirrored transparently from one YAML file', asy
   const began = Date.now();
   for (const { metadata, spec } of mirrors) await world.mirror(metadata.name, spec);
   await world.untilServing(...Object.keys(images));
-  t.log(`Four mirrors serve, nodes wired, after ${seconds(began)} s`);
+  t.log(`Four mirrors serve, nodes wired, after ${secondsSince(began)} s`);
   for (const [mirror, { host, repository, image }] of Object.entries(images)) {
     const pushed = await world.push(host, repository, { size: 3_000_000 });
     const pods = await world.rollOut(mirror, { image });
@@ -56,7 +57,7 @@ test.serial('four registries are mirrored transparently from one YAML file', asy
       `${bytes} bytes: each blob once, for all nodes and replicas`,
     );
   }
-  t.log(`Pods of all four run on both nodes after ${seconds(began)} s`);
+  t.log(`Pods of all four run on both nodes after ${secondsSince(began)} s`);
 });
 
 test.serial('kubectl get rm shows each one in use, on all nodes', async (t) => {
@@ -143,8 +144,4 @@ function pullSecret(namespace: string) {
 
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
-}
-
-function seconds(since: number): string {
-  return ((Date.now() - since) / 1000).toFixed(1);
 }

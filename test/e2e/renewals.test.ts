@@ -8,6 +8,7 @@ import type { KubeObject } from '../kubernetes/api-request.ts';
 import { eventually } from '../support/eventually.ts';
 import { type InstalledCluster, installedCluster, isOfNode } from './installed-cluster.ts';
 import { lookOften } from './look-often.ts';
+import { secondsSince } from './seconds-since.ts';
 
 const [publicHost, privateHost] = ['public.example', 'private.example'];
 const tokenHost = `auth.${privateHost}`;
@@ -64,7 +65,7 @@ test.serial('credentials every minute and a new authority: no pull fails, no cac
   );
   await world.untilCondition('private', 'NodesWired', 'True');
   for (const name of ['public', 'private']) await untilOffered(name);
-  t.log(`All agents know the new authority after ${seconds(began)} s`);
+  t.log(`All agents know the new authority after ${secondsSince(began)} s`);
   running.push(rotations(end.signal), pulls(privateHost, end.signal));
   const rotated = Date.now();
 
@@ -75,12 +76,12 @@ test.serial('credentials every minute and a new authority: no pull fails, no cac
     },
     { timeout: 300_000, interval: 500, message: 'The new authority did not sign' },
   );
-  t.log(`It signs after ${seconds(began)} s`);
+  t.log(`It signs after ${secondsSince(began)} s`);
   // The first credentials are over then, and kubelets have brought what was signed.
   await delay(Math.max(20_000, rotated + 2 * passwordLifeMs - Date.now()));
   end.abort();
   const [publicPulls = 0, , privatePulls = 0] = await Promise.all(running);
-  t.log(`${publicPulls} and ${privatePulls} images pulled in ${seconds(began)} s`);
+  t.log(`${publicPulls} and ${privatePulls} images pulled in ${secondsSince(began)} s`);
   t.true(publicPulls > 30 && privatePulls > 30);
   t.deepEqual(await cachePods(), before);
   const asked = world.blobRequests(privateHost);
@@ -154,8 +155,4 @@ async function podsOf(labels: string): Promise<(string | undefined)[]> {
 async function textOf(path: string, key: string): Promise<string> {
   const { data } = await world.cluster.adminFetch<KubeObject & { data?: Record<string, string> }>(path);
   return atob(data?.[key] ?? '');
-}
-
-function seconds(since: number): string {
-  return ((Date.now() - since) / 1000).toFixed(1);
 }

@@ -13,8 +13,19 @@ export interface ToldList {
   readonly left: ReadonlyMap<string, number>;
 }
 
+/** By the Secret that says so: every pass of every mirror asks. */
+const told = new WeakMap<KubeObject, ToldList>();
+
 /** Nothing where it cannot be read. */
 export function toldList(secret: KubeObject | undefined): ToldList {
+  const known = secret && told.get(secret);
+  if (known !== undefined) return known;
+  const list = readList(secret);
+  if (secret !== undefined) told.set(secret, list);
+  return list;
+}
+
+function readList(secret: KubeObject | undefined): ToldList {
   const { version, mirrors = [], left } = parsed(secret) ?? {};
   const counts = Object.entries(left ?? {}).filter(([, since]) => Number.isSafeInteger(since));
   return {
