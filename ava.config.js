@@ -1,8 +1,8 @@
 /** Files that take longest start first, so that none of them is left running alone at the end. */
-const longest = ['operator-crash', 'standalone', 'operator-deletion', 'operator-leaving-nodes', 'operator-faults'];
+const longest = ['node-idle', 'operator-crash', 'standalone', 'operator-deletion', 'operator-leaving-nodes', 'operator-faults'];
 
 function rank(file) {
-  const at = longest.findIndex((name) => file.endsWith(`integration/${name}.test.ts`));
+  const at = longest.findIndex((name) => file.endsWith(`/${name}.test.ts`));
   return at === -1 ? longest.length : at;
 }
 

@@ -140,7 +140,9 @@ const specSchema = z
     upstreamTimeouts: z
       .object({
         connect: duration('Name resolution, TCP and TLS together. Default 5s.').default('5s'),
-        response: duration('From a request to the end of the answer’s headers. Default 20s.').default('20s'),
+        response: duration(
+          'From a request to the end of the answer’s headers; less when 3 s of silence are over and no new connection can be made. Default 20s.',
+        ).default('20s'),
         idle: duration('Between two pieces of a body. Default 30s.').default('30s'),
       })
       .optional()

@@ -3,6 +3,7 @@ import { createSecureContext } from 'node:tls';
 import type { Dispatcher } from 'undici';
 import { addressRules } from './address-rule.ts';
 import type { Resolve } from './connect.ts';
+import { defaultSilenceMs, LostPeers } from './lost-peer.ts';
 import { proxyExemption } from './no-proxy.ts';
 import { lookupOnce } from './resolve.ts';
 import { toUpstreamError } from './upstream-error.ts';
@@ -53,6 +54,8 @@ export const userAgent = 'registry-mirror-operator';
 export interface Network {
   readonly timeouts?: Timeouts;
   readonly resolve?: Resolve;
+  /** Milliseconds of silence after which it is found out whether a peer is still there. */
+  readonly silenceMs?: number;
 }
 
 export interface TransportOptions {
@@ -66,7 +69,11 @@ export interface TransportOptions {
 
 /** Takes the upstream's origin; connects to nothing yet. */
 export function createTransport(origin: URL, options: TransportOptions): Transport {
-  const { timeouts = defaultTimeouts, resolve = lookupOnce } = options.network ?? {};
+  const {
+    timeouts = defaultTimeouts,
+    resolve = lookupOnce,
+    silenceMs = defaultSilenceMs,
+  } = options.network ?? {};
   const secureContext = createSecureContext({ ca: [...options.authorities], minVersion: 'TLSv1.2' });
   const connect = { secureContext, timeout: timeouts.connect, resolve };
   const wayOptions = { origin, rules: addressRules(options.redirectHosts ?? []), connect, timeouts };
@@ -75,9 +82,12 @@ export function createTransport(origin: URL, options: TransportOptions): Transpo
   const proxied = proxy && proxiedWay(wayOptions, new URL(proxy.url));
   const isExempt = proxyExemption(proxy?.noProxy ?? []);
   const ways = proxied === undefined ? [direct] : [direct, proxied];
+  const wayTo = (url: URL) => (proxied === undefined || isExempt(url) ? direct : proxied);
+  const peers = new LostPeers({ silenceMs, reach: (url) => wayTo(url).reach(url) });
   return {
     origin,
-    send: (url, request) => send(proxied === undefined || isExempt(url) ? direct : proxied, url, request),
+    send: (url, request) =>
+      peers.whileReachable(url, request.signal, (signal) => send(wayTo(url), url, { ...request, signal })),
     close: async () => void (await Promise.all(ways.map((way) => way.close()))),
     destroy: async () => void (await Promise.all(ways.map((way) => way.destroy()))),
   };

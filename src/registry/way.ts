@@ -9,6 +9,8 @@ import type { Timeouts } from './transport.ts';
 export interface Way {
   /** Rejects with whatever undici or a connector failed with. */
   ask(url: URL, request: WireRequest): Promise<Dispatcher.ResponseData>;
+  /** Makes a connection such as `ask` needs, and closes it. Rejects as `ask` does. */
+  reach(url: URL): Promise<void>;
   close(): Promise<void>;
   destroy(): Promise<void>;
 }
@@ -20,14 +22,22 @@ export interface WayOptions {
   readonly timeouts: Timeouts;
 }
 
+/** Connections of one kind: kept ones, and a new one. */
+interface Connections {
+  readonly agent: Agent;
+  readonly connect: buildConnector.connector;
+}
+
 /** Dials everything itself. */
 export function directWay({ origin, rules, connect, timeouts }: WayOptions): Way {
-  const own = createAgent(timeouts, directConnector(connect, rules.own));
-  const foreign = createAgent(timeouts, directConnector(connect, rules.foreign));
+  const own = connectionsBy(directConnector(connect, rules.own), timeouts);
+  const foreign = connectionsBy(directConnector(connect, rules.foreign), timeouts);
+  const to = (url: URL) => (url.origin === origin.origin ? own : foreign);
   return {
-    ask: (url, request) => askAgent(url.origin === origin.origin ? own : foreign, url, request),
-    close: async () => void (await Promise.all([own.close(), foreign.close()])),
-    destroy: async () => void (await Promise.all([own.destroy(), foreign.destroy()])),
+    ask: (url, request) => askAgent(to(url).agent, url, request),
+    reach: (url) => open(to(url).connect, url),
+    close: async () => void (await Promise.all([own.agent.close(), foreign.agent.close()])),
+    destroy: async () => void (await Promise.all([own.agent.destroy(), foreign.agent.destroy()])),
   };
 }
 
@@ -38,25 +48,28 @@ export function directWay({ origin, rules, connect, timeouts }: WayOptions): Way
 export function proxiedWay({ origin, rules, connect, timeouts }: WayOptions, proxyUrl: URL): Way {
   const proxy = egressProxy(proxyUrl, connect, poolTimeouts(timeouts));
   const admit = proxiedNames(connect.resolve, rules.foreign);
-  const own = createAgent(
-    timeouts,
-    proxy.connector(async () => {}),
-  );
-  const foreign = createAgent(timeouts, proxy.connector(admit));
+  const admitAll = async () => {};
+  const own = connectionsBy(proxy.connector(admitAll), timeouts);
+  const foreign = connectionsBy(proxy.connector(admit), timeouts);
+  const to = (url: URL) => (url.origin === origin.origin ? own : foreign);
   const ownKind = literalKind(origin.hostname);
   if (ownKind !== undefined) rules.own.learn(ownKind);
   return {
     ask: async (url, request) => {
-      const isOwn = url.origin === origin.origin;
-      if (url.protocol === 'https:') return askAgent(isOwn ? own : foreign, url, request);
-      if (!isOwn) await admit(url.hostname);
+      if (url.protocol === 'https:') return askAgent(to(url).agent, url, request);
+      if (url.origin !== origin.origin) await admit(url.hostname);
       return proxy.forward(url, request);
     },
+    // What is forwarded is the proxy's to answer, which knows best whom it reaches.
+    reach: async (url) => {
+      if (url.protocol === 'https:') await open(to(url).connect, url);
+    },
     close: async () => {
-      await Promise.all([own.close(), foreign.close()]);
+      await Promise.all([own.agent.close(), foreign.agent.close()]);
       await proxy.close();
     },
-    destroy: async () => void (await Promise.all([own.destroy(), foreign.destroy(), proxy.destroy()])),
+    destroy: async () =>
+      void (await Promise.all([own.agent.destroy(), foreign.agent.destroy(), proxy.destroy()])),
   };
 }
 
@@ -64,14 +77,27 @@ function askAgent(agent: Agent, url: URL, request: WireRequest): Promise<Dispatc
   return agent.request({ ...request, origin: url.origin, path: url.pathname + url.search });
 }
 
-function createAgent(timeouts: Timeouts, connect: buildConnector.connector): Agent {
-  return new Agent({
+/** Makes a connection and closes it. */
+function open(connect: buildConnector.connector, { host, hostname, port, protocol }: URL): Promise<void> {
+  const target = { host, hostname: hostname.replace(/^\[(.*)\]$/, '$1'), port, protocol };
+  return new Promise((resolve, reject) => {
+    connect(target, (...[error, socket]) => {
+      if (error !== null) return reject(error);
+      socket.on('error', () => {}).destroySoon();
+      resolve();
+    });
+  });
+}
+
+function connectionsBy(connect: buildConnector.connector, timeouts: Timeouts): Connections {
+  const agent = new Agent({
     ...poolTimeouts(timeouts),
     connect,
     connections: 256,
     pipelining: 1,
     allowH2: false,
   });
+  return { agent, connect };
 }
 
 function poolTimeouts({ headers, bodyIdle }: Timeouts) {

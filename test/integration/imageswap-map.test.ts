@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
+import { programEnvironment } from '../support/program-environment.ts';
 
 let plane: ControlPlane;
 
@@ -26,7 +27,7 @@ function run(flag: string, env: Record<string, string> = {}): Promise<Ended> {
   const program = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
   const child = spawn(program, [flag], {
     env: {
-      PATH: process.env['PATH'],
+      ...programEnvironment,
       KUBECONFIG: plane.kubeconfigPath,
       ADDRESSING_SCHEME: 'services',
       ...env,

@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../support/eventually.ts';
+import { programEnvironment } from '../support/program-environment.ts';
 import { certificateOne, certificateTwo } from '../unit/node/certificates.ts';
 import { makeSandbox, type Sandbox } from '../unit/node/sandbox.ts';
 
@@ -21,7 +22,7 @@ function sandbox(t: ExecutionContext): Sandbox {
 /** The environment of the DaemonSet, with the container's own paths in the sandbox. */
 function environment(box: Sandbox, mirror: string, changes: Record<string, string> = {}): NodeJS.ProcessEnv {
   return {
-    PATH: process.env['PATH'],
+    ...programEnvironment,
     HOST_ROOT: box.root,
     MIRROR_NAME: mirror,
     SERVICE_NAME: `registry-mirror-${mirror}`,
@@ -136,7 +137,7 @@ test('restore --all takes back what every mirror did, without their configuratio
   const box = sandbox(t);
   const before = box.tree();
   for (const mirror of ['one', 'two']) run(environment(box, mirror), 'node-agent', '--once');
-  t.is(run({ PATH: process.env['PATH'] }, 'restore', '--all', '--host-root', box.root).status, 0);
+  t.is(run(programEnvironment, 'restore', '--all', '--host-root', box.root).status, 0);
   t.deepEqual(box.tree(), before);
 });
 

@@ -12,11 +12,13 @@ export class AdminClient {
   readonly url: string;
   /** A bearer token of user `admin`, group `system:masters`. */
   readonly adminToken: string;
-  readonly #agent: Agent;
+  readonly #ca: string;
+  #agent: Agent;
 
   constructor(url: string, ca: string, adminToken: string) {
     this.url = url;
     this.adminToken = adminToken;
+    this.#ca = ca;
     this.#agent = createAgent(ca);
   }
 
@@ -68,6 +70,13 @@ export class AdminClient {
   /** Breaks off the requests that are under way; none can be sent afterwards. */
   async close(): Promise<void> {
     await this.#agent.destroy();
+  }
+
+  /** Leaves the connections to a server that is no more. */
+  protected async reconnect(): Promise<void> {
+    const before = this.#agent;
+    this.#agent = createAgent(this.#ca);
+    await before.destroy();
   }
 
   // Established comes before discovery and the handler know the resource: what a test needs is an answer.

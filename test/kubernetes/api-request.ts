@@ -40,9 +40,9 @@ export class StatusError extends Error {
   }
 }
 
-/** Returns an agent that trusts `ca` (PEM) and uses no connection twice: the server may have been restarted meanwhile. */
+/** Returns an agent that trusts `ca` (PEM). */
 export function createAgent(ca: string): Agent {
-  return new Agent({ connect: { ca }, allowH2: false, pipelining: 0 });
+  return new Agent({ connect: { ca }, allowH2: false });
 }
 
 /**
@@ -51,16 +51,29 @@ export function createAgent(ca: string): Agent {
  */
 export async function sendRequest<T>(agent: Agent, url: string, init: RequestOptions): Promise<T> {
   const method = (init.method ?? 'GET') as Dispatcher.HttpMethod;
-  const { statusCode, body } = await request(url, {
-    dispatcher: agent,
-    method,
-    headers: headersOf(init),
-    ...(init.body !== undefined && { body: encode(init.body) }),
-    ...(init.signal && { signal: init.signal }),
+  const send = async () => {
+    const { statusCode, body } = await request(url, {
+      dispatcher: agent,
+      method,
+      headers: headersOf(init),
+      ...(init.body !== undefined && { body: encode(init.body) }),
+      ...(init.signal && { signal: init.signal }),
+    });
+    return { statusCode, answer: parse(await body.text()) };
+  };
+  // A connection from before the server was restarted says nothing about this one; a write may have been made.
+  const { statusCode, answer } = await send().catch((error: unknown) => {
+    if (method === 'GET' && isBroken(error)) return send();
+    throw error;
   });
-  const answer = parse(await body.text());
   if (statusCode >= 400) throw new StatusError(statusCode, `${method} ${new URL(url).pathname}`, answer);
   return answer as T;
+}
+
+function isBroken(error: unknown): boolean {
+  return (
+    error instanceof Error && 'code' in error && ['UND_ERR_SOCKET', 'ECONNRESET'].includes(String(error.code))
+  );
 }
 
 function encode(body: unknown): string {

@@ -14,6 +14,8 @@ export interface ServerCommand {
 
 /** Milliseconds a server has to end after SIGTERM before it is killed. */
 const gracePeriod = 20_000;
+/** Small heaps are collected all the time while they grow: a third of a start's processor time, for 120 MB. */
+const environment = { GOGC: '400' };
 
 /** A server that leads its own process group, so that a Ctrl-C meant for the test runner does not reach it. */
 export class ServerProcess {
@@ -33,14 +35,14 @@ export class ServerProcess {
     return child && child.exitCode === null && child.signalCode === null ? child.pid : undefined;
   }
 
-  /** Starts the server with an empty environment: etcd reads ETCD_*, and nothing else is wanted from ours. */
+  /** Starts the server with an environment of its own: etcd reads ETCD_*, and nothing is wanted from ours. */
   start(): void {
     if (this.pid !== undefined) throw new Error(`${this.#name} runs already`);
     const log = openSync(this.#command.logFile, 'a');
     const child = spawn(this.#command.program, this.#command.flags, {
       detached: true,
       stdio: ['ignore', log, log],
-      env: {},
+      env: environment,
     });
     closeSync(log);
     child.unref();

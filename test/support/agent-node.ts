@@ -11,6 +11,7 @@ import type { ExecutionContext } from 'ava';
 import { listKey } from '../../src/api/node-mirror.ts';
 import type { NodeReport } from '../../src/api/node-report.ts';
 import type { Live, World } from './operator-world.ts';
+import { programEnvironment } from './program-environment.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const apps = '/apis/apps/v1/namespaces/default/daemonsets';
@@ -119,7 +120,7 @@ export class AgentNode {
       ]),
     );
     const own = {
-      PATH: process.env['PATH'],
+      ...programEnvironment,
       HOST_ROOT: this.root,
       CERT_FILE: join(trust, 'tls.crt'),
       KEY_FILE: join(trust, 'tls.key'),

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ExecutionContext } from 'ava';
+import { programEnvironment } from './program-environment.ts';
 
 const executable = join(import.meta.dirname, '../../bin/registry-mirror-operator');
 
@@ -24,7 +25,7 @@ export function startCommand(
 ): RunningCommand {
   // Ends with us, even when the test run is killed.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', executable, ...args], {
-    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
+    env: { ...programEnvironment, HOME: '/nonexistent', ...env },
   });
   child.stdin.on('error', () => undefined);
   const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(

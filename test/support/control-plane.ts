@@ -161,12 +161,12 @@ export class ControlPlane extends AdminClient {
 
   /** Kills a server (SIGKILL) and leaves it down; `restart` or `start` brings it back with its data. */
   async kill(component: Component): Promise<void> {
-    await this.#server(component).end('SIGKILL');
+    await this.#end(component, 'SIGKILL');
   }
 
   /** Ends a server, if it runs, and starts it again on the same port with the same data; returns when all is ready. */
   async restart(component: Component, options: RestartOptions = {}): Promise<void> {
-    await this.#server(component).end(options.signal ?? 'SIGTERM');
+    await this.#end(component, options.signal ?? 'SIGTERM');
     await delay(options.gapMs ?? 0);
     this.#launch(component);
     await this.#untilReady();
@@ -218,6 +218,11 @@ export class ControlPlane extends AdminClient {
     const { pid } = this.#server(component);
     if (pid === undefined) throw new Error(`${component} does not run`);
     return pid;
+  }
+
+  async #end(component: Component, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    await this.#server(component).end(signal);
+    if (component === 'apiserver') await this.reconnect();
   }
 
   #server(component: Component): ServerProcess {

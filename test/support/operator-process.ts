@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { programEnvironment } from './program-environment.ts';
 
 const executable = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
 
@@ -33,8 +34,7 @@ export function startOperator(
   const child = spawn(executable, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      PATH: process.env['PATH'],
-      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      ...programEnvironment,
       HOME: '/nonexistent',
       KUBECONFIG: kubeconfigPath,
       OPERATOR_IMAGE: 'registry.example/operator:1',

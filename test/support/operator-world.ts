@@ -10,7 +10,7 @@ import { type OperatorProcess, startOperator } from './operator-process.ts';
 export type Live = any;
 
 export const crdFile = 'crds/registrymirrors.k8s.osp.tech.yaml';
-const mirrorsPath = '/apis/k8s.osp.tech/v1/registrymirrors';
+export const mirrorsPath = '/apis/k8s.osp.tech/v1/registrymirrors';
 
 /** Paths of a mirror's objects in namespace `default`. */
 export function pathsOf(name: string) {

@@ -21,7 +21,7 @@ test('an idle wired node is written nothing, and costs hardly any processor time
   t.timeout((seconds + 120) * 1000);
   const node = await makeNodeWorld(t);
   const program = await compileProgram(join(node.world.folder, 'app'));
-  const production = { NODE_ENV: 'production' };
+  const production = { NODE_ENV: 'production', NODE_DISABLE_COMPILE_CACHE: '1' };
   const agents = await Promise.all(
     [hub, own].map((mirror) => startAgent(node, mirror, production, { program })),
   );

@@ -20,6 +20,7 @@ import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import { eventually } from '../eventually.ts';
 import { childrenOf } from '../processes.ts';
+import { programEnvironment } from '../program-environment.ts';
 
 const run = promisify(execFile);
 
@@ -78,7 +79,7 @@ export async function makeNamespaces(
       ? command
       : ['unshare', '--mount', 'sh', '-ec', `${prepare}; exec "$@"`, 'sh', ...command];
   const envOf = ({ env }: InsideOptions) => ({
-    PATH: process.env['PATH'],
+    ...programEnvironment,
     HOME: '/root',
     TMPDIR: join(folder, 'tmp'),
     ...env,

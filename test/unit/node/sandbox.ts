@@ -111,6 +111,27 @@ export function faultyFiles(
   });
 }
 
+const changeNothing = new Set([
+  'lstatSync',
+  'readFileSync',
+  'readdirSync',
+  'readlinkSync',
+  'fsyncSync',
+  'closeSync',
+]);
+
+/**
+ * The calls (from 1) of a run that made these at which a fault is not the same as at another one: after a call that changes nothing, a
+ * killed process leaves what the call before left; a write alone can be half done.
+ */
+export function positions(fault: Exclude<Fault, 'kill-before'>, made: readonly string[]): number[] {
+  const isPosition = (name: string) => {
+    if (fault === 'kill-within') return name === 'writeSync';
+    return fault === 'fail' || !changeNothing.has(name);
+  };
+  return made.flatMap((name, index) => (isPosition(name) ? [index + 1] : []));
+}
+
 /** Nobody else is at work, and every process takes its signal. */
 export function toolsWith(files: FileCalls): PassTools {
   return { files, lock: async () => async () => undefined, signal: () => ({ sent: [1] }) };

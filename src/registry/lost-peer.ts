@@ -1,0 +1,75 @@
+/** Tells a peer that is slow to answer from one that is gone, of which a connection that was open before hears nothing. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { toUpstreamError, UpstreamError } from './upstream-error.ts';
+
+/** After so much silence a peer is asked for a new connection. Milliseconds. */
+export const defaultSilenceMs = 3_000;
+
+export interface LostPeerOptions {
+  readonly silenceMs: number;
+  /** Makes a connection and closes it; rejects with what a connector fails with. */
+  readonly reach: (url: URL) => Promise<void>;
+}
+
+export class LostPeers {
+  readonly #options: LostPeerOptions;
+  readonly #found = new Map<string, Promise<UpstreamError | undefined>>();
+
+  constructor(options: LostPeerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns what `ask` does. While it goes on, the peer is asked for a new connection after each silence, once for all who wait;
+   * one that lets nobody in any more ends `ask` by its signal, and rejects with `timeout`. A peer that refuses connections or closes
+   * them may be on its way out with our answer still to come: it is waited for.
+   */
+  async whileReachable<T>(
+    url: URL,
+    signal: AbortSignal,
+    ask: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const answered = new AbortController();
+    const lost = new AbortController();
+    void this.#watch(url, answered.signal, lost);
+    try {
+      return await ask(AbortSignal.any([signal, lost.signal]));
+    } finally {
+      answered.abort();
+    }
+  }
+
+  async #watch(url: URL, answered: AbortSignal, lost: AbortController): Promise<void> {
+    while (await pause(this.#options.silenceMs, answered)) {
+      const error = await this.#loss(url);
+      // Once it has answered, the body is not to be broken.
+      if (error !== undefined && !answered.aborted) return lost.abort(error);
+    }
+  }
+
+  /** The error by which `url`'s host is gone; undefined while it is not. What was found out stands for one silence. */
+  #loss(url: URL): Promise<UpstreamError | undefined> {
+    const known = this.#found.get(url.origin);
+    if (known !== undefined) return known;
+    const { reach, silenceMs } = this.#options;
+    const found = reach(url).then(
+      () => undefined,
+      (error: unknown) => lossOf(error, url.host),
+    );
+    this.#found.set(url.origin, found);
+    void found.then(() => setTimeout(() => this.#found.delete(url.origin), silenceMs).unref());
+    return found;
+  }
+}
+
+function lossOf(cause: unknown, host: string): UpstreamError | undefined {
+  const error = toUpstreamError(cause, host);
+  if (!(error instanceof UpstreamError) || error.code !== 'timeout') return undefined;
+  return new UpstreamError('timeout', `${host}: no answer, and no new connection either`, { cause });
+}
+
+/** False when `signal` ended it. */
+async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
+  return !signal.aborted;
+}
