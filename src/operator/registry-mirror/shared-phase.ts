@@ -1,4 +1,5 @@
 /** Has a mirror wired by the agents of all mirrors, and ends those of its own that did so before. */
+import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { nodeMirror } from '../../resources/node-mirror.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
 import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
@@ -35,16 +36,16 @@ export class SharedPhase {
     if (clusterIPs.length === 0 || nodePort === undefined) return undefined;
     const told = nodeMirror(inputs, { clusterIPs, nodePort, certificateNames: dockerNames(inputs) });
     this.#options.sharedNodes?.tell(mirror.metadata.name, { mirror: told, authorities: trustBundle });
-    return this.#endOwn(mirror.metadata.name, live, signal);
+    return this.#endOwn(mirror, live, signal);
   }
 
   /** Only agents that know the mirror take it on; what lies on a node is the same for both. */
   async #endOwn(
-    name: string,
+    { metadata: { name, uid } }: RegistryMirror,
     { daemonSet, restoreDaemonSet }: LiveObjects,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const own = [daemonSet, restoreDaemonSet].filter(isEndable);
+    const own = [daemonSet, restoreDaemonSet].filter((set) => isEndable(set, uid));
     if (own.length === 0) {
       this.#told.delete(name);
       return undefined;
@@ -74,6 +75,9 @@ export class SharedPhase {
   }
 }
 
-function isEndable(set: LiveDaemonSet | undefined): set is LiveDaemonSet {
-  return set !== undefined && set.metadata.deletionTimestamp === undefined && wasAppliedByUs(set);
+/** By whom it was made says whose it is: an earlier operator did not apply, and named the mirror as its owner. */
+function isEndable(set: LiveDaemonSet | undefined, mirrorUid: string | undefined): set is LiveDaemonSet {
+  if (set === undefined || set.metadata.deletionTimestamp !== undefined) return false;
+  if (wasAppliedByUs(set)) return true;
+  return mirrorUid !== undefined && (set.metadata.ownerReferences ?? []).some(({ uid }) => uid === mirrorUid);
 }

@@ -11,8 +11,9 @@ const ownManager = [
   { manager: 'registry-mirror-operator', operation: 'Apply', fieldsV1: { 'f:spec': {} } },
 ] as const;
 
-test('Agents of its own end once the shared ones know the mirror, however long there are shared ones', async (t) => {
-  const clock = { now: Date.parse('2026-01-02T00:00:00Z') };
+/** The phase of a mirror that the shared agents have taken on, or not; `ended` are the names of what it deleted. */
+function phaseOf(options: { clock: { now: number }; heard: boolean }) {
+  const { clock, heard } = options;
   const ended: string[] = [];
   const status = {
     observedGeneration: 1,
@@ -23,19 +24,39 @@ test('Agents of its own end once the shared ones know the mirror, however long t
   const metadata = { name: 'shared', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' };
   const phase = new SharedPhase({
     sharedNodes: { tell: () => undefined, daemonSet: () => ({ metadata, status }) as LiveDaemonSet },
-    nodeReports: { of: () => [] },
+    nodeReports: { of: () => (heard ? [{ agent: {}, state: 'heard' }] : []) },
     applier: { delete: async (object: KubeObject) => ended.push(object.metadata.name) },
     now: () => new Date(clock.now),
   } as unknown as SharedPhaseOptions);
   const inputs = {
     ...{
-      mirror: mirrorOf({ upstreamUrl: 'm.example' }),
+      mirror: mirrorOf({ upstreamUrl: 'm.example' }, { uid: 'uid-of-hub' }),
       settings: settingsOf({ NODE_DAEMONSETS: 'shared' }),
     },
     ...{ clusterIPs: ['10.96.0.10'], nodePort: 29_001, trustBundle: 'CA' },
   } as never;
-  const daemonSet = { metadata: { name: 'own', managedFields: ownManager } } as unknown as LiveDaemonSet;
-  const wire = () => phase.wire(inputs, { claims: [], daemonSet }, new AbortController().signal);
+  const wire = (own: Partial<KubeObject['metadata']>) => {
+    const daemonSet = { metadata: { name: 'own', ...own } } as unknown as LiveDaemonSet;
+    return phase.wire(inputs, { claims: [], daemonSet }, new AbortController().signal);
+  };
+  return { wire, ended };
+}
+
+test('The DaemonSet of an earlier operator ends too; nobody else’s of that name does', async (t) => {
+  const { wire, ended } = phaseOf({ clock: { now: Date.parse('2026-01-02T00:00:00Z') }, heard: true });
+  const managedFields = [{ manager: 'OpenAPI-Generator', operation: 'Update', fieldsV1: { 'f:spec': {} } }];
+  const owner = { apiVersion: 'k8s.osp.tech/v1', kind: 'RegistryMirror', name: 'hub' };
+  await wire({ managedFields, ownerReferences: [{ ...owner, uid: 'another' }] } as never);
+  await wire({ managedFields } as never);
+  t.deepEqual(ended, []);
+  await wire({ managedFields, ownerReferences: [{ ...owner, uid: 'uid-of-hub' }] } as never);
+  t.deepEqual(ended, ['own'], 'its containers would go on writing to the nodes');
+});
+
+test('Agents of its own end once the shared ones know the mirror, however long there are shared ones', async (t) => {
+  const clock = { now: Date.parse('2026-01-02T00:00:00Z') };
+  const { wire: wireOwn, ended } = phaseOf({ clock, heard: false });
+  const wire = () => wireOwn({ managedFields: ownManager } as never);
   t.is(await wire(), clock.now + 30_000, 'that the shared ones are ready is no event of this mirror');
   t.deepEqual(ended, [], 'nobody else wires it yet');
   clock.now += 299_000;
