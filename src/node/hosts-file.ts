@@ -20,6 +20,12 @@ export interface HostsEntry {
 /** Who wins a name that a foreign line has too: `override` puts ours first, `respect` writes no line for it. */
 export type ForeignLines = 'override' | 'respect';
 
+export interface HostsPolicy {
+  readonly mirror: string;
+  readonly foreignLines: ForeignLines;
+  readonly path: string;
+}
+
 export interface HostsPlan {
   /** The whole new content; undefined when nothing changes. */
   readonly content?: Buffer;
@@ -38,14 +44,14 @@ const entryLine = new RegExp(`^\\s*[^#\\s][^#]*${tag} ${mirrorName}\\s*$`);
 export function planHostsFile(
   current: Uint8Array | undefined,
   desired: readonly HostsEntry[],
-  policy: { readonly mirror: string; readonly foreignLines: ForeignLines; readonly path: string },
+  policy: HostsPolicy,
 ): HostsPlan {
   const text = textOf(current ?? new Uint8Array());
   const wanted = new Set(desired.map((entry) => entry.name.toLowerCase()));
   const lines = linesWith(text, [tag, ...wanted]);
-  const owned = lines.filter((line) => line.owner === policy.mirror);
+  const owned = lines.filter((line) => isOwned(line, desired, policy));
   const claims = lines.filter(
-    (line) => line.owner !== policy.mirror && namesIn(line).some((name) => wanted.has(name)),
+    (line) => !owned.includes(line) && namesIn(line).some((name) => wanted.has(name)),
   );
   const foreign = claims.filter((line) => line.owner === undefined);
   const taken = new Set(policy.foreignLines === 'respect' ? foreign.flatMap(namesIn) : []);
@@ -92,6 +98,16 @@ function linesWith(text: string, needles: readonly string[]): Line[] {
     pattern.lastIndex = end;
   }
   return lines;
+}
+
+/**
+ * Ours by its mark, or in mirror-hostess's own form for one of our very lines: what is left of it where it was killed, or where the file had
+ * been replaced beneath it. It says what ours says, and leads nowhere once the mirror is gone.
+ */
+function isOwned(line: Line, desired: readonly HostsEntry[], { mirror, foreignLines }: HostsPolicy): boolean {
+  if (line.owner !== undefined) return line.owner === mirror;
+  if (foreignLines === 'respect') return false;
+  return desired.some(({ address, name }) => line.text === `${address}\t${name}\n`);
 }
 
 /** In place: our lines are exactly the block, together, and no foreign line for the same name stands above them. */

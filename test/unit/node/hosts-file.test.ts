@@ -43,6 +43,22 @@ test('a foreign line for the same name is reported and comes after ours', (t) =>
   t.deepEqual(plan(`${block}${foreign}`), { text: undefined, reasons: ['ForeignHostsLine'] });
 });
 
+test('the line that mirror-hostess left is taken over: by what it says, it can be of nobody else', (t) => {
+  const left = '10.96.0.10\tmirror-hub.example\n';
+  const taken = { text: `${block}127.0.0.1 localhost\n`, reasons: [] };
+  t.deepEqual(plan(`127.0.0.1 localhost\n${left}`), taken);
+  t.deepEqual(plan(`${block}127.0.0.1 localhost\n${left}`), taken, 'also one that comes back');
+  for (const other of [
+    '10.96.0.9\tmirror-hub.example\n',
+    '10.96.0.10 mirror-hub.example\n',
+    '10.96.0.10\tmirror-hub.example other\n',
+    '10.96.0.10\tmirror-hub.example # by hand\n',
+  ])
+    t.deepEqual(plan(other), { text: `${block}${other}`, reasons: ['ForeignHostsLine'] });
+  const policy = { ...hub, foreignLines: 'respect' as const };
+  t.deepEqual(plan(left, entries, policy as never), { text: undefined, reasons: ['ForeignHostsLine'] });
+});
+
 test('with the policy respect a name of a foreign line gets no line of ours', (t) => {
   const policy = { ...hub, foreignLines: 'respect' as const };
   const foreign = '192.0.2.9 mirror-hub.example\n';
