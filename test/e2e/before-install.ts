@@ -42,6 +42,11 @@ export class BeforeInstall {
       t.deepEqual(this.#changesOf(node, at), {}, node.name);
   }
 
+  /** The paths, below /etc, that are not as they were on a node; and names of other folders. */
+  changedOn(node: ClusterNode): string[] {
+    return Object.keys(this.#changesOf(node, this.#cluster.nodes.indexOf(node))).sort();
+  }
+
   /** Nodes at once, the cluster's objects after a while; nothing is left Terminating. */
   async assertAsBefore(t: ExecutionContext): Promise<void> {
     this.assertNodesAsBefore(t);

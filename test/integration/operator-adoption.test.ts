@@ -31,7 +31,7 @@ test.serial('Objects of the Python operator become what a fresh install makes', 
   const spec = (name: string) => ({ upstreamUrl: `${name}.example` });
   const { metadata } = await world.mirror('adopted', spec('adopted'));
   for (const object of originalObjects({ name: 'adopted', uid: metadata.uid }, 'mirror-adopted.example')) {
-    await writeAsOriginal(world, object);
+    await writeAsOriginal(world.plane, object);
   }
   const [oldPaths, newPaths] = [pathsOf('adopted'), pathsOf('freshly')];
   const before = await world.get(oldPaths.service);

@@ -156,7 +156,7 @@ test.serial(
       async prepare([name = '']) {
         const { metadata } = await world.mirror(name, spec(name));
         for (const object of originalObjects({ name, uid: metadata.uid }, `mirror-${name}.example`)) {
-          await writeAsOriginal(world, object);
+          await writeAsOriginal(world.plane, object);
         }
       },
       // It starts at once when the operator does.

@@ -3,12 +3,32 @@
  * seed-behaviour.md section 7): its containers, init containers, probes, volumes and owner reference. Written by update
  * under the Python client's manager.
  */
-import type { Live, World } from './operator-world.ts';
+import type { AdminClient } from '../kubernetes/admin-client.ts';
+import type { Live } from './operator-world.ts';
 
-const credentials = { registry: '/etc/registry-certs', shared: '/etc/shared-certs' };
+const credentials = {
+  registry: '/etc/registry-certs',
+  shared: '/etc/shared-certs',
+  upstream: '/etc/upstream-certs',
+};
+
+/** What the original was told, as far as it shows in the objects. */
+export interface OriginalOptions {
+  /** Of each volume; 20Gi. */
+  readonly storage?: string;
+  /** The ConfigMap of `CA_CERTIFICATE_BUNDLE`; none. */
+  readonly bundle?: string;
+  /** Of nginx; one that does not work. `#resolver;` in it becomes the pod's. */
+  readonly configuration?: string;
+}
 
 /** Returns the objects in the order in which the original made them. */
-export function originalObjects(mirror: { name: string; uid: string }, masquerade: string): Live[] {
+export function originalObjects(
+  mirror: { name: string; uid: string },
+  masquerade: string,
+  options: OriginalOptions = {},
+): Live[] {
+  const { configuration = 'server { listen 5000 ssl; }' } = options;
   const { name } = mirror;
   const base = `registry-mirror-${name}`;
   const labels = { app: 'docker-registry', mirror: name };
@@ -31,13 +51,13 @@ export function originalObjects(mirror: { name: string; uid: string }, masquerad
   return [
     service(base),
     service(`${base}-headless`, 'None'),
-    statefulSet(metadata(base), labels),
+    statefulSet(metadata(base), labels, options),
     daemonSet(metadata(`${base}-utils`), labels, masquerade),
     {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: metadata(`${base}-secret`),
-      data: { 'default.conf': Buffer.from('server { listen 5000 ssl; }').toString('base64') },
+      data: { 'default.conf': Buffer.from(configuration).toString('base64') },
     },
   ];
 }
@@ -50,12 +70,20 @@ const collections: Record<string, string> = {
 };
 
 /** Creates an object as the original did, under its manager's name. */
-export async function writeAsOriginal(world: World, object: Live): Promise<void> {
+export async function writeAsOriginal(admin: Pick<AdminClient, 'adminFetch'>, object: Live): Promise<void> {
   const path = `${collections[object.kind]}?fieldManager=OpenAPI-Generator`;
-  await world.plane.adminFetch(path, { method: 'POST', body: object } as Live);
+  await admin.adminFetch(path, { method: 'POST', body: object } as Live);
 }
 
-function statefulSet(metadata: Live, labels: Live): Live {
+const editConfiguration = `
+  server=$(awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf)
+  sed "s/#resolver;/resolver $server ipv6=off;/" /etc/nginx/conf.d/default.conf > /tmp/nginx/default.conf
+`;
+
+function statefulSet(metadata: Live, labels: Live, { storage = '20Gi', bundle }: OriginalOptions): Live {
+  const authorities = ['/etc/ssl/certs', ...(bundle === undefined ? [] : [credentials.upstream])]
+    .map((folder) => `${folder}/ca-certificates.crt`)
+    .join(' ');
   const resources = { requests: { cpu: '0.1', memory: '500Mi' }, limits: { cpu: '0.5', memory: '500Mi' } };
   const shell = { command: ['/bin/sh'], resources };
   return {
@@ -79,14 +107,19 @@ function statefulSet(metadata: Live, labels: Live): Live {
               ...shell,
               name: 'generate-ca-certs',
               image: 'docker.io/cloudbees/docker-certificates:1.3',
-              args: ['-c', 'cat /etc/ssl/certs/ca-certificates.crt > /etc/shared-certs/ca-certificates.crt'],
-              volumeMounts: [{ name: 'shared-certs', mountPath: credentials.shared }],
+              args: ['-c', `cat ${authorities} > ${credentials.shared}/ca-certificates.crt`],
+              volumeMounts: [
+                { name: 'shared-certs', mountPath: credentials.shared },
+                ...(bundle === undefined
+                  ? []
+                  : [{ name: bundle, mountPath: credentials.upstream, readOnly: true }]),
+              ],
             },
             {
               ...shell,
               name: 'get-nameservers',
               image: 'docker.io/busybox',
-              args: ['-c', 'cp /etc/nginx/conf.d/default.conf /tmp/nginx/default.conf'],
+              args: ['-c', editConfiguration],
               volumeMounts: [
                 { name: 'nginx-config', mountPath: '/etc/nginx/conf.d' },
                 { name: 'nginx-config-edited', mountPath: '/tmp/nginx' },
@@ -120,6 +153,7 @@ function statefulSet(metadata: Live, labels: Live): Live {
             },
           ],
           volumes: [
+            ...(bundle === undefined ? [] : [{ name: bundle, configMap: { name: bundle } }]),
             { name: 'tls', secret: { secretName: 'docker-tls' } },
             { name: 'nginx-config', secret: { secretName: `${metadata.name}-secret` } },
             { name: 'shared-certs', emptyDir: {} },
@@ -130,7 +164,7 @@ function statefulSet(metadata: Live, labels: Live): Live {
       volumeClaimTemplates: [
         {
           metadata: { name: 'image-store' },
-          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '20Gi' } } },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } },
         },
       ],
     },
