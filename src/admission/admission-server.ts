@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
+import { answerPage, type Pages, pathOf, refuseMethod, send } from '../observe/pages.ts';
 import type { KeyPair } from './key-pair-folder.ts';
-import { answerPage, type Pages, pathOf, refuseMethod, send } from './pages.ts';
 import { type ReviewPath, reviewPaths } from './paths.ts';
 import { type Body, type BodyLimits, BodyReader } from './read-body.ts';
 

@@ -1,17 +1,16 @@
 /** The webhook's life: it follows rules and certificate, answers once it has both, and ends without a call that fails. */
-import type { Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { RuleTable } from '../image/rules/table.ts';
 import { aborted } from '../kube/aborted.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Logger } from '../observe/log.ts';
+import { servePages } from '../observe/pages.ts';
 import { RuleWatch } from '../rewriting/rule-watch.ts';
 import { AdmissionServer } from './admission-server.ts';
 import { type KeyPair, KeyPairFolder } from './key-pair-folder.ts';
 import { WebhookMetrics } from './metrics.ts';
 import { NamespaceLabels } from './namespace-labels.ts';
-import { servePages } from './pages.ts';
 import { ReviewHandler } from './review-handler.ts';
 import { ruleCounts } from './rule-counts.ts';
 
@@ -86,7 +85,7 @@ export class Webhook {
       await this.#end();
     } finally {
       follow.abort();
-      close(pages);
+      pages.close();
       await following;
     }
   }
@@ -136,9 +135,4 @@ export class Webhook {
     for (const fault of news) logger.warn({ fault }, 'A rule is not in force as it is written');
     this.#toldFaults = new Set(faults.filter((fault) => this.#toldFaults.has(fault) || news.includes(fault)));
   }
-}
-
-function close(pages: Server | undefined): void {
-  pages?.close();
-  pages?.closeAllConnections();
 }

@@ -4,8 +4,8 @@ import { readOperatorEnvironment } from '../config/operator-environment.ts';
 import { createClient } from '../kube/client.ts';
 import { loadConnection } from '../kube/connection.ts';
 import { createLogger } from '../observe/log.ts';
+import { servePages } from '../observe/pages.ts';
 import { Operator } from '../operator/operator.ts';
-import { serveHealth } from './health-server.ts';
 
 /** Runs until SIGTERM or SIGINT; throws `ConfigError` for a faulty environment. */
 export async function runOperator(): Promise<void> {
@@ -16,14 +16,17 @@ export async function runOperator(): Promise<void> {
   const connection = await loadConnection(environment.kubernetes);
   const client = createClient(connection, { userAgent: 'registry-mirror-operator', logger });
   const operator = new Operator({ client, settings, identity, secondsBetweenStreams, logger });
-  const health = await serveHealth(environment.httpPort, operator);
+  const pages = await servePages(environment.httpPort, {
+    ready: () => operator.ready,
+    metrics: () => operator.metrics(),
+  });
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   logger.info({ namespace: settings.namespace, scheme: settings.addressingScheme }, 'Started');
   try {
     await operator.run(stop.signal);
   } finally {
-    health.close();
+    pages.close();
     await client.close();
   }
   logger.info('Stopped');

@@ -9,7 +9,6 @@ const crdFile = 'crds/imagemaps.mapper.imagerelocation.pivotal.io.yaml';
 const group = 'mapper.imagerelocation.pivotal.io';
 const crdPath = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/imagemaps.${group}`;
 const configMapPath = '/api/v1/namespaces/default/configmaps/imageswap-maps';
-const timeout = 20_000;
 
 let world: World;
 let reconcilers: RuleReconcilers;
@@ -163,9 +162,7 @@ test.serial(
     world.proxy.reset();
 
     reconcilers = await startRuleReconcilers(world.proxy.kubeconfigPath);
-    await eventually(async () => assert.equal(await world.find(pathOf('adopted', 'leaving')), undefined), {
-      timeout,
-    });
+    await eventually(async () => assert.equal(await world.find(pathOf('adopted', 'leaving')), undefined));
     await quiet();
     const after = await get('adopted', 'boot');
     t.deepEqual(after.metadata.finalizers, ['example.com/other']);
@@ -175,9 +172,7 @@ test.serial(
     t.is(reconcilers.result('nginx', 'adopted'), 'r/1', 'what was being deleted was in nobody’s way');
     await world.patch(pathOf('adopted', 'boot'), { metadata: { finalizers: [group] } });
     await remove('adopted', 'boot');
-    await eventually(async () => assert.equal(await world.find(pathOf('adopted', 'boot')), undefined), {
-      timeout,
-    });
+    await eventually(async () => assert.equal(await world.find(pathOf('adopted', 'boot')), undefined));
   },
 );
 
@@ -242,21 +237,19 @@ test.serial(
     await putMap('default::', 'quay.io::r.io', 'nonsense');
     await rewrites('quay.io/a', 'r.io/a');
     const said = async () => (await mapEvents()).map(({ message }: Live) => message).sort();
-    await eventually(async () => assert.deepEqual(await said(), ['line 3: expected KEY::VALUE']), {
-      timeout,
-    });
+    await eventually(async () => assert.deepEqual(await said(), ['line 3: expected KEY::VALUE']));
     const [event] = await mapEvents();
     t.like(event, { type: 'Warning', reason: 'MapFault' });
     t.like(event.involvedObject, { kind: 'ConfigMap', name: 'imageswap-maps', namespace: 'default' });
 
     await putMap('default::', 'quay.io::s.io', '# moved by a comment', 'nonsense', '[EXACT]a::');
     await rewrites('quay.io/a', 's.io/a');
-    await eventually(async () => assert.equal((await said()).length, 2), { timeout });
+    await eventually(async () => assert.equal((await said()).length, 2));
     await putMap('default::', 'quay.io::t.io');
     await rewrites('quay.io/a', 't.io/a');
     await putMap('default::', 'quay.io::u.io', 'nonsense');
     await rewrites('quay.io/a', 'u.io/a');
-    await eventually(async () => assert.equal((await said()).length, 3, 'it came back'), { timeout });
+    await eventually(async () => assert.equal((await said()).length, 3, 'it came back'));
     await quiet();
     t.is((await said()).length, 3);
   },
@@ -267,7 +260,7 @@ test.serial('10,000 bad lines are 21 events, and good lines stay in force', asyn
   const bad = Array.from({ length: 10_000 }, (_, index) => `nonsense-${index}`);
   await putMap('default::', ...bad, 'quay.io::v.io');
   await rewrites('quay.io/a', 'v.io/a');
-  await eventually(async () => assert.equal((await mapEvents()).length - before, 21), { timeout });
+  await eventually(async () => assert.equal((await mapEvents()).length - before, 21));
   await quiet();
   t.is((await mapEvents()).length - before, 21);
   await world.delete(configMapPath);
@@ -281,8 +274,8 @@ test.serial('The CRD goes with its maps, the original’s finalizer or not, and 
   await world.delete(crdPath);
   t.truthy(await world.find(crdPath), 'held by its map, which is held by the finalizer');
   reconcilers = await startRuleReconcilers(world.proxy.kubeconfigPath);
-  await eventually(async () => assert.equal(await world.find(crdPath), undefined), { timeout });
-  await eventually(() => assert.equal(reconcilers.result('nginx', 'back'), 'nginx'), { timeout });
+  await eventually(async () => assert.equal(await world.find(crdPath), undefined));
+  await eventually(() => assert.equal(reconcilers.result('nginx', 'back'), 'nginx'));
   await quiet();
   world.proxy.reset();
   await new Promise((resolve) => setTimeout(resolve, 1_500));
@@ -297,14 +290,11 @@ test.serial('The CRD goes with its maps, the original’s finalizer or not, and 
 
 /** Waits until nothing was written for a while; types that are missing are asked for all the time. */
 async function quiet(): Promise<void> {
-  await eventually(
-    async () => {
-      const before = world.proxy.writes().length;
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      assert.equal(world.proxy.writes().length, before);
-    },
-    { timeout: 30_000 },
-  );
+  await eventually(async () => {
+    const before = world.proxy.writes().length;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    assert.equal(world.proxy.writes().length, before);
+  });
 }
 
 async function namespace(name: string): Promise<void> {
@@ -341,7 +331,7 @@ function settled(namespace: string, name: string, status: 'True' | 'False'): Pro
       assert.equal(map.status.conditions.find((one: Live) => one.type === 'Ready')?.status, status);
       return map;
     },
-    { timeout, message: `ImageMap ${name} did not become Ready ${status}` },
+    { message: `ImageMap ${name} did not become Ready ${status}` },
   );
 }
 
@@ -370,5 +360,5 @@ async function putMap(...lines: string[]): Promise<void> {
 }
 
 async function rewrites(image: string, result: string): Promise<void> {
-  await eventually(() => assert.equal(reconcilers.result(image, 'default'), result), { timeout });
+  await eventually(() => assert.equal(reconcilers.result(image, 'default'), result));
 }

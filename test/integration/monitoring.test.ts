@@ -13,7 +13,6 @@ import type { Live } from '../support/operator-world.ts';
 import type { Prometheus } from '../support/prometheus.ts';
 
 const run = promisify(execFile);
-const slow = { timeout: 30_000 };
 
 interface Expression {
   readonly of: string;
@@ -50,7 +49,7 @@ test('every query finds what it asks for in live parts, and alerts fire when som
   await eventually(async () => {
     faults = (await Promise.all(expressions.map((each) => faultsOf(prometheus, each)))).flat();
     assert.equal(faults.length, 0);
-  }, slow).catch(() => undefined);
+  }).catch(() => undefined);
   t.deepEqual(faults, []);
   t.log(`${alertExpressions().length} alerts and ${panelExpressions().length} queries`);
 
@@ -71,7 +70,7 @@ async function everythingScraped({ prometheus, ask, world }: MonitoredWorld): Pr
       ],
       world.lastWords(),
     );
-  }, slow);
+  });
   // A histogram has series once there was something to observe, and a rate has values with the second scrape.
   assert.equal(await ask('/v2/'), 200);
 }
@@ -119,7 +118,7 @@ async function breaks({ prometheus, registry, ask, webhook, operator }: Monitore
   assert.notEqual(await ask('/v2/library/other/manifests/1'), 200);
   await fires(prometheus, 'RegistryMirrorUpstreamFails', { mirror: 'demo', reason: 'Refused' });
   await registry.start();
-  await eventually(async () => assert.equal(await ask('/v2/library/other/manifests/1'), 404), slow);
+  await eventually(async () => assert.equal(await ask('/v2/library/other/manifests/1'), 404));
   await ends(prometheus, 'RegistryMirrorUpstreamFails');
 
   await webhook.kill();
@@ -135,11 +134,11 @@ async function fires(prometheus: Prometheus, name: string, labels: Record<string
     const isMeant = (each: Record<string, string>) =>
       Object.entries(labels).every(([label, value]) => each[label] === value);
     assert.ok(found.some(isMeant), `${name} ${JSON.stringify(found)}`);
-  }, slow);
+  });
 }
 
 async function ends(prometheus: Prometheus, name: string): Promise<void> {
-  await eventually(async () => assert.equal((await prometheus.alerts()).get(name), undefined), slow);
+  await eventually(async () => assert.equal((await prometheus.alerts()).get(name), undefined));
 }
 
 function alertExpressions(): Expression[] {

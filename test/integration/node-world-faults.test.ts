@@ -129,8 +129,8 @@ test.serial(
     await node.reachable(own.port);
     await node.pull('containerd', 'registry.test/library/app:1');
     await first.process.stop('SIGKILL');
-    await eventually(async () => assert.equal((await said()).forwarder?.offered, true), { timeout: 15_000 });
-    await eventually(() => second.status(), { timeout: 15_000 });
+    await eventually(async () => assert.equal((await said()).forwarder?.offered, true));
+    await eventually(() => second.status());
     t.deepEqual(differences(wired, etc()), {});
   },
 );

@@ -64,9 +64,7 @@ test.serial('What was adopted is not written again at a restart', async (t) => {
   world.proxy.reset();
   world.start();
   // Its Lease is the first write: then it leads, and the mirrors are looked at.
-  await eventually(() => assert.ok(world.proxy.requests.some(({ path }) => path.includes('/leases/'))), {
-    timeout: 20_000,
-  });
+  await eventually(() => assert.ok(world.proxy.requests.some(({ path }) => path.includes('/leases/'))));
   await world.quiet(1_500);
   t.deepEqual(world.proxy.writes(), []);
 });

@@ -49,7 +49,7 @@ async function sweep(t: Live, prefix: string, scenario: Scenario): Promise<void>
   world.proxy.reset();
   const undisturbed = world.start();
   await scenario.begin(reference);
-  await eventually(() => scenario.done(reference), { timeout: 20_000 });
+  await eventually(() => scenario.done(reference));
   await world.quiet();
   const writes = world.proxy.writes();
   await undisturbed.stop();
@@ -68,12 +68,12 @@ async function sweep(t: Live, prefix: string, scenario: Scenario): Promise<void>
     world.proxy.stopAtWrite(n, () => process.kill(victim.pid, 'SIGKILL'));
     await scenario.begin(name);
     // Writes that only some runs need (a status in two steps) may not come: then the end is that of no kill.
-    await Promise.race([victim.ended, eventually(() => scenario.done(name), { timeout: 20_000 })]);
+    await Promise.race([victim.ended, eventually(() => scenario.done(name))]);
     await victim.kill();
     world.proxy.reset();
     await world.delete(lease);
     operator = world.start();
-    await eventually(() => scenario.done(name), { timeout: 20_000, message: `not mended after write ${n}` });
+    await eventually(() => scenario.done(name), { message: `not mended after write ${n}` });
     await world.quiet(400);
     t.deepEqual(await state(name), expected, `killed after write ${n}`);
     if (!scenario.alone) continue;
@@ -111,7 +111,7 @@ const spec = (name: string) => ({ upstreamUrl: `${name}.example` });
 async function makeAll(names: readonly string[], done: (name: string) => Promise<unknown>): Promise<void> {
   const operator = world.start();
   for (const name of names) await world.mirror(name, spec(name));
-  for (const name of names) await eventually(() => done(name), { timeout: 20_000 });
+  for (const name of names) await eventually(() => done(name));
   await world.quiet(300);
   await operator.stop();
 }

@@ -52,7 +52,7 @@ for (const policy of ['Background', 'Foreground', 'Orphan']) {
     await world.condition(name, 'NodesWired', 'Wired');
     const seen = follow(t, name);
     await world.delete(pathsOf(name).mirror, policy);
-    await eventually(() => assertGone(name), { timeout: 30_000 });
+    await eventually(() => assertGone(name));
     t.true(seen.has('restore free'), [...seen].join(', '));
     t.true(seen.has('100% 0'), [...seen].join(', '));
   });
@@ -64,9 +64,7 @@ test.serial('A mirror that had to stand back takes nothing of the other with it'
   await world.mirror('elder-headless', { upstreamUrl: 'other.example' });
   await world.condition('elder-headless', 'Stalled', 'NameConflict');
   await world.delete(pathsOf('elder-headless').mirror);
-  await eventually(async () => assert.equal(await world.find(pathsOf('elder-headless').mirror), undefined), {
-    timeout: 20_000,
-  });
+  await eventually(async () => assert.equal(await world.find(pathsOf('elder-headless').mirror), undefined));
   t.is((await world.get(pathsOf('elder').headlessService)).metadata.uid, headless.metadata.uid);
 });
 
@@ -82,7 +80,7 @@ test.serial('Deletion waits for nodes that are not restored yet, and says so', a
   t.truthy(await world.find(pathsOf('waits').service), 'the cache serves until the nodes are restored');
 
   await world.patch(`${pathsOf('waits').daemonSet}/status`, { status: { ...set.status, numberReady: 2 } });
-  await eventually(() => assertGone('waits'), { timeout: 30_000 });
+  await eventually(() => assertGone('waits'));
 });
 
 test.serial('After the limit the nodes that were not reached are named and the mirror goes', async (t) => {
@@ -104,7 +102,7 @@ test.serial('After the limit the nodes that were not reached are named and the m
   await world.patch(pathsOf('limit').daemonSet, {
     metadata: { annotations: { 'k8s.osp.tech/restoring-since': long } },
   });
-  await eventually(() => assertGone('limit'), { timeout: 30_000 });
+  await eventually(() => assertGone('limit'));
   const told = (await world.warnings('limit')).find(({ reason }) => reason === 'NodesNotRestored');
   t.regex(told.message, /dead-node/);
 });
@@ -126,8 +124,6 @@ test.serial('A mirror whose operator’s namespace is gone is let go', async (t)
   await world.settled('homeless');
   await world.delete('/api/v1/namespaces/away');
   await world.delete(pathsOf('homeless').mirror);
-  await eventually(async () => assert.equal(await world.find(pathsOf('homeless').mirror), undefined), {
-    timeout: 30_000,
-  });
+  await eventually(async () => assert.equal(await world.find(pathsOf('homeless').mirror), undefined));
   t.pass();
 });

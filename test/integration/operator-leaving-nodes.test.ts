@@ -48,16 +48,13 @@ async function assertSettled(
   expected: readonly string[],
   selected = expected,
 ): Promise<void> {
-  await eventually(
-    async () => {
-      assert.deepEqual(nodes.wired(name), expected);
-      assert.equal(await world.find(restoreSetOf(name)), undefined);
-      const { metadata, status } = await world.get(pathsOf(name).daemonSet);
-      assert.equal(metadata.annotations?.[mark], undefined);
-      assert.equal(status.desiredNumberScheduled, selected.length);
-    },
-    { timeout: 20_000 },
-  );
+  await eventually(async () => {
+    assert.deepEqual(nodes.wired(name), expected);
+    assert.equal(await world.find(restoreSetOf(name)), undefined);
+    const { metadata, status } = await world.get(pathsOf(name).daemonSet);
+    assert.equal(metadata.annotations?.[mark], undefined);
+    assert.equal(status.desiredNumberScheduled, selected.length);
+  });
   assert.deepEqual([...nodes.fights], []);
 }
 
@@ -231,14 +228,11 @@ test.serial(
     await select('ends', poolOf('a'));
     await exists(restoreSetOf('ends'));
     await world.delete(pathsOf('ends').mirror);
-    await eventually(
-      async () => {
-        for (const path of [...Object.values(pathsOf('ends')), restoreSetOf('ends')]) {
-          assert.equal(await world.find(path), undefined, path);
-        }
-      },
-      { timeout: 30_000 },
-    );
+    await eventually(async () => {
+      for (const path of [...Object.values(pathsOf('ends')), restoreSetOf('ends')]) {
+        assert.equal(await world.find(path), undefined, path);
+      }
+    });
     t.deepEqual(nodes.restored('ends'), Object.keys(pools));
   },
 );

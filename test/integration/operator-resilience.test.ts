@@ -54,12 +54,8 @@ test.serial(
       },
       { timeout: 3_000 },
     ).catch(() => undefined);
-    await eventually(async () => assert.equal(await world.find(pathsOf('late').statefulSet), undefined), {
-      timeout: 20_000,
-    });
-    await eventually(() => assert.equal(operator.log().match(/does not serve a type/g)?.length, 2), {
-      timeout: 20_000,
-    });
+    await eventually(async () => assert.equal(await world.find(pathsOf('late').statefulSet), undefined));
+    await eventually(() => assert.equal(operator.log().match(/does not serve a type/g)?.length, 2));
     t.true(operator.running());
 
     await world.plane.applyCrd(crdFile);
@@ -76,7 +72,7 @@ test.serial('An API server that is stopped, killed and loses its history costs n
   const before = await versions('steady');
   const afterwards = async (what: string) => {
     await world.mirror(`probe-${what}`, { upstreamUrl: `${what}.example` });
-    await eventually(() => world.get(pathsOf(`probe-${what}`).daemonSet), { timeout: 30_000, message: what });
+    await eventually(() => world.get(pathsOf(`probe-${what}`).daemonSet), { message: what });
     t.deepEqual(await versions('steady'), before, what);
     t.true(operator.running(), what);
   };
@@ -93,7 +89,7 @@ test.serial('An API server that is stopped, killed and loses its history costs n
 
 test.serial('Of two replicas one acts; the other takes over within the lease when it dies', async (t) => {
   const first = world.start(quick);
-  await eventually(() => assert.match(first.log(), /Became the leader/), { timeout: 20_000 });
+  await eventually(() => assert.match(first.log(), /Became the leader/));
   const second = world.start(quick);
   await eventually(() => assert.match(second.log(), /Started/));
   await world.mirror('shared', { upstreamUrl: 'shared.example' });
@@ -105,7 +101,7 @@ test.serial('Of two replicas one acts; the other takes over within the lease whe
   await first.kill();
   const died = Date.now();
   await world.mirror('taken', { upstreamUrl: 'taken.example' });
-  await eventually(() => world.get(pathsOf('taken').daemonSet), { timeout: 25_000 });
+  await eventually(() => world.get(pathsOf('taken').daemonSet));
   t.log(`${Date.now() - died} ms until the other replica acted`);
   t.true(Date.now() - died < 20_000);
   t.deepEqual(await versions('shared'), before);
@@ -124,7 +120,7 @@ test.serial(
     const kubeconfig = await world.plane.kubeconfigFor({ token });
     const operator = world.start({ ...quick, KUBECONFIG: kubeconfig });
     await world.mirror('rights', { upstreamUrl: 'rights.example' });
-    await eventually(() => world.get(pathsOf('rights').daemonSet), { timeout: 30_000 });
+    await eventually(() => world.get(pathsOf('rights').daemonSet));
     await eventually(() => assert.match(operator.log(), /Not allowed to write the status/));
     await world.mirror('rights-two', { upstreamUrl: 'rights-two.example' });
     await eventually(() => world.get(pathsOf('rights-two').daemonSet));

@@ -200,7 +200,7 @@ test.serial('A lost address that is taken meanwhile is replaced, with an event',
   } as Live);
 
   world.start();
-  const service = await eventually(() => world.get(paths.service), { timeout: 20_000 });
+  const service = await eventually(() => world.get(paths.service));
   t.not(service.spec.clusterIP, mirror.status.address);
   await eventually(async () => {
     assert.equal((await world.get(paths.mirror)).status.address, service.spec.clusterIP);

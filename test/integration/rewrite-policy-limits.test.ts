@@ -133,12 +133,9 @@ test.serial('objects of v1beta1 are taken, and rewrite', async (t) => {
   t.is(object?.apiVersion, 'admissionregistration.k8s.io/v1beta1');
   for (const each of parameters) await plane.apply(parametersObject(each) as Live);
   for (const each of [object, ...bindings]) await plane.apply(each as Live);
-  await eventually(
-    async () => {
-      const { spec } = await policy.create('default', podOf(['nginx']));
-      assert.equal(spec.containers[0]?.image, 'my.repo/nginx');
-    },
-    { timeout: 30_000 },
-  );
+  await eventually(async () => {
+    const { spec } = await policy.create('default', podOf(['nginx']));
+    assert.equal(spec.containers[0]?.image, 'my.repo/nginx');
+  });
   t.pass();
 });

@@ -18,7 +18,6 @@ const admission = '/apis/admissionregistration.k8s.io/v1';
 const policyPath = `${admission}/mutatingadmissionpolicies/registry-mirror-rewrite`;
 const bindingsPath = `${admission}/mutatingadmissionpolicybindings`;
 const crdPath = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rewriterules.k8s.osp.tech';
-const timeout = 30_000;
 
 let plane: ControlPlane;
 let proxy: CountingProxy;
@@ -85,7 +84,7 @@ test.serial('idle, and after a restart, nothing is written', async (t) => {
   await quiet();
   proxy.reset();
   await start({ settings: { gilly } });
-  await eventually(async () => assert.equal((await running?.routing())?.engine, 'policy'), { timeout });
+  await eventually(async () => assert.equal((await running?.routing())?.engine, 'policy'));
   await quiet();
   t.deepEqual(proxy.writes(), []);
 });
@@ -100,15 +99,12 @@ test.serial('what others change or delete is put back', async (t) => {
   await merge(rulesPath('team'), {
     spec: { rules: { images: { nginx: 'evil.local/nginx', more: 'evil.local/more' } } },
   });
-  await eventually(
-    async () => {
-      const { spec } = await plane.adminFetch<Live>(policyPath);
-      assert.deepEqual([spec.failurePolicy, spec.reinvocationPolicy], ['Ignore', 'Never']);
-      assert.ok(await find(`${bindingsPath}/registry-mirror-rewrite-all`));
-      assert.deepEqual((await plane.adminFetch<Live>(rulesPath('team'))).spec, before.spec);
-    },
-    { timeout },
-  );
+  await eventually(async () => {
+    const { spec } = await plane.adminFetch<Live>(policyPath);
+    assert.deepEqual([spec.failurePolicy, spec.reinvocationPolicy], ['Ignore', 'Never']);
+    assert.ok(await find(`${bindingsPath}/registry-mirror-rewrite-all`));
+    assert.deepEqual((await plane.adminFetch<Live>(rulesPath('team'))).spec, before.spec);
+  });
   await becomes('team', 'nginx', 'map.local/nginx');
   await becomes('team', 'more', 'my.repo/more');
   t.pass();
@@ -121,7 +117,7 @@ test.serial('a namespace that has no ImageMaps any more is one of the others', a
   await becomes('leaving', 'nginx', 'map.local/nginx');
   await plane.adminFetch(imageMapPath('leaving'), { method: 'DELETE' });
   await becomes('leaving', 'nginx', 'my.repo/nginx');
-  await eventually(async () => assert.equal(await find(rulesPath('leaving')), undefined), { timeout });
+  await eventually(async () => assert.equal(await find(rulesPath('leaving')), undefined));
   t.pass();
 });
 
@@ -132,15 +128,12 @@ test.serial(
     await imageMap('odd', { nginx: 'odd.local/nginx', ['x'.repeat(1_010)]: 'odd.local/x' });
     await start({ settings: { gilly } });
     await becomes('team', 'nginx', 'map.local/nginx');
-    await eventually(async () => assert.deepEqual((await running?.routing())?.webhook, ['odd']), { timeout });
-    const { spec, status } = await eventually(
-      async () => {
-        const found = await plane.adminFetch<Live>(rulesPath('odd'));
-        assert.equal(found.status?.engine, 'webhook');
-        return found;
-      },
-      { timeout },
-    );
+    await eventually(async () => assert.deepEqual((await running?.routing())?.webhook, ['odd']));
+    const { spec, status } = await eventually(async () => {
+      const found = await plane.adminFetch<Live>(rulesPath('odd'));
+      assert.equal(found.status?.engine, 'webhook');
+      return found;
+    });
     t.deepEqual(spec, { engine: 'webhook' });
     t.like(status, { rules: 3 });
     t.regex(status.reason, /^an image has 1010 characters/);
@@ -178,14 +171,11 @@ test.serial(
     await map('default::\na.io::b.io\nb.io::c.io\n');
     await start({ settings: { imageswap: { configMapNamespace: 'default' } } });
     const why = 'the line for b.io takes on what the line for a.io makes';
-    await eventually(
-      async () => {
-        assert.deepEqual(await running?.routing(), { engine: 'webhook', why, webhook: 'all' });
-        assert.equal(await find(policyPath), undefined);
-        assert.deepEqual((await plane.adminFetch<Live>(bindingsPath)).items, []);
-      },
-      { timeout },
-    );
+    await eventually(async () => {
+      assert.deepEqual(await running?.routing(), { engine: 'webhook', why, webhook: 'all' });
+      assert.equal(await find(policyPath), undefined);
+      assert.deepEqual((await plane.adminFetch<Live>(bindingsPath)).items, []);
+    });
     await rows([
       ['default/registry-mirror-rewrite-all', 'webhook', 0, why],
       ['default/registry-mirror-rewrite-labelled', 'webhook', 3, why],
@@ -201,7 +191,7 @@ test.serial(
 
 test.serial('another engine takes the policy away, and leaves what is said of the rules', async (t) => {
   await start({ settings: { gilly, engine: 'webhook' } });
-  await eventually(async () => assert.equal(await find(policyPath), undefined), { timeout });
+  await eventually(async () => assert.equal(await find(policyPath), undefined));
   await rows([
     ['default/registry-mirror-rewrite-all', 'webhook', 1, 'REWRITE_ENGINE is webhook'],
     ['team/registry-mirror-rewrite', 'webhook', 2, 'REWRITE_ENGINE is webhook'],
@@ -223,22 +213,19 @@ test.serial('without parameters, and without their kind, pods are admitted as th
   await becomes('default', 'nginx', 'nginx');
   const crd = await plane.adminFetch<Live>(crdPath);
   await plane.adminFetch(crdPath, { method: 'DELETE' });
-  await eventually(async () => assert.equal(await find(crdPath), undefined), { timeout });
+  await eventually(async () => assert.equal(await find(crdPath), undefined));
   const began = performance.now();
   t.is(await admitted('team', 'nginx'), 'nginx');
   t.log(`admitted after ${Math.round(performance.now() - began)} ms without the kind`);
   await start({ settings: { gilly } });
-  await eventually(
-    async () => {
-      const { engine, why, webhook } = (await running?.routing()) ?? {};
-      assert.deepEqual(
-        [engine, why, webhook],
-        ['webhook', 'CustomResourceDefinition rewriterules.k8s.osp.tech is missing', 'all'],
-      );
-      assert.equal(await find(policyPath), undefined);
-    },
-    { timeout },
-  );
+  await eventually(async () => {
+    const { engine, why, webhook } = (await running?.routing()) ?? {};
+    assert.deepEqual(
+      [engine, why, webhook],
+      ['webhook', 'CustomResourceDefinition rewriterules.k8s.osp.tech is missing', 'all'],
+    );
+    assert.equal(await find(policyPath), undefined);
+  });
   await plane.applyCrd('crds/rewriterules.k8s.osp.tech.yaml');
   t.is(crd.spec.names.kind, 'RewriteRules');
   await becomes('team', 'nginx', 'map.local/nginx');
@@ -253,14 +240,11 @@ test.serial('who may not watch policies is told so, and everything is the webhoo
   const poor = await startCountingProxy({ url: plane.url, caFile: plane.caFile, adminToken });
   t.teardown(() => poor.close());
   await start({ settings: { gilly }, kubeconfigPath: poor.kubeconfigPath });
-  await eventually(
-    async () => {
-      const { why, webhook } = (await running?.routing()) ?? {};
-      assert.match(why ?? '', /^the operator has no right to watch mutatingadmissionpolicies/);
-      assert.equal(webhook, 'all');
-    },
-    { timeout },
-  );
+  await eventually(async () => {
+    const { why, webhook } = (await running?.routing()) ?? {};
+    assert.match(why ?? '', /^the operator has no right to watch mutatingadmissionpolicies/);
+    assert.equal(webhook, 'all');
+  });
   t.pass();
 });
 
@@ -279,19 +263,16 @@ test.serial('as long as the policy cannot be made, everything is the webhook’s
   const watching = await startCountingProxy({ url: plane.url, caFile: plane.caFile, adminToken });
   t.teardown(() => watching.close());
   await start({ settings: { gilly }, kubeconfigPath: watching.kubeconfigPath });
-  await eventually(
-    async () => {
-      const { engine, why, webhook } = (await running?.routing()) ?? {};
-      assert.match(why ?? '', /^the policy could not be brought about: .*403/);
-      assert.deepEqual([engine, webhook], ['webhook', 'all']);
-    },
-    { timeout },
-  );
+  await eventually(async () => {
+    const { engine, why, webhook } = (await running?.routing()) ?? {};
+    assert.match(why ?? '', /^the policy could not be brought about: .*403/);
+    assert.deepEqual([engine, webhook], ['webhook', 'all']);
+  });
   await plane.grant({ kind: 'ServiceAccount', namespace: 'default', name: 'watching' }, [
     { apiGroups: ['*'], resources: ['*'], verbs: ['*'] },
   ]);
   await becomes('default', 'nginx', 'my.repo/nginx');
-  await eventually(async () => assert.equal((await running?.routing())?.engine, 'policy'), { timeout });
+  await eventually(async () => assert.equal((await running?.routing())?.engine, 'policy'));
   t.pass();
 });
 
@@ -366,7 +347,6 @@ async function admitted(inNamespace: string, image: string): Promise<string> {
 
 async function becomes(inNamespace: string, image: string, result: string): Promise<void> {
   await eventually(async () => assert.equal(await admitted(inNamespace, image), result), {
-    timeout,
     message: `${image} in ${inNamespace} did not become ${result}`,
   });
 }
@@ -374,35 +354,29 @@ async function becomes(inNamespace: string, image: string, result: string): Prom
 /** Waits until `kubectl get rewriterules -A` prints these rows: name, engine, rules, reason. */
 async function rows(wanted: readonly (readonly unknown[])[]): Promise<void> {
   const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
-  await eventually(
-    async () => {
-      const table = await plane.adminFetch<Live>('/apis/k8s.osp.tech/v1alpha1/rewriterules', {
-        headers: { accept },
-      });
-      assert.deepEqual(
-        table.columnDefinitions.map(({ name }: Live) => name),
-        ['Name', 'Engine', 'Rules', 'Reason', 'Age'],
-      );
-      const shown = table.rows.map(({ object, cells }: Live) => [
-        `${object.metadata.namespace}/${cells[0]}`,
-        ...cells.slice(1, 4),
-      ]);
-      assert.deepEqual(shown, wanted);
-    },
-    { timeout },
-  );
+  await eventually(async () => {
+    const table = await plane.adminFetch<Live>('/apis/k8s.osp.tech/v1alpha1/rewriterules', {
+      headers: { accept },
+    });
+    assert.deepEqual(
+      table.columnDefinitions.map(({ name }: Live) => name),
+      ['Name', 'Engine', 'Rules', 'Reason', 'Age'],
+    );
+    const shown = table.rows.map(({ object, cells }: Live) => [
+      `${object.metadata.namespace}/${cells[0]}`,
+      ...cells.slice(1, 4),
+    ]);
+    assert.deepEqual(shown, wanted);
+  });
 }
 
 /** Waits until nothing was written for a while. */
 async function quiet(ms = 1_500): Promise<void> {
-  await eventually(
-    async () => {
-      const before = proxy.writes().length;
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      assert.equal(proxy.writes().length, before);
-    },
-    { timeout },
-  );
+  await eventually(async () => {
+    const before = proxy.writes().length;
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    assert.equal(proxy.writes().length, before);
+  });
 }
 
 async function find(path: string): Promise<Live | undefined> {

@@ -37,14 +37,11 @@ test('a blob with a wrong byte in its second slice is removed within seconds, an
   t.not(digestOf((await cache.get(path)).body), digest);
   t.is(cachedFiles(cache), 3);
   upstream.faults = {};
-  const counts = await eventually(
-    async () => {
-      const seen = await scrubbed(cache);
-      assert.equal(seen.corrupt, 1);
-      return seen;
-    },
-    { timeout: 20_000 },
-  );
+  const counts = await eventually(async () => {
+    const seen = await scrubbed(cache);
+    assert.equal(seen.corrupt, 1);
+    return seen;
+  });
   t.is(counts.checked, 1);
   t.is(counts.lastCorrupt?.digest, digest);
   t.is(cachedFiles(cache), 0);
@@ -60,14 +57,11 @@ test('sound blobs stay; one that fits into a slice was verified on its way; a bl
   );
   for (const digest of [sound, small]) await cache.get(`/v2/app/blobs/${digest}`);
   await cache.get(`/v2/app/blobs/${partial}`, { headers: { Range: `bytes=${slice}-${slice + 1}` } });
-  const counts = await eventually(
-    async () => {
-      const seen = await scrubbed(cache);
-      assert.equal(seen.checked, 1);
-      return seen;
-    },
-    { timeout: 20_000 },
-  );
+  const counts = await eventually(async () => {
+    const seen = await scrubbed(cache);
+    assert.equal(seen.checked, 1);
+    return seen;
+  });
   t.is(counts.bytes, 3 * slice + 1);
   t.is(counts.corrupt, 0);
   t.is(cachedFiles(cache), 6);

@@ -67,15 +67,10 @@ test.serial(
     t.is((await ask('1')).status, 401);
     const children = childrenOf(standalone);
     writeFileSync(file, yaml(registry, credentials));
-    await eventually(async () => assert.equal((await ask('1')).status, 200), { timeout: 15_000 });
+    await eventually(async () => assert.equal((await ask('1')).status, 200));
     t.deepEqual(childrenOf(standalone), children);
     writeFileSync(file, yaml(registry, { username: 'pull:er', password: 'bad-secret' }));
-    await eventually(
-      () => assert.match(standalone.errors(), /mirrors\.yaml:\d+: spec\.credentialsSecret: /),
-      {
-        timeout: 15_000,
-      },
-    );
+    await eventually(() => assert.match(standalone.errors(), /mirrors\.yaml:\d+: spec\.credentialsSecret: /));
     t.is((await ask('1')).status, 200);
     for (const entry of readdirSync(join(dir, 'data'), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
@@ -96,20 +91,16 @@ test.serial(
     const download = get(t, dir, `${url}/v2/library/app/blobs/${layer.digest}`, { slow: true });
     const second = yaml(registry).replace('name: demo', 'name: second').replace('mirror.test', 'second.test');
     writeFileSync(file, `${yaml(registry)}---\n${second}`);
-    await eventually(() => assert.equal(standalone.ready().length, 2, standalone.errors()), {
-      timeout: 15_000,
-    });
+    await eventually(() => assert.equal(standalone.ready().length, 2, standalone.errors()));
     t.like(standalone.ready()[1], { name: 'second', url, masquerade: 'second.test' });
     t.is((await get(t, dir, `${url}/v2/second.test/library/app/manifests/1`)).status, 200);
     t.is((await get(t, dir, `${url}/v2/library/app/manifests/1`)).status, 404);
     t.is(digestOf((await download).body), layer.digest);
     writeFileSync(file, yaml(registry).replace('upstreamUrl:', 'upstreamUri:'));
-    await eventually(() => assert.match(standalone.errors(), /mirrors\.yaml:\d+: spec\.upstreamUr[li]: /), {
-      timeout: 15_000,
-    });
+    await eventually(() => assert.match(standalone.errors(), /mirrors\.yaml:\d+: spec\.upstreamUr[li]: /));
     t.is((await get(t, dir, `${url}/v2/second.test/library/app/manifests/1`)).status, 200);
     rmSync(file);
-    await eventually(() => assert.match(standalone.errors(), /-f: expected a file/), { timeout: 15_000 });
+    await eventually(() => assert.match(standalone.errors(), /-f: expected a file/));
     t.is((await get(t, dir, `${url}/v2/second.test/library/app/manifests/1`)).status, 200);
   },
 );
@@ -120,7 +111,7 @@ test.serial('it serves on when nobody reads its standard output any more', async
   standalone.process.stdout?.destroy();
   const second = yaml(registry).replace('name: demo', 'name: second').replace('mirror.test', 'second.test');
   writeFileSync(file, `${yaml(registry)}---\n${second}`);
-  await eventually(() => assert.match(standalone.errors(), /Configuration changed/), { timeout: 15_000 });
+  await eventually(() => assert.match(standalone.errors(), /Configuration changed/));
   t.is((await get(t, dir, `${url}/v2/second.test/library/app/manifests/1`)).status, 200);
   standalone.process.kill('SIGTERM');
   t.is(await standalone.ended, 0);
@@ -133,10 +124,10 @@ test.serial('a tag of one upstream is never served for another: neither fresh no
   t.is((await tag()).status, 200);
   writeFileSync(file, yaml(registry).replace(registry.host, 'localhost:1'));
   const gone = async () => assert.ok((await tag()).status >= 502);
-  await eventually(gone, { timeout: 15_000, interval: 10 });
-  await eventually(async () => assert.equal((await tag()).status, 502), { timeout: 15_000 });
+  await eventually(gone, { interval: 10 });
+  await eventually(async () => assert.equal((await tag()).status, 502));
   writeFileSync(file, yaml(registry));
-  await eventually(async () => assert.equal((await tag()).status, 200), { timeout: 15_000 });
+  await eventually(async () => assert.equal((await tag()).status, 200));
 });
 
 test.serial('a bad file is exit code 1 with every fault, and nothing was started', async (t) => {
@@ -178,14 +169,11 @@ test.serial('nginx and broker are started again when they are killed, workers in
   const path = `${url}/v2/library/app/manifests/1`;
   t.is((await get(t, dir, path)).status, 200);
   for (const pid of childrenOf(standalone)) process.kill(pid, 'SIGKILL');
-  await eventually(
-    async () => {
-      assert.equal(childrenOf(standalone).length, 2);
-      assert.equal((await get(t, dir, path)).status, 200);
-      assert.equal((await get(t, dir, `${url}/v2/library/app/tags/list`)).status, 200);
-    },
-    { timeout: 15_000 },
-  );
+  await eventually(async () => {
+    assert.equal(childrenOf(standalone).length, 2);
+    assert.equal((await get(t, dir, path)).status, 200);
+    assert.equal((await get(t, dir, `${url}/v2/library/app/tags/list`)).status, 200);
+  });
 });
 
 test.serial(
@@ -302,14 +290,11 @@ async function start(
   writeFileSync(file, text);
   const args = ['-f', file, '--data', join(dir, 'data'), '--upstream-ca', registry.authority.file, ...more];
   const standalone = runStandalone(t, args);
-  const ready = await eventually(
-    () => {
-      const [first] = standalone.ready();
-      assert(first !== undefined, standalone.errors());
-      return first;
-    },
-    { timeout: 20_000 },
-  );
+  const ready = await eventually(() => {
+    const [first] = standalone.ready();
+    assert(first !== undefined, standalone.errors());
+    return first;
+  });
   return { standalone, url: ready.url, file };
 }
 

@@ -5,7 +5,6 @@ import { startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { crdFile, fakeNodes, type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
 
-const timeout = 30_000;
 const core = '/api/v1/namespaces/default';
 const sharedSet = '/apis/apps/v1/namespaces/default/daemonsets/registry-mirror-nodes';
 const secretsOfAll = [`${core}/secrets/registry-mirror-nodes`, `${core}/secrets/registry-mirror-ca`];
@@ -30,7 +29,7 @@ test.serial('with the operator every mirror goes once its nodes are restored', a
   fakeNodes(t, world, 2);
   for (const name of ['hub', 'quay']) {
     await world.mirror(name, { upstreamUrl: `${name}.example` });
-    await eventually(() => world.get(pathsOf(name).daemonSet), { timeout });
+    await eventually(() => world.get(pathsOf(name).daemonSet));
   }
   const { code, stdout, stderr } = await uninstall(t).ended;
   t.is(code, 0, stderr);
@@ -48,7 +47,7 @@ test.serial('what is left of an operator that is gone is deleted, and nothing of
   fakeNodes(t, world, 0);
   await world.mirror('hub', { upstreamUrl: 'quay.io' });
   const left = [sharedSet, ...secretsOfAll, lease];
-  for (const path of left) await eventually(() => world.get(path), { timeout });
+  for (const path of left) await eventually(() => world.get(path));
   await world.plane.apply({
     apiVersion: 'v1',
     kind: 'Secret',
@@ -87,10 +86,10 @@ test.serial(
   async (t) => {
     await held('hub', 'example.com/slow');
     const running = uninstall(t, '--timeout', '2m');
-    await eventually(async () => assert.ok((await mirror('hub')).metadata.deletionTimestamp), { timeout });
+    await eventually(async () => assert.ok((await mirror('hub')).metadata.deletionTimestamp));
     await held('late', 'example.com/slow');
     await world.plane.restartApiServer({ signal: 'SIGKILL', gapMs: 2_000 });
-    await eventually(async () => assert.ok((await mirror('late')).metadata.deletionTimestamp), { timeout });
+    await eventually(async () => assert.ok((await mirror('late')).metadata.deletionTimestamp));
     for (const name of ['hub', 'late']) await release(name);
     const { code, stdout } = await running.ended;
     t.is(code, 0, stdout);
@@ -122,9 +121,7 @@ test.serial('who may not delete mirrors is told the right that is missing', asyn
 
 test.serial('where the API server does not know the kind there is nothing to do', async (t) => {
   await world.delete('/apis/apiextensions.k8s.io/v1/customresourcedefinitions/registrymirrors.k8s.osp.tech');
-  await eventually(async () => assert.equal(await world.find('/apis/k8s.osp.tech/v1'), undefined), {
-    timeout,
-  });
+  await eventually(async () => assert.equal(await world.find('/apis/k8s.osp.tech/v1'), undefined));
   const { code, stdout } = await uninstall(t).ended;
   t.deepEqual([code, stdout], [0, 'No RegistryMirror is left\n']);
   t.is((await uninstall(t, '--leftovers').ended).code, 0);

@@ -206,7 +206,7 @@ test.serial('a standalone’s cache is warmed and purged by its folder', async (
   );
   const data = join(dir, 'data');
   const standalone = runStandalone(t, ['-f', file, '--data', data, '--upstream-ca', registry.authority.file]);
-  await eventually(() => assert.equal(standalone.ready().length, 1), { timeout: 20_000 });
+  await eventually(() => assert.equal(standalone.ready().length, 1));
   const warm = await startCommand(t, ['warm', 'demo', 'team/app:v1', '--standalone', data]).ended;
   t.is(warm.code, 0, warm.stdout + warm.stderr);
   const host = standalone.ready()[0]!.url.replace('https://', '');

@@ -34,14 +34,11 @@ function service() {
 
 /** Waits until the configuration is as `check` wants it. */
 function announced(check: (configuration: Live) => boolean, path = ours): Promise<Live> {
-  return eventually(
-    async () => {
-      const configuration = await world.get(path);
-      if (!check(configuration)) throw new Error(JSON.stringify(configuration).slice(0, 2_000));
-      return configuration;
-    },
-    { timeout: 30_000 },
-  );
+  return eventually(async () => {
+    const configuration = await world.get(path);
+    if (!check(configuration)) throw new Error(JSON.stringify(configuration).slice(0, 2_000));
+    return configuration;
+  });
 }
 
 const bundleOf = (configuration: Live) =>
@@ -96,12 +93,9 @@ test.serial('at rest nothing is written, and what somebody changes or deletes is
 test.serial('without the webhook’s Service it is not announced, and a word in the log says so', async (t) => {
   await world.delete('/api/v1/namespaces/default/services/registry-rewrite-webhook');
   const operator = world.start(environment);
-  await eventually(
-    async () => {
-      if ((await world.find(ours)) !== undefined) throw new Error('still announced');
-    },
-    { timeout: 30_000 },
-  );
+  await eventually(async () => {
+    if ((await world.find(ours)) !== undefined) throw new Error('still announced');
+  });
   t.regex(operator.log(), /The webhook is not installed/);
   await service();
 });
@@ -146,7 +140,7 @@ test.serial(
       WEBHOOK_ISSUER: 'ClusterIssuer/company',
     });
     const path = '/apis/cert-manager.io/v1/namespaces/default/certificates/registry-rewrite-webhook';
-    const certificate = await eventually(() => world.get(path), { timeout: 30_000 });
+    const certificate = await eventually(() => world.get(path));
     t.deepEqual(certificate.spec.issuerRef, {
       group: 'cert-manager.io',
       kind: 'ClusterIssuer',

@@ -66,13 +66,10 @@ test.serial('a new certificate is taken up while pods are made, and no call fail
   for (let rotation = 1; rotation <= 3; rotation += 1) {
     await pods.more(20);
     await webhook.certificates.put(world.authority);
-    await eventually(
-      () => {
-        const loaded = webhook.log().match(/Loaded the certificate/g)?.length;
-        if (loaded !== rotation + 1) throw new Error(`${loaded}`);
-      },
-      { timeout: 20_000 },
-    );
+    await eventually(() => {
+      const loaded = webhook.log().match(/Loaded the certificate/g)?.length;
+      if (loaded !== rotation + 1) throw new Error(`${loaded}`);
+    });
   }
   await pods.more(20);
   const { faults, made } = await pods.end();
@@ -119,12 +116,9 @@ test.serial('nothing is answered before everything was read and there is a certi
   });
   t.false(await webhook.isReady());
   await world.plane.start();
-  await eventually(
-    async () => {
-      if ((await webhook.metric('registry_mirror_webhook_synced')) !== 1) throw new Error('not synced');
-    },
-    { timeout: 20_000 },
-  );
+  await eventually(async () => {
+    if ((await webhook.metric('registry_mirror_webhook_synced')) !== 1) throw new Error('not synced');
+  });
   t.false(await webhook.isReady(), 'it has no certificate');
   await t.throwsAsync(fetch(`https://127.0.0.1:${webhook.port}/rewrite`));
   await webhook.certificates.put(world.authority);

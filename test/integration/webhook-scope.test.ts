@@ -119,16 +119,11 @@ for (const [kind, plural, apiVersion, spec] of workloads) {
 test.serial(
   'the pods of a Deployment, which have no name yet, get what its template could not',
   async (t) => {
-    const pod = await eventually(
-      async () => {
-        const { items } = await world.plane.adminFetch<Live>(
-          `${podsOf('team')}?labelSelector=app=Deployment`,
-        );
-        if (items.length === 0) throw new Error('no pod yet');
-        return items[0];
-      },
-      { timeout: 20_000 },
-    );
+    const pod = await eventually(async () => {
+      const { items } = await world.plane.adminFetch<Live>(`${podsOf('team')}?labelSelector=app=Deployment`);
+      if (items.length === 0) throw new Error('no pod yet');
+      return items[0];
+    });
     t.deepEqual(imagesOf(pod), ['swap.local/a', `${mirrorIp}/hub.example/m`]);
     t.deepEqual(pod.metadata.annotations, {
       'original-image.k8s.osp.tech/a': 'ghcr.io/a',
@@ -150,13 +145,10 @@ test.serial(
       contentType,
       body: { imagePullSecrets: [{ name: 'mine' }] },
     });
-    await eventually(
-      async () => {
-        const images = await world.imagesIn('secretive', { a: 'hub.example/x' });
-        if (images[0] !== 'gilly.local/x') throw new Error(String(images));
-      },
-      { timeout: 20_000 },
-    );
+    await eventually(async () => {
+      const images = await world.imagesIn('secretive', { a: 'hub.example/x' });
+      if (images[0] !== 'gilly.local/x') throw new Error(String(images));
+    });
     t.pass();
   },
 );
@@ -194,13 +186,10 @@ test.serial(
         data: { maps: text },
       } as Live);
     const becomes = (expected: string) =>
-      eventually(
-        async () => {
-          const images = await world.imagesIn('follow', { a: 'quay.io/a' });
-          if (images[0] !== expected) throw new Error(String(images));
-        },
-        { timeout: 20_000 },
-      );
+      eventually(async () => {
+        const images = await world.imagesIn('follow', { a: 'quay.io/a' });
+        if (images[0] !== expected) throw new Error(String(images));
+      });
     await becomes('quay.io/a');
     await put('default::\nquay.io::first.local');
     await becomes('first.local/a');

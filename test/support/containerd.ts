@@ -64,7 +64,7 @@ export async function startContainerd(
   t.teardown(stop.bind(undefined, 'SIGTERM'));
   const ctr = async (namespace: string, ...more: string[]) =>
     (await run(join(programs, 'ctr'), ['--address', socket, '--namespace', namespace, ...more])).stdout;
-  await eventually(() => ctr('default', 'version'), { timeout: 20_000 }).catch((cause) => {
+  await eventually(() => ctr('default', 'version')).catch((cause) => {
     const said = readFileSync(logFile, 'utf8').slice(-2000);
     throw new Error(`containerd ${release} did not start: ${said}`, { cause });
   });

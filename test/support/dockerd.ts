@@ -46,7 +46,7 @@ export async function startDockerd(
   });
   const client = { PATH: process.env['PATH'], HOME: dir, DOCKER_HOST: `unix://${socket}` };
   const docker = async (...more: string[]) => (await run('docker', more, { env: client })).stdout;
-  await eventually(() => docker('version'), { timeout: 20_000 }).catch((cause) => {
+  await eventually(() => docker('version')).catch((cause) => {
     throw new Error(`dockerd did not start: ${readFileSync(log, 'utf8').slice(-2000)}`, { cause });
   });
   const mirrors = async () =>

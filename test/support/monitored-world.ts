@@ -96,14 +96,11 @@ async function startCache(t: ExecutionContext, folder: string) {
     ...['-f', file, '--data', join(folder, 'data')],
     ...['--upstream-ca', registry.authority.file, '--metrics', `127.0.0.1:${metrics}`],
   ]);
-  const url = await eventually(
-    () => {
-      const [first] = standalone.ready();
-      if (first === undefined) throw new Error(standalone.errors());
-      return first.url;
-    },
-    { timeout: 20_000 },
-  );
+  const url = await eventually(() => {
+    const [first] = standalone.ready();
+    if (first === undefined) throw new Error(standalone.errors());
+    return first.url;
+  });
   const ca = readFileSync(join(folder, 'data/ca.crt'));
   const ask = (path: string) => statusOf(`${url}${path}`, { ca });
   return { registry, metrics, ask };
@@ -156,9 +153,8 @@ async function makePod(
 
 /** plain/scrape-config.yaml from outside the cluster, with the agents' port of this test and their Secret as files. */
 async function configurationOf(world: World, folder: string): Promise<object> {
-  const secret = await eventually(
-    () => world.get('/api/v1/namespaces/default/secrets/registry-mirror-nodes'),
-    { timeout: 20_000 },
+  const secret = await eventually(() =>
+    world.get('/api/v1/namespaces/default/secrets/registry-mirror-nodes'),
   );
   for (const key of ['peer-ca.crt', 'tls.crt', 'tls.key'])
     writeFileSync(join(folder, key), Buffer.from(secret.data[key], 'base64'));

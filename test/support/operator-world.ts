@@ -92,7 +92,7 @@ export class World {
         if (mirror.status?.observedGeneration !== mirror.metadata.generation) throw new Error('not settled');
         return mirror;
       },
-      { timeout: 20_000, message: `Mirror ${name} did not settle` },
+      { message: `Mirror ${name} did not settle` },
     );
   }
 
@@ -105,7 +105,7 @@ export class World {
         if (condition?.reason !== reason) throw new Error(`${type} is ${condition?.reason}`);
         return condition;
       },
-      { timeout: 20_000, message: `Mirror ${name} did not become ${type} ${reason}` },
+      { message: `Mirror ${name} did not become ${type} ${reason}` },
     );
   }
 
@@ -117,14 +117,11 @@ export class World {
 
   /** Waits until no request was made for `ms`. */
   async quiet(ms = 700): Promise<void> {
-    await eventually(
-      async () => {
-        const before = this.#busyRequests();
-        await new Promise((resolve) => setTimeout(resolve, ms));
-        if (this.#busyRequests() !== before) throw new Error('still busy');
-      },
-      { timeout: 20_000 },
-    );
+    await eventually(async () => {
+      const before = this.#busyRequests();
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      if (this.#busyRequests() !== before) throw new Error('still busy');
+    });
   }
 
   #busyRequests(): number {

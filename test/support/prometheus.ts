@@ -96,7 +96,7 @@ export async function startPrometheus(folder: string, configuration: object): Pr
     async () => {
       if (!(await fetch(`http://${address}/-/ready`)).ok) throw new Error(started.log());
     },
-    { timeout: 20_000, message: 'Prometheus did not become ready' },
+    { message: 'Prometheus did not become ready' },
   );
   return started;
 }

@@ -56,7 +56,7 @@ export async function startRuleReconcilers(kubeconfigPath: string): Promise<Rule
       if (afterMs !== undefined) queue.addAfter(key, afterMs);
     }, stopping.signal),
   ];
-  await eventually(() => assert.equal(rules.synced, true), { timeout: 20_000 });
+  await eventually(() => assert.equal(rules.synced, true));
   return {
     rules,
     log,

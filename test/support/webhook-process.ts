@@ -77,7 +77,7 @@ export async function startWebhook(
         async () => {
           if (!(await isReady())) throw new Error(child.log().slice(-2_000));
         },
-        { timeout: 30_000, message: 'The webhook did not become ready' },
+        { message: 'The webhook did not become ready' },
       ),
     metric: async (series) => {
       const text = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();

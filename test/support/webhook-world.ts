@@ -192,13 +192,10 @@ export class WebhookWorld {
 
   /** Waits until the API server calls what is registered for a namespace: until `image` is no longer what it was. */
   async untilCalled(namespace: string, image: string): Promise<void> {
-    await eventually(
-      async () => {
-        const made = await this.create(podsOf(namespace), podOf('probe', { a: image }), '?dryRun=All');
-        if (made.spec.containers[0].image === image) throw new Error(`${image} stays in ${namespace}`);
-      },
-      { timeout: 20_000 },
-    );
+    await eventually(async () => {
+      const made = await this.create(podsOf(namespace), podOf('probe', { a: image }), '?dryRun=All');
+      if (made.spec.containers[0].image === image) throw new Error(`${image} stays in ${namespace}`);
+    });
   }
 
   lastWords(): string {

@@ -59,7 +59,7 @@ test('of two addresses the one that answers is used', async (t) => {
   for (let round = 0; round < 4; round += 1)
     t.is((await download(`http://127.0.0.1:${wanted.port}/small`)).body.toString(), 'small');
   forwarder.update([wanted]);
-  await eventually(() => assert.equal(forwarder.status()[0]!.connections, 4), { timeout: 15_000 });
+  await eventually(() => assert.equal(forwarder.status()[0]!.connections, 4));
   t.is(forwarder.status()[0]!.failed, 0);
 });
 
@@ -152,7 +152,7 @@ test('a mirror that is not there at first is offered as soon as it answers, not 
   forwarder.update([wanted]);
   await eventually(() => assert.equal(forwarder.status()[0]?.reason, 'Timeout'));
   mirror.signal('SIGCONT');
-  await eventually(() => assert.equal(forwarder.status()[0]?.offered, true), { timeout: 20_000 });
+  await eventually(() => assert.equal(forwarder.status()[0]?.offered, true));
   t.log(`offered after ${Math.round(performance.now() - since)} ms`);
   t.true(performance.now() - since < 9_000);
 });
@@ -381,7 +381,6 @@ function startAgent(t: ExecutionContext, folder: string, mirror: ForwardedMirror
 
 async function offered(forwarder: Forwarder, mirror: string): Promise<void> {
   await eventually(() => assert(forwarder.status().find((each) => each.name === mirror)?.offered), {
-    timeout: 15_000,
     message: `${mirror} was not offered: ${JSON.stringify(forwarder.status())}`,
   });
 }

@@ -129,7 +129,7 @@ async function startMirrorProgram(
 }
 
 async function isReady(program: Inside): Promise<void> {
-  await eventually(() => assert.match(program.output(), /^ready$/m), { timeout: 30_000 }).catch((cause) => {
+  await eventually(() => assert.match(program.output(), /^ready$/m)).catch((cause) => {
     throw new Error(`It did not start: ${program.output().slice(-2000)}`, { cause });
   });
 }

@@ -127,7 +127,7 @@ const containerdConfiguration = `version = 2
 `;
 
 async function answers(world: Namespaces, program: Inside, command: readonly string[]): Promise<void> {
-  await eventually(() => world.run(command), { timeout: 20_000 }).catch((cause) => {
+  await eventually(() => world.run(command)).catch((cause) => {
     throw new Error(`It did not start: ${program.output().slice(-2000)}`, { cause });
   });
 }

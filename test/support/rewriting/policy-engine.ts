@@ -29,7 +29,6 @@ type Any = any;
 
 /** So many rule sets are asked at a time, each in a namespace of its own. */
 const atOnce = 40;
-const timeout = 30_000;
 const bindings = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings';
 
 /** A namespace of its own, and a rule in it. */
@@ -100,7 +99,7 @@ export class PolicyEngine implements RewriteEngine {
         assert.equal(found.spec.containers.at(-1)?.image, `${mark}-seen`);
         return found;
       },
-      { timeout, interval: 20, message: `The parameters of ${namespace} were not in force` },
+      { interval: 20, message: `The parameters of ${namespace} were not in force` },
     );
     return admitted.spec.containers.slice(0, -1).map(({ image }) => image);
   }
@@ -135,7 +134,7 @@ export class PolicyEngine implements RewriteEngine {
         const pod = await this.create(namespace, { spec: { containers: [{ name: 'mark', image: from }] } });
         assert.equal(pod.spec.containers[0]?.image, to);
       },
-      { timeout, interval: 50, message: 'The bindings were not in force' },
+      { interval: 50, message: 'The bindings were not in force' },
     );
   }
 

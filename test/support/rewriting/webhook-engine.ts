@@ -18,7 +18,6 @@ import {
   type Update,
 } from './engine.ts';
 
-const timeout = 30_000;
 const enabled = { 'k8s.twr.io/imageswap': 'enabled' };
 const imageMaps = '/apis/mapper.imagerelocation.pivotal.io/v1alpha1';
 const mirrors = '/apis/k8s.osp.tech/v1/registrymirrors';
@@ -89,7 +88,7 @@ export class WebhookEngine implements RewriteEngine {
         const pod = await this.create(mark, { spec: { containers: [{ name: 'mark', image: mark }] } });
         assert.equal(pod.spec.containers[0]?.image, `${mark}-seen`);
       },
-      { timeout, message: 'The webhook was not called' },
+      { message: 'The webhook was not called' },
     );
     await before?.kill();
   }
@@ -109,7 +108,7 @@ export class WebhookEngine implements RewriteEngine {
         assert.equal(containers.at(-1)?.image, `${mark}-seen`);
         return containers.slice(0, -1).map(imageOf);
       },
-      { timeout, interval: 20, message: `The map was not in force: ${imageswap.map}` },
+      { interval: 20, message: `The map was not in force: ${imageswap.map}` },
     );
   }
 

@@ -1,6 +1,6 @@
-/** `/healthz`, `/readyz` and `/metrics`: on a port of their own for kubelet and Prometheus, and beside the reviews. Nothing in them is secret. */
+/** `/healthz`, `/readyz` and `/metrics` of operator and webhook, for kubelet and Prometheus. Nothing in them is secret. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 export interface Pages {
   readonly ready: () => boolean;
@@ -13,7 +13,7 @@ export function pathOf({ url = '' }: IncomingMessage): string {
   return query < 0 ? url : url.slice(0, query);
 }
 
-/** Answers any request that is no review. */
+/** Answers a request for one of the pages, or any other. */
 export async function answerPage(
   request: IncomingMessage,
   response: ServerResponse,
@@ -57,9 +57,9 @@ export function send(response: ServerResponse, status: number, type: string, bod
 /** kubelet and Prometheus need one each. */
 const maxConnections = 64;
 
-/** Listens on `port` of every address, on none for 0; rejects when the port is taken. */
-export async function servePages(port: number, pages: Pages): Promise<Server | undefined> {
-  if (port === 0) return undefined;
+/** Listens on `port` of every address, on none for 0; rejects when the port is taken. `close` ends every connection. */
+export async function servePages(port: number, pages: Pages): Promise<{ close(): void }> {
+  if (port === 0) return { close: () => undefined };
   const limits = {
     headersTimeout: 5_000,
     requestTimeout: 5_000,
@@ -72,5 +72,10 @@ export async function servePages(port: number, pages: Pages): Promise<Server | u
   server.maxConnections = maxConnections;
   server.listen(port);
   await once(server, 'listening');
-  return server;
+  return {
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
