@@ -1,5 +1,6 @@
 /**
- * From mirror-operator to ours, as docs/migrating-from-mirror-operator.md says, with the environment that it had: a DaemonSet for each mirror.
+ * From mirror-operator to ours, as docs/migrating-from-mirror-operator.md says: with the environment that it had, which means a DaemonSet for
+ * each mirror; at the end with agents that all mirrors share.
  */
 import assert from 'node:assert/strict';
 import { appendFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
