@@ -1,5 +1,13 @@
 /** Files that take longest start first, so that none of them is left running alone at the end. */
-const longest = ['node-idle', 'operator-crash', 'standalone', 'operator-deletion', 'operator-leaving-nodes', 'operator-faults'];
+const longest = [
+  'node-idle',
+  'operator-crash',
+  'node-world',
+  'operator-resilience',
+  'operator-late-kubelets',
+  'operator-leaving-nodes',
+  'operator-deletion',
+];
 
 function rank(file) {
   const at = longest.findIndex((name) => file.endsWith(`/${name}.test.ts`));

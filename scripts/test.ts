@@ -9,11 +9,14 @@ import { type Counts, countTap, emptyCounts } from './tap.ts';
 
 /** Also where nothing but a cluster can show it. */
 const quick = 'test/e2e/quick.test.ts';
-/** Unit tests mostly wait for timers, so more of their files run at once than there are cores. What measures time runs alone. */
+/**
+ * Tests wait for timers and for programs, so more of their files run at once than there are cores. What measures time has only `node-idle`
+ * beside it, which looks on for two minutes how little happens.
+ */
 const everything = [
-  ['--concurrency', '4', 'test/unit/**/*.test.ts'],
-  ['--concurrency', '2', 'test/integration/**/*.test.ts'],
-  ['--concurrency', '1', 'test/timed/**/*.test.ts'],
+  ['--concurrency', '5', 'test/unit/**/*.test.ts'],
+  ['--concurrency', '3', 'test/integration/**/*.test.ts'],
+  ['--concurrency', '2', 'test/timed/**/*.test.ts'],
   ['--concurrency', '1', '--timeout', '10m', quick],
 ];
 const started = Date.now();

@@ -39,49 +39,54 @@ test.afterEach.always(async (t) => {
   await world?.end();
 });
 
-test.serial('installed, upgraded and uninstalled, it leaves its kinds and nothing else', async (t) => {
-  const before = await everything();
-  succeeds(t, await release('install', '--set', 'rewriting.engine=webhook'));
-  await startOperatorOfRelease(t, { REWRITE_ENGINE: 'webhook' });
-  fakeNodesIn(t);
-  const jobs = runJobs(t, world.plane, namespace);
-  await mirror();
-  await eventually(() => world.get(`${appsPath}/statefulsets/registry-mirror-hub`), { timeout });
-  await eventually(() => world.get(`${appsPath}/daemonsets/registry-mirror-nodes`), { timeout });
-  const configuration =
-    '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/registry-rewrite-webhook';
-  await eventually(() => world.get(configuration), { timeout });
+test.serial(
+  'installed, upgraded and uninstalled, it leaves its kinds and nothing else, which another install takes',
+  async (t) => {
+    const before = await everything();
+    succeeds(t, await release('install', '--set', 'rewriting.engine=webhook'));
+    await startOperatorOfRelease(t, { REWRITE_ENGINE: 'webhook' });
+    fakeNodesIn(t);
+    const jobs = runJobs(t, world.plane, namespace);
+    await mirror();
+    await eventually(() => world.get(`${appsPath}/statefulsets/registry-mirror-hub`), { timeout });
+    await eventually(() => world.get(`${appsPath}/daemonsets/registry-mirror-nodes`), { timeout });
+    const configuration =
+      '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/registry-rewrite-webhook';
+    await eventually(() => world.get(configuration), { timeout });
 
-  succeeds(
-    t,
-    await release(
-      'upgrade',
-      '--reuse-values',
-      '--set',
-      'operator.replicas=1',
-      '--set',
-      'labels.team=platform',
-    ),
-  );
-  const { spec, metadata } = await world.get(`${appsPath}/deployments/registry-mirror-operator`);
-  t.is(spec.replicas, 1);
-  t.is(metadata.labels.team, 'platform');
-  t.is(jobs.length, 0, 'the hooks are for the end');
+    succeeds(
+      t,
+      await release(
+        'upgrade',
+        '--reuse-values',
+        '--set',
+        'operator.replicas=1',
+        '--set',
+        'labels.team=platform',
+      ),
+    );
+    const { spec, metadata } = await world.get(`${appsPath}/deployments/registry-mirror-operator`);
+    t.is(spec.replicas, 1);
+    t.is(metadata.labels.team, 'platform');
+    t.is(jobs.length, 0, 'the hooks are for the end');
 
-  const uninstalled = await helmIn('uninstall', 'mirrors', '--namespace', namespace, '--timeout', '3m');
-  succeeds(t, uninstalled);
-  t.deepEqual(
-    jobs.map(({ name, code }) => [name, code]),
-    [
-      ['registry-mirror-uninstall-mirrors', 0],
-      ['registry-mirror-uninstall-leftovers', 0],
-    ],
-    JSON.stringify(jobs),
-  );
-  t.regex(jobs[0]?.stdout ?? '', /^hub: gone$/m);
-  await eventually(async () => assert.deepEqual(await everything(), before), { timeout });
-  t.truthy(await world.find(crdPath), 'kept');
-});
+    const uninstalled = await helmIn('uninstall', 'mirrors', '--namespace', namespace, '--timeout', '3m');
+    succeeds(t, uninstalled);
+    t.deepEqual(
+      jobs.map(({ name, code }) => [name, code]),
+      [
+        ['registry-mirror-uninstall-mirrors', 0],
+        ['registry-mirror-uninstall-leftovers', 0],
+      ],
+      JSON.stringify(jobs),
+    );
+    t.regex(jobs[0]?.stdout ?? '', /^hub: gone$/m);
+    await eventually(async () => assert.deepEqual(await everything(), before), { timeout });
+    const { uid } = (await world.get(crdPath)).metadata;
+    succeeds(t, await release('install'));
+    t.is((await world.get(crdPath)).metadata.uid, uid, 'the kinds that were kept are taken');
+  },
+);
 
 test.serial('an upgrade brings new fields of the kinds, and what there is of them stays', async (t) => {
   const old = await chartWithOldCrd(t);
@@ -116,15 +121,6 @@ test.serial(
     t.is(await world.find(`${appsPath}/deployments/registry-mirror-operator`), undefined);
   },
 );
-
-test.serial('installed again after its end it takes the kinds that were kept', async (t) => {
-  succeeds(t, await release('install'));
-  runJobs(t, world.plane, namespace);
-  succeeds(t, await helmIn('uninstall', 'mirrors', '--namespace', namespace, '--timeout', '3m'));
-  const { uid } = (await world.get(crdPath)).metadata;
-  succeeds(t, await release('install'));
-  t.is((await world.get(crdPath)).metadata.uid, uid);
-});
 
 test.serial('what kustomize installed is taken over, no object is made anew', async (t) => {
   const objects = await kustomizeBuild([], { namespace });

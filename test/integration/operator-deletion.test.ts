@@ -63,8 +63,7 @@ test.serial('A mirror that had to stand back takes nothing of the other with it'
   const headless = await world.get(pathsOf('elder').headlessService);
   await world.mirror('elder-headless', { upstreamUrl: 'other.example' });
   await world.condition('elder-headless', 'Stalled', 'NameConflict');
-  await world.delete(pathsOf('elder-headless').mirror);
-  await eventually(async () => assert.equal(await world.find(pathsOf('elder-headless').mirror), undefined));
+  await world.deleteMirror('elder-headless');
   t.is((await world.get(pathsOf('elder').headlessService)).metadata.uid, headless.metadata.uid);
 });
 
@@ -123,7 +122,6 @@ test.serial('A mirror whose operator’s namespace is gone is let go', async (t)
   await world.mirror('homeless', { upstreamUrl: 'homeless.example' });
   await world.settled('homeless');
   await world.delete('/api/v1/namespaces/away');
-  await world.delete(pathsOf('homeless').mirror);
-  await eventually(async () => assert.equal(await world.find(pathsOf('homeless').mirror), undefined));
+  await world.deleteMirror('homeless');
   t.pass();
 });

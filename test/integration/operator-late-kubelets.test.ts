@@ -50,11 +50,6 @@ async function secretWith(name: string, is: boolean): Promise<Live> {
   }, slow);
 }
 
-async function deleted(name: string): Promise<void> {
-  await world.delete(pathsOf(name).mirror);
-  await eventually(async () => assert.equal(await world.find(pathsOf(name).mirror), undefined), slow);
-}
-
 /** Until the agent has made a whole pass from now on; times are told in seconds. */
 async function passes(node: AgentNode): Promise<void> {
   const now = Date.now();
@@ -70,14 +65,14 @@ test.serial(
     await wired('second');
     t.regex(node.hosts(), /\tmirror-second\.example\t/);
     const between = await secretWith('second', true);
-    await deleted('second');
+    await world.deleteMirror('second');
     t.notRegex(node.hosts(), /mirror-second/);
     node.bring(set, between);
     await passes(node);
     t.notRegex(node.hosts(), /mirror-second/, 'the list from before counts no more');
     t.regex(node.hosts(), /\tmirror-first\.example\t/);
     node.isLate = false;
-    await deleted('first');
+    await world.deleteMirror('first');
   },
 );
 
@@ -89,14 +84,14 @@ test.serial(
     t.is((await node.report(set)).list, undefined);
     await world.mirror('second', { upstreamUrl: 'second.example' });
     const between = await secretWith('second', true);
-    await deleted('second');
+    await world.deleteMirror('second');
     t.notRegex(node.hosts(), /mirror-second/, 'it never knew of it');
     node.bring(set, between);
     await eventually(() => assert.match(node.hosts(), /mirror-second/), slow);
     node.isLate = false;
     await eventually(() => assert.doesNotMatch(node.hosts(), /mirror-second/), slow);
     t.regex(node.hosts(), /\tmirror-first\.example\t/);
-    await deleted('first');
+    await world.deleteMirror('first');
     t.notRegex(node.hosts(), /mirror-first/);
   },
 );
@@ -106,7 +101,7 @@ test.serial('An operator that starts goes on with what was deleted before', asyn
   const node = await lateNode(t, '28500-28519', { isUnversioned: true });
   await world.mirror('second', { upstreamUrl: 'second.example' });
   const between = await secretWith('second', true);
-  await deleted('second');
+  await world.deleteMirror('second');
   const after = await secretWith('second', false);
   await world.stopOperators();
   world.start({ NODE_DAEMONSETS: 'shared', NODE_PORTS: '28500-28519' });
@@ -119,5 +114,5 @@ test.serial('An operator that starts goes on with what was deleted before', asyn
   const version = (secret: Live) =>
     JSON.parse(Buffer.from(secret.data['mirrors.json'], 'base64').toString()).version;
   t.true(version(await world.get(secretPath)) > version(after));
-  for (const name of ['first', 'third']) await deleted(name);
+  for (const name of ['first', 'third']) await world.deleteMirror(name);
 });

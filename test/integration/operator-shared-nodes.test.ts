@@ -54,13 +54,11 @@ test.serial(
     t.false(ports.has(28_400));
     t.is((await world.get(pathsOf('one').mirror)).status.nodes, '1/1');
 
-    await world.delete(pathsOf('one').mirror);
-    await eventually(async () => assert.equal(await world.find(pathsOf('one').mirror), undefined), slow);
+    await world.deleteMirror('one');
     t.notRegex(node.hosts(), /mirror-one/);
     t.regex(node.hosts(), /\tmirror-two\.example\t/);
 
-    await world.delete(pathsOf('two').mirror);
-    await eventually(async () => assert.equal(await world.find(pathsOf('two').mirror), undefined), slow);
+    await world.deleteMirror('two');
     t.is(node.hosts(), before);
   },
 );
@@ -76,9 +74,7 @@ test.serial('how far a rollout of the agents is, every mirror says, and when it 
   await world.condition('rolled', 'NodesWired', 'RollingOut');
   await updated(1);
   await wired('rolled');
-  const { mirror } = pathsOf('rolled');
-  await world.delete(mirror);
-  await eventually(async () => assert.equal(await world.find(mirror), undefined), slow);
+  await world.deleteMirror('rolled');
   t.pass();
 });
 
@@ -109,8 +105,7 @@ test.serial(
     await eventually(async () => assert.ok((await world.find(secretPath)) === undefined), slow);
     clearInterval(watched);
     t.is(node.hosts(), before);
-    await world.delete(pathsOf('move').mirror);
-    await eventually(async () => assert.equal(await world.find(pathsOf('move').mirror), undefined), slow);
+    await world.deleteMirror('move');
   },
 );
 

@@ -84,6 +84,18 @@ export class World {
     return this.plane.adminFetch<Live>(path, { method: 'DELETE', body } as Live);
   }
 
+  /** Deletes a mirror and waits until it is gone: its nodes are restored by then. */
+  async deleteMirror(name: string): Promise<void> {
+    const { mirror } = pathsOf(name);
+    await this.delete(mirror);
+    await eventually(
+      async () => {
+        if ((await this.find(mirror)) !== undefined) throw new Error('still there');
+      },
+      { timeout: 60_000, message: `Mirror ${name} was not let go` },
+    );
+  }
+
   /** Waits until the mirror's status names its newest generation; returns the mirror. */
   settled(name: string): Promise<Live> {
     return eventually(
