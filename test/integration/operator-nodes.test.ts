@@ -181,6 +181,8 @@ test.serial(
     const notYet = { complete: false };
     const first = await startAgent(t, 'first', 'fresh', '127.95.2.1', notYet);
     const second = await startAgent(t, 'second', 'fresh', '127.95.2.2', notYet);
+    // A round that began before it was there knows nothing of it.
+    await eventually(() => assert.ok(second.callers.length > 0));
     first.says = says('first', {});
     const asked = async () => {
       const before = [first.callers.length, second.callers.length];
