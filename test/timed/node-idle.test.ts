@@ -35,7 +35,7 @@ test('an idle wired node is written nothing, and costs hardly any processor time
     for (const name of ['docker.io', 'registry.test']) await node.pull(runtime, `${name}/library/app:1`);
   await agents[0]?.local('/metrics');
   // Idle connections end (a mirror keeps them 20 s) and are counted.
-  await delay(30_000);
+  await delay(22_000);
   const folders = ['/etc', '/var/lib/registry-mirror-operator'].map(node.world.path);
   const before = {
     files: folders.map(timesOf),
