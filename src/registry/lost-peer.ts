@@ -14,6 +14,7 @@ export interface LostPeerOptions {
 export class LostPeers {
   readonly #options: LostPeerOptions;
   readonly #found = new Map<string, Promise<UpstreamError | undefined>>();
+  readonly #lost = new Map<string, UpstreamError>();
 
   constructor(options: LostPeerOptions) {
     this.#options = options;
@@ -21,14 +22,16 @@ export class LostPeers {
 
   /**
    * Returns what `ask` does. While it goes on, the peer is asked for a new connection after each silence, once for all who wait;
-   * one that lets nobody in any more ends `ask` by its signal, and rejects with `timeout`. A peer that refuses connections or closes
-   * them may be on its way out with our answer still to come: it is waited for.
+   * one that lets nobody in any more ends `ask` by its signal, and rejects with `timeout`, at once for those who come within another
+   * silence. A peer that refuses connections or closes them may be on its way out with our answer still to come: it is waited for.
    */
   async whileReachable<T>(
     url: URL,
     signal: AbortSignal,
     ask: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    const known = this.#lost.get(url.origin);
+    if (known !== undefined) throw known;
     const answered = new AbortController();
     const lost = new AbortController();
     void this.#watch(url, answered.signal, lost);
@@ -51,14 +54,21 @@ export class LostPeers {
   #loss(url: URL): Promise<UpstreamError | undefined> {
     const known = this.#found.get(url.origin);
     if (known !== undefined) return known;
-    const { reach, silenceMs } = this.#options;
-    const found = reach(url).then(
+    const found = this.#options.reach(url).then(
       () => undefined,
       (error: unknown) => lossOf(error, url.host),
     );
     this.#found.set(url.origin, found);
-    void found.then(() => setTimeout(() => this.#found.delete(url.origin), silenceMs).unref());
+    void found.then((error) => this.#stand(url.origin, error));
     return found;
+  }
+
+  #stand(origin: string, error: UpstreamError | undefined): void {
+    if (error !== undefined) this.#lost.set(origin, error);
+    setTimeout(() => {
+      this.#found.delete(origin);
+      this.#lost.delete(origin);
+    }, this.#options.silenceMs).unref();
   }
 }
 

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { createTransport } from '../../../src/registry/transport.ts';
 import { makeAuthority, makeLeaf } from '../../support/certificates.ts';
+import { eventually } from '../../support/eventually.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 const timeouts = { connect: 1_000, headers: 20_000, bodyIdle: 20_000 };
@@ -70,6 +71,11 @@ test('a peer that is gone is noticed long before it has had its time to answer',
   const took = performance.now() - began;
   t.true(took >= silenceMs + timeouts.connect - 50, `${took} ms`);
   t.true(took < 5_000, `${took} ms`);
+  const again = performance.now();
+  await t.throwsAsync(send('/v2/'), expected);
+  t.true(performance.now() - again < silenceMs / 2);
+  proxy.restore();
+  await eventually(async () => t.is(await send('/v2/'), 200), { timeout: 5_000 });
 });
 
 test('a peer that is slow is waited for, and asked once for all who wait', async (t) => {
