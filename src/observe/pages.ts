@@ -54,19 +54,20 @@ export function send(response: ServerResponse, status: number, type: string, bod
   response.end(body);
 }
 
+/** What a client of small pages may take. */
+export const pageLimits = {
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 65_000,
+  maxHeaderSize: 8192,
+} as const;
 /** kubelet and Prometheus need one each. */
 const maxConnections = 64;
 
 /** Listens on `port` of every address, on none for 0; rejects when the port is taken. `close` ends every connection. */
 export async function servePages(port: number, pages: Pages): Promise<{ close(): void }> {
   if (port === 0) return { close: () => undefined };
-  const limits = {
-    headersTimeout: 5_000,
-    requestTimeout: 5_000,
-    keepAliveTimeout: 65_000,
-    maxHeaderSize: 8192,
-  };
-  const server = createServer(limits, (request, response) => {
+  const server = createServer(pageLimits, (request, response) => {
     void answerPage(request, response, pages);
   });
   server.maxConnections = maxConnections;

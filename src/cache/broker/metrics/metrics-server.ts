@@ -1,6 +1,7 @@
 /** `/metrics`, `/status` and `/healthz` over plain HTTP. Holds no secret, so anybody who reaches it may read it. */
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
+import { pageLimits } from '../../../observe/pages.ts';
 import type { ListenAddress } from '../../cache-config.ts';
 
 /** What each path answers; whatever they reject with is a 500. */
@@ -30,13 +31,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
 }
 
 function makeServer(pages: MetricsPages): Server {
-  const limits = {
-    headersTimeout: 5_000,
-    requestTimeout: 5_000,
-    keepAliveTimeout: 65_000,
-    maxHeaderSize: 8192,
-  };
-  const server = createServer(limits, (request, response) => {
+  const server = createServer(pageLimits, (request, response) => {
     request.resume();
     // One that goes away is no fault.
     response.on('error', () => {});
