@@ -14,7 +14,7 @@ import { eventually } from '../../support/eventually.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 const timeouts = { connect: 1_000, headers: 20_000, bodyIdle: 20_000 };
-const silenceMs = 400;
+const silenceMs = 600;
 
 /** An upstream that answers `/v2/` at once and everything else by `listener`, reached through a proxy that can be frozen. */
 async function setUp(t: ExecutionContext, listener: RequestListener) {
