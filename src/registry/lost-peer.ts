@@ -11,10 +11,16 @@ export interface LostPeerOptions {
   readonly reach: (url: URL) => Promise<void>;
 }
 
+/** What was found out about a peer; `lost` once that is the answer. */
+interface Finding {
+  readonly answer: Promise<UpstreamError | undefined>;
+  lost?: UpstreamError | undefined;
+}
+
 export class LostPeers {
   readonly #options: LostPeerOptions;
-  readonly #found = new Map<string, Promise<UpstreamError | undefined>>();
-  readonly #lost = new Map<string, UpstreamError>();
+  /** By origin; each stands for one silence. */
+  readonly #findings = new Map<string, Finding>();
 
   constructor(options: LostPeerOptions) {
     this.#options = options;
@@ -30,7 +36,7 @@ export class LostPeers {
     signal: AbortSignal,
     ask: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const known = this.#lost.get(url.origin);
+    const known = this.#findings.get(url.origin)?.lost;
     if (known !== undefined) throw known;
     const answered = new AbortController();
     const lost = new AbortController();
@@ -50,25 +56,21 @@ export class LostPeers {
     }
   }
 
-  /** The error by which `url`'s host is gone; undefined while it is not. What was found out stands for one silence. */
+  /** The error by which `url`'s host is gone; undefined while it is not. */
   #loss(url: URL): Promise<UpstreamError | undefined> {
-    const known = this.#found.get(url.origin);
-    if (known !== undefined) return known;
-    const found = this.#options.reach(url).then(
+    const known = this.#findings.get(url.origin);
+    if (known !== undefined) return known.answer;
+    const answer = this.#options.reach(url).then(
       () => undefined,
       (error: unknown) => lossOf(error, url.host),
     );
-    this.#found.set(url.origin, found);
-    void found.then((error) => this.#stand(url.origin, error));
-    return found;
-  }
-
-  #stand(origin: string, error: UpstreamError | undefined): void {
-    if (error !== undefined) this.#lost.set(origin, error);
-    setTimeout(() => {
-      this.#found.delete(origin);
-      this.#lost.delete(origin);
-    }, this.#options.silenceMs).unref();
+    const finding: Finding = { answer };
+    this.#findings.set(url.origin, finding);
+    void answer.then((error) => {
+      finding.lost = error;
+      setTimeout(() => this.#findings.delete(url.origin), this.#options.silenceMs).unref();
+    });
+    return answer;
   }
 }
 

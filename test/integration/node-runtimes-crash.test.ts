@@ -56,7 +56,7 @@ for (const { title, prepare, act } of sweeps) {
       const wanted = wiredFiles.map((path) => new Set([before[path], after[path]]));
       const lines = new Set([before, after].flatMap(linesOf));
       // What fails is followed by the same code wherever it fails.
-      const swept = positions(fault, counting.made).filter((at) => fault !== 'fail' || at % 5 === 0);
+      const swept = positions(fault, counting.made).filter((at) => fault !== 'fail' || at % 3 === 0);
       for (const at of swept) {
         const box = await start();
         await act(box, faultyFiles(fault, at)).catch(nothing);

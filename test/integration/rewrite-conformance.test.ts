@@ -316,7 +316,7 @@ for (const [name, engineOf] of Object.entries(engines)) {
 }
 
 test.serial('whatever the rules and the images, the policy’s answers are those of the rules', async (t) => {
-  const numRuns = Number(process.env['REWRITE_COMPARISONS'] ?? 100);
+  const numRuns = Number(process.env['REWRITE_COMPARISONS'] ?? 200);
   const seed = Number(process.env['REWRITE_SEED'] ?? 1);
   t.timeout(60_000 + numRuns * 1_000);
   const cases = fc.sample(
