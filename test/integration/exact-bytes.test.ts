@@ -6,17 +6,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { brokerSocket } from '../../src/cache/cache-config.ts';
-import { inChunks } from '../../src/cache/slice-body.ts';
 import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
 import { mirrorOf, startCache, type TestCache } from '../support/nginx.ts';
 import { type ScriptableUpstream, startScriptableUpstream } from '../support/scriptable-upstream.ts';
-import { standInBroker } from '../support/stand-in-broker.ts';
+import { sendSlice, standInBroker } from '../support/stand-in-broker.ts';
 
 const sliceKiB = 64;
 const slice = sliceKiB * 1024;
@@ -157,23 +154,19 @@ for (const isAskedTwice of [false, true]) {
     const { cache, upstream } = await start(t);
     for (const subset of [[], [2, 3], [2, 3, 4, 5]]) {
       const blob = await prepare(t, cache, upstream, `broker dies ${beginning} ${subset}`, subset);
-      const isRefusing = isAskedTwice ? new Set(['bytes=0-65535']) : new Set();
-      // As a broker's: a killed one can be timed so only by chance.
-      const stand = await standInBroker(t, cache, ({ headers }, response) => {
-        const { range } = headers;
-        if (isRefusing.delete(range) || headers['x-cut-off'] !== undefined) return void response.destroy();
-        const [from = 0, to = 0] =
-          /^bytes=(\d+)-(\d+)$/
-            .exec(range ?? '')
-            ?.slice(1)
-            .map(Number) ?? [];
-        const end = Math.min(to, size - 1);
-        response.writeHead(206, { 'Content-Range': `bytes ${from}-${end}/${size}`, 'X-Accel-Expires': '60' });
-        const part = blob.bytes.subarray(from, end + 1);
-        const isCut = from === slice;
-        void pipeline(inChunks(Readable.from([isCut ? part.subarray(0, 40_000) : part])), response, {
-          end: !isCut,
-        }).then(() => isCut && response.socket?.end());
+      let isRefusing = isAskedTwice;
+      // In place of a broker's: a killed one can be timed only by chance.
+      const stand = await standInBroker(t, cache, (request, response) => {
+        const { range = '', 'x-cut-off': cutOff } = request.headers;
+        if (isRefusing || cutOff !== undefined) response.destroy();
+        else
+          void sendSlice(
+            request,
+            response,
+            blob.bytes,
+            range.startsWith(`bytes=${slice}-`) ? 40_000 : undefined,
+          );
+        isRefusing = false;
       });
       const { status, body, complete } = await cache.get(blob.path);
       await stand.end(0);

@@ -1,8 +1,11 @@
 /** Stands in for broker processes: what nginx asks is recorded, what it is answered is the test's affair. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { ExecutionContext } from 'ava';
 import { brokerSocket } from '../../src/cache/cache-config.ts';
+import { inChunks } from '../../src/cache/slice-body.ts';
 import type { TestCache } from './nginx.ts';
 
 export interface StandInBroker {
@@ -41,4 +44,23 @@ export async function standInBroker(
     await once(server, 'listening');
   }
   return { seen, end };
+}
+
+/** Answers a question for a slice of `blob` as the broker does; with `bytes` it dies when so many of the slice were sent. */
+export async function sendSlice(
+  { headers: { range = '' } }: IncomingMessage,
+  response: ServerResponse,
+  blob: Buffer,
+  bytes?: number,
+): Promise<void> {
+  const [start = 0, end = 0] = /^bytes=(\d+)-(\d+)$/.exec(range)?.slice(1).map(Number) ?? [];
+  const slice = blob.subarray(start, end + 1);
+  response.writeHead(206, {
+    'Content-Range': `bytes ${start}-${start + slice.length - 1}/${blob.length}`,
+    'X-Accel-Expires': '3600',
+  });
+  response.flushHeaders();
+  const pieces = inChunks(Readable.from([slice.subarray(0, bytes)]));
+  await pipeline(pieces, response, { end: bytes === undefined });
+  if (bytes !== undefined) response.socket?.end();
 }
