@@ -67,12 +67,12 @@ export async function startBroker(
   t: ExecutionContext,
   mirrors: readonly BrokerMirror[],
   network: Network = {},
-  shared: { peers?: BrokerConfig['peers']; replica?: string } = {},
+  shared: { peers?: BrokerConfig['peers']; replica?: string; followMs?: number } = {},
 ): Promise<TestBroker> {
   const dir = mkdtempSync(join(tmpdir(), 'broker-'));
   const [configFile, socket] = [join(dir, 'broker.json'), join(dir, 'broker.sock')];
   const configure = (config: BrokerConfig) => writeFileSync(configFile, JSON.stringify(config));
-  const { peers, replica } = shared;
+  const { peers, replica, followMs = 50 } = shared;
   configure({ ...brokerConfig(dir, mirrors), ...(peers && { peers }) });
   const lines: string[] = [];
   const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
@@ -83,7 +83,7 @@ export async function startBroker(
       configFile,
       log,
       network: { timeouts, ...network },
-      followMs: 50,
+      followMs,
       drainMs: 500,
       ...(replica !== undefined && { replica }),
     },

@@ -53,7 +53,7 @@ export async function runBroker(
   const { log } = options;
   const text = await readFile(options.configFile, 'utf8');
   const config = parseBrokerConfig(text);
-  const broker = new Broker(options, config, signal);
+  const broker = new Broker(options, { text, config }, signal);
   await broker.apply(config);
   const serve = options.serve ?? ((listener) => serveOnSocket(broker.socket, listener));
   const serving = await serve((request, response) => {
@@ -63,7 +63,7 @@ export async function runBroker(
   });
   log.info({ process: options.index ?? 0, mirrors: broker.config.mirrors.length }, 'Broker ready');
   onReady();
-  await Promise.all([broker.follow(text, signal), broker.store.run(), ...besides(broker, options, signal)]);
+  await Promise.all([broker.follow(signal), broker.store.run(), ...besides(broker, options, signal)]);
   await closeServing(serving, options.drainMs ?? defaultDrainMs, () => broker.breakOff());
   await broker.destroy();
   log.info('Broker stopped');
@@ -82,12 +82,20 @@ class Broker {
   readonly #options: BrokerOptions;
   readonly #peers: Peers;
   #config: BrokerConfig;
+  /** The configuration's text as it was looked at last, and a look that goes on. */
+  #seen: string;
+  #looking: Promise<void> | undefined;
   #mirrors = new Map<string, Mirror>();
   readonly store: Store;
   readonly leftFills: LeftFills;
 
-  constructor(options: BrokerOptions, config: BrokerConfig, signal: AbortSignal) {
+  constructor(
+    options: BrokerOptions,
+    { text, config }: { text: string; config: BrokerConfig },
+    signal: AbortSignal,
+  ) {
     this.#options = options;
+    this.#seen = text;
     this.log = options.log;
     this.#peers = new Peers(options.replica ?? hostname(), options.log);
     this.#config = config;
@@ -130,10 +138,9 @@ class Broker {
   }
 
   /** Looks at the configuration and every mirror's files until `signal` aborts. */
-  async follow(text: string, signal: AbortSignal): Promise<void> {
-    let seen = text;
+  async follow(signal: AbortSignal): Promise<void> {
     while (await pause(this.#options.followMs ?? defaultFollowMs, signal)) {
-      seen = await this.#reload(seen);
+      await this.catchUp();
       await this.#peers.refresh();
       for (const mirror of this.#mirrors.values()) {
         await mirror
@@ -143,10 +150,19 @@ class Broker {
     }
   }
 
-  /** Returns the text that was looked at, so that a bad one is complained of once. */
-  async #reload(seen: string): Promise<string> {
-    const text = await readFile(this.#options.configFile, 'utf8').catch(() => seen);
-    if (text === seen) return seen;
+  /** Takes on the configuration as it lies there; one look at a time. */
+  catchUp = (): Promise<void> => {
+    this.#looking ??= this.#reload().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  };
+
+  async #reload(): Promise<void> {
+    const text = await readFile(this.#options.configFile, 'utf8').catch(() => this.#seen);
+    if (text === this.#seen) return;
+    // A bad one is complained of once.
+    this.#seen = text;
     try {
       const config = parseBrokerConfig(text);
       if (config.sockets[this.#options.index ?? 0] !== this.socket)
@@ -156,7 +172,6 @@ class Broker {
     } catch (error) {
       this.log.error({ detail: errorMessage(error) }, 'Bad configuration left the old one in force');
     }
-    return text;
   }
 
   breakOff(): void {

@@ -19,7 +19,7 @@ import { type AccessRoute, type ObjectRoute, parseRoute } from './routes.ts';
 import { NotTakenError, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
-import { type Fill, keptIfRoom } from './store/admission.ts';
+import { type Fill, keptIfRoom, passing } from './store/admission.ts';
 import type { Store } from './store/store.ts';
 import { isStoreRequest } from './store/store-requests.ts';
 
@@ -33,6 +33,8 @@ export interface RequestContext {
   readonly running: Set<AbortController>;
   readonly leftFills: LeftFills;
   readonly log: Logger;
+  /** Takes on a configuration that has been changed at once, and not only when it is looked at again. */
+  readonly catchUp: () => Promise<void>;
 }
 
 /** Why an answer is broken off that nobody waits for any more. */
@@ -104,19 +106,20 @@ async function handleMirror(
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
+  if (!isMeant(context.mirror(route.mirror), request)) await context.catchUp();
   const mirror = context.mirror(route.mirror);
   if (mirror === undefined) return send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such mirror'));
   if (isCutOff(request)) {
     return send(response, errorAnswer(502, 'UNAVAILABLE', 'the part before this one was not whole'));
   }
-  if (!isMeant(mirror, request)) {
-    return send(response, errorAnswer(503, 'UNAVAILABLE', 'the upstream of this mirror is being changed'));
-  }
   // nginx turns a HEAD of a blob into a GET of its first slice, which it keeps.
   if (route.kind === 'blob' && request.method === 'HEAD') {
     return send(response, errorAnswer(405, 'UNSUPPORTED', 'expected GET'));
   }
-  const fill = context.store.begin(mirror.config.name, response);
+  // nginx is yet to be told of a changed upstream: under the first one's name nothing of the second is kept, nor said to be what nginx has.
+  const isKnown = isMeant(mirror, request);
+  const fill = isKnown ? context.store.begin(mirror.config.name, response) : passing;
+  if (!isKnown) delete request.headers['if-none-match'];
   try {
     const answer = await answerFor(context, mirror, route, request, response, signal, fill);
     if (answer !== undefined) send(response, told(mirror, await keptIfRoom(fill, answer)));
@@ -169,10 +172,10 @@ function isCutOff({ headers }: IncomingMessage): boolean {
   return headers['x-cut-off'] !== undefined;
 }
 
-/** nginx and broker take a changed upstream at different moments; in between nothing may be kept under the other's name. */
-function isMeant({ config }: Mirror, { headers }: IncomingMessage): boolean {
+/** nginx and broker take a changed upstream at different moments. */
+function isMeant(mirror: Mirror | undefined, { headers }: IncomingMessage): boolean {
   const asked = headers[identityHeader];
-  return asked === undefined || asked === upstreamIdentity(config.upstream);
+  return asked === undefined || (mirror !== undefined && asked === upstreamIdentity(mirror.config.upstream));
 }
 
 /** nginx cannot turn aside a subrequest, so the failure of one repository's later slice may not stand for the others'. */

@@ -19,6 +19,9 @@ export interface Fill {
   filled(digest: string, part: BlobWindow): void;
 }
 
+/** Of what may pass through nginx and nothing more. */
+export const passing: Fill = { keeps: async () => false, mayBeKept: false, filled: () => {} };
+
 /** Returns the answer as it is, or with the order not to keep it. nginx has what it revalidates: that takes no room. */
 export async function keptIfRoom(fill: Fill, answer: Answer): Promise<Answer> {
   const { status, headers, body } = answer;

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { parseUpstream } from '../../../../src/api/upstream.ts';
 import { upstreamIdentity } from '../../../../src/cache/upstream-identity.ts';
-import { type BrokerAnswer, mirrorOf, startBroker } from '../../../support/broker.ts';
+import { type BrokerAnswer, brokerConfig, mirrorOf, startBroker } from '../../../support/broker.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
 
 const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
@@ -31,14 +31,35 @@ test('a tag is answered with type, digest and the time it may be kept', async (t
   t.is(answer.headers.vary, undefined);
 });
 
-test('what nginx means for another upstream is neither answered nor kept', async (t) => {
-  const { upstream, tag } = await setUp(t);
-  const other = await tag({ 'x-upstream-identity': upstreamIdentity(parseUpstream('elsewhere.example')) });
-  t.is(other.status, 503);
-  t.is(other.headers['x-accel-expires'], '0');
-  t.is(upstream.seen.length, 0);
-  const same = upstreamIdentity(parseUpstream(`http://${upstream.host}`));
-  t.is((await tag({ 'x-upstream-identity': same })).status, 200);
+test('what nginx means for another upstream is answered, but neither kept nor said to be what nginx has', async (t) => {
+  const { upstream, tag, digest } = await setUp(t);
+  const other = { 'x-upstream-identity': upstreamIdentity(parseUpstream('elsewhere.example')) };
+  const known = { 'if-none-match': `"${digest}"` };
+  for (const headers of [other, { ...other, ...known }]) {
+    const { status, headers: got, body } = await tag(headers);
+    t.is(status, 200);
+    t.is(got['x-accel-expires'], '0');
+    t.deepEqual(JSON.parse(body.toString()), manifest);
+  }
+  const same = { 'x-upstream-identity': upstreamIdentity(parseUpstream(`http://${upstream.host}`)) };
+  isKeptFor(t, await tag(same), 60);
+  t.is((await tag({ ...same, ...known })).status, 304);
+});
+
+test('a broker that is asked for an upstream it has not heard of yet looks at its configuration first', async (t) => {
+  const [first, second] = [await startScriptableUpstream(), await startScriptableUpstream()];
+  t.teardown(() => Promise.all([first.close(), second.close()]));
+  first.addManifest('a/b', 'v1', { ...manifest, annotations: { of: 'the first' } });
+  const digest = second.addManifest('a/b', 'v1', manifest);
+  const broker = await startBroker(t, [mirrorOf(`http://${first.host}`)], {}, { followMs: 3_600_000 });
+  broker.configure(brokerConfig(broker.dir, [mirrorOf(`http://${second.host}`)]));
+  const asked = { 'x-upstream-identity': upstreamIdentity(parseUpstream(`http://${second.host}`)) };
+  const answers = await Promise.all([1, 2, 3].map(() => broker.get('/m/v2/a/b/manifests/v1', asked)));
+  for (const answer of answers) {
+    t.is(answer.headers['docker-content-digest'], digest);
+    isKeptFor(t, answer, 60);
+  }
+  t.is(first.seen.length, 0);
 });
 
 test('a manifest by digest is kept for ever', async (t) => {
