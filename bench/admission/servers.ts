@@ -66,7 +66,7 @@ async function webhookEnvironment(
   port: number,
 ): Promise<Record<string, string>> {
   const file = (name: string) => join(folder, name);
-  await mkdir(file('pair'));
+  await mkdir(file('pair'), { recursive: true });
   await copyFile(file('tls.crt'), file('pair/tls.crt'));
   await copyFile(file('tls.key'), file('pair/tls.key'));
   await writeFile(file('kubeconfig'), kubeconfig(apiUrl, '', { token: 'none' }));
