@@ -19,7 +19,7 @@ test: ## all tests
 
 e2e: ## what needs a whole cluster: two nodes in namespaces of this machine, as root
 	@scripts/setup e2e
-	@node scripts/test.ts --concurrency 1 --timeout 10m 'test/e2e/**/*.test.ts'
+	@node scripts/test.ts e2e
 
 cluster: ## start a Kubernetes cluster of two nodes in namespaces of this machine, as root; prints KUBECONFIG and how to enter a node
 	@scripts/setup cluster

@@ -7,6 +7,10 @@ const longest = [
   'operator-late-kubelets',
   'operator-leaving-nodes',
   'operator-deletion',
+  'renewals',
+  'outages',
+  'uninstall',
+  'pulls',
 ];
 
 function rank(file) {

@@ -7,7 +7,10 @@ import type { KubeObject } from '../kubernetes/api-request.ts';
 import { treeOf } from '../support/node-world/tree.ts';
 
 export interface ClaimObject extends KubeObject {
-  readonly spec: { readonly volumeName?: string };
+  readonly spec: {
+    readonly volumeName?: string;
+    readonly resources?: { readonly requests?: { readonly storage?: string } };
+  };
 }
 
 interface VolumeObject extends KubeObject {
@@ -18,6 +21,21 @@ export async function claimsOf(cluster: Cluster, mirror: string): Promise<ClaimO
   const query = new URLSearchParams({ labelSelector: `mirror=${mirror}` });
   const path = `/api/v1/namespaces/default/persistentvolumeclaims?${query}`;
   return (await cluster.adminFetch<{ items: ClaimObject[] }>(path)).items;
+}
+
+/**
+ * Gives the claims of a mirror what they ask for, as the resizer of a CSI driver does for volumes that need nothing of their node: volume
+ * first, then the claim's status.
+ */
+export async function expandVolumes(cluster: Cluster, mirror: string): Promise<void> {
+  const patch = (path: string, body: object) =>
+    cluster.adminFetch(path, { method: 'PATCH', contentType: 'application/merge-patch+json', body });
+  for (const { metadata, spec } of await claimsOf(cluster, mirror)) {
+    const capacity = spec.resources?.requests;
+    await patch(`/api/v1/persistentvolumes/${spec.volumeName}`, { spec: { capacity } });
+    const claim = `/api/v1/namespaces/${metadata.namespace}/persistentvolumeclaims/${metadata.name}`;
+    await patch(`${claim}/status`, { status: { capacity } });
+  }
 }
 
 export async function volumeFolders(cluster: Cluster, mirror: string): Promise<string[]> {

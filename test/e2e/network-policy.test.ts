@@ -22,6 +22,9 @@ type Source = (typeof namespaces)[number] | ClusterNode;
 const policies = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies';
 /** Of the operator and the webhook. */
 const httpPort = 8080;
+const webhookPort = 8443;
+/** Of pods whose images are rewritten. */
+const image = `${host}/org/app:1`;
 
 /** Each replica on a node of its own, so that what they say to one another passes both. */
 const apart = {
@@ -124,6 +127,42 @@ test.serial('with the nodes’ network as the only client, nodes pull and pods a
   t.deepEqual(world.directRequests(host, mark), []);
   t.true(world.blobRequests(host, mark).length > 0);
 });
+
+test.serial('the API server calls the webhook where its policy lets it', async (t) => {
+  const path = `${policies}/registry-rewrite-webhook`;
+  const { spec } = await world.cluster.adminFetch<PolicyObject>(path);
+  await world.install(['networkpolicy', 'rewriting', 'webhook']);
+  await world.patch(path, { spec: { ingress: [] } });
+  await world.cluster.apply({
+    apiVersion: 'mapper.imagerelocation.pivotal.io/v1alpha1',
+    kind: 'ImageMap',
+    metadata: { name: 'elsewhere', namespace: 'others' },
+    spec: { map: [{ from: image, to: 'elsewhere.example/org/app:1' }] },
+  });
+  const webhooks = { labels: 'app.kubernetes.io/name=registry-rewrite-webhook', count: 2 };
+  // The kubelet takes up to two minutes to bring them the certificate that the operator makes.
+  for (const webhook of await world.cluster.pods.waitFor(webhooks, 150_000))
+    await untilRefused('others', webhook, webhookPort);
+  t.is(await triedImage(), image, 'a webhook that cannot be called refuses no pod');
+  await world.patch(path, { spec: { ingress: spec.ingress } });
+  await eventually(async () => assert.equal(await triedImage(), 'elsewhere.example/org/app:1'), {
+    timeout: 60_000,
+    interval: 500,
+  });
+});
+
+/** Which image a pod gets that is only tried. */
+async function triedImage(): Promise<string | undefined> {
+  const body = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'tried' },
+    spec: { containers: [{ name: 'app', image }] },
+  };
+  const path = '/api/v1/namespaces/others/pods?dryRun=All';
+  const { spec } = await world.cluster.adminFetch<typeof body>(path, { method: 'POST', body });
+  return spec.containers[0]?.image;
+}
 
 /** A blob that no replica has: asked of both, it is fetched once. */
 async function assertOneDownload(repository: string): Promise<void> {
