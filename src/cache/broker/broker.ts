@@ -82,9 +82,10 @@ class Broker {
   readonly #options: BrokerOptions;
   readonly #peers: Peers;
   #config: BrokerConfig;
-  /** The configuration's text as it was looked at last, and a look that goes on. */
+  /** The configuration's text as it was looked at last, whether that is in force, and a look that goes on. */
   #seen: string;
-  #looking: Promise<void> | undefined;
+  #isInForce = true;
+  #looking: Promise<boolean> | undefined;
   #mirrors = new Map<string, Mirror>();
   readonly store: Store;
   readonly leftFills: LeftFills;
@@ -150,27 +151,34 @@ class Broker {
     }
   }
 
-  /** Takes on the configuration as it lies there; one look at a time. */
-  catchUp = (): Promise<void> => {
+  /** Takes on the configuration as it lies there, one look at a time; false: that is a bad one. */
+  catchUp = (): Promise<boolean> => {
     this.#looking ??= this.#reload().finally(() => {
       this.#looking = undefined;
     });
     return this.#looking;
   };
 
-  async #reload(): Promise<void> {
+  async #reload(): Promise<boolean> {
     const text = await readFile(this.#options.configFile, 'utf8').catch(() => this.#seen);
-    if (text === this.#seen) return;
     // A bad one is complained of once.
+    if (text === this.#seen) return this.#isInForce;
     this.#seen = text;
+    this.#isInForce = await this.#takeOn(text);
+    return this.#isInForce;
+  }
+
+  async #takeOn(text: string): Promise<boolean> {
     try {
       const config = parseBrokerConfig(text);
       if (config.sockets[this.#options.index ?? 0] !== this.socket)
         this.log.warn('Another socket takes effect at the next start');
       await this.apply(config);
       this.log.info({ mirrors: config.mirrors.length }, 'Configuration changed');
+      return true;
     } catch (error) {
       this.log.error({ detail: errorMessage(error) }, 'Bad configuration left the old one in force');
+      return false;
     }
   }
 

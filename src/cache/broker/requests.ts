@@ -33,8 +33,8 @@ export interface RequestContext {
   readonly running: Set<AbortController>;
   readonly leftFills: LeftFills;
   readonly log: Logger;
-  /** Takes on a configuration that has been changed at once, and not only when it is looked at again. */
-  readonly catchUp: () => Promise<void>;
+  /** Takes on a changed configuration at once, and not only when it is looked at again; false: it is a bad one. */
+  readonly catchUp: () => Promise<boolean>;
 }
 
 /** Why an answer is broken off that nobody waits for any more. */
@@ -106,7 +106,8 @@ async function handleMirror(
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!isMeant(context.mirror(route.mirror), request)) await context.catchUp();
+  if (!isMeant(context.mirror(route.mirror), request) && !(await context.catchUp()))
+    return send(response, errorAnswer(503, 'UNAVAILABLE', 'the upstream of this mirror is being changed'));
   const mirror = context.mirror(route.mirror);
   if (mirror === undefined) return send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such mirror'));
   if (isCutOff(request)) {

@@ -62,6 +62,16 @@ test('a broker that is asked for an upstream it has not heard of yet looks at it
   t.is(first.seen.length, 0);
 });
 
+test('a broker that cannot take on the upstream it is asked for does not answer for the one before', async (t) => {
+  const { upstream, broker, tag } = await setUp(t);
+  const { sockets, ...bad } = brokerConfig(broker.dir, []);
+  broker.configure(bad as typeof bad & { sockets: string[] });
+  const other = { 'x-upstream-identity': upstreamIdentity(parseUpstream('elsewhere.example')) };
+  for (const answer of [await tag(other), await tag(other)]) t.is(answer.status, 503);
+  t.is(upstream.seen.length, 0);
+  t.is((await tag()).status, 200);
+});
+
 test('a manifest by digest is kept for ever', async (t) => {
   const { byDigest } = await setUp(t);
   const answer = await byDigest();
