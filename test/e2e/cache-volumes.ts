@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { treeOf } from '../support/node-world/tree.ts';
+import type { InstalledCluster } from './installed-cluster.ts';
 
 export interface ClaimObject extends KubeObject {
   readonly spec: {
@@ -27,14 +28,12 @@ export async function claimsOf(cluster: Cluster, mirror: string): Promise<ClaimO
  * Gives the claims of a mirror what they ask for, as the resizer of a CSI driver does for volumes that need nothing of their node: volume
  * first, then the claim's status.
  */
-export async function expandVolumes(cluster: Cluster, mirror: string): Promise<void> {
-  const patch = (path: string, body: object) =>
-    cluster.adminFetch(path, { method: 'PATCH', contentType: 'application/merge-patch+json', body });
-  for (const { metadata, spec } of await claimsOf(cluster, mirror)) {
+export async function expandVolumes(world: InstalledCluster, mirror: string): Promise<void> {
+  for (const { metadata, spec } of await claimsOf(world.cluster, mirror)) {
     const capacity = spec.resources?.requests;
-    await patch(`/api/v1/persistentvolumes/${spec.volumeName}`, { spec: { capacity } });
+    await world.patch(`/api/v1/persistentvolumes/${spec.volumeName}`, { spec: { capacity } });
     const claim = `/api/v1/namespaces/${metadata.namespace}/persistentvolumeclaims/${metadata.name}`;
-    await patch(`${claim}/status`, { status: { capacity } });
+    await world.patch(`${claim}/status`, { status: { capacity } });
   }
 }
 

@@ -109,7 +109,7 @@ test.serial('another upstream is asked from then on, and nothing of the first is
   await world.patchMirror('example', { spec: { upstreamUrl: other, masqueradeUrl: host } });
   await world.untilServing('example');
   // The kubelet takes up to two minutes to bring a replica its changed configuration, each at a moment of its own.
-  const digests = async () => new Set(await Promise.all((await caches()).map(digestOfMoved)));
+  const digests = async () => new Set(await Promise.all((await world.caches()).map(digestOfMoved)));
   await eventually(async () => assert.deepEqual(await digests(), new Set([moved.manifests[0]?.digest])), {
     timeout: 150_000,
     interval: 1000,
@@ -168,7 +168,7 @@ test.serial(
   async (t) => {
     await world.push(other, 'grown');
     await world.cluster.nodes[0]?.pull(`${host}/grown:1`);
-    const before = (await caches()).map(incarnation);
+    const before = (await world.caches()).map(incarnation);
     const limits = await cacheLimits();
     await world.patch(`/apis/storage.k8s.io/v1/storageclasses/${storageClass}`, {
       allowVolumeExpansion: true,
@@ -179,7 +179,7 @@ test.serial(
       for (const { spec } of await claimsOf(world.cluster, 'example'))
         assert.deepEqual(spec.resources, resources);
     });
-    await expandVolumes(world.cluster, 'example');
+    await expandVolumes(world, 'example');
     // The kubelet takes up to two minutes to bring a pod its changed configuration.
     await eventually(
       async () => {
@@ -189,17 +189,13 @@ test.serial(
       { timeout: 150_000, interval: 1000 },
     );
     await world.untilCondition('example', 'Stalled', 'False');
-    t.deepEqual((await caches()).map(incarnation), before);
+    t.deepEqual((await world.caches()).map(incarnation), before);
     const mark = world.mark(other);
     await world.forget(`${host}/grown`);
     await world.cluster.nodes[0]?.pull(`${host}/grown:1`);
     t.deepEqual(world.blobRequests(other, mark), []);
   },
 );
-
-async function caches(): Promise<PodObject[]> {
-  return await world.cluster.pods.waitFor({ labels: 'component=registry', count: 2 });
-}
 
 async function digestOfMoved({ status }: PodObject): Promise<string | undefined> {
   const url = `https://${status.podIP}:${ports.https}/v2/moved/manifests/1`;
@@ -210,7 +206,7 @@ async function digestOfMoved({ status }: PodObject): Promise<string | undefined>
 /** From how many bytes on each cache removes what was used longest ago. */
 async function cacheLimits(): Promise<number[]> {
   const [node] = world.cluster.nodes;
-  const limits = (await caches()).map(async ({ status }) => {
+  const limits = (await world.caches()).map(async ({ status }) => {
     const url = `http://${status.podIP}:${ports.metrics}/metrics`;
     const text = await node?.run(['curl', '--silent', '--show-error', '--fail', url]);
     return Number(/^\w+_cache_limit_bytes\S* (\d+)/m.exec(text ?? '')?.[1]);

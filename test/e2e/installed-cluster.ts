@@ -47,6 +47,8 @@ export interface MirrorObject extends KubeObject {
 }
 
 export const operatorLabels = 'app.kubernetes.io/name=registry-mirror-operator';
+export const webhookLabels = 'app.kubernetes.io/name=registry-rewrite-webhook';
+export const cacheLabels = 'component=registry';
 
 /** Makes it; whatever it throws, no cluster is left. */
 export async function installedCluster(options: InstallOptions): Promise<InstalledCluster> {
@@ -192,6 +194,11 @@ export class InstalledCluster {
   async patch<T = KubeObject>(path: string, body: object): Promise<T> {
     const contentType = 'application/merge-patch+json';
     return await this.cluster.adminFetch<T>(path, { method: 'PATCH', contentType, body });
+  }
+
+  /** The two cache pods of the one mirror there is, Ready. */
+  async caches(): Promise<PodObject[]> {
+    return await this.cluster.pods.waitFor({ labels: cacheLabels, count: 2 });
   }
 
   /** Until the mirror serves and all its nodes' pulls reach it. */

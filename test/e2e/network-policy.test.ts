@@ -10,8 +10,14 @@ import type { ClusterNode } from '../cluster/node.ts';
 import { toolsImage } from '../cluster/own-images.ts';
 import type { PodObject } from '../cluster/pods.ts';
 import { eventually } from '../support/eventually.ts';
-import { type InstalledCluster, installedCluster, operatorLabels } from './installed-cluster.ts';
+import {
+  type InstalledCluster,
+  installedCluster,
+  operatorLabels,
+  webhookLabels,
+} from './installed-cluster.ts';
 import { secondsSince } from './seconds-since.ts';
+import { triedImage } from './tried-image.ts';
 
 const host = 'registry.example';
 /** In each is a pod `client`. */
@@ -71,7 +77,7 @@ test.serial('both nodes pull through the mirror, and replicas ask one another', 
   await world.mirror('example', { upstreamUrl: host, affinity: apart, nodes: { wire: 'transparent' } });
   await world.untilServing('example');
   t.log(`The mirror serves, nodes wired, after ${secondsSince(began)} s`);
-  for (const replica of await caches()) await untilRefused('others', replica, ports.peer);
+  for (const replica of await world.caches()) await untilRefused('others', replica, ports.peer);
   let tries = 0;
   // Each node learns of the other's pods a moment after they run.
   await eventually(() => assertOneDownload(`org/shared-${tries++}`), { timeout: 30_000, interval: 500 });
@@ -94,7 +100,7 @@ test.serial('the operator is told by caches and agents', async (t) => {
 });
 
 test.serial('caches are open to everybody where clients come, and closed elsewhere', async (t) => {
-  for (const replica of await caches()) {
+  for (const replica of await world.caches()) {
     const foreign = foreignNode(replica);
     const found = [...namespaces, foreign].map(async (source) => [
       nameOf(source),
@@ -118,7 +124,7 @@ test.serial('with the nodes’ network as the only client, nodes pull and pods a
   const [clients, ...others] = spec.ingress;
   const ingress = [{ ...clients, from: [{ ipBlock: { cidr: wire } }] }, ...others];
   await world.patch(path, { spec: { ingress } });
-  for (const replica of await caches()) {
+  for (const replica of await world.caches()) {
     for (const port of [ports.https, ports.fallback]) await untilRefused('others', replica, port);
     t.true(await reaches(foreignNode(replica), replica, ports.https));
   }
@@ -139,36 +145,30 @@ test.serial('the API server calls the webhook where its policy lets it', async (
     metadata: { name: 'elsewhere', namespace: 'others' },
     spec: { map: [{ from: image, to: 'elsewhere.example/org/app:1' }] },
   });
-  const webhooks = { labels: 'app.kubernetes.io/name=registry-rewrite-webhook', count: 2 };
+  const webhooks = { labels: webhookLabels, count: 2 };
   // The kubelet takes up to two minutes to bring them the certificate that the operator makes.
   for (const webhook of await world.cluster.pods.waitFor(webhooks, 150_000))
     await untilRefused('others', webhook, webhookPort);
-  t.is(await triedImage(), image, 'a webhook that cannot be called refuses no pod');
+  t.is(
+    await triedImage(world.cluster, image, 'others'),
+    image,
+    'a webhook that cannot be called refuses no pod',
+  );
   await world.patch(path, { spec: { ingress: spec.ingress } });
-  await eventually(async () => assert.equal(await triedImage(), 'elsewhere.example/org/app:1'), {
-    timeout: 60_000,
-    interval: 500,
-  });
+  await eventually(
+    async () => assert.equal(await triedImage(world.cluster, image, 'others'), 'elsewhere.example/org/app:1'),
+    {
+      timeout: 60_000,
+      interval: 500,
+    },
+  );
 });
-
-/** Which image a pod gets that is only tried. */
-async function triedImage(): Promise<string | undefined> {
-  const body = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'tried' },
-    spec: { containers: [{ name: 'app', image }] },
-  };
-  const path = '/api/v1/namespaces/others/pods?dryRun=All';
-  const { spec } = await world.cluster.adminFetch<typeof body>(path, { method: 'POST', body });
-  return spec.containers[0]?.image;
-}
 
 /** A blob that no replica has: asked of both, it is fetched once. */
 async function assertOneDownload(repository: string): Promise<void> {
   const { blobs } = await world.push(host, repository);
   const mark = world.mark(host);
-  for (const { status } of await caches()) {
+  for (const { status } of await world.caches()) {
     const url = `https://${status.podIP}:${ports.https}/v2/${repository}/blobs/${blobs[0]?.digest}`;
     const fetch = ['curl', '--silent', '--show-error', '--fail', '--insecure', '--output', '/dev/null', url];
     for (const node of nodes) await node.run(fetch);
@@ -182,10 +182,6 @@ async function pullOnBothNodes(repository: string): Promise<void> {
   const pods = await world.rollOut('app', { image: `${host}/${repository}:1` });
   assert.equal(new Set(pods.map(({ spec }) => spec.nodeName)).size, 2);
   await world.remove('app');
-}
-
-async function caches(): Promise<PodObject[]> {
-  return await world.cluster.pods.waitFor({ labels: 'component=registry', count: 2 });
 }
 
 /** The one that the pod does not run on. */

@@ -6,7 +6,7 @@ import { signedBy } from '../../src/cache/tls/certificate.ts';
 import { protectUpstream } from '../cluster/protect-upstream.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { eventually } from '../support/eventually.ts';
-import { type InstalledCluster, installedCluster, isOfNode } from './installed-cluster.ts';
+import { cacheLabels, type InstalledCluster, installedCluster, isOfNode } from './installed-cluster.ts';
 import { lookOften } from './look-often.ts';
 import { secondsSince } from './seconds-since.ts';
 
@@ -19,7 +19,6 @@ const passwordLifeMs = 90_000;
 const core = '/api/v1/namespaces/default';
 const authorityPath = `${core}/secrets/registry-mirror-ca`;
 const leafPath = `${core}/secrets/registry-mirror-public-leaf`;
-const caches = 'component=registry';
 /** Each is pulled once: what nobody has yet needs the upstream, and a token of its own. */
 const images = 150;
 
@@ -140,7 +139,7 @@ async function rotate(): Promise<void> {
 
 /** Each cache pod with how often its containers were started again. */
 async function cachePods(): Promise<string[]> {
-  const pods = await world.cluster.pods.list({ namespace: 'default', labels: caches });
+  const pods = await world.cluster.pods.list({ namespace: 'default', labels: cacheLabels });
   return pods.map(({ metadata, status }) => {
     const restarts = status.containerStatuses?.map(({ restartCount }) => restartCount);
     return `${metadata.name} ${metadata.uid} ${restarts}`;

@@ -1,9 +1,9 @@
 /** Scheme `services`: pods' images are rewritten to the mirror's Service, by the API server's own policy and by our webhook, and nodes pull there. */
 import assert from 'node:assert/strict';
 import test, { type ExecutionContext } from 'ava';
-import type { KubeObject } from '../kubernetes/api-request.ts';
 import { eventually } from '../support/eventually.ts';
-import { type InstalledCluster, installedCluster } from './installed-cluster.ts';
+import { type InstalledCluster, installedCluster, webhookLabels } from './installed-cluster.ts';
+import { triedImage } from './tried-image.ts';
 
 const host = 'quay.io';
 let world: InstalledCluster;
@@ -35,7 +35,7 @@ test.serial('the map for imageswap names the mirror', async (t) => {
 
 test.serial('the webhook does the same in its place', async (t) => {
   await world.install(['services', 'rewriting', 'webhook']);
-  await world.cluster.pods.waitFor({ labels: 'app.kubernetes.io/name=registry-rewrite-webhook', count: 2 });
+  await world.cluster.pods.waitFor({ labels: webhookLabels, count: 2 });
   const registration = '/apis/admissionregistration.k8s.io/v1';
   await eventually(
     async () => {
@@ -55,21 +55,11 @@ test.serial('the webhook does the same in its place', async (t) => {
 
 /** Until a pod that is only tried gets the mirror's address. */
 async function untilRewritten(name: string): Promise<void> {
-  await eventually(async () => assert.equal(await imageOf(name), `${address}/org/${name}:1`), {
+  const image = `org/${name}:1`;
+  const tried = () => triedImage(world.cluster, `${host}/${image}`);
+  await eventually(async () => assert.equal(await tried(), `${address}/${image}`), {
     timeout: 60_000,
   });
-}
-
-async function imageOf(name: string): Promise<string | undefined> {
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: `try-${name}` },
-    spec: { containers: [{ name: 'app', image: `${host}/org/${name}:1` }] },
-  };
-  const path = '/api/v1/namespaces/default/pods?dryRun=All';
-  const { spec } = await world.cluster.adminFetch<KubeObject>(path, { method: 'POST', body: pod });
-  return (spec as typeof pod.spec).containers[0]?.image;
 }
 
 async function assertRollOut(t: ExecutionContext, name: string): Promise<void> {

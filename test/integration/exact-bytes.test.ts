@@ -1,14 +1,11 @@
 /** Must hold: whatever of a blob is cached, clients get its exact bytes. Real nginx, real slices, tokens and a redirect to another origin. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { brokerSocket } from '../../src/cache/cache-config.ts';
 import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
 import { mirrorOf, startCache, type TestCache } from '../support/nginx.ts';
@@ -124,24 +121,18 @@ test('a later slice that fails is never made up for by the whole blob, whatever 
   const { cache, upstream } = await start(t);
   for (const subset of [[0], [0, 1, 2], [0, 2, 3, 4, 5], [0, 1, 2, 3, 4]]) {
     const blob = await prepare(t, cache, upstream, `offered ${subset}`, subset);
-    await cache.stopBroker();
     // Stands in for a broker that fails slices and would answer a question without a Range: the trap of named locations.
-    const asked: (string | undefined)[] = [];
-    const stand = createServer(({ headers: { range } }, response) => {
-      asked.push(range);
+    const stand = await standInBroker(t, cache, ({ headers: { range } }, response) => {
       response.writeHead(range === undefined ? 200 : 503, { 'X-Accel-Expires': '0' });
       response.end(range === undefined ? blob.bytes : '{}');
     });
-    await new Promise<void>((resolve) => stand.listen(brokerSocket(cache.config.paths), resolve));
     // A connection that is reset before anything was read is as good as one that ends early.
     const answer = await cache.get(blob.path).catch(() => undefined);
-    const closed = once(stand, 'close');
-    stand.close();
-    stand.closeAllConnections();
-    await closed;
+    await stand.end(0);
     t.not(answer?.complete, true, subset.join());
     const body = answer?.body ?? Buffer.alloc(0);
     t.true(body.equals(blob.bytes.subarray(0, body.length)), `subset ${subset.join()}`);
+    const asked = stand.seen.flat().map(({ headers }) => headers.range);
     t.false(asked.includes(undefined), `subset ${subset.join()}: asked without a Range`);
     await cache.startBroker();
     t.true((await cache.get(blob.path)).body.equals(blob.bytes), `subset ${subset.join()} afterwards`);

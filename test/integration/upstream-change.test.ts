@@ -28,6 +28,11 @@ test('every client gets an answer, of the first upstream or of the second, and a
     }
   };
   const clients = Array.from({ length: 3 }, client);
+  const end = () => {
+    isOver = true;
+    return Promise.all(clients);
+  };
+  t.teardown(end);
   await eventually(() => assert.ok(answers.length > 30));
 
   const config = { ...cache.config, mirrors: [changed] };
@@ -38,8 +43,7 @@ test('every client gets an answer, of the first upstream or of the second, and a
   await delay(500);
   const mark = answers.length;
   await eventually(() => assert.ok(answers.length > mark + 200));
-  isOver = true;
-  await Promise.all(clients);
+  await end();
   t.deepEqual([...new Set(answers)].sort(), [first.digest, second.digest].sort());
   t.deepEqual([...new Set(answers.slice(mark))], [second.digest]);
 });

@@ -52,9 +52,8 @@ export async function runBroker(
 ): Promise<void> {
   const { log } = options;
   const text = await readFile(options.configFile, 'utf8');
-  const config = parseBrokerConfig(text);
-  const broker = new Broker(options, { text, config }, signal);
-  await broker.apply(config);
+  const broker = new Broker(options, text, signal);
+  await broker.apply(broker.config);
   const serve = options.serve ?? ((listener) => serveOnSocket(broker.socket, listener));
   const serving = await serve((request, response) => {
     handleRequest(broker, request, response).catch((error: unknown) =>
@@ -90,11 +89,9 @@ class Broker {
   readonly store: Store;
   readonly leftFills: LeftFills;
 
-  constructor(
-    options: BrokerOptions,
-    { text, config }: { text: string; config: BrokerConfig },
-    signal: AbortSignal,
-  ) {
+  /** Throws for a bad configuration. */
+  constructor(options: BrokerOptions, text: string, signal: AbortSignal) {
+    const config = parseBrokerConfig(text);
     this.#options = options;
     this.#seen = text;
     this.log = options.log;

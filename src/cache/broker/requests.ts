@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
 import type { CacheReportInput } from '../cache-report.ts';
-import { identityHeader, upstreamIdentity } from '../upstream-identity.ts';
+import { identityHeader } from '../upstream-identity.ts';
 import { serveAccess } from './access/serve-access.ts';
 import {
   type Answer,
@@ -164,8 +164,8 @@ async function fetchAgain(
 }
 
 /** With what other replicas know it by: an answer of another upstream than theirs is none for them. */
-function told({ config }: Mirror, answer: Answer): Answer {
-  return { ...answer, headers: { ...answer.headers, [identityHeader]: upstreamIdentity(config.upstream) } };
+function told({ peers }: Mirror, answer: Answer): Answer {
+  return { ...answer, headers: { ...answer.headers, [identityHeader]: peers.identity } };
 }
 
 /** nginx asks for the next slice although it found the one before too short: the client must see no byte of it. */
@@ -176,7 +176,7 @@ function isCutOff({ headers }: IncomingMessage): boolean {
 /** nginx and broker take a changed upstream at different moments. */
 function isMeant(mirror: Mirror | undefined, { headers }: IncomingMessage): boolean {
   const asked = headers[identityHeader];
-  return asked === undefined || (mirror !== undefined && asked === upstreamIdentity(mirror.config.upstream));
+  return asked === undefined || asked === mirror?.peers.identity;
 }
 
 /** nginx cannot turn aside a subrequest, so the failure of one repository's later slice may not stand for the others'. */
