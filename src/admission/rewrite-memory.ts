@@ -1,8 +1,12 @@
 /** Remembers what rules made of images: pods of one Deployment have the same ones. Nothing of it is older than the rules. */
+import { maxReferenceLength } from '../image/reference.ts';
 import { type RuleTable, rewriterOf, type SourceName } from '../image/rules/table.ts';
 import type { Rewrite, RewriteRequest } from '../image/settle.ts';
 
-/** So many images, each for what it was asked for; when they are too many, all are forgotten. */
+/**
+ * So many images, each for what it was asked for; when they are too many, all are forgotten. Longer texts are none: whoever makes pods could fill the
+ * memory with them.
+ */
 const mostImages = 4096;
 
 interface Memory {
@@ -25,7 +29,7 @@ export function rememberingRewriter(
     const known = images?.get(image);
     if (known !== undefined) return known;
     const rewrite = rewriterOf(table, sources)(image, request);
-    remember(memory, scope, rewrite);
+    if (image.length <= maxReferenceLength) remember(memory, scope, rewrite);
     return rewrite;
   };
 }

@@ -74,7 +74,7 @@ const rulesSchema = z
     targets: z
       .object({
         ...prefixes('What lines put images below, with a slash in it.'),
-        hosts: names('The same without a slash.'),
+        hosts: names('Registries on which nothing is taken on; with a colon at the end those with any port.'),
       })
       .meta({ description: 'What lies below stays.' }),
     wildcards: texts('Images with one of these in them stay.'),

@@ -18,14 +18,10 @@ const hostLabel = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
 const registryForm = new RegExp(`^(?:${hostLabel}(?:\\.${hostLabel})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`);
 const segment = '[a-z0-9]+(?:(?:\\.|__?|-+)[a-z0-9]+)*';
 const pathForm = new RegExp(`^${segment}(?:/${segment})*$`);
+const segmentForm = new RegExp(`^${segment}$`);
 const tagForm = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-const digestForm = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-fA-F0-9]{32,}$/;
-/** The digests everybody knows have one length, and lower case. */
-const knownDigests: ReadonlyMap<string, RegExp> = new Map([
-  ['sha256', /^[a-f0-9]{64}$/],
-  ['sha384', /^[a-f0-9]{96}$/],
-  ['sha512', /^[a-f0-9]{128}$/],
-]);
+/** The grammar would take any algorithm; the distribution project's parser, and so every runtime, takes these. */
+const digestForm = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/;
 /** Read as an image's id by every runtime. */
 const imageId = /^[a-f0-9]{64}$/;
 
@@ -49,7 +45,10 @@ export function parseReference(text: string): ImageReference | undefined {
   return isSound(reference) ? reference : undefined;
 }
 
-/** The domain rule: the first of several segments is a registry if it has a dot, a colon or an upper-case letter, or is `localhost`. */
+/**
+ * The domain rule: the first of several segments is a registry if it has a dot, a colon or an upper-case letter, or is `localhost`. It need be no host
+ * by the grammar: `my_host.io` is a segment like others there, and what runtimes dial.
+ */
 function isRegistry(firstSegment: string): boolean {
   return /[.:A-Z]/.test(firstSegment) || firstSegment === 'localhost';
 }
@@ -58,17 +57,11 @@ function isSound(reference: ImageReference): boolean {
   const { registry, path, tag, digest } = reference;
   return (
     pathForm.test(path) &&
-    (registry === undefined || registryForm.test(registry)) &&
+    (registry === undefined || registryForm.test(registry) || segmentForm.test(registry)) &&
     (tag === undefined || tagForm.test(tag)) &&
-    (digest === undefined || isDigest(digest)) &&
+    (digest === undefined || digestForm.test(digest)) &&
     wholeName(reference).length <= maxNameLength
   );
-}
-
-function isDigest(digest: string): boolean {
-  if (!digestForm.test(digest)) return false;
-  const [algorithm = '', hex = ''] = digest.split(':');
-  return knownDigests.get(algorithm)?.test(hex) ?? true;
 }
 
 /** Returns the reference as text. */
@@ -82,21 +75,18 @@ export function suffixOf({ tag, digest }: Pick<ImageReference, 'tag' | 'digest'>
 }
 
 const dockerHub = 'docker.io';
-const dockerHubNames: ReadonlySet<string | undefined> = new Set([
-  undefined,
-  dockerHub,
-  'index.docker.io',
-  'registry-1.docker.io',
-]);
+/** What stands for Docker Hub, beside nothing. */
+export const dockerHubNames = [dockerHub, 'index.docker.io', 'registry-1.docker.io'] as const;
+const dockerHubs: ReadonlySet<string | undefined> = new Set([undefined, ...dockerHubNames]);
 
 /** The registry that is meant: `docker.io` for each of Docker Hub's names and for none, else as written. */
 export function registryOf({ registry }: Pick<ImageReference, 'registry'>): string {
-  return registry === undefined || dockerHubNames.has(registry) ? dockerHub : registry;
+  return registry === undefined || dockerHubs.has(registry) ? dockerHub : registry;
 }
 
 /** The path that is asked of the registry: Docker Hub's one-segment names have `library/` in front. */
 export function repositoryOf({ registry, path }: Pick<ImageReference, 'registry' | 'path'>): string {
-  return dockerHubNames.has(registry) && !path.includes('/') ? `library/${path}` : path;
+  return dockerHubs.has(registry) && !path.includes('/') ? `library/${path}` : path;
 }
 
 /** Registry and path as runtimes understand them: two references with one whole name are in the same repository. */

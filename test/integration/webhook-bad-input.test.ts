@@ -34,7 +34,7 @@ test.before(async () => {
   const config = join(folder, 'kubeconfig');
   await writeFile(config, kubeconfig(api.url, '', { token: 'none' }));
   const maps = join(folder, 'maps.conf');
-  await writeFile(maps, 'default::swap.local/all\nbad.io::no_host.local\n[REPLACE]*pattern*::pattern.local');
+  await writeFile(maps, 'default::swap.local/all\nbad.io::no_.local\n[REPLACE]*pattern*::pattern.local');
   const environment = { IMAGESWAP_MAPS_FILE: maps, LOG_LEVEL: 'info' };
   webhook = await startWebhook(folder, { kubeconfig: config, authority, environment });
   await webhook.untilReady();

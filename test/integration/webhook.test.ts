@@ -167,7 +167,7 @@ test.serial('who makes the pod is told that a rule could not be applied', async 
   t.is(status, 201);
   t.deepEqual(imagesOf(object), ['bad.io/x']);
   t.is(warnings.length, 1);
-  t.regex(warnings[0] ?? '', /^bad\.io\/x stays: imageswap:3 bad\.io would make it "no_host\.local\/x"/);
+  t.regex(warnings[0] ?? '', /^bad\.io\/x stays: imageswap:3 bad\.io would make it "no_\.local\/x"/);
 });
 
 test.serial('a pod whose annotations are nearly too many is made all the same', async (t) => {

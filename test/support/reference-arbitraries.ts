@@ -10,11 +10,20 @@ export const registries = fc
   .tuple(
     fc.oneof(
       fc.array(label, { minLength: 2, maxLength: 3 }).map((labels) => labels.join('.')),
-      fc.constantFrom('localhost', 'GHCR.IO', '[fd00::1]', 'docker.io', 'index.docker.io', 'Registry'),
+      fc.constantFrom(
+        'localhost',
+        'GHCR.IO',
+        '[fd00::1]',
+        'docker.io',
+        'index.docker.io',
+        'Registry',
+        'my_host.io',
+      ),
     ),
     port,
   )
-  .map(([host, number]) => (number === undefined ? host : `${host}:${number}`));
+  // With a port a host must be one by the grammar.
+  .map(([host, number]) => (number === undefined || host.includes('_') ? host : `${host}:${number}`));
 
 const segment = fc.stringMatching(/^[a-z0-9]{1,4}((\.|_|__|-{1,2})[a-z0-9]{1,4}){0,2}$/);
 
@@ -27,7 +36,7 @@ export const paths = fc
 const digests = fc.constantFrom(
   `sha256:${'ab'.repeat(32)}`,
   `sha512:${'0c'.repeat(64)}`,
-  `x+y:${'F'.repeat(32)}`,
+  `sha384:${'9f'.repeat(48)}`,
 );
 
 /** Parts that make a reference. */

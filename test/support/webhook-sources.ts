@@ -9,12 +9,7 @@ export const mirrorIp = '10.96.7.7';
 
 export const enabled = { 'k8s.twr.io/imageswap': 'enabled' };
 
-const map = [
-  'default::',
-  'ghcr.io::swap.local',
-  'bad.io::no_host.local',
-  '[REPLACE]pattern.io/*::pattern.local',
-];
+const map = ['default::', 'ghcr.io::swap.local', 'bad.io::no_.local', '[REPLACE]pattern.io/*::pattern.local'];
 
 /** Makes the namespaces `team` (where all rules count) and `out` (where none do), and starts it. */
 export async function webhookOfAllSources(world: WebhookWorld): Promise<WebhookProcess> {

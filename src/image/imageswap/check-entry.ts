@@ -1,5 +1,5 @@
 /** What is wrong with an entry of an imageswap map by itself. */
-import { isImageReference, isReferencePrefix, isRegistryHost } from '../reference.ts';
+import { isImageReference, isReferencePrefix, parseReference } from '../reference.ts';
 import { libraryKey, type MapEntry, withoutEndSlash } from './entry.ts';
 
 /** `rejected`: the entry cannot be meant as it stands, or can never match; otherwise it is in force. */
@@ -56,7 +56,7 @@ function checkRegistryKey(key: string): EntryFault | undefined {
 }
 
 function isNamedRegistry(key: string): boolean {
-  return isRegistryHost(key) && (/[.:A-Z]/.test(key) || key === 'localhost');
+  return parseReference(`${key}/x`)?.registry === key;
 }
 
 function rejected(why: string): EntryFault {

@@ -1,7 +1,7 @@
 /** `default` and `noswap_wildcards`: for images that no registry line is for. */
 import type { Rule, Stage } from '../settle.ts';
 import type { MapEntry } from './entry.ts';
-import { moved, type Target, targetOf } from './target.ts';
+import { isMadeForAnyHost, moved, targetOf } from './target.ts';
 
 /**
  * Wildcards are parts of the image's text; they are few and looked for one by one. An empty default has no opinion: rules after imageswap are
@@ -20,19 +20,13 @@ export function fallbackStage(entries: readonly MapEntry[]): Stage {
     if (wildcard !== undefined) return { rule: wildcard, stay: 'decided' };
     if (target.value === '') return undefined;
     const { rule } = target;
-    return isMadeBy(target, image) ? { rule, stay: 'already' } : { rule, to: moved(target, reference) };
+    return isMadeForAnyHost(target, image)
+      ? { rule, stay: 'already' }
+      : { rule, to: moved(target, reference) };
   };
 }
 
 function wildcardsOf({ value, line }: MapEntry): Rule[] {
   const items = value.split(',').filter((item) => item !== '');
   return items.map((key) => ({ source: 'imageswap', key, line }));
-}
-
-/** Glued to a host of any name, so all that begins with the value and has a slash later is taken for made. */
-function isMadeBy({ value, glue }: Target, image: string): boolean {
-  return (
-    image.startsWith(value) &&
-    (glue ? image.indexOf('/', value.length) > value.length : image[value.length] === '/')
-  );
 }

@@ -15,6 +15,9 @@ export function parseMap(text: string): ImageswapMap {
     if (split === undefined) continue;
     if ('why' in split) {
       faults.push({ line: index + 1, why: split.why });
+      // Without any default no other line would be in force.
+      if (isDefaultLine(line) && !entries.has(nameOf(emptyDefault)))
+        entries.set(nameOf(emptyDefault), { ...emptyDefault, line: index + 1 });
       continue;
     }
     const { singleColon, ...parts } = split;
@@ -22,13 +25,24 @@ export function parseMap(text: string): ImageswapMap {
     const fault = checkEntry(entry, singleColon);
     if (fault !== undefined) faults.push({ line: entry.line, why: fault.why });
     // A Map keeps the place of a key's first line, which is the order of patterns.
-    if (!fault?.rejected) entries.set(`${entry.kind} ${entry.key}`, entry);
+    if (!fault?.rejected) entries.set(nameOf(entry), entry);
   }
   const inForce = [...entries.values()];
   return {
     entries: inForce,
     faults: [...faults, ...wholeFaults(inForce, faults)].sort((a, b) => a.line - b.line),
   };
+}
+
+function nameOf({ kind, key }: Pick<MapEntry, 'kind' | 'key'>): string {
+  return `${kind} ${key}`;
+}
+
+/** What a default counts as of which nothing else can be read. */
+const emptyDefault = { kind: 'registry', key: 'default', value: '' } as const;
+
+function isDefaultLine(line: string): boolean {
+  return /^\s*default\s*:/.test(line);
 }
 
 /** The lines as they are counted in faults, the first one being 1. */

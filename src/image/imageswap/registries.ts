@@ -2,7 +2,8 @@
 import { type ImageReference, splitPort, suffixOf } from '../reference.ts';
 import type { Rule, Stage, Verdict } from '../settle.ts';
 import { libraryKey, type MapEntry } from './entry.ts';
-import { beginningOf, moved, type Target, targetOf } from './target.ts';
+import { beginningOf, madeBy } from './made.ts';
+import { isBareHost, isMadeForAnyHost, moved, type Target, targetOf } from './target.ts';
 
 interface RegistryLine extends Target {
   /** What all it makes begins with. */
@@ -18,39 +19,47 @@ export function registriesStage(entries: readonly MapEntry[]): Stage {
   const registryEntries = entries.filter(
     ({ kind, key }) => kind === 'registry' && key !== 'noswap_wildcards',
   );
-  if (!registryEntries.some(({ key }) => key === 'default')) return () => undefined;
-  const lines = new Map<string, RegistryLine>();
-  const made = new Map<string, Rule>();
-  for (const entry of registryEntries) {
-    const target = targetOf(entry);
-    const beginning = beginningOf(target, entry.key === libraryKey ? 'docker.io' : splitPort(entry.key).host);
-    if (entry.key !== 'default') lines.set(entry.key, { ...target, beginning });
-    if (target.value !== '' && (entry.key !== 'default' || !target.glue)) made.set(beginning, target.rule);
-  }
+  const defaultEntry = registryEntries.find(({ key }) => key === 'default');
+  if (defaultEntry === undefined) return () => undefined;
+  const lines = new Map(registryEntries.map((entry) => [entry.key, lineOf(entry)]));
+  lines.delete('default');
+  const made = madeBy(registryEntries);
+  const gluedDefault = gluedBelow(targetOf(defaultEntry));
   return ({ image, reference }) => {
     if (reference === undefined) return undefined;
-    const maker = makerOf(made, image);
+    const maker = makerBelow(made.below, image) ?? gluedDefault(image);
     if (maker !== undefined) return { rule: maker, stay: 'already' };
     const found = lineFor(lines, reference);
     if (found !== undefined) return verdictOf(found, image, reference);
-    const host = reference.registry === undefined ? undefined : splitPort(reference.registry).host;
-    const hostMaker = made.get(reference.registry ?? firstSegment(image)) ?? made.get(host ?? '');
+    const hostMaker = makerOn(made.registries, reference);
     return hostMaker === undefined ? undefined : { rule: hostMaker, stay: 'already' };
   };
 }
 
-/** The rule that makes images of a name with a path in it, the longest first. */
-function makerOf(made: ReadonlyMap<string, Rule>, image: string): Rule | undefined {
-  const first = image.indexOf('/');
-  for (let slash = image.lastIndexOf('/'); slash > first; slash = image.lastIndexOf('/', slash - 1)) {
-    const rule = made.get(image.slice(0, slash));
+function lineOf(entry: MapEntry): RegistryLine {
+  const target = targetOf(entry);
+  return { ...target, beginning: beginningOf(target, entry) };
+}
+
+/** The rule that makes images below a name, the longest first. */
+function makerBelow(below: ReadonlyMap<string, Rule>, image: string): Rule | undefined {
+  for (let slash = image.lastIndexOf('/'); slash > 0; slash = image.lastIndexOf('/', slash - 1)) {
+    const rule = below.get(image.slice(0, slash));
     if (rule !== undefined) return rule;
   }
   return undefined;
 }
 
-function firstSegment(image: string): string {
-  return image.slice(0, Math.max(0, image.indexOf('/')));
+/** A default that is glued to hosts behind a path makes no images of a registry that has a line. */
+function gluedBelow(target: Target): (image: string) => Rule | undefined {
+  const isBelow = target.glue && target.value.includes('/');
+  return (image) => (isBelow && isMadeForAnyHost(target, image) ? target.rule : undefined);
+}
+
+/** The rule that makes images of the registry. */
+function makerOn(registries: ReadonlyMap<string, Rule>, { registry }: ImageReference): Rule | undefined {
+  if (registry === undefined) return undefined;
+  return registries.get(registry) ?? registries.get(`${splitPort(registry).host}:`);
 }
 
 interface FoundLine {
@@ -82,9 +91,4 @@ function verdictOf({ line, port }: FoundLine, image: string, reference: ImageRef
     return { rule, to: `${value}:${port}/${reference.path}${suffixOf(reference)}` };
   }
   return { rule, to: moved(line, reference) };
-}
-
-/** A host alone takes the port of the registry it replaces, as imageswap's own tests want it; behind a path a port would be no reference. */
-function isBareHost({ value, glue }: Target): boolean {
-  return !glue && !/[/:]/.test(value);
 }

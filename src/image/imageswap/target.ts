@@ -20,13 +20,21 @@ export function targetOf({ key, value, line }: MapEntry): Target {
   };
 }
 
+/** Whether images keep their port: a host alone takes the port of the registry it replaces, as imageswap's own tests want it. */
+export function isBareHost({ value, glue }: Target): boolean {
+  return !glue && !/[/:]/.test(value);
+}
+
+/** Whether the line for any host makes such images. Glued to a host, all that begins with the value and has a slash later is taken for made. */
+export function isMadeForAnyHost({ value, glue }: Target, image: string): boolean {
+  return (
+    image.startsWith(value) &&
+    (glue ? image.indexOf('/', value.length) > value.length : image[value.length] === '/')
+  );
+}
+
 /** The image below the target's value in place of its registry. With glue the host, without its port, is part of the name. */
 export function moved({ value, glue }: Target, reference: ImageReference): string {
   const rest = `${reference.path}${suffixOf(reference)}`;
   return glue ? `${value}${splitPort(reference.registry ?? 'docker.io').host}/${rest}` : `${value}/${rest}`;
-}
-
-/** What every image that the line for `host` makes begins with, without the slash that follows. */
-export function beginningOf({ value, glue }: Target, host: string): string {
-  return glue ? `${value}${host}` : value;
 }

@@ -1,8 +1,10 @@
 /** gilly: every image from one registry. */
 import { compileGlob } from '../glob.ts';
 import {
+  dockerHubNames,
   type ImageReference,
   isReferencePrefix,
+  isRegistryHost,
   registryOf,
   repositoryOf,
   splitPort,
@@ -28,7 +30,7 @@ export function isGillyRegistry(registry: string): boolean {
 export function gillyStage({ registry, exclude, keepSource }: GillySettings): Stage {
   const target = gillyTarget(registry);
   const rule: Rule = { source: 'gilly', key: target };
-  const exclusions = exclude.map((entry) => testOf(exclusionOf(entry)));
+  const exclusions = exclusionsOf(exclude).map(testOf);
   return ({ image, reference, passOver }) => {
     if (reference === undefined) return undefined;
     if (image.startsWith(`${target}/`)) return { rule, stay: 'already' };
@@ -45,7 +47,7 @@ export function gillyTarget(registry: string): string {
   return registry.replace(/\/+$/, '');
 }
 
-/** A path cannot have a port's colon; no host has the underscore that takes its place. Case does not count in hosts, and a path has none. */
+/** A path cannot have a port's colon; hardly a host has the underscore that takes its place. Case does not count in hosts, and a path has none. */
 function withSource(reference: ImageReference): string {
   return `${registryOf(reference).toLowerCase().replace(':', '_')}/${repositoryOf(reference)}`;
 }
@@ -57,9 +59,18 @@ export interface Exclusion {
   readonly entry: string;
 }
 
-/** `sf-artifactory.` is a part, `.example.com` an end; `*`, `?`, `[` make a pattern. */
-export function exclusionOf(entry: string): Exclusion {
-  if (/[*?[]/.test(entry) && !entry.startsWith('[')) return { kind: 'pattern', entry };
+/** Takes `GILLY_EXCLUDE_REGISTRIES`, one by one. Docker Hub is one registry, `docker.io`: who excludes one of its names excludes that. */
+export function exclusionsOf(exclude: readonly string[]): readonly Exclusion[] {
+  const exclusions = exclude.map(exclusionOf);
+  const tests = exclusions.map(testOf);
+  const isExcluded = (name: string) => tests.some((excludes) => excludes(name));
+  if (isExcluded('docker.io') || !dockerHubNames.some(isExcluded)) return exclusions;
+  return [...exclusions, { kind: 'pattern', entry: 'docker.io' }];
+}
+
+/** `sf-artifactory.` is a part, `.example.com` an end; `*`, `?`, `[` make a pattern, unless it is an IPv6 address. */
+function exclusionOf(entry: string): Exclusion {
+  if (/[*?[]/.test(entry) && !isRegistryHost(entry)) return { kind: 'pattern', entry };
   if (entry.endsWith('.')) return { kind: 'part', entry };
   return { kind: entry.startsWith('.') ? 'end' : 'registry', entry };
 }

@@ -25,7 +25,7 @@ export function vectorSources({ maps, legacyPrefix }: Vector): RuleSources {
 
 const hosts = fc.constantFrom(
   ...['a.io', 'b.io', 'd.io', 'c.io:5000', 'docker.io', 'index.docker.io', '10.0.0.1', 'localhost', 'Reg'],
-  '[fd00::1]:5000',
+  ...['[fd00::1]:5000', 'my_host.io'],
 );
 /** Places that no rule is for. */
 const clean = fc.constantFrom('t.io', 'u.io:443', 'harbor', 'localhost', 'registry:5000', 'v.io');
@@ -85,7 +85,7 @@ export const images = fc
 const targets = fc.oneof(
   clean,
   fc.tuple(clean, fc.constantFrom('p', 'p/q', 'm-', 'a_b', 'a-', 'P')).map((pair) => pair.join('/')),
-  fc.constantFrom('', '', 'm-', 'b.io/p', 'a.io/m-', 'a_b', 'x/'),
+  fc.constantFrom('', '', 'm-', 'b.io/p', 'a.io/m-', 'a_b', 'x/', 'p'),
   hosts,
 );
 const lines = fc.array(
@@ -163,9 +163,24 @@ export const ruleSources: fc.Arbitrary<RuleSources> = fc.record(
         targets.filter((target) => target !== ''),
         hosts,
       ),
-      exclude: fc.array(fc.oneof(hosts, fc.constantFrom('.io', 'a.', '*.io', '?.io:*', 'local*')), {
-        maxLength: 2,
-      }),
+      exclude: fc.array(
+        fc.oneof(
+          hosts,
+          fc.constantFrom(
+            '.io',
+            'a.',
+            '*.io',
+            '?.io:*',
+            'local*',
+            '[ab]*',
+            '.docker.io',
+            'registry-1.docker.io',
+          ),
+        ),
+        {
+          maxLength: 2,
+        },
+      ),
       keepSource: fc.boolean(),
     }),
   },

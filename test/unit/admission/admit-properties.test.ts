@@ -24,7 +24,7 @@ const table = compileRules({
     },
   ],
   imageswap: {
-    map: 'default::\nquay.io::swap.local/q\nbad.io::no_host.local\n[REPLACE]gcr.io/*::pattern.local',
+    map: 'default::\nquay.io::swap.local/q\nbad.io::no_.local\n[REPLACE]gcr.io/*::pattern.local',
   },
   gilly: { registry: 'gilly.local/g', exclude: [], keepSource: true },
 });

@@ -14,7 +14,7 @@ const table = compileRules({
       map: [{ from: 'nginx', to: 'map.local/nginx' }],
     },
   ],
-  imageswap: { map: 'default::\nghcr.io::swap.local\nbad.io::no_host.local' },
+  imageswap: { map: 'default::\nghcr.io::swap.local\nbad.io::no_.local' },
   mirrors: [
     { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', available: true },
     { name: 'away', masquerade: 'away.io', address: '10.0.0.2', available: false },

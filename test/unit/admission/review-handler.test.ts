@@ -11,7 +11,7 @@ import { pod, reviewOf, settings } from '../../support/reviews.ts';
 
 const table = compileRules({
   imageswap: {
-    map: 'default::\nquay.io::swap.local\nghcr.io::swap.local\nbad.io::no_host.local\nwrong line',
+    map: 'default::\nquay.io::swap.local\nghcr.io::swap.local\nbad.io::no_.local\nwrong line',
   },
   mirrors: [{ name: 'hub', masquerade: 'hub.example', address: '10.0.0.1', available: true }],
 });

@@ -28,8 +28,8 @@ const rows: readonly [string, Partial<ImageReference>][] = [
   ['[fd00::1]:5000/x', { registry: '[fd00::1]:5000', path: 'x' }],
   ['host:5000', { path: 'host', tag: '5000' }],
   ['a__b/c---d/e.f', { path: 'a__b/c---d/e.f' }],
-  // A digest by any other name is one; this name is also one of every JavaScript object's own.
-  [`x@constructor:${'f'.repeat(32)}`, { path: 'x', digest: `constructor:${'f'.repeat(32)}` }],
+  // No host by the grammar, and a registry by the domain rule.
+  ['my_host.io/x:1', { registry: 'my_host.io', path: 'x', tag: '1' }],
 ];
 
 for (const [text, parts] of rows) {
@@ -59,7 +59,8 @@ test('what is no image reference is told apart', (t) => {
       'a-',
     ],
     ...[
-      'a_b.c/x',
+      'a_b.c:5000/x',
+      'a_.c/x',
       'a..b/x',
       '-a.b/x',
       'a.b:/x',
@@ -68,6 +69,8 @@ test('what is no image reference is told apart', (t) => {
       'a/[::1]/x',
       `a@sha256:${'A'.repeat(64)}`,
     ],
+    // Algorithms that no runtime knows; the first name is also one of every JavaScript object's own.
+    ...[`x@constructor:${'f'.repeat(32)}`, `x@md5:${'f'.repeat(32)}`, `x@sha25:${'a'.repeat(64)}`],
     ...[`a:${long}x`, `a@sha256:${'a'.repeat(63)}`, 'a'.repeat(64).replace(/./g, 'f'), `${long}/${long}`],
   ])
     t.false(isImageReference(value), value);

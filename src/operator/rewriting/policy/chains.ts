@@ -61,7 +61,8 @@ function matchesBelow(entries: readonly MapEntry[], begins: string): MapEntry | 
 
 /** The key of the registry line that is asked for what lies there, unless it leaves it. */
 function lineAfter(rules: RuleLookUps, place: Place): string | undefined {
-  if (liesBelow(place.begins, rules.targets.names)) return undefined;
+  const isGluedBelow = place.kind === 'glue' && place.begins.includes('/');
+  if (isGluedBelow || liesBelow(place.begins, rules.targets.names)) return undefined;
   return keysFor(rules, place).find((key) => {
     const line = rules.registries[key];
     return line !== undefined && line.form !== 'stay' && !leaves(line, place);
@@ -78,8 +79,7 @@ function keysFor({ registries }: RuleLookUps, { begins, kind }: Place): string[]
   const keys = Object.keys(registries);
   if (kind === 'port') return keys.filter((key) => `${splitPort(key).host}:` === begins);
   // Glued to hosts of any name, it is a registry of any name.
-  if (kind === 'glue' && !begins.includes('/'))
-    return keys.filter((key) => key.startsWith(begins) || key === 'docker.io');
+  if (kind === 'glue') return keys.filter((key) => key.startsWith(begins) || key === 'docker.io');
   const registry = parseReference(`${begins}x`)?.registry ?? 'docker.io';
   const found = [registry, splitPort(registry).host].find((key) => key in registries);
   return found === undefined ? [] : [found];

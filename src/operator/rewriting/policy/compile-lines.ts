@@ -1,8 +1,9 @@
 /** The imageswap map but for its `[EXACT]` lines, as the policy looks it up. Pure. */
 import type { PatternRule, RegistryRule, RuleSet } from '../../../api/rewrite-rules.ts';
-import { libraryKey, type MapEntry, withoutEndSlash } from '../../../image/imageswap/entry.ts';
-import { beginningOf, type Target, targetOf } from '../../../image/imageswap/target.ts';
-import { isReferencePrefix, splitPort } from '../../../image/reference.ts';
+import { type MapEntry, withoutEndSlash } from '../../../image/imageswap/entry.ts';
+import { beginningOf, madeBy } from '../../../image/imageswap/made.ts';
+import { isBareHost, type Target, targetOf } from '../../../image/imageswap/target.ts';
+import { isReferencePrefix } from '../../../image/reference.ts';
 import { globExpression } from './glob-expression.ts';
 import { notExpressible, type Unfit } from './unfit.ts';
 
@@ -44,18 +45,10 @@ function patternsOf(entries: readonly MapEntry[]): Pick<RuleSet, 'patterns' | 'p
 
 function registryRule(line: MapEntry): RegistryRule {
   const target = targetOf(line);
-  const to = beginningOf(target, hostOf(line));
+  const to = beginningOf(target, line);
   // A line that makes no image reference decides all the same: its images stay.
   if (target.value === '' || !isReferencePrefix(to)) return { ...stays, begins: '' };
   return { form: isBareHost(target) ? 'bare' : 'path', to, begins: `${to}/` };
-}
-
-function hostOf({ key }: MapEntry): string {
-  return key === libraryKey ? 'docker.io' : splitPort(key).host;
-}
-
-function isBareHost({ value, glue }: Target): boolean {
-  return !glue && !/[/:]/.test(value);
 }
 
 function defaultRule({ value, glue }: Target): RuleSet['default'] {
@@ -64,34 +57,22 @@ function defaultRule({ value, glue }: Target): RuleSet['default'] {
   return isReferencePrefix(value) ? { form: 'path', to: value } : stays;
 }
 
-/** What lines make, their default's included; glued to hosts of any name it has no beginning of its own. */
+/** What lines make, their default's included. */
 function targetsOf(lines: readonly MapEntry[]): Pick<RuleSet, 'targets'> {
-  const made = lines.flatMap((line) => {
-    const target = targetOf(line);
-    return target.value === '' || (line.key === 'default' && target.glue)
-      ? []
-      : [beginningOf(target, hostOf(line))];
-  });
-  const [hosts, below] = [
-    made.filter((name) => !name.includes('/')),
-    made.filter((name) => name.includes('/')),
-  ];
-  return { targets: { ...prefixesOf(below), hosts: namesOf(hosts) } };
+  const { below, registries } = madeBy(lines);
+  return { targets: { ...prefixesOf([...below.keys()]), hosts: namesOf([...registries.keys()]) } };
 }
 
 function wildcardsOf(line: MapEntry | undefined): string[] {
   return [...new Set((line?.value ?? '').split(',').filter((item) => item !== ''))];
 }
 
-/** Values whose results are image references for some hosts and for others not, by more than the policy looks at. */
+/** Values whose results are image references without a port and with one not, which is more than the policy looks at. */
 function lineFault(line: MapEntry): Unfit[] {
   const target = targetOf(line);
-  const { value, glue } = target;
-  if (value === '') return [];
-  const differ = (one: string, other: string) => isReferencePrefix(one) !== isReferencePrefix(other);
-  const byPort = isBareHost(target) && line.key !== 'default' && differ(value, `${value}:1`);
-  const byHost = glue && line.key === 'default' && differ(`${value}docker.io`, `${value}localhost`);
-  return byPort || byHost
+  const { value } = target;
+  const keepsPorts = value !== '' && line.key !== 'default' && isBareHost(target);
+  return keepsPorts && isReferencePrefix(value) !== isReferencePrefix(`${value}:1`)
     ? [notExpressible(`line ${line.line}: ${value} makes image references of some images only`)]
     : [];
 }

@@ -1,11 +1,10 @@
 /** Mirrors and gilly as the policy looks them up. Pure. */
 import type { RuleSet } from '../../../api/rewrite-rules.ts';
-import { registryOf } from '../../../image/reference.ts';
-import { exclusionOf, type GillySettings, gillyTarget } from '../../../image/rules/gilly.ts';
+import { dockerHubNames, registryOf } from '../../../image/reference.ts';
+import { exclusionsOf, type GillySettings, gillyTarget } from '../../../image/rules/gilly.ts';
 import { mirrorRules, type RuleMirror } from '../../../image/rules/mirrors.ts';
 import { namesOf, noRule, prefixesOf } from './compile-lines.ts';
 import { wholeExpression } from './glob-expression.ts';
-import { dockerHubNames } from './reference-cel.ts';
 
 /** Available mirrors by every registry whose images they get; what an unavailable one made stays, too. */
 export function compileMirrorNames(
@@ -29,7 +28,7 @@ export function compileMirrorNames(
 
 /** Takes settings with a registry that `isGillyRegistry`; undefined: no rule. */
 export function compileGillyNames(gilly: GillySettings | undefined): Pick<RuleSet, 'gilly' | 'exclusions'> {
-  const exclusions = (gilly?.exclude ?? []).map(exclusionOf);
+  const exclusions = exclusionsOf(gilly?.exclude ?? []);
   const entries = (kind: (typeof exclusions)[number]['kind']) =>
     exclusions.filter((exclusion) => exclusion.kind === kind).map(({ entry }) => entry);
   return {

@@ -161,8 +161,9 @@ function ruleFor(image: string): string {
     [
       [`${rules}.legacy.form == 'glue'`, `(${registry} == '' ? ${stay} : ${rules}.legacy)`],
       [isBelow(image, `${rules}.targets`), stay],
+      [allOf([`${fallback}.form == 'glue'`, `${fallback}.to.contains('/')`, isMadeByGlue(image)]), stay],
       [`${key} != ''`, `(${image}.startsWith(${line}.begins) ? ${stay} : ${line})`],
-      [allOf([`size(${rules}.targets.hosts) > 0`, isOnTargetHost(image)]), stay],
+      [allOf([`size(${rules}.targets.hosts) > 0`, isOnTargetHost()]), stay],
       [`${rules}.wildcards.exists(w, ${image}.contains(w))`, stay],
       [`${fallback}.form != 'none'`, `(${isMadeByDefault(image)} ? ${stay} : ${fallback})`],
       [isBelow(image, `${rules}.mirrorTargets`), stay],
@@ -186,17 +187,20 @@ function isBelow(image: string, prefixes: string): string {
   return `${prefixes}.lengths.exists(n, ${ends} && ${image}.substring(0, n) in ${prefixes}.names)`;
 }
 
-function isOnTargetHost(image: string): string {
-  const firstSegment = `${image}.substring(0, ${image}.contains('/') ? ${image}.indexOf('/') : 0)`;
+function isOnTargetHost(): string {
   const hosts = `${rules}.targets.hosts`;
-  return `${registry} == '' ? ${firstSegment} in ${hosts} : ${registry} in ${hosts} || ${host} in ${hosts}`;
+  return `(${registry} in ${hosts} || ${registry} != '' && ${host} + ':' in ${hosts})`;
+}
+
+function isMadeByDefault(image: string): string {
+  const { to, form } = { to: `${rules}.default.to`, form: `${rules}.default.form` };
+  return `(${form} == 'glue' ? ${isMadeByGlue(image)} : ${form} == 'path' && ${image}.startsWith(${to} + '/'))`;
 }
 
 /** Glued to a host of any name, so all that begins with the value and has a slash later is taken for made. */
-function isMadeByDefault(image: string): string {
-  const { to, form } = { to: `${rules}.default.to`, form: `${rules}.default.form` };
-  const glued = `${image}.startsWith(${to}) && ${image}.substring(size(${to})).indexOf('/') > 0`;
-  return `(${form} == 'glue' ? ${glued} : ${form} == 'path' && ${image}.startsWith(${to} + '/'))`;
+function isMadeByGlue(image: string): string {
+  const to = `${rules}.default.to`;
+  return `(${image}.startsWith(${to}) && ${image}.substring(size(${to})).indexOf('/') > 0)`;
 }
 
 function isExcluded(): string {

@@ -1,18 +1,17 @@
 /** `src/image/reference.ts` in CEL: the same grammar, for RE2, which has no look-ahead. A property test compares both on the API server. Pure. */
+import { dockerHubNames } from '../../../image/reference.ts';
 import { allOf, anyOf, bind, raw } from './cel.ts';
 
 const hostLabel = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
 const hostWithPort = String.raw`${hostLabel}(?:\.${hostLabel})*(?::[0-9]+)?`;
 /** By the domain rule only with a colon or an upper-case letter; brackets alone make no registry. */
 const addressWithPort = String.raw`\[(?:[a-fA-F0-9:]+\]:[0-9]+|[a-f0-9]*[:A-F][a-fA-F0-9:]*\])`;
-/** A segment before others; with a dot in it, it would be a registry. */
-const firstSegment = '[a-z0-9]+(?:(?:__?|-+)[a-z0-9]+)*';
 const segment = String.raw`[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*`;
-const name = `(?:(?:${hostWithPort}|${addressWithPort}|${firstSegment})/)?${segment}(?:/${segment})*`;
+const name = `(?:(?:${hostWithPort}|${addressWithPort}|${segment})/)?${segment}(?:/${segment})*`;
 /** Lengths are compared besides: counted repetitions make expressions slow. */
-const form = `^${name}(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-fA-F0-9]+)?$`;
+const form = `^${name}(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?(?:@sha(?:256|384|512):[a-f0-9]+)?$`;
 
-const knownDigest = '@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$';
+const digest = '@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$';
 const longTag = ':[A-Za-z0-9_][A-Za-z0-9._-]{128,}$';
 
 /** Names that are shorter are short enough with all that `wholeName` adds: `docker.io/library/`. */
@@ -43,17 +42,10 @@ function furtherRules(text: string): string[] {
   return [
     `size(${text}) != 64 || !${text}.matches(${raw('^[a-f0-9]{64}$')})`,
     `size(${text}) <= 129 || !${text}.find(${raw('^[^@]*')}).matches(${raw(longTag)})`,
-    anyOf([
-      `!${text}.contains('@')`,
-      `${text}.matches(${raw(knownDigest)})`,
-      `!${text}.matches(${raw('@sha(?:256|384|512):')}) && ${text}.matches(${raw(':[a-fA-F0-9]{32,}$')})`,
-    ]),
+    anyOf([`!${text}.contains('@')`, `${text}.matches(${raw(digest)})`]),
     isShortEnough(text),
   ];
 }
-
-/** What stands for Docker Hub, beside nothing. */
-export const dockerHubNames = ['docker.io', 'index.docker.io', 'registry-1.docker.io'] as const;
 
 const hubs = `['', ${dockerHubNames.map((hub) => `'${hub}/'`).join(', ')}]`;
 

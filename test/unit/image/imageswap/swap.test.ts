@@ -62,6 +62,25 @@ const rows: readonly [string, string, string][] = [
   ['default::\ndocker.io::h.local/hub\nh.local::h.local/own', 'h.local/x', 'h.local/own/x'],
   ['default::\na.io::b.io\nb.io::a.io', 'a.io/x', ''],
   ['default::\na.io::b.io/p\nb.io::a.io/q', 'a.io/x', 'b.io/p/x'],
+  // Another port is another registry, unless a line keeps the ports of what it replaces.
+  ['default::m.local', 'm.local:5000/x', 'm.local/x'],
+  ['default::localhost', 'localhost:5000/x', 'localhost/x'],
+  ['default::d.local\nh.example:5000::h.local', 'h.local:443/x', 'd.local/x'],
+  ['default::d.local\ndocker.io/library::h.local', 'h.local:443/x', 'd.local/x'],
+  // A target with a path is more than the line for its registry.
+  ['default::m.local/m-\nm.local::m.local/m-', 'm.io/org/app', 'm.local/m-m.io/org/app'],
+  ['default::m.local/p-\nm.local::z.local', 'quay.io/a/b', 'm.local/p-quay.io/a/b'],
+  ['default::team\ndocker.io::x.local', 'quay.io/a/b', 'team/a/b'],
+  ['default::team\ndocker.io::x.local', 'org/app', 'x.local/org/app'],
+  // A default that is wrong costs no other line.
+  ['default::d.local # c # d\ngcr.io::g.local', 'gcr.io/a/b', 'g.local/a/b'],
+  ['default::\td.local\ngcr.io::g.local', 'gcr.io/a/b', 'g.local/a/b'],
+  ['default::\td.local\ngcr.io::g.local', 'nginx', ''],
+  ['default::d.local\ndefault::a::b', 'nginx', 'd.local/nginx'],
+  ['default::a::b\ndefault::d.local', 'nginx', 'd.local/nginx'],
+  ['default::m.local', 'my_host.io/x', 'm.local/x'],
+  ['default::\nmy_host.io::m.local', 'my_host.io/x', 'm.local/x'],
+  ['default::m.local', `nginx@md5:${'a'.repeat(64)}`, ''],
 ];
 
 for (const [map, image, expected] of rows) {
