@@ -36,7 +36,7 @@ export const rows: readonly Row[] = [
         shape: 'table',
         queries: [
           query(
-            `max by (mirror, condition, status, reason) (registry_mirror_condition{${mirror},condition!="Stalled",status!="True"} or registry_mirror_condition{${mirror},condition="Stalled",status="True"})`,
+            `max by (mirror, condition, status, reason) (registry_mirror_condition{${mirror},condition!~"Reconciling|Stalled",status!="True"} or registry_mirror_condition{${mirror},condition=~"Reconciling|Stalled",status="True"})`,
             '{{mirror}} {{condition}}',
           ),
         ],

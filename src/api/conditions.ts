@@ -11,6 +11,7 @@ export const conditionTypes = [
   'CertificateValid',
   'NodesWired',
   'InUse',
+  'Reconciling',
   'Stalled',
 ] as const;
 

@@ -56,6 +56,8 @@ const cache = z.object({
 
 const mirror = z.object({
   name: z.string().min(1),
+  /** Mark of the configuration that is in force (configuration-mark.ts). */
+  configuration: z.string().optional(),
   upstream,
   credentials: z.enum(['none', 'present']).default('none'),
   /** When the credentials expire, where they say so. */

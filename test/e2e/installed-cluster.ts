@@ -2,6 +2,7 @@
  * A cluster of two nodes on which the operator is installed from deploy/, in an internet of registries that its nodes trust: where the
  * scenarios of this folder happen.
  */
+import assert from 'node:assert/strict';
 import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Condition } from '../../src/api/schema-parts.ts';
@@ -217,6 +218,22 @@ export class InstalledCluster {
         throw new Error(JSON.stringify(conditions, null, 1));
       },
       { timeout, interval: 200, message: `${type} of mirror ${name} was not ${status}` },
+    );
+  }
+
+  /** Until every replica has the spec as it is now, as `kubectl wait --for=condition=Reconciling=false` waits. Kubelets take up to 95 s. */
+  async untilReconciled(name: string): Promise<void> {
+    await eventually(
+      async () => {
+        const { metadata, status } = await this.getMirror(name);
+        const found = status?.conditions?.find(({ type }) => type === 'Reconciling');
+        assert.deepEqual(
+          [found?.status, found?.observedGeneration],
+          ['False', metadata.generation],
+          found?.message ?? 'it has no such condition',
+        );
+      },
+      { timeout: 150_000, interval: 200, message: `Mirror ${name} was not reconciled` },
     );
   }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import type { CacheReportInput } from '../../src/cache/cache-report.ts';
+import { configurationMark } from '../../src/cache/configuration-mark.ts';
 import { ports } from '../../src/cache/ports.ts';
 import { createClient } from '../../src/kube/client.ts';
 import { loadConnection } from '../../src/kube/connection.ts';
@@ -94,6 +95,24 @@ async function startOperator(t: ExecutionContext): Promise<() => Promise<void>> 
   return end;
 }
 
+/** As the StatefulSet's controller tells it. */
+async function rolledOut(): Promise<void> {
+  const { statefulSet } = pathsOf('hub');
+  const { metadata } = await world.get(statefulSet);
+  const counts = { replicas: 2, readyReplicas: 2, updatedReplicas: 2 };
+  await world.plane.adminFetch(`${statefulSet}/status`, {
+    method: 'PATCH',
+    contentType: 'application/merge-patch+json',
+    body: { status: { observedGeneration: metadata.generation, ...counts } },
+  });
+}
+
+/** The mark of the configuration as it is written now. */
+async function writtenMark(): Promise<string> {
+  const { data } = await world.get(pathsOf('hub').configSecret);
+  return configurationMark(Buffer.from(data['broker.json'], 'base64').toString());
+}
+
 const statusWrites = () => world.proxy.writes().filter((request) => request.path === `${path}/status`).length;
 
 test.serial('What replicas say reaches the status, and costs no write where it stays the same', async (t) => {
@@ -153,3 +172,32 @@ test.serial('What replicas say reaches the status, and costs no write where it s
   t.true(statusWrites() <= 1, 'the numbers that were held back');
   t.is(await warnings('CorruptObject'), 1);
 });
+
+test.serial(
+  'Who waits for a change waits for the pods, and for the configuration of each replica',
+  async (t) => {
+    const [one, two] = [await startReplica(t, 1), await startReplica(t, 2)];
+    const end = await startOperator(t);
+    await world.mirror('hub', { upstreamUrl: 'hub.example' });
+    await publish(2);
+    await world.condition('hub', 'Reconciling', 'RollingOut');
+    await rolledOut();
+    await world.condition('hub', 'Reconciling', 'UpToDate');
+    const before = await writtenMark();
+    for (const replica of [one, two]) replica.said = { ...replica.said, configuration: before };
+
+    await world.mirror('hub', { upstreamUrl: 'other.example' });
+    const pending = await world.condition('hub', 'Reconciling', 'ConfigurationPending');
+    t.is(pending.status, 'True');
+    const after = await writtenMark();
+    t.not(after, before);
+    one.said = { ...one.said, configuration: after };
+    await eventually(async () => {
+      const { message } = await world.condition('hub', 'Reconciling', 'ConfigurationPending');
+      assert.match(message, /^registry-mirror-hub-1: /);
+    });
+    two.said = { ...two.said, configuration: after };
+    t.is((await world.condition('hub', 'Reconciling', 'UpToDate')).status, 'False');
+    await end();
+  },
+);

@@ -8,6 +8,7 @@ import { hostname } from 'node:os';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Network } from '../../registry/transport.ts';
+import { configurationMark } from '../configuration-mark.ts';
 import { pause } from '../pause.ts';
 import { type BrokerConfig, parseBrokerConfig } from './broker-config.ts';
 import { LeftFills } from './left-fills.ts';
@@ -71,7 +72,7 @@ export async function runBroker(
 /** What the first process does for all of them. */
 function besides(broker: Broker, { index = 0, log }: BrokerOptions, signal: AbortSignal): Promise<void>[] {
   if (index !== 0) return [];
-  const own = () => processReport(broker.mirrors());
+  const own = () => processReport(broker);
   return [runMetrics({ config: () => broker.config, own, store: () => broker.store.report(), log }, signal)];
 }
 
@@ -84,6 +85,7 @@ class Broker {
   /** The configuration's text as it was looked at last, whether that is in force, and a look that goes on. */
   #seen: string;
   #isInForce = true;
+  #mark: string;
   #looking: Promise<boolean> | undefined;
   #mirrors = new Map<string, Mirror>();
   readonly store: Store;
@@ -94,6 +96,7 @@ class Broker {
     const config = parseBrokerConfig(text);
     this.#options = options;
     this.#seen = text;
+    this.#mark = configurationMark(text);
     this.log = options.log;
     this.#peers = new Peers(options.replica ?? hostname(), options.log);
     this.#config = config;
@@ -113,6 +116,7 @@ class Broker {
 
   mirror = (name: string): Mirror | undefined => this.#mirrors.get(name);
   mirrors = (): Iterable<Mirror> => this.#mirrors.values();
+  configuration = (): string => this.#mark;
   sliceBytes = (): number => this.#config.sliceBytes;
 
   /** Opens what is new and closes what is gone; a mirror that is configured as before keeps tokens and connections. */
@@ -171,6 +175,7 @@ class Broker {
       if (config.sockets[this.#options.index ?? 0] !== this.socket)
         this.log.warn('Another socket takes effect at the next start');
       await this.apply(config);
+      this.#mark = configurationMark(text);
       this.log.info({ mirrors: config.mirrors.length }, 'Configuration changed');
       return true;
     } catch (error) {

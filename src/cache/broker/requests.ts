@@ -1,7 +1,6 @@
 /** One request of nginx from route to answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
-import type { CacheReportInput } from '../cache-report.ts';
 import { identityHeader } from '../upstream-identity.ts';
 import { serveAccess } from './access/serve-access.ts';
 import {
@@ -13,7 +12,7 @@ import {
   jsonAnswer,
 } from './answer.ts';
 import type { LeftFills } from './left-fills.ts';
-import { processReport } from './metrics/process-report.ts';
+import { type ProcessState, processReport } from './metrics/process-report.ts';
 import type { Mirror } from './mirror.ts';
 import { type AccessRoute, type ObjectRoute, parseRoute } from './routes.ts';
 import { NotTakenError, serveBlob } from './serve-blob.ts';
@@ -24,7 +23,7 @@ import type { Store } from './store/store.ts';
 import { isStoreRequest } from './store/store-requests.ts';
 
 /** What requests are answered from; both change while the broker runs. */
-export interface RequestContext {
+export interface RequestContext extends ProcessState {
   readonly mirror: (name: string) => Mirror | undefined;
   readonly mirrors: () => Iterable<Mirror>;
   readonly sliceBytes: () => number;
@@ -71,14 +70,10 @@ export async function handleRequest(
     send(response, errorAnswer(405, 'UNSUPPORTED', 'expected GET or HEAD'));
   } else if (route === undefined) send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such object'));
   else if (route.kind === 'health') send(response, jsonAnswer(200, {}));
-  else if (route.kind === 'status') send(response, jsonAnswer(200, report(context)));
+  else if (route.kind === 'status') send(response, jsonAnswer(200, processReport(context)));
   else if (route.kind === 'authorize' || route.kind === 'ping') {
     await handleAccess(context, route, request, response, gone.signal);
   } else await handleMirror(context, route, request, response, gone.signal);
-}
-
-function report(context: RequestContext): CacheReportInput {
-  return processReport(context.mirrors());
 }
 
 async function handleAccess(

@@ -100,7 +100,8 @@ export class CacheReports {
     const mirrors = new Set([...this.#told.keys(), ...[...this.#reports.values()].map((one) => one.mirror)]);
     for (const mirror of mirrors) {
       const reports = this.of(mirror) ?? [];
-      const state = JSON.stringify(cacheState(reports, {}, new Date(this.#now())));
+      const configurations = [...new Set(reports.map(({ report }) => report.configuration))].sort();
+      const state = JSON.stringify([cacheState(reports, {}, new Date(this.#now())), configurations]);
       if (this.#told.get(mirror) === state) continue;
       if (reports.length === 0) this.#told.delete(mirror);
       else this.#told.set(mirror, state);

@@ -30,6 +30,8 @@ export interface LiveStatefulSet extends KubeObject {
     readonly observedGeneration?: number;
     readonly replicas?: number;
     readonly readyReplicas?: number;
+    /** With the pod template as it is now. */
+    readonly updatedReplicas?: number;
   };
 }
 

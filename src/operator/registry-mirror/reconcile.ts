@@ -9,6 +9,7 @@ import { nodeWiring } from '../../api/nodes.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import { masqueradeOf, parseUpstream } from '../../api/upstream.ts';
+import { configurationMark } from '../../cache/configuration-mark.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
@@ -16,6 +17,7 @@ import type { Logger } from '../../observe/log.ts';
 import { sharesNodes } from '../../resources/shared-nodes.ts';
 import type { CacheReports } from '../cache-reports/cache-reports.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
+import { secretText } from '../certificates/secret-text.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
 import { outcomeOf } from '../outcome.ts';
 import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
@@ -224,6 +226,7 @@ export class MirrorReconciler {
     const classMissing = await this.#named.missingClass(mirror, signal);
     const pass = new ObjectsPass(this.#applier);
     let nodes: NodesPhaseResult = { obstacles: [] };
+    let configuration: string | undefined;
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
       if (name === 'nodes' && sharesNodes(mirror, settings)) {
@@ -232,8 +235,10 @@ export class MirrorReconciler {
         continue;
       }
       for (const object of objects(composition)) {
-        if (name !== 'nodes') await pass.apply(object, signal);
-        else nodes = await this.#wireAlone({ stored, mirror, live, daemonSet: object }, pass, signal);
+        if (name === 'nodes')
+          nodes = await this.#wireAlone({ stored, mirror, live, daemonSet: object }, pass, signal);
+        else if ((await pass.apply(object, signal)) && name === 'configuration')
+          configuration = configurationMark(secretText(object, 'broker.json') ?? '');
       }
     }
     const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
@@ -242,6 +247,7 @@ export class MirrorReconciler {
     return {
       status: statusFields(mirror, given),
       wiring: wiringOf(mirror, settings),
+      configuration,
       cacheNote: sizeNote(composition.mirror),
       findings,
       obstacles: [

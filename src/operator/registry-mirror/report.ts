@@ -18,6 +18,7 @@ import { gatherLive } from './gather.ts';
 import type { LiveObjects } from './live-objects.ts';
 import { type NodesState, nodesState } from './nodes-state.ts';
 import { nodesWired } from './nodes-wired.ts';
+import { reconciling } from './reconciling.ts';
 import { newWarnings, type StatusInputs, type StoredMirror, statusObject } from './status.ts';
 
 export interface ReporterOptions {
@@ -41,6 +42,8 @@ export interface Report {
   /** A finding about a type that the live objects show too takes its place. */
   readonly findings: readonly Finding[];
   readonly obstacles: readonly Obstacle[];
+  /** Mark of the configuration that was written; absent where none was. */
+  readonly configuration?: string | undefined;
   /** What a person should know of the cache beside its replicas. */
   readonly cacheNote?: string | undefined;
   /** How nodes reach the mirror; absent: they do not, or nobody knows. */
@@ -69,8 +72,8 @@ export class Reporter {
    * back, in milliseconds since the epoch; undefined: nothing was.
    */
   async report(stored: StoredMirror, report: Report, signal: AbortSignal): Promise<number | undefined> {
-    const { status, findings, obstacles, cacheNote } = report;
-    const { views, settings, events, now } = this.#options;
+    const { status, findings, obstacles, cacheNote, configuration } = report;
+    const { views, settings, events, now, cacheReports } = this.#options;
     const { name } = stored.metadata;
     const live = gatherLive(views, settings.namespace, name);
     const newest = newestStatusOf(stored, views.mirrors.get(name) as StoredMirror | undefined);
@@ -78,7 +81,16 @@ export class Reporter {
     const use = { lastUsed: nodes.lastUsed, alias: aliasOf(newest, report) };
     const wired = hinderedBy(nodes.finding, this.#options.nodeObstacles?.(name) ?? []);
     const cache = this.#cacheState(newest, use);
-    const shown = [stalled(obstacles), cacheAvailable(live, cacheNote), wired, ...cache.findings];
+    const facts = {
+      statefulSet: live.statefulSet,
+      configuration,
+      reports: cacheReports?.of(name),
+      stored: newest.status,
+    };
+    const shown = [
+      ...[stalled(obstacles), cacheAvailable(live, cacheNote), reconciling(facts)],
+      ...[wired, ...cache.findings],
+    ];
     const found = findings.map((finding) => withheldFrom(finding, cache));
     const all = [...shown.filter(({ type }) => !found.some((finding) => finding.type === type)), ...found];
     for (const { type, reason, message, warn } of newWarnings(stored, all)) {

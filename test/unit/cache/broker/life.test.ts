@@ -72,19 +72,24 @@ test('a changed configuration is followed; an unchanged mirror keeps its counter
   const { broker, upstream, report } = await setUp(t);
   await broker.get(`/m${tag}`);
   const mirror = mirrorOf(`http://${upstream.host}`);
+  const { configuration } = await report();
   broker.configure(brokerConfig(broker.dir, [mirror, { ...mirror, name: 'n' }]));
   await eventually(async () => assert.equal((await broker.get(`/n${tag}`)).status, 200));
   t.is((await report()).counters.requests, 1);
+  t.regex(configuration ?? '', /^[0-9a-f]{16}$/);
+  t.not((await report()).configuration, configuration);
   broker.configure(brokerConfig(broker.dir, [mirror]));
   await eventually(async () => assert.equal((await broker.get(`/n${tag}`)).status, 404));
 });
 
 test('a bad configuration leaves the old one in force and is complained of once', async (t) => {
-  const { broker } = await setUp(t);
+  const { broker, report } = await setUp(t);
+  const { configuration } = await report();
   writeFileSync(join(broker.dir, 'broker.json'), '{"sockets": 1, "mirrors": [{}]}');
   const complaints = () => broker.log.filter((line) => line.includes('Bad configuration'));
   await eventually(() => assert.equal(complaints().length, 1));
   t.regex(complaints()[0] ?? '', /sockets: .*mirrors\.0\.name: /);
+  t.is((await report()).configuration, configuration);
   t.is((await broker.get(`/m${tag}`)).status, 200);
   rmSync(join(broker.dir, 'broker.json'));
   t.is((await broker.get(`/m${tag}`)).status, 200);
