@@ -2,7 +2,8 @@
 import type * as z from 'zod';
 import { apiVersion, kind } from './kind.ts';
 import { type RegistryMirror, registryMirrorSchema } from './registry-mirror.ts';
-import { type RuleSubject, rules } from './rules.ts';
+import type { RuleSubject } from './rule.ts';
+import { rules } from './rules.ts';
 import { subdomain } from './subdomain.ts';
 
 /** One fault: the field's path (`spec.upstreamUrl`, `spec.tolerations[0].effect`) and the API server's words for it. */

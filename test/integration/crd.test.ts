@@ -84,7 +84,34 @@ const accepted: Candidate[] = [
   { spec: { upstreamUrl: 'gcr.io' }, name: 'x'.repeat(36) },
 ];
 
+const transparent = { wire: 'transparent' };
+const longHost = [63, 63, 63].map((length) => 'x'.repeat(length)).join('.');
+const pathless = [
+  'https://quay.io',
+  'http://reg.local:5000',
+  'https://quay.io/',
+  'https://index.docker.io/v1/',
+];
+accepted.push(
+  ...pathless.map((upstreamUrl) => ({ spec: { upstreamUrl, nodes: transparent } })),
+  { spec: { upstreamUrl: `${'a'.repeat(54)}.${longHost}:65535` } },
+  { spec: { upstreamUrl: `${'a'.repeat(60)}.${longHost}/team`, masqueradeUrl: 'm:65535' } },
+  { spec: { upstreamUrl: 'a', upstreamProxy: 'http://[fd00::1]:3128' } },
+);
+
 const refused: Candidate[] = [
+  { spec: { upstreamUrl: 'https://quay.io/a', nodes: transparent } },
+  { spec: { upstreamUrl: 'index.docker.io/v1/a', nodes: transparent } },
+  { spec: { upstreamUrl: 'quay.io/v1', nodes: transparent } },
+  { spec: { upstreamUrl: `${'a'.repeat(55)}.${longHost}:5000` } },
+  { spec: { upstreamUrl: `https://aa.${'a'.repeat(60)}.${longHost}`, masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: 'reg:99999' } },
+  { spec: { upstreamUrl: 'reg:65536/team', masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: 'a', masqueradeUrl: 'm:70000' } },
+  { spec: { upstreamUrl: 'a', upstreamProxy: 'http://proxy:70000/' } },
+  { spec: { upstreamUrl: '[::::]:5000', masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: '[fd00::1::2]', masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: 'a', upstreamProxy: 'http://[::::]:3128' } },
   { spec: {} },
   { spec: { upstreamUrl: '' } },
   { spec: { upstreamUrl: 'a', masqueradeUrl: '10.0.0.1:5000' } },
