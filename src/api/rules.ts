@@ -11,6 +11,9 @@ const credentials = ['spec', 'credentials'];
 const access = ['spec', 'access'];
 const nodes = ['spec', 'nodes'];
 
+/** An empty name is none; predicates see it as absent. */
+const hasSecret = "(has(self.credentialsSecret) && self.credentialsSecret != '')";
+
 /** All rules of RegistryMirror; a test runs both forms against the same objects on a real API server. */
 export const rules: readonly Rule[] = [
   {
@@ -25,7 +28,7 @@ export const rules: readonly Rule[] = [
     at: 'spec',
     path: credentialsSecret,
     reads: [upstreamUrl, credentialsSecret],
-    cel: "!self.upstreamUrl.startsWith('http://') || !has(self.credentialsSecret)",
+    cel: `!self.upstreamUrl.startsWith('http://') || !${hasSecret}`,
     message:
       'credentialsSecret: expected none with an http:// upstreamUrl, because credentials are never sent in the clear',
     holds: ({ spec }) => !spec.upstreamUrl.startsWith('http://') || spec.credentialsSecret === undefined,
@@ -43,7 +46,7 @@ export const rules: readonly Rule[] = [
     at: 'spec',
     path: credentials,
     reads: [credentials, credentialsSecret],
-    cel: '!has(self.credentials) || !has(self.credentialsSecret)',
+    cel: `!has(self.credentials) || !${hasSecret}`,
     message: 'credentials: expected either credentials or credentialsSecret, got both',
     holds: ({ spec }) => spec.credentials === undefined || spec.credentialsSecret === undefined,
   },
@@ -51,7 +54,7 @@ export const rules: readonly Rule[] = [
     at: 'spec',
     path: access,
     reads: [access, credentials, credentialsSecret],
-    cel: "!has(self.access) || self.access == 'shared' || (!has(self.credentials) && !has(self.credentialsSecret))",
+    cel: `!has(self.access) || self.access == 'shared' || (!has(self.credentials) && !${hasSecret})`,
     message: 'access: expected shared with credentials, because the other modes never use the mirror’s own',
     holds: ({ spec }) =>
       spec.access === undefined ||
