@@ -1,6 +1,6 @@
 /** Makes a CustomResourceDefinition from the schema of a kind. Pure; each kind's is in a file of its own, run by `npm run generate`. */
 import * as z from 'zod';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 
 type JsonSchema = Record<string, unknown>;
 

@@ -10,9 +10,9 @@ import {
   duration,
   nodeSelector,
   objectName,
+  objectNameOrNone,
   quantity,
   resourceRequirements,
-  storageClassName,
   taintKeyPattern,
   tolerations,
 } from './schema-parts.ts';
@@ -29,7 +29,7 @@ const volumeClaimTemplate = z
   .looseObject({
     spec: z
       .looseObject({
-        storageClassName: storageClassName('The storage class; the cluster default when absent.').optional(),
+        storageClassName: objectNameOrNone('The storage class; the cluster default when absent.').optional(),
         accessModes: z
           .array(z.enum(['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod']))
           .max(4)
@@ -68,8 +68,8 @@ const specSchema = z
       description:
         'The host name, optionally with a port, under which clients reach the mirror. Default: mirror- and the upstream’s host.',
     }),
-    credentialsSecret: objectName(
-      'Secret in the operator’s namespace with username and password (or of type kubernetes.io/dockerconfigjson), used towards the upstream only.',
+    credentialsSecret: objectNameOrNone(
+      'Secret in the operator’s namespace with username and password (or of type kubernetes.io/dockerconfigjson), used towards the upstream only. Empty: none.',
     ).optional(),
     credentials: z
       .array(
@@ -159,8 +159,8 @@ const specSchema = z
       })
       .optional()
       .meta({ description: 'Whether cache volumes outlive what they were made for. Default Retain.' }),
-    priorityClass: objectName(
-      'priorityClassName of the cache pods and node agents. Default: none for the cache, system-node-critical for the agents.',
+    priorityClass: objectNameOrNone(
+      'priorityClassName of the cache pods and node agents. Default: none for the cache, system-node-critical for the agents. Empty: none for both.',
     ).optional(),
     replicas: z.int().min(0).max(64).default(2).meta({ description: 'Cache replicas.', format: 'int32' }),
     cache: z

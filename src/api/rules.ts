@@ -1,32 +1,18 @@
 /** Rules over several fields of a RegistryMirror, once as CEL for the API server and once as a predicate for `render` and `standalone`. */
+import { addressRules } from './address-rules.ts';
 import { maxNameLength } from './kind.ts';
-import type { RegistryMirrorSpecInput } from './registry-mirror.ts';
-
-/** What a rule may look at. */
-export interface RuleSubject {
-  readonly metadata: { readonly name: string };
-  readonly spec: RegistryMirrorSpecInput;
-}
-
-export interface Rule {
-  /** Where in the schema the CEL rule stands: the whole object, or its spec. */
-  readonly at: 'object' | 'spec';
-  /** The field to mend. */
-  readonly path: readonly string[];
-  /** The fields it looks at; it can be asked only where these are without fault. */
-  readonly reads: readonly (readonly string[])[];
-  readonly cel: string;
-  readonly message: string;
-  readonly holds: (mirror: RuleSubject) => boolean;
-}
+import type { Rule } from './rule.ts';
+import { hubVersionPattern, parseUpstream } from './upstream.ts';
 
 const name = ['metadata', 'name'];
 const upstreamUrl = ['spec', 'upstreamUrl'];
-const masqueradeUrl = ['spec', 'masqueradeUrl'];
 const credentialsSecret = ['spec', 'credentialsSecret'];
 const credentials = ['spec', 'credentials'];
 const access = ['spec', 'access'];
 const nodes = ['spec', 'nodes'];
+
+/** An empty name is none; predicates see it as absent. */
+const hasSecret = "(has(self.credentialsSecret) && self.credentialsSecret != '')";
 
 /** All rules of RegistryMirror; a test runs both forms against the same objects on a real API server. */
 export const rules: readonly Rule[] = [
@@ -42,7 +28,7 @@ export const rules: readonly Rule[] = [
     at: 'spec',
     path: credentialsSecret,
     reads: [upstreamUrl, credentialsSecret],
-    cel: "!self.upstreamUrl.startsWith('http://') || !has(self.credentialsSecret)",
+    cel: `!self.upstreamUrl.startsWith('http://') || !${hasSecret}`,
     message:
       'credentialsSecret: expected none with an http:// upstreamUrl, because credentials are never sent in the clear',
     holds: ({ spec }) => !spec.upstreamUrl.startsWith('http://') || spec.credentialsSecret === undefined,
@@ -60,7 +46,7 @@ export const rules: readonly Rule[] = [
     at: 'spec',
     path: credentials,
     reads: [credentials, credentialsSecret],
-    cel: '!has(self.credentials) || !has(self.credentialsSecret)',
+    cel: `!has(self.credentials) || !${hasSecret}`,
     message: 'credentials: expected either credentials or credentialsSecret, got both',
     holds: ({ spec }) => spec.credentials === undefined || spec.credentialsSecret === undefined,
   },
@@ -68,7 +54,7 @@ export const rules: readonly Rule[] = [
     at: 'spec',
     path: access,
     reads: [access, credentials, credentialsSecret],
-    cel: "!has(self.access) || self.access == 'shared' || (!has(self.credentials) && !has(self.credentialsSecret))",
+    cel: `!has(self.access) || self.access == 'shared' || (!has(self.credentials) && !${hasSecret})`,
     message: 'access: expected shared with credentials, because the other modes never use the mirror’s own',
     holds: ({ spec }) =>
       spec.access === undefined ||
@@ -84,32 +70,7 @@ export const rules: readonly Rule[] = [
       'access: expected publicOnly or shared with an http:// upstreamUrl, because clients’ credentials are never sent in the clear',
     holds: ({ spec }) => spec.access !== 'passThrough' || !spec.upstreamUrl.startsWith('http://'),
   },
-  {
-    at: 'spec',
-    path: masqueradeUrl,
-    reads: [upstreamUrl, masqueradeUrl],
-    cel: "!self.upstreamUrl.contains('[') || has(self.masqueradeUrl)",
-    message: 'masqueradeUrl: expected a name, because none can be made from an IPv6 upstreamUrl',
-    holds: ({ spec }) => !spec.upstreamUrl.includes('[') || spec.masqueradeUrl !== undefined,
-  },
-  {
-    at: 'spec',
-    path: masqueradeUrl,
-    reads: [upstreamUrl, masqueradeUrl],
-    cel: "has(self.masqueradeUrl) || !self.upstreamUrl.matches('^(https?://)?[a-z0-9-]{57}')",
-    message:
-      'masqueradeUrl: expected a name, because mirror- and the first label of upstreamUrl are longer than 63 characters',
-    holds: ({ spec }) =>
-      spec.masqueradeUrl !== undefined || !/^(https?:\/\/)?[a-z0-9-]{57}/.test(spec.upstreamUrl),
-  },
-  {
-    at: 'spec',
-    path: masqueradeUrl,
-    reads: [masqueradeUrl],
-    cel: "!has(self.masqueradeUrl) || !self.masqueradeUrl.matches('^[0-9.]+(:[0-9]+)?$')",
-    message: 'masqueradeUrl: expected a name, because no hosts file can lead an address elsewhere',
-    holds: ({ spec }) => !/^[0-9.]+(:[0-9]+)?$/.test(spec.masqueradeUrl ?? ''),
-  },
+  ...addressRules,
   {
     at: 'spec',
     path: nodes,
@@ -123,11 +84,11 @@ export const rules: readonly Rule[] = [
     at: 'spec',
     path: nodes,
     reads: [nodes, upstreamUrl],
-    cel: "!has(self.nodes) || !has(self.nodes.wire) || self.nodes.wire == 'alias' || !self.upstreamUrl.matches('^(https?://)?[^/]+/.')",
+    cel: `!has(self.nodes) || !has(self.nodes.wire) || self.nodes.wire == 'alias' || !self.upstreamUrl.matches('^(https?://)?[^/]+/[^/]') || self.upstreamUrl.matches('${hubVersionPattern}')`,
     message:
       'nodes.wire: expected alias with a path in upstreamUrl, because runtimes know registries by their host alone',
     holds: ({ spec }) =>
-      spec.nodes?.wire !== 'transparent' || !/^(https?:\/\/)?[^/]+\/./.test(spec.upstreamUrl),
+      spec.nodes?.wire !== 'transparent' || parseUpstream(spec.upstreamUrl).pathPrefix === '',
   },
   {
     at: 'spec',

@@ -1,6 +1,6 @@
 /** Building blocks of our kinds' schemas that Kubernetes defines elsewhere. Pure; used by `src/api` only. */
 import * as z from 'zod';
-import { subdomain } from './subdomain.ts';
+import { qualifiedName, subdomain } from './subdomain.ts';
 
 /** Kubernetes quantity: `20Gi`, `500m`, `2` (API machinery's grammar, unsigned, without exponents). */
 export const quantityPattern = '^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$';
@@ -8,8 +8,8 @@ export const quantityPattern = '^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi
 /** A duration in whole seconds, minutes or hours. */
 export const durationPattern = '^[1-9][0-9]{0,5}(s|m|h)$';
 
-/** Key of a taint or label: `[prefix/]name`. */
-export const taintKeyPattern = `^(${subdomain}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`;
+/** Key of a taint. */
+export const taintKeyPattern = `^${qualifiedName}$`;
 
 /** Name of another object: an RFC 1123 subdomain. */
 export function objectName(description: string) {
@@ -20,8 +20,8 @@ export function objectName(description: string) {
     .meta({ description });
 }
 
-/** Name of a storage class; the empty string means "no class" to Kubernetes. */
-export function storageClassName(description: string) {
+/** Name of another object; the empty text says that there is to be none. */
+export function objectNameOrNone(description: string) {
   return z
     .string()
     .max(253)

@@ -28,6 +28,8 @@ const port = ':[1-9][0-9]{0,4}';
 const ipv6 = '\\[[0-9a-f:.]{2,45}\\]';
 
 const dnsName = `${label}(\\.${label})*`;
+/** Docker's own configuration spells Docker Hub `https://index.docker.io/v1/`: that is the API's version, no repository. */
+export const hubVersionPattern = `^(https?://)?(${[...dockerHubHosts].join('|').replaceAll('.', '[.]')})(:443)?/v[12]/?$`;
 /** One or more path segments as the distribution specification allows them in a repository. */
 const segment = '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*';
 /** `[https://|http://]host[:port][/path]`, lower case, IPv6 in brackets; the CRD's pattern. */
@@ -52,22 +54,14 @@ export function parseUpstream(upstreamUrl: string): Upstream {
   const scheme = upstreamUrl.startsWith('http://') ? 'http' : 'https';
   const [host = '', ...path] = upstreamUrl.replace(/^https?:\/\//, '').split('/');
   const dockerHub = dockerHubHosts.has(host.replace(/:443$/, ''));
+  const isHubVersion = new RegExp(hubVersionPattern).test(upstreamUrl);
   return {
     scheme,
     host: dockerHub ? 'registry-1.docker.io' : host,
-    pathPrefix: pathPrefix(
-      path.filter((part) => part !== ''),
-      dockerHub,
-    ),
+    pathPrefix: isHubVersion ? '' : path.filter((part) => part !== '').join('/'),
     dockerHub,
     names: dockerHub ? ['docker.io', 'registry-1.docker.io', 'index.docker.io'] : [host],
   };
-}
-
-/** Docker's own configuration spells Docker Hub `https://index.docker.io/v1/`: that is the API's version, no repository. */
-function pathPrefix(path: readonly string[], dockerHub: boolean): string {
-  const isVersion = dockerHub && path.length === 1 && /^v[12]$/.test(path[0] ?? '');
-  return isVersion ? '' : path.join('/');
 }
 
 /** The masquerade name when none is given: `mirror-` and the upstream's host. */

@@ -1,8 +1,12 @@
 /** Validates objects as the API server does with our CRD, with its messages, where there is no API server. Pure. */
 import type * as z from 'zod';
+import { canonicalMirror } from './canonical.ts';
+import { isRecord } from './is-record.ts';
 import { apiVersion, kind } from './kind.ts';
 import { type RegistryMirror, registryMirrorSchema } from './registry-mirror.ts';
-import { type RuleSubject, rules } from './rules.ts';
+import type { RuleSubject } from './rule.ts';
+import { rules } from './rules.ts';
+import { fieldOf, type Shape, shapeOf } from './schema-shape.ts';
 import { subdomain } from './subdomain.ts';
 
 /** One fault: the field's path (`spec.upstreamUrl`, `spec.tolerations[0].effect`) and the API server's words for it. */
@@ -19,7 +23,8 @@ const nameShape = new RegExp(`^${subdomain}$`);
  * Takes a parsed YAML or JSON object and returns the mirror with defaults, or every fault; unknown fields are faults, as with kubectl.
  * The API server asks no rule of an object that breaks the schema; we ask those whose fields are sound, to name all faults at once.
  */
-export function validateRegistryMirror(object: unknown): Validated {
+export function validateRegistryMirror(written: unknown): Validated {
+  const object = canonicalMirror(written);
   const faults = [...headFaults(object)];
   const parsed = registryMirrorSchema.safeParse(object, { reportInput: true });
   if (!parsed.success) faults.push(...onePerField(parsed.error.issues).map(schemaFault));
@@ -131,39 +136,25 @@ function typeName(value: unknown): string {
   return typeof value;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
-}
-
-/** What of the schema's shape `unknownFields` needs to see. */
-interface Shape {
-  readonly type?: string;
-  readonly innerType?: { def: Shape };
-  readonly shape?: Record<string, { def: Shape }>;
-  readonly catchall?: unknown;
-  readonly element?: { def: Shape };
-}
-
 function unknownFields(object: unknown): Fault[] {
   if (!isRecord(object)) return [];
   const known = new Set(['apiVersion', 'kind', 'metadata', 'spec', 'status']);
   const top = Object.keys(object).filter((key) => !known.has(key));
-  const schema = registryMirrorSchema.shape.spec.def as unknown as Shape;
-  return [...top.map((key) => unknownField([key])), ...unknownBelow(object['spec'], schema, ['spec'])];
+  const spec = shapeOf(registryMirrorSchema.shape.spec);
+  return [...top.map((key) => unknownField([key])), ...unknownBelow(object['spec'], spec, ['spec'])];
 }
 
 function unknownField(path: (string | number)[]): Fault {
   return { path, message: `strict decoding error: unknown field "${fieldPath(path)}"` };
 }
 
-function unknownBelow(value: unknown, schema: Shape, path: (string | number)[]): Fault[] {
-  if (schema.innerType) return unknownBelow(value, schema.innerType.def, path);
-  const { element, shape } = schema;
+function unknownBelow(value: unknown, shape: Shape, path: (string | number)[]): Fault[] {
+  const { element } = shape;
   if (element && Array.isArray(value))
-    return value.flatMap((item, at) => unknownBelow(item, element.def, [...path, at]));
-  if (!shape || !isRecord(value) || schema.catchall !== undefined) return [];
+    return value.flatMap((item, at) => unknownBelow(item, shapeOf(element), [...path, at]));
+  if (!shape.shape || !isRecord(value) || shape.catchall !== undefined) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
-    const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
-    return field ? unknownBelow(inner, field.def, [...path, key]) : [unknownField([...path, key])];
+    const field = fieldOf(shape, key);
+    return field ? unknownBelow(inner, shapeOf(field), [...path, key]) : [unknownField([...path, key])];
   });
 }

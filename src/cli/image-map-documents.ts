@@ -26,7 +26,7 @@ export function readImageMapDocuments(text: string, file: string, namespace: str
 interface ImageMapObject {
   readonly metadata: {
     readonly name: string;
-    readonly namespace?: string;
+    readonly namespace?: string | null;
     readonly creationTimestamp?: unknown;
   };
   readonly spec: { readonly map: readonly { readonly from: string; readonly to: string }[] };
@@ -59,7 +59,8 @@ function faultsOf(value: unknown): [Path, string][] {
     faults.push([['apiVersion'], `expected ${imageMapApiVersion}`]);
   if (object['kind'] !== imageMapKind.kind) faults.push([['kind'], `expected ${imageMapKind.kind}`]);
   if (!isText(metadata['name'])) faults.push([['metadata', 'name'], 'expected a name']);
-  if (metadata['namespace'] !== undefined && !isText(metadata['namespace'])) {
+  // An empty field is one that is not there, to the API server too.
+  if (metadata['namespace'] != null && !isText(metadata['namespace'])) {
     faults.push([['metadata', 'namespace'], 'expected a name']);
   }
   return [...faults, ...mapFaults(asRecord(object['spec'])['map'])];

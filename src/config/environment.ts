@@ -1,5 +1,4 @@
 /** The only place that may see `process.env`; small readers shared by the environments of all commands. */
-import type { LogLevel } from '../observe/log.ts';
 import type { Problems } from './problems.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -27,26 +26,6 @@ export function oneOf<const T extends string>(
   const found = values.find((candidate) => candidate === value);
   if (found === undefined) problems.add(name, `one of ${values.join(', ')}`, value);
   return found ?? fallback;
-}
-
-/** Python's names beside ours, because the seeds' manifests carry them. */
-const levels: Record<string, LogLevel> = {
-  trace: 'trace',
-  debug: 'debug',
-  info: 'info',
-  warn: 'warn',
-  warning: 'warn',
-  error: 'error',
-  critical: 'error',
-  silent: 'silent',
-};
-
-/** `LOG_LEVEL` in any case, Python's names included; info when unset. */
-export function readLogLevel(env: Environment, problems: Problems): LogLevel {
-  const value = text(env, 'LOG_LEVEL') ?? 'info';
-  const level = levels[value.toLowerCase()];
-  if (level === undefined) problems.add('LOG_LEVEL', `one of ${Object.keys(levels).join(', ')}`, value);
-  return level ?? 'info';
 }
 
 /** The name of a namespace; undefined when unset. */

@@ -1,6 +1,6 @@
 /** The variables that `--map-update` and `--map-check` need; a part of the operator's, without what makes it slow to load. */
 import type { OperatorSettings } from '../api/settings.ts';
-import { type Environment, namespaceOf, oneOf } from './environment.ts';
+import { type Environment, namespaceOf, oneOf, text } from './environment.ts';
 import { Problems } from './problems.ts';
 
 export type MapSettings = Pick<OperatorSettings, 'namespace' | 'imageswapNamespace' | 'imageswapSeparator'>;
@@ -8,7 +8,7 @@ export type MapSettings = Pick<OperatorSettings, 'namespace' | 'imageswapNamespa
 /** Throws `ConfigError` listing every fault; the map exists in scheme `services` only. */
 export function readMapSettings(env: Environment): MapSettings {
   const problems = new Problems();
-  const scheme = oneOf(env, 'ADDRESSING_SCHEME', ['hostess', 'services'], 'hostess', problems);
+  const scheme = text(env, 'ADDRESSING_SCHEME');
   if (scheme !== 'services')
     problems.add('ADDRESSING_SCHEME', 'services with --map-update and --map-check', scheme);
   const settings = readMapPart(env, problems);

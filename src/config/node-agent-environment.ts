@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { KeptList } from '../node/kept-list.ts';
 import type { AgentMode, AgentOptions, StatusServerOptions } from '../node/options.ts';
 import type { LogLevel } from '../observe/log.ts';
+import type { Environment } from './environment.ts';
+import { readLogLevel } from './log-level.ts';
 import { parseMirrorsFile } from './mirrors-file.ts';
 import { readClient, readMirror } from './node-mirror-environment.ts';
 import { Problems } from './problems.ts';
@@ -17,19 +19,6 @@ export interface NodeAgentConfig {
   readonly logLevel: LogLevel;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Python's names, which the original took, and pino's. */
-const logLevels: Readonly<Record<string, LogLevel>> = {
-  critical: 'error',
-  error: 'error',
-  warning: 'warn',
-  warn: 'warn',
-  info: 'info',
-  debug: 'debug',
-  trace: 'trace',
-};
-
 /** Takes the environment (empty values count as unset) and `--mode`; throws one `ConfigError` that lists every fault. */
 export function readNodeAgentEnvironment(
   environment: Environment = process.env,
@@ -38,7 +27,7 @@ export function readNodeAgentEnvironment(
   const problems = new Problems();
   const variables = new Variables(environment, problems);
   const mode = readMode(variables, modeFlag);
-  const logLevel = readLogLevel(variables);
+  const logLevel = readLogLevel(environment, problems);
   const own = {
     mode,
     node: variables.get('NODE_NAME') ?? '',
@@ -99,12 +88,4 @@ function readMode(variables: Variables, flag: string | undefined): AgentMode {
   if (flag === 'wire' || flag === 'restore') return flag;
   variables.problems.add('--mode', 'wire or restore', flag);
   return 'wire';
-}
-
-function readLogLevel(variables: Variables): LogLevel {
-  const value = variables.get('LOG_LEVEL') ?? 'info';
-  const level = logLevels[value.toLowerCase()];
-  if (level === undefined)
-    variables.problems.add('LOG_LEVEL', `one of ${Object.keys(logLevels).join(', ')}`, value);
-  return level ?? 'info';
 }

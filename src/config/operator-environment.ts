@@ -9,12 +9,12 @@ import {
   matching,
   oneOf,
   readHttpPort,
-  readLogLevel,
   readSecondsBetweenStreams,
   text,
 } from './environment.ts';
 import { readImages } from './images.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
+import { readLogLevel } from './log-level.ts';
 import { readMapPart } from './map-environment.ts';
 import { Problems } from './problems.ts';
 import { readRewriteSettings } from './rewrite-environment.ts';

@@ -1,12 +1,13 @@
 /** The variables of image rewriting (docs/rewriting.md) into typed settings: imageswap's and gilly's names, and our own. */
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
+import { qualifiedName } from '../api/subdomain.ts';
 import { isLegacyPrefix } from '../image/imageswap/legacy.ts';
 import { parseImageswapMode } from '../image/imageswap/mode.ts';
 import { isGillyRegistry, parseExclusions } from '../image/rules/gilly.ts';
 import { type Environment, matching, namespaceOf, oneOf, text } from './environment.ts';
 import type { Problems } from './problems.ts';
 
-const labelKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const labelKey = new RegExp(`^${qualifiedName}$`);
 const ownerKind = /^[A-Z][A-Za-z0-9]*(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$/;
 /** CloudNativePG restarts pods whose image is not the one it wrote. */
 const defaultSkipOwners = 'Cluster.postgresql.cnpg.io';

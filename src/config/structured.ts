@@ -1,61 +1,103 @@
-/** Labels and tolerations from the environment, in any of the syntaxes of `literal.ts`. */
+/** Labels and tolerations from the environment, in any of the syntaxes of `literal.ts`: those that Kubernetes takes, since what it refuses stops every mirror. */
+import { isRecord } from '../api/is-record.ts';
+import { inApiSpelling } from '../api/python-spelling.ts';
 import type { Toleration } from '../api/registry-mirror.ts';
+import { qualifiedName } from '../api/subdomain.ts';
 import { type Environment, text } from './environment.ts';
 import { parseLiteral } from './literal.ts';
 import type { Problems } from './problems.ts';
 
-const labelKey = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const labelKey = new RegExp(`^${qualifiedName}$`);
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
+const longestPrefix = 253;
 
 /** Labels as `{'key': 'value'}`; none when unset. */
 export function readLabels(env: Environment, name: string, problems: Problems): Record<string, string> {
   const value = readLiteral(env, name, problems);
   if (value === undefined || value === null) return {};
-  const fits =
-    typeof value === 'object' &&
-    !Array.isArray(value) &&
-    Object.entries(value).every(
-      ([key, inner]) => labelKey.test(key) && typeof inner === 'string' && labelValue.test(inner),
-    );
-  if (fits) return value as Record<string, string>;
-  problems.add(name, "labels as {'key': 'value'}", value);
-  return {};
+  if (!isRecord(value)) {
+    problems.add(name, "labels as {'key': 'value'}", value);
+    return {};
+  }
+  const wrong = Object.entries(value).filter(([key, inner]) => !isLabelKey(key) || !isLabelValue(inner));
+  for (const [key, inner] of wrong) {
+    problems.add(name, "labels as {'key': 'value'} that Kubernetes takes", { [key]: inner });
+  }
+  return value as Record<string, string>;
 }
-
-const tolerationFields: Record<string, (value: unknown) => boolean> = {
-  key: (value) => typeof value === 'string',
-  operator: (value) => value === 'Exists' || value === 'Equal',
-  value: (value) => typeof value === 'string',
-  effect: (value) => value === 'NoSchedule' || value === 'PreferNoSchedule' || value === 'NoExecute',
-  tolerationSeconds: (value) => Number.isInteger(value),
-};
 
 /** A list of tolerations; the Python client's snake_case keys and explicit nulls are understood. */
 export function readTolerations(env: Environment, name: string, problems: Problems): Toleration[] {
   const value = readLiteral(env, name, problems);
   if (value === undefined || value === null) return [];
-  const list = Array.isArray(value) ? value.map(inCamelCase) : [value];
-  const fits = list.every(
-    (item) =>
-      typeof item === 'object' &&
-      Object.entries(item ?? {}).every(([key, inner]) => tolerationFields[key]?.(inner) ?? false),
-  );
-  if (Array.isArray(value) && fits) return list as Toleration[];
-  problems.add(
-    name,
-    "a list of tolerations as [{'key': 'k', 'operator': 'Exists', 'effect': 'NoSchedule'}]",
-    value,
-  );
-  return [];
+  if (!Array.isArray(value)) {
+    problems.add(name, tolerationList, value);
+    return [];
+  }
+  const list = value.map(withoutEmpty);
+  for (const [at, toleration] of list.entries()) {
+    const check = tolerationChecks.find(({ fits }) => !fits(toleration));
+    if (check !== undefined) problems.add(name, check.expected, value[at]);
+  }
+  return list as Toleration[];
 }
 
-function inCamelCase(item: unknown): unknown {
-  if (item === null || typeof item !== 'object' || Array.isArray(item)) return [];
-  return Object.fromEntries(
-    Object.entries(item)
-      .filter(([, value]) => value !== null)
-      .map(([key, value]) => [key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), value]),
-  );
+const tolerationList =
+  "a list of tolerations as [{'key': 'k', 'operator': 'Exists', 'effect': 'NoSchedule'}]";
+
+const tolerationFields: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ['key', (value) => typeof value === 'string'],
+  ['operator', (value) => value === 'Exists' || value === 'Equal'],
+  ['value', (value) => typeof value === 'string'],
+  ['effect', (value) => value === 'NoSchedule' || value === 'PreferNoSchedule' || value === 'NoExecute'],
+  ['tolerationSeconds', (value) => Number.isSafeInteger(value)],
+]);
+
+/** What the API server asks of a toleration, in its order; the first that does not hold is told. */
+const tolerationChecks: readonly {
+  readonly expected: string;
+  readonly fits: (toleration: Toleration) => boolean;
+}[] = [
+  {
+    expected: tolerationList,
+    fits: (toleration) =>
+      isRecord(toleration) &&
+      Object.entries(toleration).every(([field, value]) => tolerationFields.get(field)?.(value) ?? false),
+  },
+  {
+    expected: 'a key of a taint, as [prefix/]name',
+    fits: ({ key }) => key === undefined || isLabelKey(key),
+  },
+  {
+    expected: 'operator Exists in a toleration without a key',
+    fits: ({ key, operator }) => key !== undefined || operator === 'Exists',
+  },
+  {
+    expected: 'effect NoExecute in a toleration with tolerationSeconds',
+    fits: ({ tolerationSeconds, effect }) => tolerationSeconds === undefined || effect === 'NoExecute',
+  },
+  {
+    expected: 'no value in a toleration with operator Exists',
+    fits: ({ operator, value }) => operator !== 'Exists' || value === undefined,
+  },
+  {
+    expected: 'the value of a taint, which is that of a label',
+    fits: ({ value = '' }) => isLabelValue(value),
+  },
+];
+
+/** An empty text means the same as a field that is not there. */
+function withoutEmpty(item: unknown): Toleration {
+  if (!isRecord(item)) return item as Toleration;
+  return Object.fromEntries(Object.entries(inApiSpelling(item)).filter(([, value]) => value !== ''));
+}
+
+function isLabelKey(key: string): boolean {
+  return key.indexOf('/') <= longestPrefix && labelKey.test(key);
+}
+
+function isLabelValue(value: unknown): boolean {
+  return typeof value === 'string' && labelValue.test(value);
 }
 
 function readLiteral(env: Environment, name: string, problems: Problems): unknown {

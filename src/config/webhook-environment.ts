@@ -1,14 +1,9 @@
 /** The webhook's environment variables (docs/webhook.md) into typed settings, or one message listing every fault. */
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { LogLevel } from '../observe/log.ts';
-import {
-  type Environment,
-  readHttpPort,
-  readLogLevel,
-  readSecondsBetweenStreams,
-  text,
-} from './environment.ts';
+import { type Environment, readHttpPort, readSecondsBetweenStreams, text } from './environment.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
+import { readLogLevel } from './log-level.ts';
 import { Problems } from './problems.ts';
 import { readRewriteSettings } from './rewrite-environment.ts';
 

@@ -17,6 +17,9 @@ export interface StatusBody {
   details?: { causes?: StatusCause[]; retryAfterSeconds?: number };
 }
 
+/** Server-side apply answers a field that it does not know with 500 and without a reason: these words are all that tells it. */
+const untyped = 'failed to create typed patch object';
+
 /** Longer answers are cut: a 422 of a StatefulSet lists every field of it. */
 const longestMessage = 2048;
 
@@ -26,6 +29,7 @@ export class ApiError extends Error {
   /** `Status.reason` (`NotFound`, `AlreadyExists`, `Expired`, ...); empty if the answer was no Status. */
   readonly reason: string;
   readonly causes: StatusCause[];
+  readonly #isUntyped: boolean;
   /** From `Retry-After` or the Status' details, if the server asked for a pause. */
   readonly retryAfterMs?: number;
 
@@ -37,13 +41,14 @@ export class ApiError extends Error {
     this.status = status;
     this.reason = reason;
     this.causes = body.details?.causes ?? [];
+    this.#isUntyped = body.message?.startsWith(untyped) === true;
     const pause = retryAfterMs ?? secondsToMs(body.details?.retryAfterSeconds);
     if (pause !== undefined) this.retryAfterMs = pause;
   }
 
-  /** The server will refuse the same request again: a bad field (422) or a request it cannot read (400). */
+  /** The server will refuse the same request again: a bad field (422), one it does not know (500), or a request it cannot read (400). */
   get invalid(): boolean {
-    return this.status === 422 || this.status === 400;
+    return this.status === 422 || this.status === 400 || this.#isUntyped;
   }
   get unauthorized(): boolean {
     return this.status === 401;

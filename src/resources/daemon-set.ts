@@ -42,6 +42,7 @@ export interface DaemonSetView {
   readonly podLabels: Readonly<Record<string, string>>;
   readonly authority: string | null;
   readonly serviceAccountName: string;
+  /** Empty: none. */
   readonly priorityClass: string;
   readonly imagePullSecrets: readonly { readonly name: string }[];
   readonly nodeSelector: Readonly<Record<string, string>>;
@@ -95,7 +96,7 @@ export function daemonSetView(input: MirrorInput, options: NodeOptions): DaemonS
     authority: options.authority ?? null,
     serviceAccountName: nodeServiceAccount,
     // An agent that waits for room leaves a node unwired, or wired to what is gone. Where a ResourceQuota keeps this
-    // class for kube-system (GKE does), `spec.priorityClass` or NODE_PRIORITY_CLASS names another.
+    // class for kube-system (GKE does), `spec.priorityClass` names another or none, or NODE_PRIORITY_CLASS another.
     priorityClass: mirror.spec.priorityClass ?? settings.nodePriorityClass,
     imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
     ...(options.mode === 'restore' ? everywhere : selectedNodes(input)),

@@ -1,4 +1,6 @@
 /** The YAML file of `standalone`: RegistryMirrors and the Secrets they name, or every fault with its line and field. Pure. */
+import { canonicalMirror } from '../api/canonical.ts';
+import { isRecord } from '../api/is-record.ts';
 import { apiVersion, kind } from '../api/kind.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import { masqueradeOf, parseUpstream, type Upstream } from '../api/upstream.ts';
@@ -97,7 +99,7 @@ function readMirror(
   const faults = 'faults' in validated ? validated.faults : [];
   for (const fault of faults) report.fault(lineOf, fault);
   if ('mirror' in validated) into.push(validated.mirror);
-  return draftOf(value, faults);
+  return draftOf(canonicalMirror(value), faults);
 }
 
 function draftOf(value: unknown, faults: readonly Fault[]): Draft {
@@ -231,10 +233,6 @@ function credentialOf(name: string, secrets: readonly Item<Secret>[]): Credentia
   if (keys === undefined)
     throw new TypeError('expected a Secret with the keys username and password, .dockerconfigjson, or token');
   return Object.fromEntries(keys.map((key) => [key, values[key] ?? '']));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 /** Collects faults and prints them in the order of the file. */

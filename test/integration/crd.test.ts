@@ -84,7 +84,48 @@ const accepted: Candidate[] = [
   { spec: { upstreamUrl: 'gcr.io' }, name: 'x'.repeat(36) },
 ];
 
+const transparent = { wire: 'transparent' };
+const longHost = [63, 63, 63].map((length) => 'x'.repeat(length)).join('.');
+const pathless = [
+  'https://quay.io',
+  'http://reg.local:5000',
+  'https://quay.io/',
+  'https://index.docker.io/v1/',
+];
+accepted.push(
+  ...pathless.map((upstreamUrl) => ({ spec: { upstreamUrl, nodes: transparent } })),
+  { spec: { upstreamUrl: `${'a'.repeat(54)}.${longHost}:65535` } },
+  { spec: { upstreamUrl: `${'a'.repeat(60)}.${longHost}/team`, masqueradeUrl: 'm:65535' } },
+  { spec: { upstreamUrl: 'a', upstreamProxy: 'http://[fd00::1]:3128' } },
+  { spec: { upstreamUrl: 'http://a', priorityClass: '', credentialsSecret: '', access: 'publicOnly' } },
+  { spec: { upstreamUrl: 'a', credentialsSecret: '', credentials: [{ secret: 's' }] } },
+  { spec: { upstreamUrl: 'http://a', masqueradeUrl: null, credentialsSecret: null, priorityClass: null } },
+  { spec: { upstreamUrl: 'a', replicas: null, nodes: null, cache: { tagTTL: null, maxSize: null } } },
+  { spec: { upstreamUrl: 'a', tolerations: [{ key: null, operator: 'Exists' }], nodeSelector: { a: null } } },
+  { spec: { upstreamUrl: 'a', credentials: [{ prefix: null, secret: 's' }], affinity: { x: [null] } } },
+  { spec: { upstreamUrl: 'a', resources: { limits: { cpu: null } }, nodes: { runtimes: null } } },
+  { spec: { upstreamUrl: 'a', volumeClaimTemplate: { spec: { accessModes: null, volumeName: null } } } },
+);
+
 const refused: Candidate[] = [
+  { spec: null },
+  { spec: { upstreamUrl: null } },
+  { spec: { upstreamUrl: 'a', nonsense: null } },
+  { spec: { upstreamUrl: 'a', redirectHosts: [null] } },
+  { spec: { upstreamUrl: 'a', tolerations: [null] } },
+  { spec: { upstreamUrl: 'a', credentials: [{ secret: '' }] } },
+  { spec: { upstreamUrl: 'https://quay.io/a', nodes: transparent } },
+  { spec: { upstreamUrl: 'index.docker.io/v1/a', nodes: transparent } },
+  { spec: { upstreamUrl: 'quay.io/v1', nodes: transparent } },
+  { spec: { upstreamUrl: `${'a'.repeat(55)}.${longHost}:5000` } },
+  { spec: { upstreamUrl: `https://aa.${'a'.repeat(60)}.${longHost}`, masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: 'reg:99999' } },
+  { spec: { upstreamUrl: 'reg:65536/team', masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: 'a', masqueradeUrl: 'm:70000' } },
+  { spec: { upstreamUrl: 'a', upstreamProxy: 'http://proxy:70000/' } },
+  { spec: { upstreamUrl: '[::::]:5000', masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: '[fd00::1::2]', masqueradeUrl: 'm' } },
+  { spec: { upstreamUrl: 'a', upstreamProxy: 'http://[::::]:3128' } },
   { spec: {} },
   { spec: { upstreamUrl: '' } },
   { spec: { upstreamUrl: 'a', masqueradeUrl: '10.0.0.1:5000' } },
@@ -143,7 +184,7 @@ test('whatever strings are put into a mirror, the API server and we agree on acc
   const text = fc.oneof(
     fc.string({ maxLength: 20 }),
     fc.stringMatching(/^[a-z0-9.:[\]/_-]{1,24}$/),
-    fc.constantFrom('gcr.io', 'http://a', 'a:5000', '[::1]', 'a/b', '20Gi', '60s', '1', ''),
+    fc.constantFrom('gcr.io', 'http://a', 'a:5000', '[::1]', 'a/b', '20Gi', '60s', '1', '', null),
   );
   const spec = fc.record(
     {

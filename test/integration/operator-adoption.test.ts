@@ -28,7 +28,13 @@ function comparable(object: Live, name: string): unknown {
 }
 
 test.serial('Objects of the Python operator become what a fresh install makes', async (t) => {
-  const spec = (name: string) => ({ upstreamUrl: `${name}.example` });
+  // As the original took it: None is a default, an empty name no Secret, and claims are spelled as in Python.
+  const claim = { access_modes: ['ReadWriteOnce'], storage_class_name: null, volume_mode: 'Filesystem' };
+  const spec = (name: string) => ({
+    upstreamUrl: `${name}.example`,
+    credentialsSecret: '',
+    volumeClaimTemplate: { spec: claim },
+  });
   const { metadata } = await world.mirror('adopted', spec('adopted'));
   for (const object of originalObjects({ name: 'adopted', uid: metadata.uid }, 'mirror-adopted.example')) {
     await writeAsOriginal(world.plane, object);
@@ -58,6 +64,7 @@ test.serial('Objects of the Python operator become what a fresh install makes', 
   t.is(set.metadata.annotations['team.example/owner'], 'us');
   t.is(set.metadata.annotations['k8s.osp.tech/adopted'], 'true', 'its credentials need no label');
   t.true(set.metadata.ownerReferences[0].controller);
+  for (const name of ['adopted', 'freshly']) await world.condition(name, 'Stalled', 'Working');
 });
 
 test.serial('What was adopted is not written again at a restart', async (t) => {

@@ -113,6 +113,68 @@ test.serial(
   },
 );
 
+test.serial(
+  'A field that Kubernetes does not know is named, also where the mirror served before',
+  async (t) => {
+    const upstreamUrl = 'typo.example';
+    const specs: Record<string, [spec: object, path: RegExp]> = {
+      claim: [{ volumeClaimTemplate: { spec: { storageclassName: 'x' } } }, /\.storageclassName: /],
+      selector: [{ volumeClaimTemplate: { spec: { selector: 'x' } } }, /\.selector: expected map/],
+      affinity: [{ affinity: { nodeAffinity: { typo: 1 } } }, /\.affinity\.nodeAffinity\.typo: /],
+      nodes: [{ nodes: { affinity: { typo: {} } } }, /DaemonSet .*\.affinity\.typo: /],
+    };
+    world.start();
+    await world.mirror('typo', { upstreamUrl });
+    await world.settled('typo');
+    for (const [name, [spec]] of Object.entries(specs)) {
+      await world.mirror(`typo-${name}`, { upstreamUrl: `${name}.example`, ...spec });
+    }
+    await world.patch(pathsOf('typo').mirror, { spec: specs['affinity']?.[0] });
+    const all = { ...specs, '': specs['affinity'] as (typeof specs)[string] };
+    for (const [name, [, path]] of Object.entries(all)) {
+      const mirror = name === '' ? 'typo' : `typo-${name}`;
+      t.regex((await world.condition(mirror, 'Stalled', 'ObjectRefused')).message, path);
+      await world.settled(mirror);
+      t.true((await world.warnings(mirror)).some(({ reason }) => reason === 'ObjectRefused'));
+    }
+  },
+);
+
+test.serial(
+  'What fails for long for no reason of the mirror is said with its cause, until it works',
+  async (t) => {
+    const path = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/away.example';
+    await world.plane.apply({
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'ValidatingWebhookConfiguration',
+      metadata: { name: 'away.example' },
+      webhooks: [
+        {
+          name: 'away.example.com',
+          clientConfig: { url: 'https://127.0.0.1:1/' },
+          rules: [
+            { apiGroups: ['apps'], apiVersions: ['v1'], resources: ['statefulsets'], operations: ['*'] },
+          ],
+          sideEffects: 'None',
+          admissionReviewVersions: ['v1'],
+        },
+      ],
+    } as Live);
+    t.teardown(() => world.delete(path).catch(() => undefined));
+    const operator = world.start();
+    await world.mirror('webhook', { upstreamUrl: 'webhook.example' });
+    const { message } = await world.condition('webhook', 'Stalled', 'ReconcileFailed');
+    t.regex(message, /away\.example\.com.*; it is tried again$/s);
+    t.is((await world.condition('webhook', 'Ready', 'ReconcileFailed')).status, 'False');
+    t.true((await world.warnings('webhook')).some(({ reason }) => reason === 'ReconcileFailed'));
+    t.regex(operator.log(), /Could not reconcile; trying again/);
+
+    await world.delete(path);
+    await world.patch(pathsOf('webhook').mirror, { spec: { replicas: 1 } });
+    await world.condition('webhook', 'Stalled', 'Working');
+  },
+);
+
 test.serial('With REQUIRE_CREDENTIALS_LABEL a Secret without the label is not mounted', async (t) => {
   await secret('unlabelled', { username: 'u', password: 'p' });
   world.start({ REQUIRE_CREDENTIALS_LABEL: 'true' });

@@ -8,7 +8,6 @@ import { findCondition, restoringReason } from '../../api/conditions.ts';
 import { finalizer } from '../../api/names.ts';
 import { type RegistryMirror, registryMirrorSchema } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
-import { masqueradeOf } from '../../api/upstream.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
@@ -31,8 +30,8 @@ import {
   startOf,
   unrestoredNodes,
 } from './restoration.ts';
-import { givenTo, type StoredMirror } from './status.ts';
-import { readStored } from './stored-mirror.ts';
+import type { StoredMirror } from './status.ts';
+import { readStored, standingStatus } from './stored-mirror.ts';
 import { restoringDaemonSet } from './unwire.ts';
 
 export interface FinalizerOptions {
@@ -123,8 +122,11 @@ export class Finalizer {
       nodes: [...nodes, ...Array(missing).fill('')],
       of: Math.max(of, desiredNumberScheduled),
     });
-    const status = { ...givenTo(stored), ...known(stored) };
-    await reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
+    await reporter.report(
+      stored,
+      { status: standingStatus(stored), findings: [finding], obstacles: [] },
+      signal,
+    );
     if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAtSharedMs;
     const names = nodes.length === 0 ? 'unknown' : nodes.slice(0, 10).join(', ');
     const more = nodes.length > 10 ? ` and ${nodes.length - 10} more` : '';
@@ -140,8 +142,8 @@ export class Finalizer {
     const daemonSet = await this.#restoring(stored, live, signal);
     if (daemonSet === undefined || isRolledOut(daemonSet)) return undefined;
     const finding = restorationFinding(daemonSet);
-    const status = { ...givenTo(stored), ...known(stored) };
-    await this.#options.reporter.report(stored, { status, findings: [finding], obstacles: [] }, signal);
+    const report = { status: standingStatus(stored), findings: [finding], obstacles: [] };
+    await this.#options.reporter.report(stored, report, signal);
     const leftMs = restoreLimitMs - (this.#options.now().getTime() - startOf(daemonSet));
     if (leftMs > 0) return Math.min(leftMs, 60_000);
     await this.#nameUnrestored(stored, signal);
@@ -234,12 +236,6 @@ function mirrorOf(stored: StoredMirror): RegistryMirror {
   const { name, uid } = stored.metadata;
   const { spec } = registryMirrorSchema.parse({ spec: { upstreamUrl: 'unreadable.invalid', replicas: 0 } });
   return { ...(stored as unknown as RegistryMirror), metadata: { name, ...(uid && { uid }) }, spec };
-}
-
-function known(stored: StoredMirror) {
-  const read = readStored(stored);
-  if ('faults' in read) return {};
-  return { upstreamUrl: read.mirror.spec.upstreamUrl, masquerade: masqueradeOf(read.mirror) };
 }
 
 /** Restores, and nobody owns it. */

@@ -28,7 +28,7 @@ export class NamedObjects {
   /** Without its class every pod would be refused. */
   async missingClass({ spec }: RegistryMirror, signal: AbortSignal): Promise<Obstacle | undefined> {
     const { priorityClass } = spec;
-    if (priorityClass === undefined || (await this.#classes.holds(priorityClass, signal))) return undefined;
+    if (!priorityClass || (await this.#classes.holds(priorityClass, signal))) return undefined;
     const message = `PriorityClass ${priorityClass} does not exist, so every pod would be refused: StatefulSet and DaemonSet stay as they are; create it or change spec.priorityClass`;
     return { reason: 'PriorityClassNotFound', message };
   }

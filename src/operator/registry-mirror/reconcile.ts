@@ -28,6 +28,7 @@ import { caBundleMissing } from './ca-bundle.ts';
 import { ClaimGrowth } from './claim-growth.ts';
 import { sizeNote } from './claims.ts';
 import { phases } from './desired.ts';
+import { Failures } from './failures.ts';
 import { Finalizer } from './finalize.ts';
 import type { Obstacle } from './finding.ts';
 import { gatherLive } from './gather.ts';
@@ -92,6 +93,7 @@ export class MirrorReconciler {
   readonly #named: NamedObjects;
   readonly #reporter: Reporter;
   readonly #finalizer: Finalizer;
+  readonly #failures: Failures;
   readonly #nodes: NodesPhase;
   readonly #shared: SharedPhase;
   readonly #ports: NodePorts;
@@ -112,6 +114,7 @@ export class MirrorReconciler {
     const shared = { ...options, applier: this.#applier, now: () => this.#now() };
     this.#reporter = new Reporter(shared);
     this.#finalizer = new Finalizer({ ...shared, reporter: this.#reporter });
+    this.#failures = new Failures({ ...shared, reporter: this.#reporter });
     this.#nodes = new NodesPhase(shared);
     this.#shared = new SharedPhase(shared);
     this.#ports = new NodePorts(views, settings.nodePorts);
@@ -120,6 +123,21 @@ export class MirrorReconciler {
   /** Handles the mirror `name`; returns after how many milliseconds it wants to be called again. Throws for a backoff. */
   async reconcile(name: string, signal: AbortSignal): Promise<number | undefined> {
     const stored = this.#options.views.mirrors.get(name) as StoredMirror | undefined;
+    try {
+      const afterMs = await this.#take(name, stored, signal);
+      this.#failures.forget(name);
+      return afterMs;
+    } catch (error) {
+      if (stored !== undefined) await this.#failures.tell(stored, error, signal);
+      throw error;
+    }
+  }
+
+  async #take(
+    name: string,
+    stored: StoredMirror | undefined,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
     if (stored === undefined) {
       await this.#finalizer.sweep(name, signal);
       return undefined;

@@ -1,7 +1,8 @@
 /** Reads a RegistryMirror as it lies in the API server; it may be older than the schema. Pure. */
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
+import { masqueradeOf } from '../../api/upstream.ts';
 import { fieldPath, validateRegistryMirror } from '../../api/validate.ts';
-import type { StoredMirror } from './status.ts';
+import { givenTo, type StatusInputs, type StoredMirror } from './status.ts';
 
 /** Returns the mirror with its defaults, or all its faults as one text. The status is not looked at: it is ours. */
 export function readStored(stored: StoredMirror): { mirror: RegistryMirror } | { faults: string } {
@@ -14,4 +15,14 @@ export function readStored(stored: StoredMirror): { mirror: RegistryMirror } | {
     return { faults: faults.join('; ') };
   }
   return { mirror: { ...validated.mirror, ...(status && { status }) } };
+}
+
+/** What the status says of a mirror that was not brought about, as far as it can be read. */
+export function standingStatus(
+  stored: StoredMirror,
+): Pick<StatusInputs, 'upstreamUrl' | 'masquerade' | 'clusterIPs' | 'nodePort'> {
+  const read = readStored(stored);
+  if ('faults' in read) return givenTo(stored);
+  const { mirror } = read;
+  return { ...givenTo(stored), upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror) };
 }

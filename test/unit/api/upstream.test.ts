@@ -14,6 +14,7 @@ for (const name of [
   'https://docker.io/',
   'https://index.docker.io/v1/',
   'registry-1.docker.io/v2',
+  'http://docker.io:443/v1',
   'registry.hub.docker.com',
 ]) {
   test(`${name} means Docker Hub's registry`, (t) => {

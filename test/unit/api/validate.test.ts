@@ -61,6 +61,51 @@ test('credentials over http are refused', (t) => {
   );
 });
 
+test('an empty text for a Secret or a class is none, a null as if it were not there', (t) => {
+  const specOf = (spec: object) => {
+    const result = validateRegistryMirror(mirror({ upstreamUrl: 'http://a', ...spec }));
+    return 'mirror' in result ? result.mirror.spec : result.faults;
+  };
+  const plain = specOf({});
+  t.deepEqual(specOf({ credentialsSecret: '' }), plain);
+  t.deepEqual(
+    specOf({ masqueradeUrl: null, credentialsSecret: null, priorityClass: null, replicas: null }),
+    plain,
+  );
+  t.like(specOf({ priorityClass: '' }), { priorityClass: '' });
+});
+
+test('claims are read as the original took them, in the spelling of Python; the API’s spelling counts more', (t) => {
+  const claimOf = (spec: object) => {
+    const result = validateRegistryMirror(mirror({ upstreamUrl: 'a', volumeClaimTemplate: { spec } }));
+    return 'mirror' in result ? result.mirror.spec.volumeClaimTemplate?.spec : result.faults;
+  };
+  const camel = {
+    storageClassName: 'fast',
+    accessModes: ['ReadWriteMany'],
+    volumeMode: 'Filesystem',
+    volumeName: 'v',
+  };
+  const snake = {
+    storage_class_name: 'fast',
+    access_modes: ['ReadWriteMany'],
+    volume_mode: 'Filesystem',
+    volume_name: 'v',
+    data_source: null,
+  };
+  const rest = {
+    resources: { requests: { storage: '1Gi', my_resource: '1' } },
+    selector: { matchLabels: { a_b: 'c' } },
+  };
+  t.deepEqual(claimOf({ ...snake, ...rest }), { ...camel, ...rest });
+  t.deepEqual(claimOf({ storageClassName: 'slow', storage_class_name: 'fast' }), {
+    storageClassName: 'slow',
+  });
+  t.like(claimOf({ access_modes: ['All'] }), {
+    0: { path: ['spec', 'volumeClaimTemplate', 'spec', 'accessModes', 0] },
+  });
+});
+
 test('names longer than 36 characters or with dots are refused', (t) => {
   t.regex(messages(mirror({ upstreamUrl: 'a' }, 'x'.repeat(37)))[0] ?? '', /at most 36/);
   t.regex(messages(mirror({ upstreamUrl: 'a' }, 'a.b'))[0] ?? '', /without dots/);

@@ -5,7 +5,7 @@ const head = 'apiVersion: mapper.imagerelocation.pivotal.io/v1alpha1\nkind: Imag
 const spec = 'spec:\n  map:\n  - from: a\n    to: r/a\n';
 
 test('maps are read with their age, and the namespace of those that name none', (t) => {
-  const text = `${head}metadata: {name: a, namespace: own, creationTimestamp: 2026-01-01T00:00:00Z}\n${spec}---\n${head}metadata: {name: b}\n${spec}`;
+  const text = `${head}metadata: {name: a, namespace: own, creationTimestamp: 2026-01-01T00:00:00Z}\n${spec}---\n${head}metadata: {name: b, namespace: }\n${spec}`;
   const map = [{ from: 'a', to: 'r/a' }];
   t.deepEqual(readImageMapDocuments(text, 'f.yaml', 'given'), {
     imageMaps: [

@@ -41,6 +41,11 @@ test('every fault of every document is told with file, line, document, name and 
   );
 });
 
+test('empty fields are read as the API server takes them: as if they were not there', (t) => {
+  const text = `${mirror('a')}  masqueradeUrl:\n  credentialsSecret: ~\n  priorityClass: null\nstatus:\n`;
+  t.deepEqual(readMirrorDocuments(text, 'f.yaml'), readMirrorDocuments(mirror('a'), 'f.yaml'));
+});
+
 test('a name used twice is a fault, because the second object would replace the first', (t) => {
   const read = readMirrorDocuments(`${mirror('a')}---\n${mirror('a')}`, 'f.yaml');
   t.deepEqual(read, {

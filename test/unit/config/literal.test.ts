@@ -7,7 +7,7 @@ test('Python, JSON and YAML flow style give the same value', (t) => {
     { key: 'dedicated', operator: 'Equal', value: "it's", toleration_seconds: null, ok: true, n: -3 },
   ];
   const python = `[{'key': 'dedicated', "operator": u'Equal', 'value': 'it\\'s', 'toleration_seconds': None, 'ok': True, 'n': -3,},]`;
-  t.deepEqual(parseLiteral(python.replace('u', '')), expected);
+  t.deepEqual(parseLiteral(python), expected);
   t.deepEqual(parseLiteral(JSON.stringify(expected)), expected);
   t.deepEqual(
     parseLiteral(
@@ -22,7 +22,7 @@ test('a Python tuple is a list and an empty dict an empty object', (t) => {
   t.deepEqual(parseLiteral('{}'), {});
 });
 
-for (const text of ['{', "{'a': ", 'a=b', "__import__('os')", "['a' 'b']"]) {
+for (const text of ['{', "{'a': ", 'a=b', "__import__('os')"]) {
   test(`${text} is refused`, (t) => {
     t.throws(() => parseLiteral(text), { instanceOf: SyntaxError });
   });

@@ -31,13 +31,16 @@ test('the original’s Python literals are understood, snake_case keys and None 
     ...cluster,
     SS_DS_LABELS: "{'team': 'infra'}",
     SS_DS_TEMPLATE_LABELS: '{"a.b/c": "d"}',
-    SS_DS_TOLERATIONS: "[{'key': 'x', 'operator': 'Exists', 'value': None, 'toleration_seconds': 60}]",
+    SS_DS_TOLERATIONS:
+      "[{'key': 'x', 'operator': 'Exists', 'value': None, 'effect': 'NoExecute', 'toleration_seconds': 60}]",
     IMAGE_PULL_SECRETS: 'one, two,,one',
     SECONDS_BETWEEN_STREAMS: '5',
   });
   t.deepEqual(settings.labels, { team: 'infra' });
   t.deepEqual(settings.templateLabels, { 'a.b/c': 'd' });
-  t.deepEqual(settings.tolerations, [{ key: 'x', operator: 'Exists', tolerationSeconds: 60 }]);
+  t.deepEqual(settings.tolerations, [
+    { key: 'x', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 },
+  ]);
   t.deepEqual(settings.imagePullSecrets, ['one', 'two']);
 });
 

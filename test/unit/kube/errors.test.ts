@@ -34,6 +34,19 @@ test('each status answers exactly its own questions', (t) => {
   t.deepEqual(of(500, 'InternalError'), []);
 });
 
+test('a field that server-side apply does not know is as invalid as one of a wrong value', (t) => {
+  const message =
+    'failed to create typed patch object (default/s; apps/v1, Kind=StatefulSet): .spec.typo: field not declared in schema';
+  t.true(answerToError('PATCH /', 500, JSON.stringify({ kind: 'Status', code: 500, message })).invalid);
+  t.false(
+    answerToError(
+      'PATCH /',
+      500,
+      JSON.stringify({ kind: 'Status', code: 500, message: 'etcdserver: leader changed' }),
+    ).invalid,
+  );
+});
+
 test('a pause the server asked for comes from Retry-After or from the Status', (t) => {
   t.is(answerToError('GET /', 429, 'slow down', '3').retryAfterMs, 3_000);
   const status = { kind: 'Status', details: { retryAfterSeconds: 7 } };

@@ -42,6 +42,14 @@ test('a Secret may hold a docker configuration or a token', (t) => {
   }
 });
 
+test('empty fields are as if they were not there, and no Secret is looked for', (t) => {
+  for (const none of ['credentialsSecret: ""', 'credentialsSecret: ~\n  masqueradeUrl:']) {
+    const { mirrors, credentials } = parseMirrorsFile(mirror('a', none), 'm');
+    t.deepEqual(mirrors, parseMirrorsFile(mirror('a'), 'm').mirrors);
+    t.is(credentials.size, 0);
+  }
+});
+
 test('a mirror may have a Secret for each prefix; each that is no credential is told at its line', (t) => {
   const list = 'credentials: [{secret: all}, {prefix: team/a, secret: team}]';
   const all = secret('all', 'stringData: {token: x}');

@@ -21,12 +21,14 @@ function claim(storage: string, capacity?: string): LiveClaim {
   };
 }
 
-function set(storage: string): LiveStatefulSet {
+function set(storage: string, storageClassName?: string): LiveStatefulSet {
+  const template = claim(storage);
+  const spec = { ...template.spec, ...(storageClassName && { storageClassName }) };
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
     metadata: { name: 'registry-mirror-hub', namespace: 'default' },
-    spec: { volumeClaimTemplates: [claim(storage)] },
+    spec: { volumeClaimTemplates: [{ ...template, spec }] },
   };
 }
 
@@ -127,4 +129,17 @@ test('A bound above four fifths of the volume is told with what it comes to', (t
   t.is(sizeNote(bounded('16Gi')), undefined);
   t.regex(sizeNote(bounded('17Gi')) ?? '', /17Gi is more than 80 % .* keeps to 16384Mi/);
   t.is(sizeNote(mirrorOf({ upstreamUrl: 'gcr.io' })), undefined);
+});
+
+test('A claim template in the spelling of Python is the same as what was made of it', (t) => {
+  const spelled = mirror('20Gi', { access_modes: ['ReadWriteOnce'], storage_class_name: 'fast' });
+  t.deepEqual(
+    planClaims(spelled, { claims: [claim('20Gi')], statefulSet: set('20Gi', 'fast') }).obstacles,
+    [],
+  );
+  const [changed] = planClaims(spelled, {
+    claims: [claim('20Gi')],
+    statefulSet: set('20Gi', 'slow'),
+  }).obstacles;
+  t.regex(changed?.message ?? '', /changes storageClassName,/);
 });
