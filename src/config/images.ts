@@ -1,7 +1,7 @@
 /** The images of the pods we make, from the environment. */
 import type { OperatorSettings } from '../api/settings.ts';
 import { withDomain } from '../image/domain.ts';
-import { isImageReference, isReferencePrefix, isRegistryHost } from '../image/reference.ts';
+import { isImageReference, isReferencePrefix, isRegistryHost, parseReference } from '../image/reference.ts';
 import { type Environment, text } from './environment.ts';
 import type { Problems } from './problems.ts';
 
@@ -63,10 +63,16 @@ function readHostessImage(env: Environment, problems: Problems, notices: string[
     if (tag !== undefined) notices.push('HOSTESS_DOCKER_TAG is ignored without HOSTESS_DOCKER_IMAGE');
     return undefined;
   }
-  const whole = tag === undefined ? image : `${image}:${tag}`;
+  const whole = tag === undefined ? withDefaultTag(image) : `${image}:${tag}`;
   if (!isImageReference(whole))
     problems.add('HOSTESS_DOCKER_IMAGE, HOSTESS_DOCKER_TAG', 'an image name and a tag', whole);
   return whole;
+}
+
+/** The original's documentation names the tag that is meant where only an image is given. */
+function withDefaultTag(image: string): string {
+  const { tag, digest } = parseReference(image) ?? {};
+  return tag === undefined && digest === undefined ? `${image}:1.1.0` : image;
 }
 
 function readImage(env: Environment, name: string, problems: Problems): string | undefined {

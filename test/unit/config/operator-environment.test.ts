@@ -67,7 +67,7 @@ test('HOSTESS_DOCKER_REGISTRY counts while DOCKER_REGISTRY is the default', (t) 
     HOSTESS_DOCKER_REGISTRY: 'old.local',
     HOSTESS_DOCKER_IMAGE: 'a/hostess',
   });
-  t.is(settings.images.hostess, 'old.local/a/hostess');
+  t.is(settings.images.hostess, 'old.local/a/hostess:1.1.0', 'the tag that the original documents');
   t.is(settings.images.operator, 'ghcr.example/team/operator:1');
   t.true(notices.some((notice) => notice.includes('deprecated')));
 });
