@@ -183,6 +183,7 @@ function agentEnv({ settings }: MirrorInput, options: NodeOptions, told: NodeMir
     MIRROR_NAME: told.name,
     MIRROR_ADDRESSES: told.addresses.join(','),
     UPSTREAM_NAMES: list(namesWhere(true)),
+    UPSTREAM_SCHEME: told.names.find(({ scheme }) => scheme !== undefined)?.scheme ?? '',
     ALIAS_NAMES: list(namesWhere(false)),
     NODE_PORT: String(told.port ?? ''),
     FALLBACK_PORT: String(told.fallbackPort ?? ''),

@@ -56,8 +56,10 @@ function hostessNames({ mirror, settings }: MirrorInput): NodeName[] {
   // Runtimes take another port for another registry, whichever it is.
   const spelled = [...new Set([...upstream.names, ...(isOwn ? [masquerade] : [])])];
   const own = upstream.dockerHub ? upstream.names.slice(0, 1) : spelled;
+  const isPlain = upstream.scheme === 'http' && !upstream.dockerHub;
+  const asked = { upstream: true, ...(isPlain && { scheme: upstream.scheme }) };
   return [
-    ...(isTransparent || isOwn ? own.map((name) => ({ name, upstream: true })) : []),
+    ...(isTransparent || isOwn ? own.map((name) => ({ name, ...asked })) : []),
     ...(isOwn ? [] : [{ name: masquerade, upstream: false }]),
   ];
 }

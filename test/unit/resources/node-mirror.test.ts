@@ -1,5 +1,7 @@
 import test from 'ava';
 import type { NodeMirror } from '../../../src/api/node-mirror.ts';
+import { parseMirrorsFile } from '../../../src/config/mirrors-file.ts';
+import { readNodeAgentEnvironment } from '../../../src/config/node-agent-environment.ts';
 import { daemonSetView } from '../../../src/resources/daemon-set.ts';
 import { nodeMirror } from '../../../src/resources/node-mirror.ts';
 import { mirrorOf, settingsOf } from './fixtures.ts';
@@ -66,3 +68,27 @@ test('Another port than the scheme’s own makes another registry, and what is b
   ] as const)
     t.deepEqual(told(upstreamUrl, masquerade).names, [{ name: masquerade, upstream: false }]);
 });
+
+test('No runtime is told to ask Docker Hub in the clear', (t) => {
+  t.deepEqual(told('http://docker.io', 'docker.io').names, [{ name: 'docker.io', upstream: true }]);
+});
+
+for (const [upstreamUrl, scheme] of [
+  ['http://reg.local:5000', 'http'],
+  ['https://reg.local:5000', undefined],
+  ['reg.local:5000', undefined],
+] as const)
+  test(`Agents hear how ${upstreamUrl} is dialled, by their environment and by a list`, (t) => {
+    const spec = { upstreamUrl, masqueradeUrl: 'reg.local:5000' };
+    const own = { name: 'reg.local:5000', upstream: true, ...(scheme && { scheme }) };
+    const input = { mirror: mirrorOf(spec), settings: settingsOf() };
+    const options = { clusterIPs: addresses, nodePort: 29_001, certificateNames: [own.name] };
+    const { agent } = daemonSetView(input, { ...options, mode: 'wire', ownerReferences: true });
+    const env = Object.fromEntries(agent.env.map(({ name, value }) => [name, value]));
+    const [byEnvironment] = readNodeAgentEnvironment(env).agent.mirrors().mirrors;
+    t.deepEqual(byEnvironment?.names, [own]);
+    const entry = { ...nodeMirror(input, options), bundle: '0123456789abcdef.pem' };
+    const client = { certFile: '/t/tls.crt', keyFile: '/t/tls.key' };
+    const { mirrors } = parseMirrorsFile(JSON.stringify({ mirrors: [entry] }), '/t/mirrors.json', client);
+    t.deepEqual(mirrors[0]?.names, [own]);
+  });
