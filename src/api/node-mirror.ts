@@ -9,6 +9,8 @@ export interface NodeName {
   readonly name: string;
   /** True for a name of the upstream itself, which is asked for what the mirror does not serve; false for an alias. */
   readonly upstream: boolean;
+  /** By which the upstream is asked under its own name; absent: https. */
+  readonly scheme?: 'https' | 'http';
 }
 
 export interface NodeMirror {

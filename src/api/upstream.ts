@@ -9,7 +9,7 @@ export interface Upstream {
   readonly pathPrefix: string;
   /** True for Docker Hub: one-segment repositories get `library/`. */
   readonly dockerHub: boolean;
-  /** The names under which references and runtimes know it, reference name first. */
+  /** The names under which references and runtimes know it, reference name first; without the scheme's own port, and with it where it is given. */
   readonly names: readonly string[];
 }
 
@@ -60,8 +60,14 @@ export function parseUpstream(upstreamUrl: string): Upstream {
     host: dockerHub ? 'registry-1.docker.io' : host,
     pathPrefix: isHubVersion ? '' : path.filter((part) => part !== '').join('/'),
     dockerHub,
-    names: dockerHub ? ['docker.io', 'registry-1.docker.io', 'index.docker.io'] : [host],
+    names: dockerHub
+      ? ['docker.io', 'registry-1.docker.io', 'index.docker.io']
+      : [...new Set([withoutOwnPort(host, scheme), host])],
   };
+}
+
+function withoutOwnPort(host: string, scheme: Upstream['scheme']): string {
+  return host.replace(scheme === 'https' ? /:443$/ : /:80$/, '');
 }
 
 /** The masquerade name when none is given: `mirror-` and the upstream's host. */
@@ -76,11 +82,23 @@ export function splitHostPort(value: string): { host: string; port?: number } {
   return match?.[2] === undefined ? { host } : { host, port: Number(match[2]) };
 }
 
-/** `spec.masqueradeUrl`, or its default. */
-export function masqueradeOf({
-  spec,
-}: {
+/** What of a RegistryMirror names it. */
+interface NamedMirror {
   readonly spec: { readonly upstreamUrl: string; readonly masqueradeUrl?: string | undefined };
-}): string {
+}
+
+/** `spec.masqueradeUrl`, or its default. */
+export function masqueradeOf({ spec }: NamedMirror): string {
   return spec.masqueradeUrl ?? defaultMasquerade(spec.upstreamUrl);
+}
+
+/** True where the masquerade is a name of the upstream itself, with its scheme's own port or without; behind a path there is no name that runtimes know. */
+export function masqueradesAsUpstream(mirror: NamedMirror): boolean {
+  const { names, scheme, pathPrefix } = parseUpstream(mirror.spec.upstreamUrl);
+  return pathPrefix === '' && names.includes(withoutOwnPort(masqueradeOf(mirror), scheme));
+}
+
+/** The same of Docker Hub. dockerd dials it by the system's authorities alone: a line of a hosts file for one of its names breaks pulls. */
+export function masqueradesAsDockerHub(mirror: NamedMirror): boolean {
+  return parseUpstream(mirror.spec.upstreamUrl).dockerHub && masqueradesAsUpstream(mirror);
 }

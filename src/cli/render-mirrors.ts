@@ -5,7 +5,7 @@ import { imageswapConfigMap, objectNames } from '../api/names.ts';
 import { nodeWiring } from '../api/nodes.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
-import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
+import { masqueradeOf } from '../api/upstream.ts';
 import { imageswapMap } from '../operator/imageswap-map/map.ts';
 import { sizeNote } from '../operator/registry-mirror/claims.ts';
 import { clientsAsked } from '../operator/registry-mirror/conditions.ts';
@@ -178,13 +178,20 @@ function notesOn(inputs: CompositionInputs): string[] {
     ...(given ? [`Secret ${given.secret} is taken to cover ${given.names.join(', ')}`] : []),
     ...notesOnMirror(mirror, settings),
     ...(services && clusterIPs.length > 0 ? ['the Certificate is made only where its Issuer exists'] : []),
-    `no fallback: ${services ? 'a rewritten image' : `what is pulled as ${masqueradeOf(mirror)}`} comes from the mirror or not at all`,
-    ...(!services && nodeWiring(mirror, settings.addressingScheme).wire === 'transparent'
-      ? [
-          `what is pulled as ${parseUpstream(mirror.spec.upstreamUrl).names[0]} comes from the mirror, else from the upstream`,
-        ]
-      : []),
+    ...notesOnNames(inputs),
   ];
+}
+
+/** What has the upstream behind the mirror. */
+function notesOnNames(inputs: CompositionInputs): string[] {
+  if (inputs.settings.addressingScheme === 'services')
+    return ['no fallback: a rewritten image comes from the mirror or not at all'];
+  const { names } = nodeMirror(inputs, { clusterIPs: [], certificateNames: [] });
+  return names.map(({ name, upstream }) =>
+    upstream
+      ? `what is pulled as ${name} comes from the mirror, else from the upstream`
+      : `no fallback: what is pulled as ${name} comes from the mirror or not at all`,
+  );
 }
 
 /** What its fields mean for people. */

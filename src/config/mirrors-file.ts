@@ -39,8 +39,8 @@ const checks: Readonly<Record<keyof ListEntry, (value: unknown) => boolean>> = {
   name: (value) => typeof value === 'string' && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(value),
   names: (value) =>
     isList(value, (each) => {
-      const { name, upstream } = (each ?? {}) as Record<string, unknown>;
-      return isName(name) && typeof upstream === 'boolean';
+      const { name, upstream, scheme = 'https' } = (each ?? {}) as Record<string, unknown>;
+      return isName(name) && typeof upstream === 'boolean' && oneOf('https', 'http')(scheme);
     }),
   addresses: (value) => isList(value, (each) => typeof each === 'string' && isIP(each) !== 0),
   fallbackPort: isPortOrNone,

@@ -79,7 +79,9 @@ function readAddresses(variables: Variables, needed: boolean): string[] {
 
 /** A name that is the upstream's and an alias is the upstream's. */
 function readNames(variables: Variables): NodeName[] {
-  const upstreams = variables.list('UPSTREAM_NAMES').map((name) => ({ name, upstream: true }));
+  const scheme = variables.choice('UPSTREAM_SCHEME', ['https', 'http']);
+  const asked = { upstream: true, ...(scheme === 'http' && { scheme }) } as const;
+  const upstreams = variables.list('UPSTREAM_NAMES').map((name) => ({ name, ...asked }));
   const isUpstream = (name: string) => upstreams.some((each) => each.name === name);
   const aliases = variables.list('ALIAS_NAMES').filter((name) => !isUpstream(name));
   const names = [...upstreams, ...aliases.map((name) => ({ name, upstream: false }))];

@@ -37,6 +37,8 @@ export interface MirroredName {
   readonly prefix: string;
   /** What is asked when the mirror has no answer, `host[:port][/path]`; undefined for an alias, which the mirror alone serves. */
   readonly upstream?: string;
+  /** The upstream may be asked without TLS; containers/image has no word for "only so". */
+  readonly insecure?: boolean;
 }
 
 /** Where the mirror listens. `location`: `host[:port][/path]`, the path where it serves several registries. */
@@ -147,10 +149,13 @@ function planDropIn(name: MirroredName, trust: TargetPlan, input: ContainersRegi
   };
 }
 
-function bodyOf({ prefix, upstream }: MirroredName, { kind: where, location }: MirrorEndpoint): string {
+function bodyOf(
+  { prefix, upstream, insecure = false }: MirroredName,
+  { kind: where, location }: MirrorEndpoint,
+): string {
   const mirror = { location, insecure: where === 'loopback' };
-  const registry =
-    upstream === undefined ? { prefix, ...mirror } : { prefix, location: upstream, mirror: [mirror] };
+  const behind = { location: upstream, ...(insecure && { insecure }), mirror: [mirror] };
+  const registry = { prefix, ...(upstream === undefined ? mirror : behind) };
   return `${stringify({ registry: [registry] }).trimEnd()}\n`;
 }
 

@@ -3,13 +3,14 @@
  *
  * The file is shared by the mirrors of docker.io. Whose a URL is stands in the journal's record (`urls`); where that is lost, `known` tells this
  * mirror's. A URL that somebody else put there is not ours and stays. dockerd reads the file again on SIGHUP (moby daemon/reload.go), but keeps its
- * mirrors where the key is not in it: the last of ours leaves an empty list, and once dockerd has been told of that the key goes too.
+ * mirrors where the key is not in it: the last of ours leaves an empty list, and once dockerd has been told of that the key goes too, or is `null`
+ * again, which dockerd takes for none.
  */
 import { type DeleteAction, reloadAfter, type WriteAction } from './action.ts';
 import type { FileState } from './files.ts';
 import { type Finding, unusablePath } from './finding.ts';
 import type { FileRecord } from './journal.ts';
-import { insertFirst, type Member, membersOf, removeItem } from './json-text.ts';
+import { insertFirst, type Member, membersOf, removeItem, type Span, splice } from './json-text.ts';
 import type { TargetPlan } from './managed-file.ts';
 
 export const daemonFile = '/etc/docker/daemon.json';
@@ -106,11 +107,9 @@ export function planDockerDaemonRemoval({
 }
 
 /** The text without an empty list that stands there because of us. */
-function withoutKey(daemon: Daemon, record: FileRecord | undefined, { hadKey }: Owned): Daemon {
-  if (record === undefined || hadKey || daemon.array === undefined || daemon.mirrors.length > 0)
-    return daemon;
-  const member = daemon.members.findIndex((each) => each.key === key);
-  return open(removeItem(daemon.text, daemon.root, member));
+function withoutKey(daemon: Daemon, record: FileRecord | undefined, owned: Owned): Daemon {
+  const isEmpty = daemon.array !== undefined && daemon.mirrors.length === 0;
+  return record !== undefined && owned.before !== 'list' && isEmpty ? withoutList(daemon, owned) : daemon;
 }
 
 /** The text with an empty list. */
@@ -150,14 +149,16 @@ interface Daemon {
   readonly members: readonly Member[];
   /** Where the array of mirrors opens, if there is one. */
   readonly array: number | undefined;
+  /** What stands in its place: `null`. */
+  readonly none: Span | undefined;
   readonly mirrors: readonly string[];
 }
 
 /** The URLs that are ours, each with its mirror. */
 interface Owned {
   readonly urls: readonly (readonly [url: string, mirror: string])[];
-  /** The key stood in the file before us. */
-  readonly hadKey: boolean;
+  /** What the key had in the file before us. */
+  readonly before: 'list' | 'null' | 'nothing';
 }
 
 /** The URL in front of all that are not ours; ours among each other are left as they are, and so is one that somebody else wrote. */
@@ -166,32 +167,39 @@ function first(daemon: Daemon, url: string, owned: Owned): Daemon {
   const at = daemon.mirrors.findIndex((each) => same(each, url));
   if (at !== -1 && (!has(ours, url) || daemon.mirrors.slice(0, at).every((each) => has(ours, each))))
     return daemon;
-  const { text, root, array } = at === -1 ? daemon : without(daemon, [url], owned);
+  const { text, root, array, none } = at === -1 ? daemon : without(daemon, [url], owned);
   const item = JSON.stringify(url);
-  return array === undefined
-    ? open(insertFirst(text, root, `${JSON.stringify(key)}: [${item}]`))
-    : open(insertFirst(text, array, item));
+  if (array !== undefined) return open(insertFirst(text, array, item));
+  if (none !== undefined) return open(splice(text, none, `[${item}]`));
+  return open(insertFirst(text, root, `${JSON.stringify(key)}: [${item}]`));
 }
 
-/** The text without those URLs, and without the key once it is empty and was not there before us. */
+/** The text without those URLs, and without the list once it is empty and was not there before us. */
 function without(daemon: Daemon, urls: readonly string[], owned: Owned): Daemon {
   const at = daemon.mirrors.findIndex((each) => has(urls, each));
   if (at === -1 || daemon.array === undefined) return daemon;
-  if (daemon.mirrors.length > 1 || owned.hadKey)
+  if (daemon.mirrors.length > 1 || owned.before === 'list')
     return without(open(removeItem(daemon.text, daemon.array, at)), urls, owned);
-  const member = daemon.members.findIndex((each) => each.key === key);
-  return open(removeItem(daemon.text, daemon.root, member));
+  return withoutList(daemon, owned);
+}
+
+/** The text with what the key had before us in place of a list. */
+function withoutList({ text, root, members }: Daemon, { before }: Owned): Daemon {
+  const at = members.findIndex((each) => each.key === key);
+  const list = members[at]?.value;
+  return open(before === 'null' && list ? splice(text, list, 'null') : removeItem(text, root, at));
 }
 
 /** A URL that stood in the file before us is nobody's of ours. */
 function ownedBy(record: FileRecord | undefined): Owned {
-  if (record === undefined) return { urls: [], hadKey: false };
+  if (record === undefined) return { urls: [], before: 'nothing' };
   const { original } = record;
   const text = original.kind === 'absent' ? '' : Buffer.from(original.content, 'base64').toString('latin1');
   const parsed = parse(text);
-  const before = 'problem' in parsed ? undefined : parsed;
-  const urls = Object.entries(record.urls ?? {}).filter(([url]) => !has(before?.mirrors ?? [], url));
-  return { urls, hadKey: before?.array !== undefined };
+  const { mirrors = [], array, none } = 'problem' in parsed ? {} : parsed;
+  const urls = Object.entries(record.urls ?? {}).filter(([url]) => !has(mirrors, url));
+  if (array !== undefined) return { urls, before: 'list' };
+  return { urls, before: none === undefined ? 'nothing' : 'null' };
 }
 
 function urlsOf({ urls }: Owned, chosen: (mirror: string) => boolean): string[] {
@@ -206,8 +214,8 @@ function parse(text: string): Daemon | { readonly problem: string } {
     const value: unknown = JSON.parse(text.startsWith(byteOrderMark) ? text.slice(3) : text);
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       return { problem: 'Not an object' };
-    if (Object.hasOwn(value, key) && !isList((value as Record<string, unknown>)[key]))
-      return { problem: `${key} is not an array of strings` };
+    const mirrors = Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null;
+    if (mirrors !== null && !isList(mirrors)) return { problem: `${key} is not an array of strings` };
     const daemon = open(text);
     const twice = daemon.members.filter((member) => member.key === key).length > 1;
     return twice ? { problem: `${key} stands there twice` } : daemon;
@@ -220,9 +228,10 @@ function parse(text: string): Daemon | { readonly problem: string } {
 function open(text: string): Daemon {
   const root = text.indexOf('{');
   const members = membersOf(text, root);
-  const array = members.find((member) => member.key === key)?.value;
-  const mirrors = array === undefined ? [] : (JSON.parse(text.slice(array.start, array.end)) as string[]);
-  return { text, root, members, array: array?.start, mirrors };
+  const value = members.find((member) => member.key === key)?.value;
+  const mirrors = value && (JSON.parse(text.slice(value.start, value.end)) as string[] | null);
+  const [array, none] = mirrors === null ? [undefined, value] : [value?.start, undefined];
+  return { text, root, members, array, none, mirrors: mirrors ?? [] };
 }
 
 function isList(value: unknown): boolean {

@@ -55,7 +55,8 @@ export function removeItem(text: string, open: number, index: number): string {
   return splice(text, { start: before?.end ?? item.start, end: item.end }, '');
 }
 
-function splice(text: string, { start, end }: Span, insert: string): string {
+/** Puts `insert` in the place of what stands there. */
+export function splice(text: string, { start, end }: Span, insert: string): string {
   return text.slice(0, start) + insert + text.slice(end);
 }
 

@@ -1,6 +1,7 @@
 /** Plans a mirror's lines in the hosts file, and takes lines, backup and record away. Pure. */
 import { dirname } from 'node:path';
-import type { NodeName, Runtime } from '../api/node-mirror.ts';
+import type { Runtime } from '../api/node-mirror.ts';
+import { splitHostPort } from '../api/upstream.ts';
 import type { Action } from './action.ts';
 import { certificatePath } from './docker-ca.ts';
 import { hub, isClassicDocker, type NodeFacts, trustedNames } from './facts.ts';
@@ -82,15 +83,21 @@ function ledNames(
 ): string[] {
   if (mirror.clientCertificate) return [];
   const named = mirror.runtimes.includes('hosts');
-  const isUpstream = (host: string) => mirror.names.some(({ name, upstream }) => name === host && upstream);
-  const needed = ({ name }: NodeName) => named || (name !== hub && isClassicDocker(mirror, facts));
-  const wired = mirror.names.filter(needed).map(({ name }) => name);
+  const upstreams = mirror.names.filter(({ upstream }) => upstream).map(({ name }) => hostOf(name));
+  const isUpstream = (name: string) => upstreams.includes(hostOf(name));
+  const needed = (name: string) => named || (name !== hub && isClassicDocker(mirror, facts));
+  const wired = mirror.names.map(({ name }) => name).filter(needed);
   const always = mirror.hostsNames.filter(
-    (name) => !isUpstream(name) || named || isClassicDocker(mirror, facts) || isEmpty(facts),
+    (name) => !isUpstream(name) || needed(name) || (name !== hub && findsNothing(mirror, facts)),
   );
   const mayLead = (name: string) =>
     !isUpstream(name) || (answers && (named || (isWatched(mirror) && others.length === 0)));
   return [...always, ...wired].filter(mayLead);
+}
+
+/** A line has no port. */
+function hostOf(name: string): string {
+  return splitHostPort(name).host;
 }
 
 /** Its forwarder asks it: a line for a name of the upstream is taken out when it does not answer. */
@@ -143,8 +150,9 @@ function notLed(
   ];
 }
 
-function isEmpty(facts: NodeFacts): boolean {
-  return Object.keys(facts).length === 0;
+/** What runs on the node is not known, and nothing was named that has files of its own. */
+function findsNothing({ runtimes }: WiredMirror, facts: NodeFacts): boolean {
+  return runtimes.includes('auto') && Object.keys(facts).length === 0;
 }
 
 function forgetHosts(path: string, record: JournalRecord | undefined, view: HostView): Action[] {

@@ -1,10 +1,10 @@
 /** What wires one mirror on a node: a plan for each runtime, in the order in which they are carried out. Pure. */
-import type { Runtime } from '../api/node-mirror.ts';
+import type { NodeName, Runtime } from '../api/node-mirror.ts';
 import type { CaBundle } from './ca-bundle.ts';
 import type { PathInForce } from './containerd/config-path.ts';
 import { planContainerdConfig, planContainerdConfigRemoval } from './containerd/configure.ts';
 import { type ContainerdPlan, planContainerd, planHostFolders } from './containerd/target.ts';
-import { planContainersRegistries } from './containers-registries.ts';
+import { type MirroredName, planContainersRegistries } from './containers-registries.ts';
 import { certificatesFolder, planDockerCa } from './docker-ca.ts';
 import { planDockerDaemon, planDockerDaemonRemoval } from './docker-daemon.ts';
 import { hub, isClassicDocker, isWired, type NodeFacts, trustedNames } from './facts.ts';
@@ -151,9 +151,7 @@ function planRegistries(mirror: WiredMirror, input: MirrorPlanInput, view: HostV
   if (!isFound && recorded.length === 0) return { actions: [], findings: [] };
   const plan = planContainersRegistries({
     mirror: mirror.name,
-    names: isFound
-      ? mirror.names.map(({ name, upstream }) => ({ prefix: name, ...(upstream && { upstream: name }) }))
-      : [],
+    names: isFound ? mirror.names.map(mirroredName) : [],
     endpoint: endpoint ?? { kind: 'loopback', location: 'localhost' },
     foreignFiles: mirror.foreignFiles,
     signalsCrio: facts.crio?.running === true,
@@ -162,4 +160,8 @@ function planRegistries(mirror: WiredMirror, input: MirrorPlanInput, view: HostV
     list: view.list,
   });
   return isFound ? plan : { ...plan, findings: [] };
+}
+
+function mirroredName({ name, upstream, scheme }: NodeName): MirroredName {
+  return { prefix: name, ...(upstream && { upstream: name, insecure: scheme === 'http' }) };
 }

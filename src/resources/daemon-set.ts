@@ -3,7 +3,7 @@ import { group } from '../api/kind.ts';
 import { componentLabel, components, nodeServiceAccount, objectNames, selectorLabels } from '../api/names.ts';
 import type { NodeMirror } from '../api/node-mirror.ts';
 import type { ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
-import { masqueradeOf, splitHostPort } from '../api/upstream.ts';
+import { masqueradeOf, masqueradesAsDockerHub, splitHostPort } from '../api/upstream.ts';
 import { type NodeMirrorOptions, nodeMirror } from './node-mirror.ts';
 import {
   type KubernetesObject,
@@ -184,6 +184,7 @@ function agentEnv({ settings }: MirrorInput, options: NodeOptions, told: NodeMir
     MIRROR_NAME: told.name,
     MIRROR_ADDRESSES: told.addresses.join(','),
     UPSTREAM_NAMES: list(namesWhere(true)),
+    UPSTREAM_SCHEME: told.names.find(({ scheme }) => scheme !== undefined)?.scheme ?? '',
     ALIAS_NAMES: list(namesWhere(false)),
     NODE_PORT: String(told.port ?? ''),
     FALLBACK_PORT: String(told.fallbackPort ?? ''),
@@ -209,7 +210,8 @@ function agentEnv({ settings }: MirrorInput, options: NodeOptions, told: NodeMir
 /** The container of an image named by `HOSTESS_DOCKER_IMAGE`, with the original's environment and mounts. */
 function foreignHostess({ mirror, settings }: MirrorInput): DaemonSetView['hostess'] {
   const image = settings.images.hostess;
-  if (image === undefined || settings.addressingScheme !== 'hostess') return null;
+  if (image === undefined || settings.addressingScheme !== 'hostess' || masqueradesAsDockerHub(mirror))
+    return null;
   const env = variables({
     HOSTS_FILE: '/etc/hosts_from_host',
     HOSTS_FILE_BACKUP: '/etc/hosts.backup/hosts',

@@ -2,7 +2,12 @@
 import { serviceDnsNames } from '../api/names.ts';
 import type { NodeMirror, NodeName } from '../api/node-mirror.ts';
 import { nodeWiring } from '../api/nodes.ts';
-import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
+import {
+  masqueradeOf,
+  masqueradesAsDockerHub,
+  masqueradesAsUpstream,
+  parseUpstream,
+} from '../api/upstream.ts';
 import type { MirrorInput } from './object.ts';
 import { fallbackPort } from './service.ts';
 
@@ -22,9 +27,10 @@ export function nodeMirror(input: MirrorInput, options: NodeMirrorOptions): Node
   const scheme = settings.addressingScheme;
   const wiring = nodeWiring(mirror, scheme);
   const { wire: _wire, ...told } = wiring;
+  const isHubs = scheme === 'hostess' && masqueradesAsDockerHub(mirror);
   // A foreign image keeps the hosts file instead of our agent.
   const keepsHosts =
-    scheme === 'hostess' && settings.images.hostess === undefined && !wiring.clientCertificate;
+    scheme === 'hostess' && settings.images.hostess === undefined && !wiring.clientCertificate && !isHubs;
   const names = scheme === 'services' ? clusterIPs.map(inReference) : hostessNames(input);
   return {
     name,
@@ -37,19 +43,25 @@ export function nodeMirror(input: MirrorInput, options: NodeMirrorOptions): Node
     ...(names.some(({ upstream }) => upstream) && { fallbackPort: fallbackPort(mirror) }),
     serverName: serviceDnsNames(name, settings.namespace)[2] ?? '',
     hostsNames: keepsHosts ? [masqueradeOf(mirror)] : [],
-    certificateNames,
+    certificateNames: isHubs ? [] : certificateNames,
   };
 }
 
-/** The alias always; the upstream's own name where workloads are not to change. Behind a path there is no name that runtimes know. */
+/** The alias; the upstream's own names where workloads are not to change, or where the alias is one of them. */
 function hostessNames({ mirror, settings }: MirrorInput): NodeName[] {
   const masquerade = masqueradeOf(mirror);
-  const { names, pathPrefix } = parseUpstream(mirror.spec.upstreamUrl);
-  const [reference = ''] = names;
-  const alias = { name: masquerade, upstream: names.includes(masquerade) && pathPrefix === '' };
+  const upstream = parseUpstream(mirror.spec.upstreamUrl);
+  const isOwn = masqueradesAsUpstream(mirror);
   const isTransparent = nodeWiring(mirror, settings.addressingScheme).wire === 'transparent';
-  if (!isTransparent || reference === masquerade) return [alias];
-  return [{ name: reference, upstream: true }, alias];
+  // Runtimes take another port for another registry, whichever it is.
+  const spelled = [...new Set([...upstream.names, ...(isOwn ? [masquerade] : [])])];
+  const own = upstream.dockerHub ? upstream.names.slice(0, 1) : spelled;
+  const isPlain = upstream.scheme === 'http' && !upstream.dockerHub;
+  const asked = { upstream: true, ...(isPlain && { scheme: upstream.scheme }) };
+  return [
+    ...(isTransparent || isOwn ? own.map((name) => ({ name, ...asked })) : []),
+    ...(isOwn ? [] : [{ name: masquerade, upstream: false }]),
+  ];
 }
 
 function inReference(address: string): NodeName {

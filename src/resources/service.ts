@@ -1,7 +1,7 @@
 /** The two Services of a mirror: the one clients dial, and the headless one that names the replicas. */
 import { componentLabel, components, objectNames, selectorLabels } from '../api/names.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
-import { masqueradeOf, splitHostPort } from '../api/upstream.ts';
+import { masqueradeOf, parseUpstream, splitHostPort } from '../api/upstream.ts';
 import { ports as podPorts } from '../cache/ports.ts';
 import {
   type KubernetesObject,
@@ -77,7 +77,8 @@ export function headlessServiceView(input: MirrorInput): ServiceView {
 
 /** Port of the Service for those that go to the upstream themselves when the mirror does not serve; never one that clients dial. */
 export function fallbackPort(mirror: Pick<RegistryMirror, 'spec'>): number {
-  return splitHostPort(masqueradeOf(mirror)).port === 5443 ? 5444 : 5443;
+  const taken = clientPorts(mirror).map(({ port }) => port);
+  return [5443, 5444].find((port) => !taken.includes(port)) ?? 5445;
 }
 
 function serviceView(input: MirrorInput, { name, ...options }: ServiceOptions): ServiceView {
@@ -88,10 +89,19 @@ function serviceView(input: MirrorInput, { name, ...options }: ServiceOptions): 
   return { metadata: metadataView(input, name), selector, ...options };
 }
 
-/** 443, and the masquerade's own port where it names another: hosts files carry no port. */
-function clientPorts(mirror: RegistryMirror): readonly ServicePort[] {
-  const { port } = splitHostPort(masqueradeOf(mirror));
-  return port === undefined || port === https.port
-    ? [https]
-    : [https, { ...https, name: 'https-masq', port }];
+/** 443, and the ports of the names that lines of hosts files lead here, which carry none: the masquerade's, and the upstream's where it is led too. */
+function clientPorts(mirror: Pick<RegistryMirror, 'spec'>): readonly ServicePort[] {
+  const { upstreamUrl, nodes } = mirror.spec;
+  const led = [
+    { name: 'https-masq', host: masqueradeOf(mirror) },
+    ...(nodes?.wire === 'transparent'
+      ? [{ name: 'https-upstream', host: parseUpstream(upstreamUrl).host }]
+      : []),
+  ];
+  const ports: ServicePort[] = [https];
+  for (const { name, host } of led) {
+    const { port } = splitHostPort(host);
+    if (port !== undefined && ports.every((each) => each.port !== port)) ports.push({ ...https, name, port });
+  }
+  return ports;
 }

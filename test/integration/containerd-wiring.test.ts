@@ -20,6 +20,8 @@ const whole = 5;
 const containerds = new Map<ContainerdRelease, Containerd>();
 let authority: TestAuthority;
 let upstream: ImageMirror;
+/** Another upstream, in the clear. */
+let plain: ImageMirror;
 const ends: (() => unknown)[] = [];
 test.before(async (t) => {
   // The first time containerd 2 is built.
@@ -30,6 +32,9 @@ test.before(async (t) => {
   authority = await makeAuthority(dir);
   const leaf = await makeLeaf(authority, ['registry-1.docker.io', 'r.example']);
   upstream = await startImageMirror({ teardown }, image, leaf);
+  plain = await startImageMirror({ teardown }, image);
+  // What is asked of a proxy in the clear, whatever its name is, is asked of it.
+  process.env['HTTP_PROXY'] = plain.url;
   // The upstream's names lead to it through a proxy; Go asks none for loopback.
   process.env['HTTPS_PROXY'] = await startConnectProxy({ teardown }, Number(new URL(upstream.url).port));
   for (const release of releases) containerds.set(release, await startContainerd({ teardown }, { release }));
@@ -161,6 +166,17 @@ for (const release of releases) {
       }
     },
   );
+
+  test.serial(`an upstream that speaks plain HTTP is behind the mirror as well (${release})`, async (t) => {
+    const mirror = await startImageMirror(t, image);
+    const node = makeNode(t, release, mirror);
+    node.wire({ names: [{ name: 'r.example:5000', upstream: true, scheme: 'http' }] });
+    t.deepEqual(await node.pull('r.example:5000'), { mirror: whole, upstream: 0 });
+    await mirror.stop();
+    const before = plain.asked.length;
+    t.deepEqual(await node.pull('r.example:5000'), { mirror: 0, upstream: 0 });
+    t.is(plain.asked.length - before, whole);
+  });
 
   test.serial(`our folder hides hosts of _default, which is said (${release})`, async (t) => {
     const [mirror, other] = [await startImageMirror(t, image), await startImageMirror(t, image)];

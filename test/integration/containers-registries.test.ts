@@ -121,6 +121,15 @@ for (const client of ['skopeo', 'podman'] as const) {
     t.deepEqual(asked(), { mirror: [], upstream: ['library/app'] }, 'removed');
   });
 
+  test(`${client} falls back on an upstream that speaks plain HTTP`, async (t) => {
+    const { mirror, wire, pullers } = await setUp(t);
+    const plain = await startImageServer(t, image);
+    wire({ names: [{ prefix: plain.host, upstream: plain.host, insecure: true }] });
+    await mirror.stop();
+    await pullers[client](`${plain.host}/library/app:1`);
+    t.deepEqual(repositories(plain.asked()), ['library/app']);
+  });
+
   test(`${client} asks a removed wiring's mirror no more`, async (t) => {
     const { mirror, upstream, wire, pullers } = await setUp(t);
     wire({});

@@ -132,13 +132,7 @@ test.serial('a mirror that is gone costs a pull hardly anything; once it is back
   for (const mirror of [hub, own]) await node.startMirror(mirror);
   for (const agent of agents) await agent.until(({ forwarder }) => forwarder?.offered === true);
   for (const [runtime, name] of falling) {
-    node.asked();
-    await node.pull(runtime, `${name}/library/app:1`);
-    t.deepEqual(
-      agentsOf(node.asked()).filter((agent) => agent !== mirrorAgent),
-      [],
-      `${runtime} ${name}`,
-    );
+    await pullsByMirror(t, runtime, name);
   }
 });
 
@@ -185,13 +179,7 @@ test.serial('Docker is led by a line as long as the mirror answers', async (t) =
   const line = new RegExp(`^${addresses.own}\tregistry\\.test\t`, 'm');
   await eventually(() => assert.match(lines(), line));
   // Go reads the hosts file again after 5 s.
-  await eventually(async () => {
-    await node.pull('docker', 'registry.test/library/app:1');
-    assert.deepEqual(
-      agentsOf(node.asked()).filter((each) => each !== mirrorAgent),
-      [],
-    );
-  });
+  await eventually(async () => assert.deepEqual(await strangersOf('docker', 'registry.test'), []));
   const since = performance.now();
   await node.stopMirror(own);
   await eventually(() => assert.doesNotMatch(lines(), line));
@@ -204,13 +192,7 @@ test.serial('Docker is led by a line as long as the mirror answers', async (t) =
   await eventually(() => assert.match(lines(), line));
   await node.reachable(own.port);
   node.asked();
-  await eventually(async () => {
-    await node.pull('docker', 'registry.test/library/app:1');
-    assert.deepEqual(
-      agentsOf(node.asked()).filter((each) => each !== mirrorAgent),
-      [],
-    );
-  });
+  await eventually(async () => assert.deepEqual(await strangersOf('docker', 'registry.test'), []));
 });
 
 test.serial('the status says what is wired, to the operator and to root alone', async (t) => {
@@ -283,13 +265,7 @@ test.serial(
     await wire(t, [service]);
     await t.throwsAsync(node.reachable(own.port));
     for (const runtime of ['containerd', 'podman', 'skopeo'] as const) {
-      node.asked();
-      await node.pull(runtime, 'registry.test/library/app:1');
-      t.deepEqual(
-        agentsOf(node.asked()).filter((agent) => agent !== mirrorAgent),
-        [],
-        runtime,
-      );
+      await pullsByMirror(t, runtime, 'registry.test');
       await node.pull(runtime, 'registry.test/private/app:1', true);
     }
     await node.stopMirror(own);
@@ -298,3 +274,62 @@ test.serial(
     await node.startMirror(own);
   },
 );
+
+test.serial(
+  'a masquerade that is Docker Hub’s own name leads every runtime, and Docker Hub stays behind it',
+  async (t) => {
+    await wire(t, [{ ...hub, spec: { upstreamUrl: 'docker.io', masqueradeUrl: 'registry-1.docker.io' } }]);
+    t.notRegex(readFileSync(node.world.path('/etc/hosts'), 'utf8'), /docker\.io/);
+    for (const runtime of runtimes) await pullsByMirror(t, runtime, 'docker.io');
+    await node.stopMirror(hub);
+    for (const runtime of runtimes) await pullsFromUpstream(t, runtime, 'docker.io');
+    await node.startMirror(hub);
+  },
+);
+
+test.serial(
+  'a masquerade that is the upstream’s name with its port leads both spellings, and the upstream stays behind them',
+  async (t) => {
+    const spellings = ['registry.test', 'registry.test:443'];
+    const named = await startNamed(t);
+    await wire(t, [named]);
+    t.notRegex(readFileSync(node.world.path('/etc/hosts'), 'utf8'), /registry\.test/);
+    const pulling = ['containerd', 'podman', 'skopeo'] as const;
+    for (const runtime of pulling) for (const name of spellings) await pullsByMirror(t, runtime, name);
+    await node.stopMirror(named);
+    for (const runtime of pulling) for (const name of spellings) await pullsFromUpstream(t, runtime, name);
+  },
+);
+
+test.serial('Docker is led for both spellings by one line', async (t) => {
+  const named = await startNamed(t, { runtimes: ['docker'] });
+  await wire(t, [named]);
+  // Go reads the hosts file again after 5 s.
+  for (const name of ['registry.test', 'registry.test:443'])
+    await eventually(async () => assert.deepEqual(await strangersOf('docker', name), [], name));
+  t.pass();
+});
+
+/** The mirror of the own registry under that registry's name, with its port; until the test is over. */
+async function startNamed(t: ExecutionContext, nodes: object = {}): Promise<WorldMirror> {
+  const spec = { upstreamUrl: 'registry.test', masqueradeUrl: 'registry.test:443', nodes };
+  const named = { ...own, spec };
+  t.teardown(async () => {
+    await node.stopMirror(named);
+    await node.startMirror(own);
+  });
+  await node.stopMirror(own);
+  await node.startMirror(named);
+  return named;
+}
+
+async function pullsByMirror(t: ExecutionContext, runtime: PullingRuntime, name: string): Promise<void> {
+  t.deepEqual(await strangersOf(runtime, name), [], `${runtime} ${name}`);
+}
+
+/** Who beside the mirror asks the upstream for an image. */
+async function strangersOf(runtime: PullingRuntime, name: string): Promise<string[]> {
+  node.asked();
+  await node.pull(runtime, `${name}/library/app:1`);
+  return agentsOf(node.asked()).filter((agent) => agent !== mirrorAgent);
+}

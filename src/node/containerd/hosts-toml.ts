@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { parse } from 'smol-toml';
+import type { NodeName } from '../../api/node-mirror.ts';
 
 export interface HostsToml {
   /** The mirror: `http://127.0.0.1:PORT` or `https://S`. Tried first. */
@@ -34,11 +35,12 @@ export function formatHostsToml({ endpoint, ca, server, serverCa }: HostsToml): 
 }
 
 /**
- * The URL that containerd dials for an upstream's name. Undefined for this machine's own names: containerd decides itself between http and https
- * there, which a URL would take away.
+ * The URL that containerd dials for an upstream's name. Undefined for this machine's own names, unless they are known to speak plain HTTP:
+ * containerd decides itself between http and https there, which a URL would take away.
  */
-export function serverOf(name: string): string | undefined {
+export function serverOf(name: string, scheme: NodeName['scheme'] = 'https'): string | undefined {
   if (name === 'docker.io') return 'https://registry-1.docker.io';
+  if (scheme === 'http') return `http://${name}`;
   const host = name.replace(/:\d+$/, '');
   const local = host === 'localhost' || host === '[::1]' || (isIP(host) === 4 && host.startsWith('127.'));
   return local ? undefined : `https://${name}`;

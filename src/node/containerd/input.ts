@@ -1,19 +1,13 @@
+import type { NodeName } from '../../api/node-mirror.ts';
 import type { CaBundle } from '../ca-bundle.ts';
 import type { FileRecord } from '../journal.ts';
 import type { ForeignFiles } from '../managed-file.ts';
 import type { HostFiles } from './host-files.ts';
 
-/** A name, as in image references, whose pulls go to the mirror. */
-export interface WiredName {
-  readonly name: string;
-  /** True for a name of the upstream itself: what the mirror does not serve is then asked of it. */
-  readonly upstream: boolean;
-}
-
 /** What containerd's wiring is planned from. */
 export interface ContainerdInput extends HostFiles {
   readonly mirror: string;
-  readonly names: readonly WiredName[];
+  readonly names: readonly NodeName[];
   /** `http://127.0.0.1:PORT` or `https://S`. */
   readonly endpoint: string;
   /** Of an `https` endpoint; undefined when there is no usable CA: what lies on the node stays. */

@@ -4,7 +4,9 @@
  *
  * Certificates come before the `hosts.toml` that names them and go after it: containerd fails every pull of a name whose `ca` is not there.
  */
+
 import { dirname } from 'node:path';
+import type { NodeName } from '../../api/node-mirror.ts';
 import type { FileAction } from '../action.ts';
 import type { Finding } from '../finding.ts';
 import type { FileRecord } from '../journal.ts';
@@ -12,7 +14,7 @@ import { type FilePlan, mirrorOf, planManagedRemoval } from '../managed-file.ts'
 import { readConfigs } from './config.ts';
 import { type PathInForce, pathInForce, planColonLink } from './config-path.ts';
 import { foldersOf, referenceName } from './host-folder.ts';
-import type { ContainerdInput, WiredName } from './input.ts';
+import type { ContainerdInput } from './input.ts';
 import { planName } from './wired-name.ts';
 
 export interface ContainerdPlan extends FilePlan {
@@ -67,7 +69,7 @@ interface PathPlan extends FilePlan {
   readonly wanted: readonly string[];
 }
 
-function planPath(path: PathInForce, names: readonly WiredName[], input: ContainerdInput): PathPlan {
+function planPath(path: PathInForce, names: readonly NodeName[], input: ContainerdInput): PathPlan {
   const unusable = unusableRoot(path.roots[0], input);
   if (unusable !== undefined) return { actions: [], wanted: [], findings: [unusable] };
   const parts = names.map((name) => planName(name, path, input));

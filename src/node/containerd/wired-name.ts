@@ -2,12 +2,13 @@
  * Plans the folder of one name: `hosts.toml`, `ca.crt` where the mirror is dialled over TLS, and `upstream.crt` with the certificates that
  * containerd trusted the upstream by until then. Pure.
  */
+import type { NodeName } from '../../api/node-mirror.ts';
 import type { Finding } from '../finding.ts';
 import { type FilePlan, mirrorOf, planManagedFile } from '../managed-file.ts';
 import type { PathInForce } from './config-path.ts';
 import { folderFor, type Hidden, hiddenBy } from './host-folder.ts';
 import { formatHostsToml, hostsIn, serverOf, servesMirror } from './hosts-toml.ts';
-import type { ContainerdInput, WiredName } from './input.ts';
+import type { ContainerdInput } from './input.ts';
 
 export interface NamePlan extends FilePlan {
   /** The path of `hosts.toml`. */
@@ -17,7 +18,7 @@ export interface NamePlan extends FilePlan {
 }
 
 /** Returns what sends the pulls of `wired` to the mirror. All or nothing: no certificate is written for a `hosts.toml` that may not be. */
-export function planName(wired: WiredName, path: PathInForce, input: ContainerdInput): NamePlan {
+export function planName(wired: NodeName, path: PathInForce, input: ContainerdInput): NamePlan {
   const place = placeOf(wired, path, input);
   const { folder, hosts, ca, upstreamCa, hidden } = place;
   if (serves(hosts, input)) return { hosts, wanted: [], actions: [], findings: [] };
@@ -52,7 +53,7 @@ interface Place {
   readonly hidden: Hidden;
 }
 
-function placeOf({ name }: WiredName, { roots }: PathInForce, input: ContainerdInput): Place {
+function placeOf({ name }: NodeName, { roots }: PathInForce, input: ContainerdInput): Place {
   const folder = folderFor(name, roots[0], input);
   const hosts = `${folder}/hosts.toml`;
   const upstreamCa = `${folder}/upstream.crt`;
@@ -81,11 +82,11 @@ function planFile(path: string, body: string, { mirror, foreignFiles, read }: Co
 }
 
 function textFor(
-  { name, upstream }: WiredName,
+  { name, upstream, scheme }: NodeName,
   { ca, hidden }: Place,
   { endpoint }: ContainerdInput,
 ): string {
-  const server = upstream ? serverOf(name) : undefined;
+  const server = upstream ? serverOf(name, scheme) : undefined;
   return formatHostsToml({
     endpoint,
     ...(ca !== undefined && { ca: 'ca.crt' }),

@@ -8,7 +8,7 @@ import { finalizer } from '../../api/names.ts';
 import { nodeWiring } from '../../api/nodes.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
-import { masqueradeOf, parseUpstream } from '../../api/upstream.ts';
+import { masqueradeOf, masqueradesAsUpstream } from '../../api/upstream.ts';
 import { configurationMark } from '../../cache/configuration-mark.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
@@ -349,8 +349,7 @@ function wiringOf(
   { addressingScheme }: OperatorSettings,
 ): NonNullable<Report['wiring']> {
   const { wire } = nodeWiring(mirror, addressingScheme);
-  const { names } = parseUpstream(mirror.spec.upstreamUrl);
-  const isAlias = wire === 'alias' && !names.includes(masqueradeOf(mirror));
+  const isAlias = wire === 'alias' && !masqueradesAsUpstream(mirror);
   return { wire, byNameAlone: addressingScheme === 'hostess' && isAlias };
 }
 

@@ -82,7 +82,8 @@ export async function makeNodeWorld(t: Ends): Promise<NodeWorld> {
     },
     pauseMirror: async ({ name }) => {
       const family = await familyOf(mirrors.get(name)?.pid ?? 0);
-      for (const pid of family) process.kill(pid, 'SIGSTOP');
+      // nsenter, the first, stops itself when its child stops; stopped by us too, it would stay so.
+      for (const pid of family.slice(1)) process.kill(pid, 'SIGSTOP');
       return () => family.map((pid) => process.kill(pid, 'SIGCONT'));
     },
     asked: () => {

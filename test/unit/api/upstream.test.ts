@@ -36,6 +36,14 @@ test('a scheme, a port and a path prefix are understood', (t) => {
   t.deepEqual(parseUpstream('[fd00::1]:5000').names, ['[fd00::1]:5000']);
 });
 
+test('the port of the scheme is no part of the name, which is known with it too where it is given', (t) => {
+  t.deepEqual(parseUpstream('quay.io:443').names, ['quay.io', 'quay.io:443']);
+  t.deepEqual(parseUpstream('http://reg.local:80').names, ['reg.local', 'reg.local:80']);
+  for (const other of ['quay.io:80', 'quay.io:5443', '[fd00::443]'])
+    t.deepEqual(parseUpstream(other).names, [other]);
+  t.deepEqual(parseUpstream('http://reg.local:443').names, ['reg.local:443']);
+});
+
 test('the default masquerade is the original operator’s', (t) => {
   t.is(defaultMasquerade('hub.docker.io'), 'mirror-hub.docker.io');
   t.is(defaultMasquerade('https://harbor.example:8443/proxy'), 'mirror-harbor.example:8443');

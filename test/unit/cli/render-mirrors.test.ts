@@ -105,3 +105,18 @@ test('what fields mean for people is said beside the objects', (t) => {
   const quiet = renderMirrors([shared], settingsOf(), addresses(['10.96.0.10'])).notes;
   t.is(quiet.length, 1, quiet.join('\n'));
 });
+
+test('which names have the upstream behind the mirror is said, also where the masquerade is one of them', (t) => {
+  const said = (spec: Parameters<typeof mirrorOf>[0]) =>
+    renderMirrors([mirrorOf(spec)], settingsOf(), addresses())
+      .notes.filter((note) => note.includes('pulled as'))
+      .map((note) => note.replace('hub: ', ''));
+  const alias = 'no fallback: what is pulled as mirror-quay.io comes from the mirror or not at all';
+  const own = 'what is pulled as quay.io comes from the mirror, else from the upstream';
+  t.deepEqual(said({ upstreamUrl: 'quay.io' }), [alias]);
+  t.deepEqual(said({ upstreamUrl: 'quay.io', nodes: { wire: 'transparent' } }), [own, alias]);
+  t.deepEqual(said({ upstreamUrl: 'quay.io', masqueradeUrl: 'quay.io' }), [own]);
+  t.deepEqual(said({ upstreamUrl: 'docker.io', masqueradeUrl: 'registry-1.docker.io' }), [
+    own.replace('quay.io', 'docker.io'),
+  ]);
+});

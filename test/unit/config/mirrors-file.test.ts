@@ -54,6 +54,12 @@ test('A list is taken as the operator writes it', (t) => {
   t.is(parsed({}), 'taken');
 });
 
+test('The scheme of a name is one that a runtime can dial; a list of an earlier operator has none', (t) => {
+  const named = (scheme: unknown) => parsed({ names: [{ name: 'reg.local', upstream: true, scheme }] });
+  for (const scheme of [undefined, 'https', 'http']) t.is(named(scheme), 'taken');
+  for (const scheme of ['ftp', 'http://evil.example/?', true, null]) t.is(named(scheme), refusal('names'));
+});
+
 test('What is no name or address becomes no path and no line of a file, as with the variables of an agent of one mirror', (t) => {
   const evil = ['../../x', '..', 'a/b', 'a\n10.0.0.1 docker.io', 'a b', 'a#b', ''];
   for (const name of evil) {

@@ -62,6 +62,18 @@ test('what wires container runtimes comes in variables of our own', (t) => {
   });
 });
 
+test('the upstream’s names are dialled by https, or as it is said; an alias has no scheme', (t) => {
+  const names = { ...whole, UPSTREAM_NAMES: 'reg.local', ALIAS_NAMES: 'mirror-reg.local' };
+  const alias = { name: 'mirror-reg.local', upstream: false };
+  for (const environment of [names, { ...names, UPSTREAM_SCHEME: 'https' }])
+    t.deepEqual(mirrorOf(environment).names, [{ name: 'reg.local', upstream: true }, alias]);
+  t.deepEqual(mirrorOf({ ...names, UPSTREAM_SCHEME: 'http' }).names, [
+    { name: 'reg.local', upstream: true, scheme: 'http' },
+    alias,
+  ]);
+  t.regex(problemsOf({ ...names, UPSTREAM_SCHEME: 'ftp' }).join(), /UPSTREAM_SCHEME: expected/);
+});
+
 test('the operator is told the status on the port of the mirror', (t) => {
   const { agent } = readNodeAgentEnvironment({
     ...whole,

@@ -68,6 +68,17 @@ function tableIn(text: string): unknown {
   return (parse(text)['registry'] as unknown[])[0];
 }
 
+test('an upstream that speaks plain HTTP may do so', (t) => {
+  const { pass, get } = world(t);
+  pass({ names: [{ prefix: 'reg.local:5000', upstream: 'reg.local:5000', insecure: true }] });
+  t.deepEqual(tableIn(get(dropInPath('reg.local:5000'))), {
+    prefix: 'reg.local:5000',
+    location: 'reg.local:5000',
+    insecure: true,
+    mirror: [{ location: '127.0.0.1:31000', insecure: true }],
+  });
+});
+
 test('a name gets a drop-in: the mirror first, the upstream last', (t) => {
   const { pass, get, signals } = world(t);
   t.deepEqual(pass(), ['write', 'signal']);

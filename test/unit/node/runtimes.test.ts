@@ -49,6 +49,23 @@ test('one pass wires every runtime to every mirror; one restore gives the tree f
   t.false(fs.existsSync(join(box.root, 'var/lib/registry-mirror-operator')));
 });
 
+test('an upstream that speaks plain HTTP is asked so by every runtime that falls back on it', async (t) => {
+  const box = node(t);
+  const plain = wiredMirror('plain', box.caFile, {
+    names: [{ name: 'reg.local:5000', upstream: true, scheme: 'http' }],
+    addresses: ['10.96.0.12'],
+    port: 29_003,
+  });
+  const docker = { running: true, version: '29.1.0', containerdStore: true };
+  await box.pass(sharedAgent(box, [plain], { facts: { ...everyRuntime, docker } }));
+  for (const folder of ['etc/containerd/certs.d', 'etc/docker/certs.d'])
+    t.regex(box.get(`${folder}/reg.local:5000/hosts.toml`), /^server = "http:\/\/reg\.local:5000"$/m);
+  t.regex(
+    box.get('etc/containers/registries.conf.d/50-registry-mirror-reg.local_3a5000.conf'),
+    /^location = "reg\.local:5000"\ninsecure = true$/m,
+  );
+});
+
 test('a second pass has nothing to do', async (t) => {
   const box = node(t);
   await box.pass(sharedAgent(box));

@@ -31,3 +31,24 @@ test('The headless Service is for replicas and operator; a masquerade’s port c
     t.deepEqual([view.publishNotReadyAddresses, view.clusterIPs], [true, ['None']]);
   }
 });
+
+test('Where the upstream’s own name leads to the mirror, so does its port: a line of a hosts file has none', (t) => {
+  const portsFor = (upstreamUrl: string, nodes = {}, masqueradeUrl = 'hub.example:8443') => {
+    const mirror = mirrorOf({ upstreamUrl, masqueradeUrl, nodes });
+    const { ports } = clusterServiceView({ mirror, settings: settingsOf() }, []);
+    return ports.map(({ name, port }) => `${name} ${port}`);
+  };
+  const transparent = { wire: 'transparent' };
+  const [https, masquerade, fallback] = ['https 443', 'https-masq 8443', 'https-fallback 5443'];
+  t.deepEqual(portsFor('reg.local:5000'), [https, masquerade, fallback]);
+  t.deepEqual(portsFor('reg.local', transparent), [https, masquerade, fallback]);
+  t.deepEqual(portsFor('reg.local:8443', transparent), [https, masquerade, fallback]);
+  const upstream = 'https-upstream 5000';
+  t.deepEqual(portsFor('reg.local:5000', transparent), [https, masquerade, upstream, fallback]);
+  t.deepEqual(portsFor('reg.local:5443', transparent, 'hub.example:5444'), [
+    https,
+    'https-masq 5444',
+    'https-upstream 5443',
+    'https-fallback 5445',
+  ]);
+});

@@ -59,6 +59,11 @@ test('the dialled host of a name', (t) => {
     t.is(serverOf(name), undefined);
 });
 
+test('an upstream that speaks plain HTTP is dialled so, also on this machine', (t) => {
+  for (const name of ['reg.local:5000', 'reg.local', 'localhost:5000'])
+    t.is(serverOf(name, 'http'), `http://${name}`);
+});
+
 test('what a file sends pulls to is told in order; a file that containerd ignores sends them nowhere', (t) => {
   const hosts = (text: string) => hostsIn(Buffer.from(text));
   t.deepEqual(hosts('server = "https://s"\n[host."https://b"]\n[host."https://a"]\n'), [

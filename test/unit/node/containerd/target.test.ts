@@ -62,6 +62,12 @@ test('a name of the upstream gets a file with the mirror first and the upstream 
   t.like(plan({ [path]: ours }), { actions: [], findings: [] });
 });
 
+test('the server of an upstream that speaks plain HTTP does', (t) => {
+  const { text } = plan({}, { names: [{ name: 'reg.local:5000', upstream: true, scheme: 'http' }] });
+  const { server } = parse(text('/c/reg.local:5000/hosts.toml')!) as { server?: string };
+  t.is(server, 'http://reg.local:5000');
+});
+
 test('an alias gets no server', (t) => {
   const { text } = plan({}, { names: [{ name: 'mirror-hub.example', upstream: false }] });
   t.is((parse(text('/c/mirror-hub.example/hosts.toml')!) as { server?: string }).server, undefined);
