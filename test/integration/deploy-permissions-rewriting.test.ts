@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
 import { createAgent, type KubeObject, sendRequest } from '../kubernetes/api-request.ts';
+import { policyVersion } from '../kubernetes/policy-version.ts';
 import { eventually } from '../support/eventually.ts';
 import { kustomizeBuild } from '../support/kustomize.ts';
 import type { Live } from '../support/operator-world.ts';
@@ -18,6 +19,7 @@ import type { WebhookProcess } from '../support/webhook-process.ts';
 const timeout = 60_000;
 const core = '/api/v1/namespaces/default';
 const admission = '/apis/admissionregistration.k8s.io/v1';
+const policies = `/apis/admissionregistration.k8s.io/${policyVersion}`;
 const certificate = '/apis/cert-manager.io/v1/namespaces/default/certificates/registry-rewrite-webhook';
 const elsewhere = 'imageswap-system';
 
@@ -78,8 +80,8 @@ test.serial(
 
 test.serial('policy: made, kept, and given up for the webhook', async (t) => {
   const environment = { ...(await use(['rewriting', 'policy'])), GILLY_REGISTRY: 'my.repo' };
-  const policy = `${admission}/mutatingadmissionpolicies/registry-mirror-rewrite`;
-  const bindings = `${admission}/mutatingadmissionpolicybindings`;
+  const policy = `${policies}/mutatingadmissionpolicies/registry-mirror-rewrite`;
+  const bindings = `${policies}/mutatingadmissionpolicybindings`;
   const rules = '/apis/k8s.osp.tech/v1alpha1/namespaces/team/rewriterules/registry-mirror-rewrite';
   await imageMap(rights.world);
   await imageswapMap(rights.world, 'quay.io::swap.local');
@@ -113,7 +115,7 @@ test.serial(
     await rights.world.patch('/api/v1/namespaces/team', { metadata: { labels } });
     const map = `/api/v1/namespaces/${elsewhere}/configmaps/imageswap-maps`;
     await rights.running(t, operator, deploymentVariables(objects, operator), async () => {
-      const policy = `${admission}/mutatingadmissionpolicies/registry-mirror-rewrite`;
+      const policy = `${policies}/mutatingadmissionpolicies/registry-mirror-rewrite`;
       await rights.there(policy);
       await rights.world.patch(map, { data: { maps: 'default::\nquay.io::swap.local\nnonsense' } });
       await eventually(

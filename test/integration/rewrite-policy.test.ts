@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'ava';
+import { policyVersion } from '../kubernetes/policy-version.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.ts';
 import { eventually } from '../support/eventually.ts';
@@ -14,7 +15,7 @@ import {
 
 const deploy = join(import.meta.dirname, '../../deploy');
 const account = { namespace: 'default', name: 'registry-mirror-operator' };
-const admission = '/apis/admissionregistration.k8s.io/v1';
+const admission = `/apis/admissionregistration.k8s.io/${policyVersion}`;
 const policyPath = `${admission}/mutatingadmissionpolicies/registry-mirror-rewrite`;
 const bindingsPath = `${admission}/mutatingadmissionpolicybindings`;
 const crdPath = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rewriterules.k8s.osp.tech';
@@ -64,7 +65,7 @@ test.serial('rules become a policy, and kubectl shows everywhere who rewrites', 
   await becomes('team', 'alpine', 'my.repo/alpine');
   await becomes('default', 'nginx', 'my.repo/nginx');
   t.like(await running?.routing(), { engine: 'policy', webhook: [] });
-  const why = 'the API server serves MutatingAdmissionPolicy in v1';
+  const why = `the API server serves MutatingAdmissionPolicy in ${policyVersion}`;
   await rows([
     ['default/registry-mirror-rewrite-all', 'policy', 1, why],
     ['team/registry-mirror-rewrite', 'policy', 2, why],
@@ -197,6 +198,15 @@ test.serial('another engine takes the policy away, and leaves what is said of th
     ['team/registry-mirror-rewrite', 'webhook', 2, 'REWRITE_ENGINE is webhook'],
   ]);
   await start({ settings: { gilly, engine: 'auto' } });
+  if (policyVersion !== 'v1') {
+    await eventually(async () => assert.equal((await running?.routing())?.webhook, 'all'));
+    t.like(await running?.routing(), {
+      engine: 'webhook',
+      why: 'the API server serves MutatingAdmissionPolicy in v1beta1 only',
+    });
+    t.is(await find(policyPath), undefined);
+    return;
+  }
   await becomes('default', 'nginx', 'my.repo/nginx');
   t.like(await running?.routing(), { engine: 'policy' });
 });

@@ -1,5 +1,6 @@
 /** The flags of the control plane's programs: pure, so that what is switched on or off is read in one place. */
 import { join } from 'node:path';
+import { policyVersion } from './policy-version.ts';
 
 /** Everything the flags depend on; files are named by `filesIn`. */
 export interface ControlPlaneLayout {
@@ -68,6 +69,13 @@ export function apiServerFlags(layout: ControlPlaneLayout): string[] {
     '--service-account-issuer=https://kubernetes.default.svc',
     `--authorization-mode=${layout.authorizationMode}`,
     '--enable-admission-plugins=MutatingAdmissionPolicy,PodSecurity',
+    // Off by default before 1.36.
+    ...(policyVersion === 'v1beta1'
+      ? [
+          '--feature-gates=MutatingAdmissionPolicy=true',
+          '--runtime-config=admissionregistration.k8s.io/v1beta1=true',
+        ]
+      : []),
     ...withoutServiceAccounts(layout),
     `--service-cluster-ip-range=${layout.serviceIpRange}`,
     '--allow-privileged=true',

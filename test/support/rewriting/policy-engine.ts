@@ -11,6 +11,7 @@ import { policyName } from '../../../src/operator/rewriting/policy/names.ts';
 import { parametersObject } from '../../../src/operator/rewriting/policy/parameters.ts';
 import { planPolicy } from '../../../src/operator/rewriting/policy/plan.ts';
 import { ownBinding, policyObject } from '../../../src/operator/rewriting/policy/policy-object.ts';
+import { policyVersion } from '../../kubernetes/policy-version.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { eventually } from '../eventually.ts';
 import { ApiServerPods } from './api-server-pods.ts';
@@ -29,7 +30,7 @@ type Any = any;
 
 /** So many rule sets are asked at a time, each in a namespace of its own. */
 const atOnce = 40;
-const bindings = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings';
+const bindings = `/apis/admissionregistration.k8s.io/${policyVersion}/mutatingadmissionpolicybindings`;
 
 /** A namespace of its own, and a rule in it. */
 interface Canary {
@@ -72,7 +73,7 @@ export class PolicyEngine implements RewriteEngine {
         labels,
       })),
       settings: { ...defaultSettings, ...settings },
-      served: 'v1',
+      served: policyVersion,
     });
     for (const parameters of plan.parameters) await this.#plane.apply(parametersObject(parameters) as Any);
     await this.#plane.apply(plan.policy as Any);
@@ -115,9 +116,9 @@ export class PolicyEngine implements RewriteEngine {
   async #prepare(names: readonly string[]): Promise<void> {
     const canary = await this.#newCanary();
     for (const name of names) await this.#namespace(name, {});
-    await this.#plane.apply(policyObject({ ...defaultSettings, annotate: false }, 'v1') as Any);
+    await this.#plane.apply(policyObject({ ...defaultSettings, annotate: false }, policyVersion) as Any);
     await this.#parameters(canary.namespace, policyName, marked(noRules, canary.map[0].from));
-    await this.#bind([ownBinding([...names, canary.namespace], 'v1')], canary);
+    await this.#bind([ownBinding([...names, canary.namespace], policyVersion)], canary);
   }
 
   /** Exactly these, and in force; the canary's namespace is new in one of them. */
