@@ -1,4 +1,5 @@
 /** The templates of the chart that are manifests of deploy/: which, when, and what values change in them. Pure. */
+import { webhookNames } from '../../src/api/names.ts';
 import { runbookPage } from '../monitoring/rules.ts';
 import type { TemplateFile } from './template-file.ts';
 import { workload } from './workload.ts';
@@ -219,10 +220,20 @@ function furtherVariables(key: string): string[] {
 }
 
 function webhookDeployment(manifest: string): string {
-  return addBelow(scheme(workload(manifest, 'webhook')), '            - name: NAMESPACE', [
+  const text = addBelow(scheme(workload(manifest, 'webhook')), '            - name: NAMESPACE', [
     ...variable('IMAGESWAP_NAMESPACE', '.Values.imageswapNamespace'),
     ...furtherVariables('webhook'),
   ]);
+  const comesFrom = (source: string) => `(eq (${operatorVariable('WEBHOOK_CERTIFICATE')}) "${source}")`;
+  const given = `(${operatorVariable('WEBHOOK_CERTIFICATE_SECRET')})`;
+  const secretName = `ternary ${given} "${webhookNames.secret}" ${comesFrom('secret')}`;
+  const named = replaceOnce(text, `secretName: ${webhookNames.secret}`, `secretName: {{ ${secretName} }}`);
+  return replaceOnce(named, 'optional: false', `optional: {{ ${comesFrom('files')} }}`);
+}
+
+/** What the operator is told: its own variables come before those it shares. */
+function operatorVariable(name: string): string {
+  return `get (merge (dict) .Values.operator.env .Values.rewriting.env) "${name}" | toString`;
 }
 
 function scheme(text: string): string {

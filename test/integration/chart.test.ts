@@ -163,6 +163,22 @@ for (const [values, message] of wrong) {
   });
 }
 
+test('the webhook mounts the certificate that the operator is told of', async (t) => {
+  const mounted = async (values: object) => {
+    const objects = await helmTemplate({ rewriting: { engine: 'webhook', ...values } });
+    const deployment = objects.find(
+      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'registry-rewrite-webhook',
+    ) as Live;
+    return deployment.spec.template.spec.volumes[0].secret;
+  };
+  const own = { secretName: 'registry-rewrite-webhook-tls', optional: false };
+  t.like(await mounted({}), own);
+  t.like(await mounted({ env: { WEBHOOK_CERTIFICATE: 'cert-manager' } }), own);
+  const given = { WEBHOOK_CERTIFICATE: 'secret', WEBHOOK_CERTIFICATE_SECRET: 'gilly-certs' };
+  t.like(await mounted({ env: given }), { secretName: 'gilly-certs', optional: false });
+  t.like(await mounted({ env: { WEBHOOK_CERTIFICATE: 'files' } }), { ...own, optional: true });
+});
+
 test('a webhook that nobody deploys, though the engine is it, is refused', async (t) => {
   for (const engine of ['webhook', 'auto'])
     await t.throwsAsync(helmTemplate({ rewriting: { engine }, webhook: { enabled: false } }), {
