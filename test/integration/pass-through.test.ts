@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { type CacheConfig, type CacheMirror, localSocket } from '../../src/cache/cache-config.ts';
 import { makeAuthority, makeLeaf } from '../support/certificates.ts';
@@ -40,6 +41,31 @@ test('only clients whom the upstream lets read an object are served what is kept
     if (!object.includes('list')) {
       t.is((await get(object, alice)).headers['x-cache-status'], 'HIT', object);
     }
+  }
+});
+
+test('what one client is refused is not told to another, and takes no copy away', async (t) => {
+  const { upstream, get } = await start(t, { tagTtlSeconds: 1 });
+  const path = 'team/app/manifests/1';
+  upstream.refuses = () => undefined;
+  for (const who of [alice, bob]) t.is((await get(path, who)).status, 200);
+  upstream.refuses = (authorization) => (authorization === alice ? 401 : undefined);
+  await eventually(async () => {
+    const [first, second] = [await get(path, alice), await get(path, bob)];
+    assert.equal(second.status, 200, `${second.headers['x-cache-status']}`);
+    assert.equal(first.status, 401);
+  });
+  for (let times = 0; times < 12; times += 1) {
+    await get(path, alice);
+    t.is((await get(path, bob)).status, 200);
+    await delay(100);
+  }
+  upstream.faults = { status: 503 };
+  for (let times = 0; times < 25; times += 1) {
+    await get(path, alice);
+    const { status, headers } = await get(path, bob);
+    t.is(status, 200, `${times} ${headers['x-cache-status']}`);
+    await delay(100);
   }
 });
 

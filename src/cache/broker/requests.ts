@@ -1,6 +1,7 @@
 /** One request of nginx from route to answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
+import { UpstreamStatusError } from '../../registry/upstream-error.ts';
 import { identityHeader } from '../upstream-identity.ts';
 import { serveAccess } from './access/serve-access.ts';
 import {
@@ -129,7 +130,8 @@ async function handleMirror(
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
     // A body that has begun was broken off by whoever sent it.
     if (response.headersSent) return;
-    const seconds = isLaterSlice(route, request) ? 0 : failureSeconds(error);
+    const isOnes = isLaterSlice(route, request) || isClients(mirror, error);
+    const seconds = isOnes ? 0 : failureSeconds(error);
     const answer = failureAnswer(error, unknownCode[route.kind], seconds);
     const isFallback = request.headers[addressKindHeader] === 'fallback';
     const heard = isFallback ? forFallback(answer, unknownCode[route.kind]) : answer;
@@ -177,6 +179,11 @@ function isMeant(mirror: Mirror | undefined, { headers }: IncomingMessage): bool
 /** nginx cannot turn aside a subrequest, so the failure of one repository's later slice may not stand for the others'. */
 function isLaterSlice({ kind }: ObjectRoute, { headers }: IncomingMessage): boolean {
   return kind === 'blob' && !/^bytes=0-/.test(headers.range ?? 'bytes=0-');
+}
+
+/** What the upstream refuses to one client it may let another read, whose failures have the same place in nginx's cache. */
+function isClients({ config }: Mirror, error: unknown): boolean {
+  return config.access === 'passThrough' && error instanceof UpstreamStatusError && error.status < 500;
 }
 
 /** Undefined: the answer was streamed. */

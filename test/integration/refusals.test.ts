@@ -1,0 +1,58 @@
+/** What the upstream refuses for a moment takes no copy away, and stands for nobody once the upstream is away. Real nginx and broker. */
+import assert from 'node:assert/strict';
+import test, { type ExecutionContext } from 'ava';
+import { eventually } from '../support/eventually.ts';
+import { mirrorOf, startCache } from '../support/nginx.ts';
+import { startScriptableUpstream } from '../support/scriptable-upstream.ts';
+
+const tag = '/v2/library/app/manifests/1';
+const list = '/v2/library/app/tags/list';
+
+for (const refusal of [401, 403, 404]) {
+  test(`a ${refusal} in between leaves the copies for when the upstream is away`, async (t) => {
+    const { upstream, get } = await start(t);
+    for (const path of [tag, list]) {
+      const whole = await get(path);
+      t.is(whole.status, 200, path);
+      upstream.faults = { status: refusal };
+      await eventually(async () => assert.equal((await get(path)).status, refusal));
+      upstream.faults = { status: 503 };
+      await eventually(async () => {
+        const { status, body, headers } = await get(path);
+        assert.deepEqual([status, headers['x-cache-status']], [200, 'STALE']);
+        assert.deepEqual(body, whole.body);
+      });
+      upstream.faults = {};
+      await eventually(async () =>
+        assert.equal((await get(path)).headers['x-cache-status'] !== 'STALE', true),
+      );
+    }
+  });
+
+  test(`a ${refusal} of what was never there is not told for an upstream that is away`, async (t) => {
+    const { upstream, get } = await start(t);
+    const digest = `sha256:${'ab'.repeat(32)}`;
+    const objects = ['manifests/none', `manifests/${digest}`, `blobs/${digest}`, `referrers/${digest}`];
+    // A 429 is heeded for its repository.
+    const paths = objects.map((object, index) => `/v2/library/app${index}/${object}`);
+    upstream.faults = { status: refusal };
+    for (const path of paths) t.is((await get(path)).status, refusal, path);
+    upstream.faults = { status: 429, retryAfter: '7' };
+    for (const path of paths)
+      await eventually(
+        async () => {
+          const { status, headers } = await get(path);
+          assert.deepEqual([status, headers['retry-after']], [503, '7'], path);
+        },
+        { timeout: 12_000 },
+      );
+  });
+}
+
+async function start(t: ExecutionContext) {
+  const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
+  upstream.addManifest('library/app', '1', { schemaVersion: 2, name: 'app' });
+  const cache = await startCache(t, [mirrorOf(upstream, { tagTtlSeconds: 1 })]);
+  return { upstream, get: (path: string) => cache.get(path) };
+}
