@@ -78,6 +78,42 @@ test('the upstream is asked once in authTTL for a client and an object, however 
   await eventually(async () => assert.equal((await get(path, alice)).status, 403));
 });
 
+test('a client whose token is over hears the challenge, and nobody else’s permission ends', async (t) => {
+  const { upstream, get, digest, fallback } = await start(t, {}, { sliceSizeKiB: slice / 1024 });
+  const carol = basic('carol');
+  let welcome = [alice, carol];
+  upstream.refuses = (authorization) => (welcome.includes(authorization ?? '') ? undefined : 401);
+  const tag = 'team/app/manifests/1';
+  const blob = `team/app/blobs/${digest}`;
+  const later = { headers: { Range: `bytes=${slice}-` } };
+  for (const who of [alice, carol]) {
+    t.is((await get(tag, who, { method: 'HEAD' })).status, 200);
+    t.is((await get(blob, who, { headers: { Range: 'bytes=0-0' } })).status, 206);
+  }
+  welcome = [carol];
+  for (const [object, asked] of [
+    [tag, {}],
+    [blob, later],
+  ] as const) {
+    const { status, headers } = await get(object, alice, asked);
+    t.is(status, 401, object);
+    // nginx adds that of the answer which it turned aside, and it is the same one.
+    t.deepEqual(
+      new Set(headers['www-authenticate']?.split(', ')),
+      new Set(['Basic realm="upstream"']),
+      object,
+    );
+    const other = await get(object, alice, { ...asked, at: fallback });
+    t.deepEqual([other.status, other.headers['www-authenticate']], [404, undefined], object);
+  }
+  t.is((await get(tag, alice, { method: 'HEAD' })).status, 401);
+  const seen = upstream.seen.length;
+  t.is((await get(tag, carol, { method: 'HEAD' })).headers['x-cache-status'], 'HIT');
+  await eventually(async () => assert.equal((await get(tag, carol)).status, 200));
+  await eventually(async () => assert.equal((await get(blob, carol, later)).status, 206));
+  t.true(upstream.seen.slice(seen).every(({ method }) => method === 'GET'));
+});
+
 test('while the upstream is away, what it allowed goes on and what it was not asked about is 503', async (t) => {
   const { cache, upstream, get, objects, fallback } = await start(t, { authTtlSeconds: 1, tagTtlSeconds: 1 });
   const known = objects.filter((object) => !object.includes('list'));

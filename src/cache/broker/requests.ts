@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
 import { identityHeader } from '../upstream-identity.ts';
-import { serveAccess } from './access/serve-access.ts';
+import { challengeAnswer, serveAccess } from './access/serve-access.ts';
 import {
   type Answer,
   errorAnswer,
@@ -130,8 +130,11 @@ async function handleMirror(
     // A body that has begun was broken off by whoever sent it.
     if (response.headersSent) return;
     const seconds = isLaterSlice(route, request) ? 0 : failureSeconds(error);
-    const answer = failureAnswer(error, unknownCode[route.kind], seconds);
     const isFallback = request.headers[addressKindHeader] === 'fallback';
+    const { authorization } = request.headers;
+    const answer =
+      (await challengeAnswer(mirror, route, { authorization, isFallback, signal }, error)) ??
+      failureAnswer(error, unknownCode[route.kind], seconds);
     const heard = isFallback ? forFallback(answer, unknownCode[route.kind]) : answer;
     send(response, told(mirror, await keptIfRoom(fill, heard)));
   }

@@ -18,6 +18,8 @@ export type Permission =
   | { readonly kind: 'absent' }
   | { readonly kind: 'unknown' };
 
+export type Refusal = Exclude<Permission, { kind: 'allowed' }>;
+
 /** A hundred bytes each. */
 const rememberedCount = 32_768;
 /** While the upstream is away, what it allowed counts this long at least. Milliseconds. */
@@ -59,11 +61,17 @@ export class ClientAccess {
       return { kind: 'allowed' };
     } catch (error) {
       question.signal.throwIfAborted();
-      const refusal = refusalOf(error);
-      if (refusal.kind === 'unknown') return isKnown ? { kind: 'allowed' } : refusal;
-      this.#allowedAt.delete(key);
-      return refusal.kind === 'unauthorized' ? this.#withChallenge(refusal.challenge, question) : refusal;
+      const refusal = await this.refusal(question, error);
+      return refusal.kind === 'unknown' && isKnown ? { kind: 'allowed' } : refusal;
     }
+  }
+
+  /** What a client is told whose question, or request that was allowed before, failed with `error`. A refusal ends what was allowed. */
+  async refusal(question: ObjectQuestion, error: unknown): Promise<Refusal> {
+    const refusal = refusalOf(error);
+    if (refusal.kind === 'unknown') return refusal;
+    this.#allowedAt.delete(keyOf(question));
+    return refusal.kind === 'unauthorized' ? this.#withChallenge(refusal.challenge, question) : refusal;
   }
 
   /** What `GET /v2/` answers to this client; the last challenge stands while the upstream is away. */
@@ -82,7 +90,7 @@ export class ClientAccess {
   }
 
   /** Who showed nothing was asked for as anybody: what the upstream would ask of such a client, only it can say. */
-  async #withChallenge(told: string | undefined, question: ObjectQuestion): Promise<Permission> {
+  async #withChallenge(told: string | undefined, question: ObjectQuestion): Promise<Refusal> {
     if (told !== undefined) return { kind: 'unauthorized', challenge: clientChallenge(told) };
     const asked = { ...question, authorization: '' };
     const error: unknown = await this.#unknown
@@ -106,7 +114,7 @@ function keyOf({ route, repository, authorization }: ObjectQuestion): string {
   return `${authorizationKey(authorization)} ${route.kind} ${repository} ${object}`;
 }
 
-function refusalOf(error: unknown): Exclude<Permission, { kind: 'allowed' }> {
+function refusalOf(error: unknown): Refusal {
   const status = error instanceof UpstreamStatusError ? error.status : undefined;
   if (error instanceof UpstreamStatusError && status === 401)
     return { kind: 'unauthorized', challenge: error.challenge };

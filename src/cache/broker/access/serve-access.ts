@@ -4,8 +4,10 @@
  */
 import { type Answer, jsonAnswer, keepFor } from '../answer.ts';
 import type { Mirror } from '../mirror.ts';
-import type { AccessRoute } from '../routes.ts';
+import { upstreamStatusHeader } from '../peers/told.ts';
+import type { AccessRoute, ObjectRoute } from '../routes.ts';
 import type { Permission } from './client-access.ts';
+import type { ObjectQuestion } from './object-request.ts';
 
 export interface AccessQuestion {
   readonly authorization: string | undefined;
@@ -22,10 +24,33 @@ export async function serveAccess(
 ): Promise<Answer> {
   const { authorization, isFallback, signal } = question;
   if (route.kind === 'ping') return pingAnswer(await mirror.access.ping(authorization, signal));
-  const { object } = route;
-  const repository = mirror.upstreamRepository(object.repository);
-  const permission = await mirror.access.permission({ route: object, repository, authorization, signal });
+  const permission = await mirror.access.permission(objectQuestion(mirror, route.object, question));
   return permissionAnswer(permission, isFallback);
+}
+
+/**
+ * Takes what the request of a client that may read failed with, which may end that. Returns a 401 where the client is to show who it
+ * is. Never for other mirrors: there the challenge is for us.
+ */
+export async function challengeAnswer(
+  mirror: Mirror,
+  route: ObjectRoute,
+  question: AccessQuestion,
+  error: unknown,
+): Promise<Answer | undefined> {
+  if (mirror.config.access !== 'passThrough') return undefined;
+  const refusal = await mirror.access.refusal(objectQuestion(mirror, route, question), error);
+  if (question.isFallback || refusal.kind !== 'unauthorized') return undefined;
+  const { headers, ...answer } = unauthorized(refusal.challenge);
+  return { ...answer, headers: { ...headers, [upstreamStatusHeader]: '401' } };
+}
+
+function objectQuestion(
+  mirror: Mirror,
+  route: ObjectRoute,
+  { authorization, signal }: AccessQuestion,
+): ObjectQuestion {
+  return { route, repository: mirror.upstreamRepository(route.repository), authorization, signal };
 }
 
 function permissionAnswer(permission: Permission, isFallback: boolean): Answer {

@@ -36,6 +36,19 @@ test('a refusal ends it at once, also for the time in which the upstream is away
   t.is(await access('alice'), 'unknown');
 });
 
+test('a refusal of what was allowed ends it for that client, and a failure does not', async (t) => {
+  const { access, refusal, upstream } = setUp(minute);
+  await access('alice');
+  await access('bob');
+  t.is((await refusal('alice', new UpstreamError('timeout', 'late'))).kind, 'unknown');
+  upstream.status = 401;
+  t.is(await access('alice'), 'allowed');
+  const expired = new UpstreamStatusError(401, 'expired', { challenge: 'Bearer realm="r",error="e"' });
+  t.deepEqual(await refusal('alice', expired), { kind: 'unauthorized', challenge: 'Bearer realm="r"' });
+  t.is(await access('alice'), 'unauthorized');
+  t.is(await access('bob'), 'allowed');
+});
+
 test('an authTTL longer than an hour is the longest that counts', async (t) => {
   const { access, upstream, pass } = setUp(180 * minute);
   await access('alice');
@@ -79,13 +92,19 @@ function setUp(ttlMs: number) {
       new UpstreamStatusError(status, 'refused', { challenge: 'Basic realm="r"' }),
   } as unknown as UpstreamClient;
   const clients = new ClientAccess(client, ttlMs, () => now);
+  const questionOf = (authorization: string | undefined) => ({
+    route,
+    repository: 'a',
+    authorization,
+    signal,
+  });
   return {
     upstream,
+    refusal: (authorization: string, error: unknown) => clients.refusal(questionOf(authorization), error),
     /** Later than what stands of a failure. */
     pass: (ms: number) => {
       now += ms;
     },
-    access: async (authorization: string) =>
-      (await clients.permission({ route, repository: 'a', authorization, signal })).kind,
+    access: async (authorization: string) => (await clients.permission(questionOf(authorization))).kind,
   };
 }
