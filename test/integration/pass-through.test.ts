@@ -206,6 +206,25 @@ test('a client without credentials reads what anybody may, by a token that anybo
   t.regex(String(headers['www-authenticate']), /^Bearer realm="https:[^"]*[/]token",service="scripted"/);
 });
 
+test('a client without credentials hears the challenge whatever the token server answers to anybody', async (t) => {
+  const { upstream, get, digest, fallback } = await start(t, {});
+  upstream.refuses = undefined;
+  for (const tokenStatus of [400, 401, 403, 404, 429, 500, 503]) {
+    upstream.auth = { kind: 'bearer', tokenStatus };
+    for (const object of [`${tokenStatus}/app/blobs/${digest}`, `${tokenStatus}/app/manifests/1`]) {
+      const bare = await get(object);
+      t.is(bare.status, 401, object);
+      t.regex(
+        String(bare.headers['www-authenticate']),
+        /^Bearer realm="https:[^"]*[/]token",service="scripted"/,
+      );
+      const other = await get(object, undefined, { at: fallback });
+      const status = tokenStatus === 401 || tokenStatus === 403 ? 404 : 503;
+      t.deepEqual([other.status, other.headers['www-authenticate']], [status, undefined], object);
+    }
+  }
+});
+
 test('a page for logging in is no permission', async (t) => {
   const { upstream, get, digest } = await start(t);
   const paths = [`team/app/blobs/${digest}`, 'team/app/manifests/1'];

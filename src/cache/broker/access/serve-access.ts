@@ -55,9 +55,12 @@ function objectQuestion(
 
 function permissionAnswer(permission: Permission, isFallback: boolean): Answer {
   if (permission.kind === 'allowed') return { status: 204, headers: keepFor(0), body: '' };
-  if (permission.kind === 'unknown') return refused(503);
-  if (isFallback || permission.kind === 'absent') return refused(404);
-  return permission.kind === 'denied' ? refused(403) : unauthorized(permission.challenge);
+  const { kind } = permission;
+  if (isFallback) return refused(kind === 'unknown' ? 503 : 404);
+  if (kind === 'absent') return refused(404);
+  if (kind === 'denied') return refused(403);
+  const isAsked = kind === 'unauthorized' || permission.challenge !== undefined;
+  return isAsked ? unauthorized(permission.challenge) : refused(503);
 }
 
 function pingAnswer(permission: Permission): Answer {
