@@ -76,13 +76,15 @@ export async function headManifest(
   return statedHead(answer);
 }
 
-/** What the headers of an answer say of a manifest; undefined when they do not say it all. */
+/** What the headers of an answer say of a manifest; undefined when they do not say it all, or what `readManifest` refuses. */
 export function statedHead(answer: Pick<HttpAnswer, 'headers'>): ManifestHead | undefined {
+  if (isPacked(answer)) return undefined;
   const digest = parseDigest(header(answer, 'docker-content-digest') ?? '')?.text;
   const mediaType = bareType(header(answer, 'content-type'));
-  const length = header(answer, 'content-length') ?? '';
-  if (digest === undefined || !isManifestType(mediaType) || !/^\d{1,7}$/.test(length)) return undefined;
-  return { digest, mediaType, length: Number(length) };
+  const stated = header(answer, 'content-length') ?? '';
+  const length = /^\d{1,7}$/.test(stated) ? Number(stated) : 0;
+  const isWhole = digest !== undefined && isManifestType(mediaType) && length > 0 && length <= maxBytes;
+  return isWhole ? { digest, mediaType, length } : undefined;
 }
 
 /** A URL that was signed for GET is refused for HEAD by where it leads to. */
@@ -106,7 +108,7 @@ function checkedDigest(answer: ManifestAnswer, reference: string, bytes: Buffer)
   throw new UpstreamError('digest', `${answer.url.host}: expected ${expected.text}, got ${got}`);
 }
 
-function isPacked(answer: ManifestAnswer): boolean {
+function isPacked(answer: Pick<HttpAnswer, 'headers'>): boolean {
   return (answer.headers['content-encoding'] ?? 'identity') !== 'identity';
 }
 

@@ -225,6 +225,36 @@ for (const [what, faults] of Object.entries({
   });
 }
 
+for (const [what, content, faults] of [
+  ['a content encoding', manifest, { contentEncoding: 'gzip' }],
+  ['no bytes', manifest, { empty: true }],
+  ['more than 4 MiB', { ...manifest, padding: 'x'.repeat(4 * 1024 * 1024) }, {}],
+] as const) {
+  test(`a tag of ${what} is 502 to HEAD as it is to GET`, async (t) => {
+    const { upstream, tag, digest } = await setUp(t, content);
+    upstream.faults = faults;
+    for (const known of [{}, { 'if-none-match': `"${digest}"` }]) {
+      for (const method of ['HEAD', 'GET']) t.is((await tag(known, method)).status, 502, method);
+    }
+  });
+}
+
+test('an upstream that states a length or an encoding to HEAD alone is asked by GET', async (t) => {
+  for (const faults of [{ contentEncoding: 'gzip' }, { empty: true }]) {
+    const { upstream, tag, digest } = await setUp(t);
+    upstream.faults = faults;
+    // The request that is being answered keeps its own.
+    upstream.refuses = () => {
+      upstream.faults = {};
+      return undefined;
+    };
+    const { status, headers } = await tag({}, 'HEAD');
+    t.is(status, 200);
+    t.is(headers['docker-content-digest'], digest);
+    t.is(headers['content-length'], String(JSON.stringify(manifest).length));
+  }
+});
+
 test('a manifest whose bytes are not the digest asked for is 502 whatever the upstream states', async (t) => {
   const { upstream, byDigest, digest } = await setUp(t);
   upstream.faults = { corrupt: true, statedDigest: digest };
