@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
 import { type Asked, mirrorOf, startCache } from '../support/nginx.ts';
 import { freePort } from '../support/registry.ts';
+import { startReplicas } from '../support/replicas.ts';
 import { startScriptableUpstream } from '../support/scriptable-upstream.ts';
 
 const alice = basic('alice');
@@ -112,6 +113,25 @@ test('a client whose token is over hears the challenge, and nobody else’s perm
   await eventually(async () => assert.equal((await get(tag, carol)).status, 200));
   await eventually(async () => assert.equal((await get(blob, carol, later)).status, 206));
   t.true(upstream.seen.slice(seen).every(({ method }) => method === 'GET'));
+});
+
+test('a client whose token is over hears the challenge from every replica, without another question', async (t) => {
+  const { upstream, passThrough } = await startUpstream(t);
+  const { caches } = await startReplicas(t, passThrough, 2);
+  const headers = { Authorization: alice };
+  for (const { get } of caches)
+    t.is((await get('/v2/team/app/manifests/1', { method: 'HEAD', headers })).status, 200);
+  upstream.refuses = () => 401;
+  for (const { get } of caches) {
+    upstream.seen.length = 0;
+    const answer = await get('/v2/team/app/manifests/1', { headers });
+    t.is(answer.status, 401);
+    t.deepEqual(
+      new Set(answer.headers['www-authenticate']?.split(', ')),
+      new Set(['Basic realm="upstream"']),
+    );
+    t.true(upstream.seen.every(({ headers }) => headers.authorization === alice));
+  }
 });
 
 test('while the upstream is away, what it allowed goes on and what it was not asked about is 503', async (t) => {
@@ -262,12 +282,8 @@ test('no client’s header is in a log, a key or a file', async (t) => {
   }
 });
 
-/** A mirror of an upstream where `alice` may read everything, `bob` is known and may read nothing, and nobody else is known. */
-async function start(
-  t: ExecutionContext,
-  mirror: Partial<CacheMirror> = {},
-  changes: Partial<CacheConfig> = {},
-) {
+/** An upstream where `alice` may read everything, `bob` is known and may read nothing, and nobody else is known. */
+async function startUpstream(t: ExecutionContext, mirror: Partial<CacheMirror> = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'pass-through-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const authority = await makeAuthority(dir);
@@ -279,8 +295,18 @@ async function start(
   upstream.auth = { kind: 'none', challenge: 'Basic realm="upstream"' };
   const manifest = upstream.addManifest('team/app', '1', { schemaVersion: 2 });
   const digest = upstream.addBlob(randomBytes('kept', 100_000));
-  const fallback = await freePort();
   const passThrough = mirrorOf(upstream, { access: 'passThrough', caFiles: [authority.file], ...mirror });
+  return { upstream, authority, manifest, digest, passThrough };
+}
+
+/** A mirror of it. */
+async function start(
+  t: ExecutionContext,
+  mirror: Partial<CacheMirror> = {},
+  changes: Partial<CacheConfig> = {},
+) {
+  const { upstream, authority, manifest, digest, passThrough } = await startUpstream(t, mirror);
+  const fallback = await freePort();
   const cache = await startCache(t, [passThrough], {
     fallbackListen: [{ address: '127.0.0.1', port: fallback }],
     ...changes,
