@@ -61,11 +61,17 @@ export interface ManifestHead {
   readonly length: number;
 }
 
+/** Which manifest it is upstream, and what a client may be told of it: nothing where `fetchManifest` would refuse it. */
+export interface StatedManifest {
+  readonly digest: string;
+  readonly head: ManifestHead | undefined;
+}
+
 /** Asks without fetching; undefined when the upstream does not say it all, or knows no HEAD. Rejects as `fetchManifest`. */
 export async function headManifest(
   client: UpstreamClient,
   request: ManifestRequest,
-): Promise<ManifestHead | undefined> {
+): Promise<StatedManifest | undefined> {
   const answer = await client.request(upstreamRequest('HEAD', request));
   if (knowsNoHead(answer)) {
     await discard(answer);
@@ -73,18 +79,19 @@ export async function headManifest(
   }
   if (answer.status !== 200) throw await client.refuse(answer);
   await discard(answer);
-  return statedHead(answer);
+  const head = statedHead(answer);
+  if (head === undefined) return undefined;
+  const isRefused = isPacked(answer) || head.length === 0 || head.length > maxBytes;
+  return { digest: head.digest, head: isRefused ? undefined : head };
 }
 
-/** What the headers of an answer say of a manifest; undefined when they do not say it all, or what `readManifest` refuses. */
+/** What the headers of an answer say of a manifest; undefined when they do not say it all. */
 export function statedHead(answer: Pick<HttpAnswer, 'headers'>): ManifestHead | undefined {
-  if (isPacked(answer)) return undefined;
   const digest = parseDigest(header(answer, 'docker-content-digest') ?? '')?.text;
   const mediaType = bareType(header(answer, 'content-type'));
-  const stated = header(answer, 'content-length') ?? '';
-  const length = /^\d{1,7}$/.test(stated) ? Number(stated) : 0;
-  const isWhole = digest !== undefined && isManifestType(mediaType) && length > 0 && length <= maxBytes;
-  return isWhole ? { digest, mediaType, length } : undefined;
+  const length = header(answer, 'content-length') ?? '';
+  if (digest === undefined || !isManifestType(mediaType) || !/^\d{1,7}$/.test(length)) return undefined;
+  return { digest, mediaType, length: Number(length) };
 }
 
 /** A URL that was signed for GET is refused for HEAD by where it leads to. */
@@ -108,7 +115,7 @@ function checkedDigest(answer: ManifestAnswer, reference: string, bytes: Buffer)
   throw new UpstreamError('digest', `${answer.url.host}: expected ${expected.text}, got ${got}`);
 }
 
-function isPacked(answer: Pick<HttpAnswer, 'headers'>): boolean {
+function isPacked(answer: ManifestAnswer): boolean {
   return (answer.headers['content-encoding'] ?? 'identity') !== 'identity';
 }
 

@@ -92,11 +92,12 @@ export class TagFinder {
     const { known, wantsBody, isHurried } = question;
     const asks = recent === undefined && (known !== undefined || !wantsBody);
     const checked = asks ? await (isHurried ? tags.check(question) : tags.head(question)) : undefined;
-    const head = checked?.value ?? recent?.head;
-    const isEnough = head !== undefined && (head.digest === known || !wantsBody);
+    const found = checked?.value ?? recent;
+    const isEnough =
+      found !== undefined && (found.digest === known || (!wantsBody && found.head !== undefined));
     const validUntil = recent?.validUntil ?? (checked && this.#endOf(checked.askedAt));
-    if (isEnough) return { digest: head.digest, head, validUntil: validUntil ?? 0 };
-    const remembered = head && tags.remembered(question, head.digest);
+    if (isEnough) return { ...found, validUntil: validUntil ?? 0 };
+    const remembered = found && tags.remembered(question, found.digest);
     if (remembered !== undefined) return stateOf(remembered, validUntil ?? 0);
     const { value: manifest, askedAt } = await this.#fetch(question, recent?.digest);
     return stateOf(manifest, validUntil ?? this.#endOf(askedAt));

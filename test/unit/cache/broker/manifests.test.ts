@@ -233,9 +233,10 @@ for (const [what, content, faults] of [
   test(`a tag of ${what} is 502 to HEAD as it is to GET`, async (t) => {
     const { upstream, tag, digest } = await setUp(t, content);
     upstream.faults = faults;
-    for (const known of [{}, { 'if-none-match': `"${digest}"` }]) {
-      for (const method of ['HEAD', 'GET']) t.is((await tag(known, method)).status, 502, method);
-    }
+    for (const method of ['HEAD', 'GET']) t.is((await tag({}, method)).status, 502, method);
+    // What nginx has was read whole.
+    t.is((await tag({ 'if-none-match': `"${digest}"` }, 'HEAD')).status, 304);
+    t.is((await tag({}, 'HEAD')).status, 502);
   });
 }
 
