@@ -29,6 +29,11 @@ export function parseChallenges(values: string | readonly string[] | undefined):
   return list.flatMap(parseValue).slice(0, maxChallenges);
 }
 
+/** All of it as one text, which says the same (RFC 9110 section 5.3). */
+export function challengeText(values: string | string[] | undefined): string | undefined {
+  return typeof values === 'object' ? values.join(', ') : values;
+}
+
 interface OpenChallenge {
   scheme: string;
   params: Map<string, string>;

@@ -61,11 +61,17 @@ export interface ManifestHead {
   readonly length: number;
 }
 
+/** Which manifest it is upstream, and what a client may be told of it: nothing where `fetchManifest` would refuse it. */
+export interface StatedManifest {
+  readonly digest: string;
+  readonly head: ManifestHead | undefined;
+}
+
 /** Asks without fetching; undefined when the upstream does not say it all, or knows no HEAD. Rejects as `fetchManifest`. */
 export async function headManifest(
   client: UpstreamClient,
   request: ManifestRequest,
-): Promise<ManifestHead | undefined> {
+): Promise<StatedManifest | undefined> {
   const answer = await client.request(upstreamRequest('HEAD', request));
   if (knowsNoHead(answer)) {
     await discard(answer);
@@ -73,7 +79,10 @@ export async function headManifest(
   }
   if (answer.status !== 200) throw await client.refuse(answer);
   await discard(answer);
-  return statedHead(answer);
+  const head = statedHead(answer);
+  if (head === undefined) return undefined;
+  const isRefused = isPacked(answer) || head.length === 0 || head.length > maxBytes;
+  return { digest: head.digest, head: isRefused ? undefined : head };
 }
 
 /** What the headers of an answer say of a manifest; undefined when they do not say it all. */

@@ -5,7 +5,7 @@
  */
 import { authorizationKey } from './authorization-key.ts';
 import { Authorizer, type AuthorizerOptions, type Destination } from './authorizer.ts';
-import { parseChallenges } from './challenge.ts';
+import { challengeText, parseChallenges } from './challenge.ts';
 import { type CredentialSource, noCredentials } from './credentials.ts';
 import { type LimitedRequest, RateGate } from './rate-gate.ts';
 import { parseRateLimit } from './rate-limit.ts';
@@ -163,7 +163,7 @@ export class UpstreamClient {
       url,
       foreign,
       credentialsRefused: isRefusal && !ofClient && this.#wereCredentialsRefused(answer, destination),
-      challenge: isRefusal && ofClient ? fieldText(answer.headers['www-authenticate']) : undefined,
+      challenge: isRefusal && ofClient ? challengeText(answer.headers['www-authenticate']) : undefined,
     };
   }
 
@@ -254,8 +254,4 @@ function limitedRequest({ url, repository }: Destination, request: UpstreamReque
     kind: `${url.origin} ${request.method} ${what}`,
     subject: `${repository} ${authorizationKey(request.authorization)}`,
   };
-}
-
-function fieldText(value: string | string[] | undefined): string | undefined {
-  return typeof value === 'object' ? value.join(', ') : value;
 }

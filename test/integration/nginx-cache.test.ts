@@ -144,6 +144,21 @@ test('a HEAD of a tag costs the upstream a HEAD and no GET, and a GET is not ans
   t.is(head.headers['docker-content-digest'], digestOf(body));
 });
 
+for (const [first, second] of [
+  ['GET', 'HEAD'],
+  ['HEAD', 'GET'],
+] as const) {
+  test(`within its time a tag that moved after a ${first} is the same to ${second}, and to ${first} again`, async (t) => {
+    const { cache, upstream, digest } = await start(t);
+    await cache.get(tagged, { method: first });
+    upstream.addManifest('library/app', '1', { pushed: true });
+    for (const method of [second, first, second]) {
+      t.is((await cache.get(tagged, { method })).headers['docker-content-digest'], digest, method);
+    }
+    t.deepEqual(methods(upstream), first === 'GET' ? ['GET'] : ['HEAD', 'GET']);
+  });
+}
+
 test.serial(
   'within its time a tag is served from the cache; after that one HEAD decides, however many ask',
   async (t) => {

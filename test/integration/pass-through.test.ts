@@ -11,6 +11,7 @@ import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
 import { type Asked, mirrorOf, startCache } from '../support/nginx.ts';
 import { freePort } from '../support/registry.ts';
+import { startReplicas } from '../support/replicas.ts';
 import { startScriptableUpstream } from '../support/scriptable-upstream.ts';
 
 const alice = basic('alice');
@@ -102,6 +103,61 @@ test('the upstream is asked once in authTTL for a client and an object, however 
   });
   upstream.refuses = () => 403;
   await eventually(async () => assert.equal((await get(path, alice)).status, 403));
+});
+
+test('a client whose token is over hears the challenge, and nobody else’s permission ends', async (t) => {
+  const { upstream, get, digest, fallback } = await start(t, {}, { sliceSizeKiB: slice / 1024 });
+  const carol = basic('carol');
+  let welcome = [alice, carol];
+  upstream.refuses = (authorization) => (welcome.includes(authorization ?? '') ? undefined : 401);
+  const tag = 'team/app/manifests/1';
+  const blob = `team/app/blobs/${digest}`;
+  const later = { headers: { Range: `bytes=${slice}-` } };
+  for (const who of [alice, carol]) {
+    t.is((await get(tag, who, { method: 'HEAD' })).status, 200);
+    t.is((await get(blob, who, { headers: { Range: 'bytes=0-0' } })).status, 206);
+  }
+  welcome = [carol];
+  for (const [object, asked] of [
+    [tag, {}],
+    [blob, later],
+  ] as const) {
+    const { status, headers } = await get(object, alice, asked);
+    t.is(status, 401, object);
+    // nginx adds that of the answer which it turned aside, and it is the same one.
+    t.deepEqual(
+      new Set(headers['www-authenticate']?.split(', ')),
+      new Set(['Basic realm="upstream"']),
+      object,
+    );
+    const other = await get(object, alice, { ...asked, at: fallback });
+    t.deepEqual([other.status, other.headers['www-authenticate']], [404, undefined], object);
+  }
+  t.is((await get(tag, alice, { method: 'HEAD' })).status, 401);
+  const seen = upstream.seen.length;
+  t.is((await get(tag, carol, { method: 'HEAD' })).headers['x-cache-status'], 'HIT');
+  await eventually(async () => assert.equal((await get(tag, carol)).status, 200));
+  await eventually(async () => assert.equal((await get(blob, carol, later)).status, 206));
+  t.true(upstream.seen.slice(seen).every(({ method }) => method === 'GET'));
+});
+
+test('a client whose token is over hears the challenge from every replica, without another question', async (t) => {
+  const { upstream, passThrough } = await startUpstream(t);
+  const { caches } = await startReplicas(t, passThrough, 2);
+  const headers = { Authorization: alice };
+  for (const { get } of caches)
+    t.is((await get('/v2/team/app/manifests/1', { method: 'HEAD', headers })).status, 200);
+  upstream.refuses = () => 401;
+  for (const { get } of caches) {
+    upstream.seen.length = 0;
+    const answer = await get('/v2/team/app/manifests/1', { headers });
+    t.is(answer.status, 401);
+    t.deepEqual(
+      new Set(answer.headers['www-authenticate']?.split(', ')),
+      new Set(['Basic realm="upstream"']),
+    );
+    t.true(upstream.seen.every(({ headers }) => headers.authorization === alice));
+  }
 });
 
 test('while the upstream is away, what it allowed goes on and what it was not asked about is 503', async (t) => {
@@ -196,6 +252,25 @@ test('a client without credentials reads what anybody may, by a token that anybo
   t.regex(String(headers['www-authenticate']), /^Bearer realm="https:[^"]*[/]token",service="scripted"/);
 });
 
+test('a client without credentials hears the challenge whatever the token server answers to anybody', async (t) => {
+  const { upstream, get, digest, fallback } = await start(t, {});
+  upstream.refuses = undefined;
+  for (const tokenStatus of [400, 401, 403, 404, 429, 500, 503]) {
+    upstream.auth = { kind: 'bearer', tokenStatus };
+    for (const object of [`${tokenStatus}/app/blobs/${digest}`, `${tokenStatus}/app/manifests/1`]) {
+      const bare = await get(object);
+      t.is(bare.status, 401, object);
+      t.regex(
+        String(bare.headers['www-authenticate']),
+        /^Bearer realm="https:[^"]*[/]token",service="scripted"/,
+      );
+      const other = await get(object, undefined, { at: fallback });
+      const status = tokenStatus === 401 || tokenStatus === 403 ? 404 : 503;
+      t.deepEqual([other.status, other.headers['www-authenticate']], [status, undefined], object);
+    }
+  }
+});
+
 test('a page for logging in is no permission', async (t) => {
   const { upstream, get, digest } = await start(t);
   const paths = [`team/app/blobs/${digest}`, 'team/app/manifests/1'];
@@ -233,12 +308,8 @@ test('no client’s header is in a log, a key or a file', async (t) => {
   }
 });
 
-/** A mirror of an upstream where `alice` may read everything, `bob` is known and may read nothing, and nobody else is known. */
-async function start(
-  t: ExecutionContext,
-  mirror: Partial<CacheMirror> = {},
-  changes: Partial<CacheConfig> = {},
-) {
+/** An upstream where `alice` may read everything, `bob` is known and may read nothing, and nobody else is known. */
+async function startUpstream(t: ExecutionContext, mirror: Partial<CacheMirror> = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'pass-through-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const authority = await makeAuthority(dir);
@@ -250,8 +321,18 @@ async function start(
   upstream.auth = { kind: 'none', challenge: 'Basic realm="upstream"' };
   const manifest = upstream.addManifest('team/app', '1', { schemaVersion: 2 });
   const digest = upstream.addBlob(randomBytes('kept', 100_000));
-  const fallback = await freePort();
   const passThrough = mirrorOf(upstream, { access: 'passThrough', caFiles: [authority.file], ...mirror });
+  return { upstream, authority, manifest, digest, passThrough };
+}
+
+/** A mirror of it. */
+async function start(
+  t: ExecutionContext,
+  mirror: Partial<CacheMirror> = {},
+  changes: Partial<CacheConfig> = {},
+) {
+  const { upstream, authority, manifest, digest, passThrough } = await startUpstream(t, mirror);
+  const fallback = await freePort();
   const cache = await startCache(t, [passThrough], {
     fallbackListen: [{ address: '127.0.0.1', port: fallback }],
     ...changes,

@@ -23,6 +23,8 @@ export interface Faults {
   noLength?: boolean;
   /** Change one byte of every body. */
   corrupt?: boolean;
+  /** A body of no bytes instead of the object. */
+  empty?: boolean;
   /** State a Content-Range that begins so many bytes later. */
   shiftRange?: number;
   /** State another total size in Content-Range. */
@@ -46,7 +48,7 @@ export async function sendBytes(
   options: { faults: Faults; headers: Record<string, string>; count: (bytes: number) => void },
 ): Promise<void> {
   const { faults } = options;
-  const sound = faults.corrupt ? corrupted(bytes) : bytes;
+  const sound = faults.empty ? Buffer.alloc(0) : faults.corrupt ? corrupted(bytes) : bytes;
   const range = faults.noRange ? null : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
   const start = range === null ? 0 : Number(range[1]);
   if (range !== null && start >= sound.length) {

@@ -1,10 +1,19 @@
 /** Finds out what a tag is: from what was found out a moment ago, from the replica that owns it, from the upstream. */
 import { BoundedMap } from '../../registry/bounded-map.ts';
+import type { Manifest } from '../../registry/manifest.ts';
+import { UpstreamStatusError } from '../../registry/upstream-error.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { isLastWord, type MirrorPeers } from './peers/mirror-peers.ts';
 import { askOwner } from './peers/owned-tag.ts';
 import { SharedWork } from './shared-work.ts';
-import { failureMs, fetchMs, keyOf, type ReferenceRequest, type TagReader } from './tag-reader.ts';
+import {
+  type Dated,
+  failureMs,
+  fetchMs,
+  keyOf,
+  type ReferenceRequest,
+  type TagReader,
+} from './tag-reader.ts';
 import { stateOf, type TagQuestion, type TagState } from './tag-state.ts';
 
 /** The owner has a second for its upstream, and half a one to tell. Milliseconds. */
@@ -20,7 +29,7 @@ export interface TagFinderOptions {
 
 export class TagFinder {
   readonly #options: TagFinderOptions;
-  /** What was found, to be told to the other replicas and to those who did not wait for it. */
+  /** What was found: nginx keeps HEAD and GET apart, other replicas ask, and some did not wait for it. */
   readonly #found = new BoundedMap<string, TagState>(4096);
   readonly #patient = new SharedWork<TagState>({ limitMs: fetchMs, failureMs });
   readonly #hurried = new SharedWork<TagState>({ limitMs: hurriedMs, failureMs });
@@ -35,7 +44,7 @@ export class TagFinder {
    */
   async find(question: TagQuestion): Promise<TagState> {
     const { known, signal, wantsBody, fromPeer } = question;
-    const recent = this.#mayRecall(question) ? this.#recent(question) : undefined;
+    const recent = this.#recent(question);
     const recalled = recent && this.recall(question, recent);
     if (recalled !== undefined) return recalled;
     const key = JSON.stringify([keyOf(question), known, wantsBody, fromPeer]);
@@ -65,12 +74,6 @@ export class TagFinder {
     return found !== undefined && found.validUntil > Date.now() ? found : undefined;
   }
 
-  /** Where one replica answers for all, and where the answer is found out behind the question. */
-  #mayRecall({ fromPeer }: TagQuestion): boolean {
-    const { config, peers } = this.#options;
-    return fromPeer || peers.areConfigured || config.tagPolicy === 'background';
-  }
-
   async #ask(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
     const { name, reference, fromPeer, signal } = question;
     const owner = fromPeer ? undefined : this.#options.peers.ownerOfManifest(name, reference);
@@ -89,14 +92,25 @@ export class TagFinder {
     const { known, wantsBody, isHurried } = question;
     const asks = recent === undefined && (known !== undefined || !wantsBody);
     const checked = asks ? await (isHurried ? tags.check(question) : tags.head(question)) : undefined;
-    const head = checked?.value ?? recent?.head;
-    const isEnough = head !== undefined && (head.digest === known || !wantsBody);
+    const found = checked?.value ?? recent;
+    const isEnough =
+      found !== undefined && (found.digest === known || (!wantsBody && found.head !== undefined));
     const validUntil = recent?.validUntil ?? (checked && this.#endOf(checked.askedAt));
-    if (isEnough) return { digest: head.digest, head, validUntil: validUntil ?? 0 };
-    const remembered = head && tags.remembered(question, head.digest);
+    if (isEnough) return { ...found, validUntil: validUntil ?? 0 };
+    const remembered = found && tags.remembered(question, found.digest);
     if (remembered !== undefined) return stateOf(remembered, validUntil ?? 0);
-    const { value: manifest, askedAt } = await tags.fetch(question);
+    const { value: manifest, askedAt } = await this.#fetch(question, recent?.digest);
     return stateOf(manifest, validUntil ?? this.#endOf(askedAt));
+  }
+
+  /** What HEAD was told a moment ago is what GET gets, unless it is gone. */
+  async #fetch(question: TagQuestion, recent: string | undefined): Promise<Dated<Manifest>> {
+    const { tags } = this.#options;
+    if (recent === undefined) return tags.fetch(question);
+    return tags.fetch({ ...question, reference: recent }).catch((error: unknown) => {
+      if (error instanceof UpstreamStatusError && error.status === 404) return tags.fetch(question);
+      throw error;
+    });
   }
 
   #endOf(askedAt: number): number {

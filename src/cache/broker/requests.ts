@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../observe/log.ts';
 import { UpstreamStatusError } from '../../registry/upstream-error.ts';
 import { identityHeader } from '../upstream-identity.ts';
-import { serveAccess } from './access/serve-access.ts';
+import { challengeAnswer, serveAccess } from './access/serve-access.ts';
 import {
   type Answer,
   errorAnswer,
@@ -132,8 +132,11 @@ async function handleMirror(
     if (response.headersSent) return;
     const isOnes = isLaterSlice(route, request) || isClients(mirror, error);
     const seconds = isOnes ? 0 : failureSeconds(error);
-    const answer = failureAnswer(error, unknownCode[route.kind], seconds);
     const isFallback = request.headers[addressKindHeader] === 'fallback';
+    const { authorization } = request.headers;
+    const answer =
+      (await challengeAnswer(mirror, route, { authorization, isFallback, signal }, error)) ??
+      failureAnswer(error, unknownCode[route.kind], seconds);
     const heard = isFallback ? forFallback(answer, unknownCode[route.kind]) : answer;
     send(response, told(mirror, await keptIfRoom(fill, heard)));
   }

@@ -1,7 +1,7 @@
 /** Tags and manifests of one mirror, each asked of the upstream once however many ask at the same time. */
 import { authorizationKey } from '../../registry/authorization-key.ts';
 import { BoundedMap } from '../../registry/bounded-map.ts';
-import { fetchManifest, headManifest, type Manifest, type ManifestHead } from '../../registry/manifest.ts';
+import { fetchManifest, headManifest, type Manifest, type StatedManifest } from '../../registry/manifest.ts';
 import type { UpstreamClient } from '../../registry/upstream-client.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -37,8 +37,8 @@ export class TagReader {
   readonly #onAnswer: () => void;
   readonly #now: () => number;
   readonly #fetched = new BoundedMap<string, Manifest>(rememberedCount);
-  readonly #checks = new SharedWork<Dated<ManifestHead | undefined>>({ limitMs: checkMs, failureMs });
-  readonly #heads = new SharedWork<Dated<ManifestHead | undefined>>({ limitMs: fetchMs, failureMs });
+  readonly #checks = new SharedWork<Dated<StatedManifest | undefined>>({ limitMs: checkMs, failureMs });
+  readonly #heads = new SharedWork<Dated<StatedManifest | undefined>>({ limitMs: fetchMs, failureMs });
   readonly #manifests = new SharedWork<Dated<Manifest>>({ limitMs: fetchMs, failureMs });
   readonly #near = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs });
 
@@ -50,14 +50,14 @@ export class TagReader {
   }
 
   /** What a tag is upstream now, within a second. Rejects as `headManifest` does, also at once after a failure. */
-  check(request: ReferenceRequest): Promise<Dated<ManifestHead | undefined>> {
+  check(request: ReferenceRequest): Promise<Dated<StatedManifest | undefined>> {
     return this.#checks.run(keyOf(request), request.signal, (signal) =>
       this.#dated(() => this.#head({ ...request, signal })),
     );
   }
 
   /** The same without the hurry, for a tag of which nothing is known yet. */
-  head(request: ReferenceRequest): Promise<Dated<ManifestHead | undefined>> {
+  head(request: ReferenceRequest): Promise<Dated<StatedManifest | undefined>> {
     return this.#heads.run(keyOf(request), request.signal, (signal) =>
       this.#dated(() => this.#head({ ...request, signal })),
     );
@@ -99,7 +99,7 @@ export class TagReader {
     if (manifest.bytes.length <= rememberedBytes) this.#fetched.set(keyOf(request), manifest);
   }
 
-  async #head(request: ReferenceRequest): Promise<ManifestHead | undefined> {
+  async #head(request: ReferenceRequest): Promise<StatedManifest | undefined> {
     const head = await headManifest(this.#client, request);
     this.#onAnswer();
     return head;

@@ -5,18 +5,20 @@
 import { authorizationKey } from '../../../registry/authorization-key.ts';
 import { BoundedMap } from '../../../registry/bounded-map.ts';
 import type { UpstreamClient } from '../../../registry/upstream-client.ts';
-import { UpstreamStatusError } from '../../../registry/upstream-error.ts';
+import { UpstreamError, UpstreamStatusError } from '../../../registry/upstream-error.ts';
 import { SharedWork } from '../shared-work.ts';
 import { clientChallenge } from './client-challenge.ts';
 import { askForObject, type ObjectQuestion } from './object-request.ts';
 
-/** `unknown`: the upstream did not say. */
+/** `unknown`: the upstream did not say, but for the challenge that a client hears which showed nothing. */
 export type Permission =
   | { readonly kind: 'allowed' }
   | { readonly kind: 'unauthorized'; readonly challenge: string | undefined }
   | { readonly kind: 'denied' }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'unknown' };
+  | { readonly kind: 'unknown'; readonly challenge?: string };
+
+export type Refusal = Exclude<Permission, { kind: 'allowed' }>;
 
 /** A hundred bytes each. */
 const rememberedCount = 32_768;
@@ -59,11 +61,18 @@ export class ClientAccess {
       return { kind: 'allowed' };
     } catch (error) {
       question.signal.throwIfAborted();
-      const refusal = refusalOf(error);
-      if (refusal.kind === 'unknown') return isKnown ? { kind: 'allowed' } : refusal;
-      this.#allowedAt.delete(key);
-      return refusal.kind === 'unauthorized' ? this.#withChallenge(refusal.challenge, question) : refusal;
+      const refusal = await this.refusal(question, error);
+      if (refusal.kind !== 'unknown') return refusal;
+      return isKnown ? { kind: 'allowed' } : this.#withChallenge(refusal, question, error);
     }
+  }
+
+  /** What a client is told whose question, or request that was allowed before, failed with `error`. A refusal ends what was allowed. */
+  async refusal(question: ObjectQuestion, error: unknown): Promise<Refusal> {
+    const refusal = refusalOf(error);
+    if (refusal.kind === 'unknown') return refusal;
+    this.#allowedAt.delete(keyOf(question));
+    return this.#withChallenge(refusal, question, error);
   }
 
   /** What `GET /v2/` answers to this client; the last challenge stands while the upstream is away. */
@@ -81,16 +90,30 @@ export class ClientAccess {
     }
   }
 
-  /** Who showed nothing was asked for as anybody: what the upstream would ask of such a client, only it can say. */
-  async #withChallenge(told: string | undefined, question: ObjectQuestion): Promise<Permission> {
-    if (told !== undefined) return { kind: 'unauthorized', challenge: clientChallenge(told) };
+  /**
+   * Who showed nothing was asked for as anybody: what the upstream would ask of such a client, only it can say. Even where a token server has
+   * had enough of us or fails: with credentials of its own the client gets a token itself.
+   */
+  async #withChallenge(refusal: Refusal, question: ObjectQuestion, error: unknown): Promise<Refusal> {
+    const { kind } = refusal;
+    if (kind === 'unauthorized' && refusal.challenge !== undefined) {
+      return { kind, challenge: clientChallenge(refusal.challenge) };
+    }
+    const mayBeAsked = kind !== 'absent' && question.authorization === undefined && wasAnswered(error);
+    if (kind !== 'unauthorized' && !mayBeAsked) return refusal;
+    const challenge = await this.#challengeOf(question);
+    return challenge === undefined
+      ? refusal
+      : { kind: kind === 'unknown' ? kind : 'unauthorized', challenge };
+  }
+
+  async #challengeOf(question: ObjectQuestion): Promise<string | undefined> {
     const asked = { ...question, authorization: '' };
     const error: unknown = await this.#unknown
       .run(keyOf(asked), question.signal, (signal) => askForObject(this.#client, { ...asked, signal }))
       .catch((reason: unknown) => reason);
     const refusal = refusalOf(error);
-    const challenge = refusal.kind === 'unauthorized' ? clientChallenge(refusal.challenge) : undefined;
-    return { kind: 'unauthorized', challenge };
+    return refusal.kind === 'unauthorized' ? clientChallenge(refusal.challenge) : undefined;
   }
 
   #age(key: string): number {
@@ -106,10 +129,15 @@ function keyOf({ route, repository, authorization }: ObjectQuestion): string {
   return `${authorizationKey(authorization)} ${route.kind} ${repository} ${object}`;
 }
 
-function refusalOf(error: unknown): Exclude<Permission, { kind: 'allowed' }> {
+function refusalOf(error: unknown): Refusal {
   const status = error instanceof UpstreamStatusError ? error.status : undefined;
   if (error instanceof UpstreamStatusError && status === 401)
     return { kind: 'unauthorized', challenge: error.challenge };
   if (status === 403) return { kind: 'denied' };
   return status === 404 ? { kind: 'absent' } : { kind: 'unknown' };
+}
+
+/** By the upstream or a token server. Whoever did not answer would only be waited for once more. */
+function wasAnswered(error: unknown): boolean {
+  return error instanceof UpstreamStatusError || (error instanceof UpstreamError && error.code === 'token');
 }

@@ -4,8 +4,10 @@
  */
 import { type Answer, jsonAnswer, keepFor } from '../answer.ts';
 import type { Mirror } from '../mirror.ts';
-import type { AccessRoute } from '../routes.ts';
+import { upstreamStatusHeader } from '../peers/told.ts';
+import type { AccessRoute, ObjectRoute } from '../routes.ts';
 import type { Permission } from './client-access.ts';
+import type { ObjectQuestion } from './object-request.ts';
 
 export interface AccessQuestion {
   readonly authorization: string | undefined;
@@ -22,17 +24,43 @@ export async function serveAccess(
 ): Promise<Answer> {
   const { authorization, isFallback, signal } = question;
   if (route.kind === 'ping') return pingAnswer(await mirror.access.ping(authorization, signal));
-  const { object } = route;
-  const repository = mirror.upstreamRepository(object.repository);
-  const permission = await mirror.access.permission({ route: object, repository, authorization, signal });
+  const permission = await mirror.access.permission(objectQuestion(mirror, route.object, question));
   return permissionAnswer(permission, isFallback);
+}
+
+/**
+ * Takes what the request of a client that may read failed with, which may end that. Returns a 401 where the client is to show who it
+ * is. Never for other mirrors: there the challenge is for us.
+ */
+export async function challengeAnswer(
+  mirror: Mirror,
+  route: ObjectRoute,
+  question: AccessQuestion,
+  error: unknown,
+): Promise<Answer | undefined> {
+  if (mirror.config.access !== 'passThrough') return undefined;
+  const refusal = await mirror.access.refusal(objectQuestion(mirror, route, question), error);
+  if (question.isFallback || refusal.kind !== 'unauthorized') return undefined;
+  const { headers, ...answer } = unauthorized(refusal.challenge);
+  return { ...answer, headers: { ...headers, [upstreamStatusHeader]: '401' } };
+}
+
+function objectQuestion(
+  mirror: Mirror,
+  route: ObjectRoute,
+  { authorization, signal }: AccessQuestion,
+): ObjectQuestion {
+  return { route, repository: mirror.upstreamRepository(route.repository), authorization, signal };
 }
 
 function permissionAnswer(permission: Permission, isFallback: boolean): Answer {
   if (permission.kind === 'allowed') return { status: 204, headers: keepFor(0), body: '' };
-  if (permission.kind === 'unknown') return refused(503);
-  if (isFallback || permission.kind === 'absent') return refused(404);
-  return permission.kind === 'denied' ? refused(403) : unauthorized(permission.challenge);
+  const { kind } = permission;
+  if (isFallback) return refused(kind === 'unknown' ? 503 : 404);
+  if (kind === 'absent') return refused(404);
+  if (kind === 'denied') return refused(403);
+  const isAsked = kind === 'unauthorized' || permission.challenge !== undefined;
+  return isAsked ? unauthorized(permission.challenge) : refused(503);
 }
 
 function pingAnswer(permission: Permission): Answer {

@@ -1,4 +1,5 @@
 /** What replicas tell each other in headers, which nginx takes away from everybody else. Pure. */
+import { challengeText } from '../../../registry/challenge.ts';
 import { parseRetryAfter, UpstreamError, UpstreamStatusError } from '../../../registry/upstream-error.ts';
 import { identityHeader } from '../../upstream-identity.ts';
 
@@ -36,10 +37,9 @@ export function refusalOf(
   }
   const { 'retry-after': retryAfter, 'www-authenticate': asked } = answer.headers;
   const retryAfterSeconds = parseRetryAfter(retryAfter, now);
-  const challenge = typeof asked === 'string' ? asked : undefined;
   return new UpstreamStatusError(status, `${replica}: the upstream answered ${status}`, {
     retryAfterSeconds,
-    challenge,
+    challenge: challengeText(asked),
   });
 }
 

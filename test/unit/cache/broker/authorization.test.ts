@@ -44,7 +44,7 @@ async function setUp(
   const sent = (origin: string) =>
     upstream.seen.filter((request) => request.origin === origin).map(({ headers }) => headers.authorization);
   const state = async () => JSON.parse((await broker.get('/-/status')).body.toString()).mirrors[0];
-  return { upstream, broker, blob, getBlob, getTag, show, sent, dir, state };
+  return { upstream, broker, blob, digest, getBlob, getTag, show, sent, dir, state };
 }
 
 test('Basic credentials are shown when they are asked for, and from then on at once', async (t) => {
@@ -99,6 +99,18 @@ test('credentials that changed on disk are taken when the old ones are refused w
   upstream.auth = { kind: 'basic', username, password: 'rotated', refusal: 403 };
   show(username, 'rotated');
   t.is((await getTag()).status, 200);
+});
+
+test('where the mirror decides who reads, no client hears the upstream’s challenge', async (t) => {
+  for (const access of ['publicOnly', 'shared'] as const) {
+    const { upstream, broker, digest } = await setUp(t, { mirror: { access } });
+    upstream.auth = { kind: 'basic', username: 'another', password: 'one' };
+    for (const object of ['manifests/v1', 'tags/list', `blobs/${digest}`]) {
+      const asked = { authorization: 'Basic YTph' };
+      const { status, headers } = await broker.get(`/m/v2/a/b/${object}`, asked);
+      t.deepEqual([status, headers['www-authenticate']], [401, undefined], access);
+    }
+  }
 });
 
 test('another registry that asks for a token without a scope is asked for its own repository', async (t) => {

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { parseUpstream } from '../../../../src/api/upstream.ts';
+import type { BrokerMirror } from '../../../../src/cache/broker/broker-config.ts';
 import { upstreamIdentity } from '../../../../src/cache/upstream-identity.ts';
 import { type BrokerAnswer, brokerConfig, mirrorOf, startBroker } from '../../../support/broker.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
@@ -7,11 +8,16 @@ import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts
 const ociManifest = 'application/vnd.oci.image.manifest.v1+json';
 const manifest = { schemaVersion: 2, mediaType: ociManifest, layers: [] };
 
-async function setUp(t: ExecutionContext, content: object = manifest, mediaType = ociManifest) {
+async function setUp(
+  t: ExecutionContext,
+  content: object = manifest,
+  mediaType = ociManifest,
+  mirror: Partial<BrokerMirror> = {},
+) {
   const upstream = await startScriptableUpstream();
   t.teardown(() => upstream.close());
   const digest = upstream.addManifest('a/b', 'v1', content, mediaType);
-  const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}`)]);
+  const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}`, mirror)]);
   const tag = (headers: Record<string, string> = {}, method = 'GET') =>
     broker.get('/m/v2/a/b/manifests/v1', { 'x-registry-accept': 'any', ...headers }, method);
   const byDigest = (name = digest) => broker.get(`/m/v2/a/b/manifests/${name}`);
@@ -109,7 +115,7 @@ test('a tag of an upstream that is late to a HEAD is 504 after a second, and at 
 });
 
 test('those who revalidate a tag at the same time share one HEAD and, when it moved, one GET', async (t) => {
-  const { upstream, tag, digest, methods } = await setUp(t);
+  const { upstream, tag, digest, methods } = await setUp(t, manifest, ociManifest, { tagTtlSeconds: 0 });
   upstream.faults = { delayMs: 250 };
   await Promise.all(Array.from({ length: 10 }, () => tag({ 'if-none-match': `"${digest}"` })));
   // On a busy machine the last of ten may come when the first was answered.
@@ -131,12 +137,39 @@ test('a HEAD of a cold tag costs a HEAD and no GET', async (t) => {
   t.deepEqual(methods(), ['HEAD']);
 });
 
+for (const [first, second] of [
+  ['GET', 'HEAD'],
+  ['HEAD', 'GET'],
+] as const) {
+  test(`within its time a tag is to ${second} what it was to ${first}, and over at the same moment`, async (t) => {
+    const { upstream, tag, digest, methods } = await setUp(t);
+    const before = await tag({}, first);
+    const moved = upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+    for (const known of [{}, { 'if-none-match': `"${moved}"` }]) {
+      const { status, headers, body } = await tag(known, second);
+      t.is(status, 200);
+      t.is(headers['docker-content-digest'], digest);
+      t.is(headers['x-accel-expires'], before.headers['x-accel-expires']);
+      t.is(body.toString(), second === 'GET' ? JSON.stringify(manifest) : '');
+    }
+    t.deepEqual(methods(), first === 'GET' ? ['GET'] : ['HEAD', 'GET']);
+  });
+}
+
+test('what HEAD was told and is gone upstream is what the tag is now to GET', async (t) => {
+  const { upstream, tag, digest } = await setUp(t);
+  await tag({}, 'HEAD');
+  const moved = upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+  upstream.refuses = (_, path) => (path.endsWith(digest) ? 404 : undefined);
+  t.is((await tag()).headers['docker-content-digest'], moved);
+});
+
 test('an upstream without HEAD is asked by GET, and an unchanged tag is still 304', async (t) => {
   const { upstream, tag, digest, methods } = await setUp(t);
   upstream.faults = { headStatus: 405 };
   t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 304);
   t.is((await tag({}, 'HEAD')).headers['docker-content-digest'], digest);
-  t.deepEqual(methods(), ['HEAD', 'GET', 'HEAD', 'GET']);
+  t.deepEqual(methods(), ['HEAD', 'GET']);
 });
 
 test('an upstream that states no digest gets the sha256 of what it sent', async (t) => {
@@ -191,6 +224,37 @@ for (const [what, faults] of Object.entries({
     if (what !== 'another stated digest') t.is((await byDigest()).status, 502);
   });
 }
+
+for (const [what, content, faults] of [
+  ['a content encoding', manifest, { contentEncoding: 'gzip' }],
+  ['no bytes', manifest, { empty: true }],
+  ['more than 4 MiB', { ...manifest, padding: 'x'.repeat(4 * 1024 * 1024) }, {}],
+] as const) {
+  test(`a tag of ${what} is 502 to HEAD as it is to GET`, async (t) => {
+    const { upstream, tag, digest } = await setUp(t, content);
+    upstream.faults = faults;
+    for (const method of ['HEAD', 'GET']) t.is((await tag({}, method)).status, 502, method);
+    // What nginx has was read whole.
+    t.is((await tag({ 'if-none-match': `"${digest}"` }, 'HEAD')).status, 304);
+    t.is((await tag({}, 'HEAD')).status, 502);
+  });
+}
+
+test('an upstream that states a length or an encoding to HEAD alone is asked by GET', async (t) => {
+  for (const faults of [{ contentEncoding: 'gzip' }, { empty: true }]) {
+    const { upstream, tag, digest } = await setUp(t);
+    upstream.faults = faults;
+    // The request that is being answered keeps its own.
+    upstream.refuses = () => {
+      upstream.faults = {};
+      return undefined;
+    };
+    const { status, headers } = await tag({}, 'HEAD');
+    t.is(status, 200);
+    t.is(headers['docker-content-digest'], digest);
+    t.is(headers['content-length'], String(JSON.stringify(manifest).length));
+  }
+});
 
 test('a manifest whose bytes are not the digest asked for is 502 whatever the upstream states', async (t) => {
   const { upstream, byDigest, digest } = await setUp(t);

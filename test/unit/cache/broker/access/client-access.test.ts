@@ -36,6 +36,50 @@ test('a refusal ends it at once, also for the time in which the upstream is away
   t.is(await access('alice'), 'unknown');
 });
 
+test('a refusal of what was allowed ends it for that client, and a failure does not', async (t) => {
+  const { access, refusal, upstream } = setUp(minute);
+  await access('alice');
+  await access('bob');
+  t.is((await refusal('alice', new UpstreamError('timeout', 'late'))).kind, 'unknown');
+  upstream.status = 401;
+  t.is(await access('alice'), 'allowed');
+  const expired = new UpstreamStatusError(401, 'expired', { challenge: 'Bearer realm="r",error="e"' });
+  t.deepEqual(await refusal('alice', expired), { kind: 'unauthorized', challenge: 'Bearer realm="r"' });
+  t.is(await access('alice'), 'unauthorized');
+  t.is(await access('bob'), 'allowed');
+});
+
+test('who showed nothing is asked for credentials whatever anybody is answered, but for what is not there', async (t) => {
+  const challenge = 'Basic realm="r"';
+  for (const [failure, told] of [
+    [new UpstreamStatusError(403, 'token refused'), { kind: 'unauthorized', challenge }],
+    [new UpstreamStatusError(429, 'too many requests'), { kind: 'unknown', challenge }],
+    [new UpstreamError('token', 'expected a token, got status 500'), { kind: 'unknown', challenge }],
+    [new UpstreamStatusError(404, 'not there'), { kind: 'absent' }],
+    [new UpstreamError('refused', 'ECONNREFUSED'), { kind: 'unknown' }],
+  ] as const) {
+    const { access, permission, upstream } = setUp(minute);
+    upstream.status = 401;
+    upstream.anybody = failure;
+    t.deepEqual(await permission(undefined), told, failure.message);
+    t.is(await access('alice'), 'unauthorized');
+    upstream.status = 403;
+    t.is(await access('bob'), 'denied');
+  }
+});
+
+test('what anybody was allowed goes on while its token server fails', async (t) => {
+  const { access, upstream, pass } = setUp(minute);
+  t.is(await access(undefined), 'allowed');
+  pass(2 * minute);
+  upstream.status = 401;
+  upstream.anybody = new UpstreamError('token', 'expected a token, got status 500');
+  t.is(await access(undefined), 'allowed');
+  upstream.anybody = new UpstreamStatusError(403, 'token refused');
+  pass(minute);
+  t.is(await access(undefined), 'unauthorized');
+});
+
 test('an authTTL longer than an hour is the longest that counts', async (t) => {
   const { access, upstream, pass } = setUp(180 * minute);
   await access('alice');
@@ -60,12 +104,13 @@ test('an answer of 401, 403 and 404 is told as what it is, any other is none', a
   }
 });
 
-/** An upstream that answers every HEAD of a manifest with `status`, and a clock that `pass` moves. */
+/** An upstream that answers every HEAD of a manifest with `status`, or fails with `anybody` for who shows nothing, and a clock that `pass` moves. */
 function setUp(ttlMs: number) {
   let now = 1_000_000;
-  const upstream: { status: number | 'away' } = { status: 200 };
+  const upstream: { status: number | 'away'; anybody?: Error } = { status: 200 };
   const client = {
-    request: async (_: UpstreamRequest) => {
+    request: async ({ authorization }: UpstreamRequest) => {
+      if (authorization === undefined && upstream.anybody !== undefined) throw upstream.anybody;
       if (upstream.status === 'away') throw new UpstreamError('refused', 'upstream.test: ECONNREFUSED');
       const headers = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' };
       return {
@@ -79,13 +124,21 @@ function setUp(ttlMs: number) {
       new UpstreamStatusError(status, 'refused', { challenge: 'Basic realm="r"' }),
   } as unknown as UpstreamClient;
   const clients = new ClientAccess(client, ttlMs, () => now);
+  const questionOf = (authorization: string | undefined) => ({
+    route,
+    repository: 'a',
+    authorization,
+    signal,
+  });
+  const permission = (authorization: string | undefined) => clients.permission(questionOf(authorization));
   return {
     upstream,
+    refusal: (authorization: string, error: unknown) => clients.refusal(questionOf(authorization), error),
     /** Later than what stands of a failure. */
     pass: (ms: number) => {
       now += ms;
     },
-    access: async (authorization: string) =>
-      (await clients.permission({ route, repository: 'a', authorization, signal })).kind,
+    permission,
+    access: async (authorization: string | undefined) => (await permission(authorization)).kind,
   };
 }

@@ -42,6 +42,11 @@ test("a challenge of the upstream is passed on; an owner's own refusals, and tho
     'www-authenticate': 'Basic realm="r"',
   };
   t.like(refusalOf({ status: 401, headers: asked }, 'm-1', 'own', now), { challenge: 'Basic realm="r"' });
+  // nginx adds that of the answer which it turned aside.
+  const twice = { ...asked, 'www-authenticate': ['Basic realm="r"', 'Basic realm="r"'] };
+  t.like(refusalOf({ status: 401, headers: twice }, 'm-1', 'own', now), {
+    challenge: 'Basic realm="r", Basic realm="r"',
+  });
   for (const headers of [
     {},
     { 'x-upstream-status': '404' },
