@@ -356,6 +356,55 @@ test('a list is kept a moment for one repository, query and way to ask, and serv
   await eventually(async () => assert.equal((await list('')).tags.length, 3));
 });
 
+for (const [title, parameter, link] of [
+  ['under a parameter of its own', 'next_page', (target: string) => `<${target}>; rel="next"`],
+  [
+    'behind the one before',
+    'last',
+    (target: string) => `</v2/x?last=1&n=1>; rel="prev", <${target}>; rel="next"`,
+  ],
+  [
+    'in a header of its own',
+    'last',
+    (target: string) => ['</v2/x?last=1&n=1>; rel="prev"', `<${target}>; rel=next`],
+  ],
+] as const) {
+  test(`who follows the links of a list gets every tag once where the upstream tells the next page ${title}`, async (t) => {
+    const { cache, upstream } = await start(t);
+    const tags = ['1', '2', '3', '4'];
+    for (const tag of tags.slice(1)) upstream.addManifest('library/app', tag, { tag });
+    upstream.listPages = { parameter, link: (target) => link(target) };
+    const seen: string[] = [];
+    let path: string | undefined = '/v2/library/app/tags/list?n=1&ns=mirror.test';
+    while (path !== undefined && seen.length < 10) {
+      const { body, headers } = await cache.get(path);
+      seen.push(...JSON.parse(body.toString()).tags);
+      path = /^<([^>]+)>; rel="next"$/.exec(String(headers.link))?.[1];
+    }
+    t.deepEqual(seen, tags);
+  });
+}
+
+test('what no link of ours says about a page neither reaches the upstream nor makes another entry', async (t) => {
+  const { cache, upstream } = await start(t);
+  const hostile = [
+    '2',
+    '%3f',
+    'x%3D1',
+    `%3F${'a'.repeat(5000)}`,
+    '%3Fa%0d%0ab',
+    '%3Fa%23b',
+    '%3F%ff=1',
+    '%3F"=<>',
+  ];
+  for (const page of hostile) {
+    const { status, body } = await cache.get(`/v2/library/app/tags/list?page=${page}`);
+    t.is(status, 200, page);
+    t.deepEqual(JSON.parse(body.toString()).tags, ['1']);
+  }
+  t.deepEqual([...new Set(upstream.seen.map(({ url }) => url))], ['/v2/library/app/tags/list']);
+});
+
 test("a client's credentials reach neither upstream nor log, and control headers do not reach the client", async (t) => {
   const { cache, upstream } = await start(t);
   const headers = {
