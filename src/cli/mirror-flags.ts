@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type BrokerConfig, type BrokerMirror, parseBrokerConfig } from '../cache/broker/broker-config.ts';
-import { ConfigError } from '../config/problems.ts';
+import { ConfigError, cut } from '../config/problems.ts';
 import { errorMessage } from '../observe/error-message.ts';
 
 export interface MirrorFlags {
@@ -59,7 +59,7 @@ export async function localPlace(flags: MirrorFlags, mirrorName: string): Promis
 /** A `ConfigError` that names what there is instead. */
 export function noSuchMirror(name: string, others: readonly string[]): ConfigError {
   const there = others.length === 0 ? 'there is none' : `there are: ${others.toSorted().join(', ')}`;
-  return new ConfigError([`There is no RegistryMirror ${name}; ${there}`]);
+  return new ConfigError([`There is no RegistryMirror ${cut(name)}; ${there}`]);
 }
 
 /** Aborts on SIGINT, SIGTERM and SIGHUP and, if asked for, at the end of standard input: whoever started us in a pod is gone then. */
