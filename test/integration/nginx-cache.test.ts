@@ -405,6 +405,36 @@ test('what no link of ours says about a page neither reaches the upstream nor ma
   t.deepEqual([...new Set(upstream.seen.map(({ url }) => url))], ['/v2/library/app/tags/list']);
 });
 
+test('a range or a condition that cannot be met is an error of the specification, each header once, cold or kept', async (t) => {
+  const { cache, upstream, digest } = await start(t, {}, { sliceSizeKiB: 64 });
+  const size = 70_000;
+  const blob = () => `blobs/${upstream.addBlob(randomBytes(`unmet ${upstream.seen.length}`, size))}`;
+  const asked = [
+    [{ Range: `bytes=${size}-` }, 416],
+    [{ Range: 'bytes=5-4' }, 416],
+    [{ 'If-Match': '"x"' }, 412],
+  ] as const;
+  for (const [headers, status] of asked) {
+    // A range of a manifest may be passed over, as it is of one that is not kept.
+    const others = 'Range' in headers ? [] : [`manifests/${digest}`, 'manifests/1', 'tags/list'];
+    for (const object of [blob(), ...others]) {
+      for (const method of ['GET', 'GET', 'HEAD', 'GET']) {
+        const said = `${method} ${object} ${JSON.stringify(headers)}`;
+        const path = `/v2/library/app/${object}`;
+        const answer = await cache.get(path, { method, headers });
+        t.is(answer.status, status, said);
+        t.true(answer.complete, said);
+        t.is(answer.headers['content-type'], 'application/json', said);
+        t.is(answer.headers['docker-distribution-api-version'], 'registry/2.0', said);
+        t.regex(answer.headers['x-cache-status'] as string, /^(?:MISS|HIT|EXPIRED)$/, said);
+        if (method === 'GET') t.is(JSON.parse(answer.body.toString()).errors[0].code, 'UNSUPPORTED', said);
+        // The last round finds it kept.
+        if (method === 'HEAD') t.is((await cache.get(path)).status, 200, said);
+      }
+    }
+  }
+});
+
 test("a client's credentials reach neither upstream nor log, and control headers do not reach the client", async (t) => {
   const { cache, upstream } = await start(t);
   const headers = {
