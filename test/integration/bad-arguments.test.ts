@@ -114,6 +114,16 @@ const cases: readonly [title: string, args: (place: Place) => string[], said: Re
     /^a+[.]{3}: expected an image of .*, got one of a+[.]{3}$/m,
   ],
   [
+    'a cache without a name',
+    () => ['purge', 'm', 'app', '--standalone', ''],
+    /^--standalone: expected the data folder of a standalone, got an empty path/,
+  ],
+  [
+    'a configuration that is a FIFO',
+    ({ fifo }) => ['warm', 'm', 'app', '--local', '--config', fifo],
+    /^expected the configuration of a cache in \S+fifo: .*no regular file/,
+  ],
+  [
     'a mirror that is too long',
     ({ dir }) => ['purge', long, 'app', '--standalone', join(dir, 'standalone')],
     /^There is no RegistryMirror a+[.]{3}; there are: m$/m,
