@@ -7,6 +7,7 @@ import { type RegistryMirror, registryMirrorSchema } from './registry-mirror.ts'
 import type { RuleSubject } from './rule.ts';
 import { rules } from './rules.ts';
 import { fieldOf, type Shape, shapeOf } from './schema-shape.ts';
+import { shownValue } from './shown-value.ts';
 import { subdomain } from './subdomain.ts';
 
 /** One fault: the field's path (`spec.upstreamUrl`, `spec.tolerations[0].effect`) and the API server's words for it. */
@@ -72,7 +73,7 @@ function brokenRules(object: unknown, faults: readonly Fault[]): Fault[] {
 }
 
 function invalid(path: readonly (string | number)[], got: unknown, why: string): Fault {
-  return { path, message: `Invalid value: ${JSON.stringify(got) ?? 'null'}: ${why}` };
+  return { path, message: `Invalid value: ${shownValue(got)}: ${why}` };
 }
 
 /** Like the API server: of a field that is too long and of the wrong form only the first is said. */
@@ -97,7 +98,7 @@ function schemaFault(issue: z.core.$ZodIssue): Fault {
   if (issue.code === 'invalid_value') {
     return {
       path,
-      message: `Unsupported value: ${JSON.stringify(got)}: supported values: ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`,
+      message: `Unsupported value: ${shownValue(got)}: supported values: ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`,
     };
   }
   if (issue.code === 'invalid_format' && 'pattern' in issue)

@@ -1,15 +1,15 @@
 /** Follows files that processes read only when told to: configuration and certificates of nginx. Polls, because kubelet swaps symlinks. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Logger } from '../observe/log.ts';
 import { readPid, reloadNginx, testNginx } from './nginx-process.ts';
 import { pause } from './pause.ts';
+import { readRegularFile } from './read-regular-file.ts';
 
-/** Content of all `files` as one short text; a missing file counts as empty. */
+/** Content of all `files` as one short text; a missing file, and what is none, counts as empty. */
 export async function fingerprint(files: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
   for (const file of files) {
-    const content = await readFile(file).catch(() => Buffer.alloc(0));
+    const content = await readRegularFile(file).catch(() => Buffer.alloc(0));
     hash.update(`${content.length} `).update(content);
   }
   return hash.digest('hex');

@@ -1,15 +1,12 @@
 /** `doctor --cluster`: runs `doctor` in the agents of all nodes, through the API server with the caller's own rights. */
 import type { NodeReport } from '../api/node-report.ts';
-import { processEnvironment } from '../config/environment.ts';
-import { readMirrorAccess } from '../config/mirror-access.ts';
 import { ConfigError } from '../config/problems.ts';
-import { createClient, type KubeClient } from '../kube/client.ts';
-import { loadConnection } from '../kube/connection.ts';
+import type { KubeClient } from '../kube/client.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { errorMessage } from '../observe/error-message.ts';
-import { createLogger } from '../observe/log.ts';
 import { agentSelector } from '../operator/node-reports/node-agents.ts';
 import { pods } from '../operator/resource-types.ts';
+import { connectCluster } from './connect-cluster.ts';
 import { type DoctorFlags, printReport } from './doctor.ts';
 import { isWell } from './doctor-report.ts';
 import { endOfCommand } from './mirror-flags.ts';
@@ -30,11 +27,7 @@ const longestReport = 2 ** 20;
 /** Prints each node as it answers, by name, and a summary; false when not everything is in place everywhere. */
 export async function doctorCluster(flags: DoctorFlags): Promise<boolean> {
   const signal = endOfCommand({});
-  const { namespace, sources } = readMirrorAccess(processEnvironment(), flags);
-  const client = createClient(await loadConnection(sources), {
-    userAgent: 'registry-mirror-operator',
-    logger: createLogger(),
-  });
+  const { client, namespace } = await connectCluster(flags);
   try {
     const agents = await listAgents(client, namespace, signal);
     const outcomes = await askAll(client, agents, signal);

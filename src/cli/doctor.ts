@@ -1,6 +1,6 @@
 /** `doctor`: what the agent of this node, or those of all nodes, say of their wiring. */
 import { request } from 'node:http';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type { NodeReport } from '../api/node-report.ts';
 import { ConfigError } from '../config/problems.ts';
 import { errorMessage } from '../observe/error-message.ts';
@@ -22,7 +22,7 @@ export function doctorCommand(): Command {
   return new Command('doctor')
     .description('Says which runtimes of a node are wired to which mirror, whether they ask it, and why not.')
     .option('--cluster', 'all nodes, asked through the API server with your own rights')
-    .option('--socket <path>', 'of this node’s agent', '/run/registry-mirror/status.sock')
+    .option('--socket <path>', 'of this node’s agent', parseSocket, '/run/registry-mirror/status.sock')
     .option('-n, --namespace <name>', 'with --cluster: of the agents (default: NAMESPACE, else default)')
     .option('--context <name>', 'with --cluster: of the kubeconfig')
     .option('--kubeconfig <file>', 'with --cluster: instead of KUBECONFIG')
@@ -46,6 +46,12 @@ async function doctor(flags: DoctorFlags): Promise<void> {
 export function printReport(report: NodeReport, { json }: Pick<DoctorFlags, 'json'>): void {
   const lines = json ? [JSON.stringify(report)] : reportLines(report);
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** An empty path is none for Node, which would dial a port. */
+function parseSocket(value: string): string {
+  if (value === '') throw new InvalidArgumentError('expected the path of a socket.');
+  return value;
 }
 
 async function askAgent(socketPath: string): Promise<NodeReport> {

@@ -1,9 +1,9 @@
 /** Flags that `purge` and `warm` share, and what they mean: replicas in a cluster, or the cache of this pod or machine. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type BrokerConfig, type BrokerMirror, parseBrokerConfig } from '../cache/broker/broker-config.ts';
-import { ConfigError } from '../config/problems.ts';
+import { readRegularFile } from '../cache/read-regular-file.ts';
+import { ConfigError, cut } from '../config/problems.ts';
 import { errorMessage } from '../observe/error-message.ts';
 
 export interface MirrorFlags {
@@ -44,6 +44,9 @@ export async function localPlace(flags: MirrorFlags, mirrorName: string): Promis
   if (flags.local && flags.standalone !== undefined) {
     throw new ConfigError(['--local, --standalone: expected one of them']);
   }
+  if (flags.standalone === '') {
+    throw new ConfigError(['--standalone: expected the data folder of a standalone, got an empty path']);
+  }
   const file = flags.standalone === undefined ? flags.config : join(flags.standalone, 'conf', 'broker.json');
   if (!flags.local && flags.standalone === undefined) return undefined;
   const config = await readConfig(file);
@@ -59,7 +62,7 @@ export async function localPlace(flags: MirrorFlags, mirrorName: string): Promis
 /** A `ConfigError` that names what there is instead. */
 export function noSuchMirror(name: string, others: readonly string[]): ConfigError {
   const there = others.length === 0 ? 'there is none' : `there are: ${others.toSorted().join(', ')}`;
-  return new ConfigError([`There is no RegistryMirror ${name}; ${there}`]);
+  return new ConfigError([`There is no RegistryMirror ${cut(name)}; ${there}`]);
 }
 
 /** Aborts on SIGINT, SIGTERM and SIGHUP and, if asked for, at the end of standard input: whoever started us in a pod is gone then. */
@@ -80,7 +83,7 @@ export function endOfCommand({ untilStdinEnds }: Pick<MirrorFlags, 'untilStdinEn
 
 async function readConfig(file: string): Promise<BrokerConfig> {
   try {
-    return parseBrokerConfig(await readFile(file, 'utf8'));
+    return parseBrokerConfig((await readRegularFile(file)).toString());
   } catch (error) {
     throw new ConfigError([`expected the configuration of a cache in ${file}: ${errorMessage(error)}`]);
   }

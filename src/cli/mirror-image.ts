@@ -1,6 +1,6 @@
 /** Image references as clients of a mirror write them. Pure. */
 import type { Upstream } from '../api/upstream.ts';
-import { ConfigError } from '../config/problems.ts';
+import { ConfigError, cut } from '../config/problems.ts';
 import { parseDigest } from '../registry/digest.ts';
 import { isRepository, isTag } from '../registry/repository.ts';
 
@@ -28,7 +28,7 @@ export function parseMirrorImage(text: string, mirror: MirrorNames): MirrorImage
   const { host, rest } = splitHost(text);
   if (host !== undefined && !isNameOf(mirror, host)) {
     throw new ConfigError([
-      `${text}: expected an image of ${hostsOf(mirror).join(' or ')} (mirror ${mirror.name}), got one of ${host}`,
+      `${cut(text)}: expected an image of ${hostsOf(mirror).join(' or ')} (mirror ${mirror.name}), got one of ${cut(host)}`,
     ]);
   }
   const [, path = '', tag, digest] = /^([^:@]*)(?::([^@]*))?(?:@(.*))?$/s.exec(rest) ?? [];
@@ -37,7 +37,7 @@ export function parseMirrorImage(text: string, mirror: MirrorNames): MirrorImage
     (tag === undefined || isTag(tag)) &&
     (digest === undefined || parseDigest(digest) !== undefined);
   if (!isReference) {
-    throw new ConfigError([`${text}: expected [HOST/]REPOSITORY[:TAG][@DIGEST] in lower case`]);
+    throw new ConfigError([`${cut(text)}: expected [HOST/]REPOSITORY[:TAG][@DIGEST] in lower case`]);
   }
   return {
     text,

@@ -1,15 +1,12 @@
 /** The replicas of a mirror as its cache pods, reached through the API server with the caller's own rights. */
 import { components, labelSelector } from '../api/names.ts';
 import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
-import { processEnvironment } from '../config/environment.ts';
-import { readMirrorAccess } from '../config/mirror-access.ts';
 import { ConfigError } from '../config/problems.ts';
-import { createClient, type KubeClient } from '../kube/client.ts';
-import { loadConnection } from '../kube/connection.ts';
+import type { KubeClient } from '../kube/client.ts';
 import type { ExecProcess } from '../kube/exec.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { createLogger } from '../observe/log.ts';
 import { pods, registryMirrors } from '../operator/resource-types.ts';
+import { connectCluster } from './connect-cluster.ts';
 import { type MirrorFlags, noSuchMirror } from './mirror-flags.ts';
 import type { MirrorNames } from './mirror-image.ts';
 import { needing } from './needing.ts';
@@ -35,9 +32,7 @@ export async function findReplicas(
   flags: MirrorFlags,
   signal: AbortSignal,
 ): Promise<MirrorReplicas> {
-  const { namespace, sources } = readMirrorAccess(processEnvironment(), flags);
-  const connection = await loadConnection(sources);
-  const client = createClient(connection, { userAgent: 'registry-mirror-operator', logger: createLogger() });
+  const { client, namespace } = await connectCluster(flags);
   try {
     const names = await readNames(client, mirror, signal);
     const { running, others } = await listPods(client, mirror, namespace, signal);

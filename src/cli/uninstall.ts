@@ -1,18 +1,11 @@
 /** `uninstall`: deletes every mirror and waits until its nodes are restored; afterwards, what the operator leaves in its namespace. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { processEnvironment } from '../config/environment.ts';
-import { readMirrorAccess } from '../config/mirror-access.ts';
-import { createClient } from '../kube/client.ts';
-import { loadConnection } from '../kube/connection.ts';
-import { createLogger } from '../observe/log.ts';
+import { type ClusterFlags, connectCluster } from './connect-cluster.ts';
 import { deleteLeftovers } from './delete-leftovers.ts';
 import { deleteMirrors } from './delete-mirrors.ts';
 import { endOfCommand } from './mirror-flags.ts';
 
-interface UninstallFlags {
-  readonly namespace?: string;
-  readonly context?: string;
-  readonly kubeconfig?: string;
+interface UninstallFlags extends ClusterFlags {
   /** Milliseconds. */
   readonly timeout: number;
   readonly leftovers?: true;
@@ -44,11 +37,7 @@ export function uninstallCommand(): Command {
 
 async function uninstall(flags: UninstallFlags): Promise<void> {
   const signal = endOfCommand({});
-  const { namespace, sources } = readMirrorAccess(processEnvironment(), flags);
-  const client = createClient(await loadConnection(sources), {
-    userAgent: 'registry-mirror-operator/uninstall',
-    logger: createLogger(),
-  });
+  const { client, namespace } = await connectCluster(flags, 'registry-mirror-operator/uninstall');
   const { dryRun = false, timeout: timeoutMs, leftovers } = flags;
   try {
     if (leftovers) await deleteLeftovers({ client, namespace, dryRun, print, signal });

@@ -34,6 +34,10 @@ export class Problems {
 }
 
 function shown(value: unknown): string {
-  const text = redact(JSON.stringify(value) ?? String(value));
+  return cut(redact(JSON.stringify(value) ?? String(value)));
+}
+
+/** The beginning of a text that may be of any length, for a message about it. */
+export function cut(text: string): string {
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }

@@ -1,9 +1,10 @@
 /** Where everything of one `standalone` lies below its data folder, and how files get there whole. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { CachePaths } from '../cache/cache-config.ts';
 import { ConfigError } from '../config/problems.ts';
+import { errorMessage } from '../observe/error-message.ts';
 
 /** Absolute paths; everything but `caFile` is for the owner's eyes only. */
 export interface Folders extends CachePaths {
@@ -24,6 +25,7 @@ const longestSocket = 107;
 
 /** Returns the folders below `data`; throws a `ConfigError` when the broker's socket could not be made there. */
 export function foldersOf(data: string): Folders {
+  if (data === '') throw new ConfigError(['--data: expected a folder, got an empty path']);
   const root = resolve(data);
   const runDir = join(root, 'run');
   if (Buffer.byteLength(join(runDir, 'broker.sock')) > longestSocket) {
@@ -50,14 +52,40 @@ export function foldersOf(data: string): Folders {
   };
 }
 
-/** Makes all folders, readable by the owner only (but the root, for `ca.crt`). */
+/** Makes all folders, readable by the owner only (but the root, for `ca.crt`). Throws a `ConfigError` where that cannot be. */
 export async function makeFolders(folders: Folders): Promise<void> {
-  await mkdir(folders.root, { recursive: true });
+  try {
+    await makeAll(folders);
+  } catch (error) {
+    throw new ConfigError([
+      `--data: expected a folder that can be made and written to, got ${folders.root} (${errorMessage(error)})`,
+    ]);
+  }
+}
+
+async function makeAll(folders: Folders): Promise<void> {
+  await makeFolder(folders.root);
   const { runDir, tlsDir, confDir, tempDir, brokerDir, credentialsDir, cacheDir, logDir } = folders;
   for (const dir of [runDir, tlsDir, confDir, tempDir, brokerDir, credentialsDir, cacheDir, logDir]) {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolder(dir, 0o700);
     await chmod(dir, 0o700);
   }
+}
+
+/** Makes `dir` and what is missing above it. Not by `recursive`: that tries for ever where a folder is there and nothing can be made in it (/proc). */
+async function makeFolder(dir: string, mode = 0o777): Promise<void> {
+  if (await isFolder(dir)) return;
+  await makeFolder(dirname(dir));
+  await mkdir(dir, { mode }).catch(async (error: unknown) => {
+    if (!(await isFolder(dir))) throw error;
+  });
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Replaces `file` so that readers and a crash see the old or the new content. Does nothing when it holds `content` already. */

@@ -2,14 +2,15 @@
  * The same nginx and broker without a cluster: both are children, kept running, and follow one YAML file.
  * The main file of this folder; used by `src/cli/standalone.ts` only.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { holdsAuthorities } from '../cache/broker/authorities.ts';
 import { type CacheConfig, type ListenAddress, localSocket, nginxPidFile } from '../cache/cache-config.ts';
 import { cacheFiles } from '../cache/cache-files.ts';
 import { type ChildPlan, keepRunning } from '../cache/child.ts';
 import { reloadNginx, spawnOwned, startNginx, testNginx, waitUntilServing } from '../cache/nginx-process.ts';
 import { defaultView } from '../cache/nginx-view.ts';
+import { readRegularFile } from '../cache/read-regular-file.ts';
 import { fingerprint, followFiles } from '../cache/reload.ts';
 import { ConfigError } from '../config/problems.ts';
 import { errorMessage, type Logger } from '../observe/log.ts';
@@ -49,7 +50,7 @@ export async function runStandalone(
   const inForce = await fingerprint(followed(options));
   const text = await readGiven('-f', options.file);
   parseMirrorsFile(text, options.file, surroundings.checkCredentials);
-  for (const [flag, file] of Object.entries(givenFiles(options))) await readGiven(flag, file);
+  for (const [flag, file] of Object.entries(givenFiles(options))) await checkGiven(flag, file);
   const folders = foldersOf(options.data);
   await makeFolders(folders);
   await lockFolder(folders);
@@ -217,18 +218,26 @@ function followed(options: StandaloneOptions): string[] {
   return [options.file, ...Object.values(givenFiles(options))];
 }
 
+const upstreamCaFlag = '--upstream-ca';
+
 /** The options that name files, by flag. */
 function givenFiles({ upstreamCa, tlsCert, tlsKey }: StandaloneOptions): Record<string, string> {
   return {
-    ...(upstreamCa !== undefined && { '--upstream-ca': upstreamCa }),
+    ...(upstreamCa !== undefined && { [upstreamCaFlag]: upstreamCa }),
     ...(tlsCert !== undefined && { '--tls-cert': tlsCert }),
     ...(tlsKey !== undefined && { '--tls-key': tlsKey }),
   };
 }
 
+async function checkGiven(flag: string, file: string): Promise<void> {
+  const text = await readGiven(flag, file);
+  if (flag === upstreamCaFlag && !holdsAuthorities(text))
+    throw new ConfigError([`${flag}: expected a PEM file with a certificate, got none in ${file}`]);
+}
+
 async function readGiven(flag: string, file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return (await readRegularFile(file)).toString();
   } catch (error) {
     throw new ConfigError([`${flag}: expected a file that can be read, got ${errorMessage(error)}`]);
   }

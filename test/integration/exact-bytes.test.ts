@@ -117,27 +117,29 @@ test('an upstream that dies inside a slice: the client gets the bytes before it 
   }
 });
 
-test('a later slice that fails is never made up for by the whole blob, whatever is offered in its place', async (t) => {
-  const { cache, upstream } = await start(t);
-  for (const subset of [[0], [0, 1, 2], [0, 2, 3, 4, 5], [0, 1, 2, 3, 4]]) {
-    const blob = await prepare(t, cache, upstream, `offered ${subset}`, subset);
-    // Stands in for a broker that fails slices and would answer a question without a Range: the trap of named locations.
-    const stand = await standInBroker(t, cache, ({ headers: { range } }, response) => {
-      response.writeHead(range === undefined ? 200 : 503, { 'X-Accel-Expires': '0' });
-      response.end(range === undefined ? blob.bytes : '{}');
-    });
-    // A connection that is reset before anything was read is as good as one that ends early.
-    const answer = await cache.get(blob.path).catch(() => undefined);
-    await stand.end(0);
-    t.not(answer?.complete, true, subset.join());
-    const body = answer?.body ?? Buffer.alloc(0);
-    t.true(body.equals(blob.bytes.subarray(0, body.length)), `subset ${subset.join()}`);
-    const asked = stand.seen.flat().map(({ headers }) => headers.range);
-    t.false(asked.includes(undefined), `subset ${subset.join()}: asked without a Range`);
-    await cache.startBroker();
-    t.true((await cache.get(blob.path)).body.equals(blob.bytes), `subset ${subset.join()} afterwards`);
-  }
-});
+for (const failure of [503, 416, 412]) {
+  test(`a later slice that is ${failure} is never made up for by anything, whatever is offered in its place`, async (t) => {
+    const { cache, upstream } = await start(t);
+    for (const subset of [[0], [0, 1, 2], [0, 2, 3, 4, 5], [0, 1, 2, 3, 4]]) {
+      const blob = await prepare(t, cache, upstream, `offered ${failure} ${subset}`, subset);
+      // Stands in for a broker that fails slices and would answer a question without a Range: the trap of named locations.
+      const stand = await standInBroker(t, cache, ({ headers: { range } }, response) => {
+        response.writeHead(range === undefined ? 200 : failure, { 'X-Accel-Expires': '0' });
+        response.end(range === undefined ? blob.bytes : '{}');
+      });
+      // A connection that is reset before anything was read is as good as one that ends early.
+      const answer = await cache.get(blob.path).catch(() => undefined);
+      await stand.end(0);
+      t.not(answer?.complete, true, subset.join());
+      const body = answer?.body ?? Buffer.alloc(0);
+      t.true(body.equals(blob.bytes.subarray(0, body.length)), `subset ${subset.join()}`);
+      const asked = stand.seen.flat().map(({ headers }) => headers.range);
+      t.false(asked.includes(undefined), `subset ${subset.join()}: asked without a Range`);
+      await cache.startBroker();
+      t.true((await cache.get(blob.path)).body.equals(blob.bytes), `subset ${subset.join()} afterwards`);
+    }
+  });
+}
 
 for (const isAskedTwice of [false, true]) {
   const beginning = isAskedTwice ? 'failed at first' : 'came at once';
@@ -190,6 +192,20 @@ test('an upstream that ignores Range: the bytes are exact, whatever part is aske
     t.true(body.equals(bytes.subarray(from)), `from ${from}`);
     const whole = await cache.get(path);
     t.true(whole.body.equals(bytes), `whole after ${from}`);
+  }
+});
+
+test('every subset of cached slices: a range or a condition that cannot be met gets no byte of the blob and spoils none', async (t) => {
+  const { cache, upstream } = await start(t);
+  for (const subset of subsets()) {
+    const blob = await prepare(t, cache, upstream, `unmet ${subset}`, subset);
+    for (const headers of [{ Range: `bytes=${size}-` }, { Range: 'bytes=5-4' }, { 'If-Match': '"x"' }]) {
+      const { status, body, complete } = await cache.get(blob.path, { headers });
+      t.is(status, 'Range' in headers ? 416 : 412);
+      t.true(complete);
+      t.true(body.length < 200 && Array.isArray(JSON.parse(body.toString()).errors), body.toString());
+    }
+    t.true((await cache.get(blob.path)).body.equals(blob.bytes), `subset ${subset.join()}`);
   }
 });
 

@@ -371,6 +371,85 @@ test('a list is kept a moment for one repository, query and way to ask, and serv
   await eventually(async () => assert.equal((await list('')).tags.length, 3));
 });
 
+for (const [title, parameter, link] of [
+  ['under a parameter of its own', 'next_page', (target: string) => `<${target}>; rel="next"`],
+  [
+    'behind the one before',
+    'last',
+    (target: string) => `</v2/x?last=1&n=1>; rel="prev", <${target}>; rel="next"`,
+  ],
+  [
+    'in a header of its own',
+    'last',
+    (target: string) => ['</v2/x?last=1&n=1>; rel="prev"', `<${target}>; rel=next`],
+  ],
+] as const) {
+  test(`who follows the links of a list gets every tag once where the upstream tells the next page ${title}`, async (t) => {
+    const { cache, upstream } = await start(t);
+    const tags = ['1', '2', '3', '4'];
+    for (const tag of tags.slice(1)) upstream.addManifest('library/app', tag, { tag });
+    upstream.listPages = { parameter, link: (target) => link(target) };
+    const seen: string[] = [];
+    let path: string | undefined = '/v2/library/app/tags/list?n=1&ns=mirror.test';
+    while (path !== undefined && seen.length < 10) {
+      const { body, headers } = await cache.get(path);
+      seen.push(...JSON.parse(body.toString()).tags);
+      path = /^<([^>]+)>; rel="next"$/.exec(String(headers.link))?.[1];
+    }
+    t.deepEqual(seen, tags);
+  });
+}
+
+test('what no link of ours says about a page neither reaches the upstream nor makes another entry', async (t) => {
+  const { cache, upstream } = await start(t);
+  const hostile = [
+    '2',
+    '%3f',
+    'x%3D1',
+    `%3F${'a'.repeat(5000)}`,
+    '%3Fa%0d%0ab',
+    '%3Fa%23b',
+    '%3F%ff=1',
+    '%3F"=<>',
+  ];
+  for (const page of hostile) {
+    const { status, body } = await cache.get(`/v2/library/app/tags/list?page=${page}`);
+    t.is(status, 200, page);
+    t.deepEqual(JSON.parse(body.toString()).tags, ['1']);
+  }
+  t.deepEqual([...new Set(upstream.seen.map(({ url }) => url))], ['/v2/library/app/tags/list']);
+});
+
+test('a range or a condition that cannot be met is an error of the specification, each header once, cold or kept', async (t) => {
+  const { cache, upstream, digest } = await start(t, {}, { sliceSizeKiB: 64 });
+  const size = 70_000;
+  const blob = () => `blobs/${upstream.addBlob(randomBytes(`unmet ${upstream.seen.length}`, size))}`;
+  const asked = [
+    [{ Range: `bytes=${size}-` }, 416],
+    [{ Range: 'bytes=5-4' }, 416],
+    [{ 'If-Match': '"x"' }, 412],
+  ] as const;
+  for (const [headers, status] of asked) {
+    // A range of a manifest may be passed over, as it is of one that is not kept.
+    const others = 'Range' in headers ? [] : [`manifests/${digest}`, 'manifests/1', 'tags/list'];
+    for (const object of [blob(), ...others]) {
+      for (const method of ['GET', 'GET', 'HEAD', 'GET']) {
+        const said = `${method} ${object} ${JSON.stringify(headers)}`;
+        const path = `/v2/library/app/${object}`;
+        const answer = await cache.get(path, { method, headers });
+        t.is(answer.status, status, said);
+        t.true(answer.complete, said);
+        t.is(answer.headers['content-type'], 'application/json', said);
+        t.is(answer.headers['docker-distribution-api-version'], 'registry/2.0', said);
+        t.regex(answer.headers['x-cache-status'] as string, /^(?:MISS|HIT|EXPIRED)$/, said);
+        if (method === 'GET') t.is(JSON.parse(answer.body.toString()).errors[0].code, 'UNSUPPORTED', said);
+        // The last round finds it kept.
+        if (method === 'HEAD') t.is((await cache.get(path)).status, 200, said);
+      }
+    }
+  }
+});
+
 test("a client's credentials reach neither upstream nor log, and control headers do not reach the client", async (t) => {
   const { cache, upstream } = await start(t);
   const headers = {

@@ -70,6 +70,17 @@ test('what one client is refused is not told to another, and takes no copy away'
   }
 });
 
+test('what nginx asks itself is not there for clients, and they are told so as of anything else', async (t) => {
+  const { cache, upstream, fallback } = await start(t);
+  for (const at of [cache.port, fallback]) {
+    const { status, body, headers } = await cache.get('/-/authorize', { at });
+    t.is(status, 404);
+    t.is(headers['content-type'], 'application/json');
+    t.is(JSON.parse(body.toString()).errors[0].code, 'NAME_UNKNOWN');
+  }
+  t.deepEqual(upstream.seen, []);
+});
+
 test('a blob of a repository that is not the client’s is not read by the name of one that is', async (t) => {
   const { upstream, get, digest } = await start(t);
   const kept = await get(`team/app/blobs/${digest}`, alice);

@@ -73,6 +73,8 @@ export interface ScriptableUpstream {
   cdnFaults: Faults;
   /** Demands a token of its own on the second origin, for manifests redirected there. */
   cdnAuth: AuthScript;
+  /** How a list of tags goes on: by which parameter of the query, and what is said of the next page's target. */
+  listPages: { parameter: string; link: (target: string) => string | string[] };
   readonly seen: SeenRequest[];
   readonly counters: { requests: number; bytes: number; tokens: number; redirects: number };
   addBlob(bytes: Buffer): string;
@@ -132,6 +134,10 @@ class State implements ScriptableUpstream {
   refuses: ScriptableUpstream['refuses'];
   faults: Faults = {};
   cdnFaults: Faults = {};
+  listPages: ScriptableUpstream['listPages'] = {
+    parameter: 'last',
+    link: (target) => `<${target}>; rel="next"`,
+  };
   readonly seen: SeenRequest[] = [];
   readonly counters = { requests: 0, bytes: 0, tokens: 0, redirects: 0 };
   servers: Server[] = [];
@@ -286,10 +292,11 @@ class State implements ScriptableUpstream {
       response.writeHead(404, { 'Content-Type': 'application/json' }).end('{"errors":[]}');
       return;
     }
-    const start = all.indexOf(url.searchParams.get('last') ?? '') + 1;
+    const { parameter, link: linkOf } = this.listPages;
+    const start = all.indexOf(url.searchParams.get(parameter) ?? '') + 1;
     const tags = all.slice(start, start + Number(url.searchParams.get('n') ?? all.length));
-    const rest = `<${url.pathname}?last=${tags.at(-1)}&n=${url.searchParams.get('n')}>; rel="next"`;
-    const link = start + tags.length < all.length ? { Link: rest } : {};
+    const rest = `${url.pathname}?${parameter}=${tags.at(-1)}&n=${url.searchParams.get('n')}`;
+    const link = start + tags.length < all.length ? { Link: linkOf(rest) } : {};
     response.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', ...link });
     response.end(JSON.stringify({ name: repository, tags }));
   }

@@ -12,9 +12,9 @@ export async function readBundles(files: readonly string[]): Promise<string> {
   return texts.join('\n');
 }
 
-/** Whether there is a certificate in the bundles, usable or not. */
+/** Whether there is a certificate in the bundles that can be used. */
 export function holdsAuthorities(bundles: string): boolean {
-  return bundles.match(block) !== null;
+  return (bundles.match(block) ?? []).some(isCertificate);
 }
 
 /** Takes bundles and returns the PEM certificates to trust. What is no certificate is left out and logged. */

@@ -5,6 +5,7 @@ import { bareType } from '../../registry/media-types.ts';
 import { discard, readBody } from '../../registry/read-body.ts';
 import { UpstreamError } from '../../registry/upstream-error.ts';
 import { type Answer, failureMs, keepFor } from './answer.ts';
+import { nextPage, upstreamQuery } from './list-pages.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 
@@ -21,7 +22,7 @@ interface ListQuestion {
 
 /** Returns the upstream's list with its `Link` to the next page leading through us; rejects with what it failed with. */
 export async function serveList(mirror: Mirror, route: ListRoute, question: ListQuestion): Promise<Answer> {
-  const key = `${route.repository}/${route.path}?${upstreamQuery(route.query)} ${authorizationKey(question.authorization)}`;
+  const key = `${route.repository}/${route.path}${upstreamQuery(route.query)} ${authorizationKey(question.authorization)}`;
   mirror.blobFailures.throwKnown(key);
   try {
     return await askList(mirror, route, question);
@@ -32,11 +33,10 @@ export async function serveList(mirror: Mirror, route: ListRoute, question: List
 }
 
 async function askList(mirror: Mirror, route: ListRoute, question: ListQuestion): Promise<Answer> {
-  const query = upstreamQuery(route.query);
   const answer = await mirror.client.request({
     method: 'GET',
     repository: mirror.upstreamRepository(route.repository),
-    path: query === '' ? route.path : `${route.path}?${query}`,
+    path: `${route.path}${upstreamQuery(route.query)}`,
     headers: { accept: 'application/vnd.oci.image.index.v1+json, application/json' },
     authorization: question.authorization,
     signal: question.signal,
@@ -55,7 +55,8 @@ async function askList(mirror: Mirror, route: ListRoute, question: ListQuestion)
   mirror.client.counters.bytes += bytes.length;
   mirror.status.note(undefined, 'list');
   const body = route.path === 'tags/list' ? named(bytes, route.repository, answer.url.host) : bytes;
-  const link = nextLink(answer.headers['link'], route, question.headers['x-forwarded-prefix']);
+  const page = nextPage(answer.headers['link'], answer.url.host);
+  const link = nextLink(page, route, question.headers['x-forwarded-prefix']);
   const filters = answer.headers['oci-filters-applied'];
   return {
     status: 200,
@@ -86,24 +87,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Only what the distribution specification defines goes upstream; `ns` is between the client and us. */
-function upstreamQuery(query: URLSearchParams): string {
-  const passed = ['n', 'last', 'artifactType'].flatMap((name) => {
-    const value = query.get(name);
-    return value === null || value === '' ? [] : [[name, value]];
-  });
-  return new URLSearchParams(passed).toString();
-}
-
 /** The upstream's next page under the path by which the client came: its own path has the upstream's names in it. */
 function nextLink(
-  value: string | string[] | undefined,
+  query: URLSearchParams | undefined,
   route: ListRoute,
   prefix: string | string[] | undefined,
 ): string | undefined {
-  const target = typeof value === 'string' ? /^<([^>]*)>\s*;.*\brel="?next"?/i.exec(value)?.[1] : undefined;
-  if (target === undefined || !URL.canParse(target, 'http://upstream/')) return undefined;
-  const query = new URLSearchParams(upstreamQuery(new URL(target, 'http://upstream/').searchParams));
+  if (query === undefined) return undefined;
   const own = route.query.get('ns');
   if (own !== null && own !== '') query.set('ns', own);
   const base = typeof prefix === 'string' && /^\/v2\/[a-z0-9.:[\]/-]+$/.test(prefix) ? prefix : '/v2';

@@ -50,6 +50,22 @@ test('every fault is listed, each with its field', (t) => {
   t.true(faults.some((fault) => fault.includes('unknown field "spec.nonsense"')));
 });
 
+for (const [field, value, shown] of [
+  ['upstreamUrl', 'user:S3CRET@quay.io', '[redacted]@quay.io'],
+  ['upstreamUrl', 'https://u:S3CRET/p@S3CRET@quay.io', 'https://[redacted]@quay.io'],
+  ['upstreamUrl', 'u:\nS3CRET"@quay.io', '[redacted]@quay.io'],
+  ['masqueradeUrl', 'S3CRET@quay.io', '[redacted]@quay.io'],
+  ['upstreamProxy', 'HTTP://u:S3CRET@p:3128', 'HTTP://[redacted]@p:3128'],
+  ['access', 'u:S3CRET@p', '[redacted]@p'],
+  ['redirectHosts', ['u:S3CRET@p'], '[redacted]@p'],
+] as const) {
+  test(`${field}: user information of ${JSON.stringify(value)} is not shown`, (t) => {
+    const faults = messages(mirror({ upstreamUrl: 'quay.io', [field]: value })).join();
+    t.true(faults.includes(field) && faults.includes(`value: ${JSON.stringify(shown)}`), faults);
+    t.false(faults.includes('S3CRET'));
+  });
+}
+
 test('a missing upstreamUrl is a required value', (t) => {
   t.deepEqual(messages(mirror({})), ['spec.upstreamUrl: Required value']);
 });
