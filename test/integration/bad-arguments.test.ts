@@ -29,6 +29,10 @@ function place(t: ExecutionContext): Place {
   return { dir, file, fifo };
 }
 
+function standalone({ file, dir }: Place, ...more: string[]): string[] {
+  return ['standalone', '--port', '0', '-f', file, '--data', join(dir, 'data'), ...more];
+}
+
 const long = 'a'.repeat(100_000);
 
 const cases: readonly [title: string, args: (place: Place) => string[], said: RegExp][] = [
@@ -59,32 +63,12 @@ const cases: readonly [title: string, args: (place: Place) => string[], said: Re
   ],
   [
     'an authority that is a FIFO',
-    ({ file, fifo, dir }) => [
-      'standalone',
-      '--port',
-      '0',
-      '-f',
-      file,
-      '--data',
-      join(dir, 'data'),
-      '--upstream-ca',
-      fifo,
-    ],
+    (place) => standalone(place, '--upstream-ca', place.fifo),
     /^--upstream-ca: expected a file that can be read, got \S+fifo, which is no regular file/,
   ],
   [
     'an authority without a certificate',
-    ({ file, dir }) => [
-      'standalone',
-      '--port',
-      '0',
-      '-f',
-      file,
-      '--data',
-      join(dir, 'data'),
-      '--upstream-ca',
-      join(dir, 'key'),
-    ],
+    (place) => standalone(place, '--upstream-ca', join(place.dir, 'key')),
     /^--upstream-ca: expected a PEM file with a certificate, got none in \S+key$/m,
   ],
   [
