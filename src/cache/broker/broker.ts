@@ -82,10 +82,9 @@ class Broker {
   readonly #options: BrokerOptions;
   readonly #peers: Peers;
   #config: BrokerConfig;
-  /** The configuration's text as it was looked at last, whether that is in force, and a look that goes on. */
+  /** The configuration's text as it was looked at last, as it is in force, and a look that goes on. */
   #seen: string;
-  #isInForce = true;
-  #mark: string;
+  #inForce: string;
   #looking: Promise<boolean> | undefined;
   #mirrors = new Map<string, Mirror>();
   readonly store: Store;
@@ -96,7 +95,7 @@ class Broker {
     const config = parseBrokerConfig(text);
     this.#options = options;
     this.#seen = text;
-    this.#mark = configurationMark(text);
+    this.#inForce = text;
     this.log = options.log;
     this.#peers = new Peers(options.replica ?? hostname(), options.log);
     this.#config = config;
@@ -116,7 +115,7 @@ class Broker {
 
   mirror = (name: string): Mirror | undefined => this.#mirrors.get(name);
   mirrors = (): Iterable<Mirror> => this.#mirrors.values();
-  configuration = (): string => this.#mark;
+  configuration = (): string => configurationMark(this.#inForce);
   sliceBytes = (): number => this.#config.sliceBytes;
 
   /** Opens what is new and closes what is gone; a mirror that is configured as before keeps tokens and connections. */
@@ -163,24 +162,23 @@ class Broker {
   async #reload(): Promise<boolean> {
     const text = await readFile(this.#options.configFile, 'utf8').catch(() => this.#seen);
     // A bad one is complained of once.
-    if (text === this.#seen) return this.#isInForce;
-    this.#seen = text;
-    this.#isInForce = await this.#takeOn(text);
-    return this.#isInForce;
+    if (text !== this.#seen) {
+      this.#seen = text;
+      await this.#takeOn(text);
+    }
+    return text === this.#inForce;
   }
 
-  async #takeOn(text: string): Promise<boolean> {
+  async #takeOn(text: string): Promise<void> {
     try {
       const config = parseBrokerConfig(text);
       if (config.sockets[this.#options.index ?? 0] !== this.socket)
         this.log.warn('Another socket takes effect at the next start');
       await this.apply(config);
-      this.#mark = configurationMark(text);
+      this.#inForce = text;
       this.log.info({ mirrors: config.mirrors.length }, 'Configuration changed');
-      return true;
     } catch (error) {
       this.log.error({ detail: errorMessage(error) }, 'Bad configuration left the old one in force');
-      return false;
     }
   }
 

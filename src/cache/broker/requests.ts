@@ -26,7 +26,6 @@ import { isStoreRequest } from './store/store-requests.ts';
 /** What requests are answered from; both change while the broker runs. */
 export interface RequestContext extends ProcessState {
   readonly mirror: (name: string) => Mirror | undefined;
-  readonly mirrors: () => Iterable<Mirror>;
   readonly sliceBytes: () => number;
   readonly store: Store;
   /** One for each request that is being answered; aborting it breaks the answer off. */

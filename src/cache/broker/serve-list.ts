@@ -1,5 +1,6 @@
 /** Passes tag lists and referrers through; nginx keeps them for a moment, and for when the upstream fails. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { isRecord } from '../../api/is-record.ts';
 import { authorizationKey } from '../../registry/authorization-key.ts';
 import { bareType } from '../../registry/media-types.ts';
 import { discard, readBody } from '../../registry/read-body.ts';
@@ -22,21 +23,27 @@ interface ListQuestion {
 
 /** Returns the upstream's list with its `Link` to the next page leading through us; rejects with what it failed with. */
 export async function serveList(mirror: Mirror, route: ListRoute, question: ListQuestion): Promise<Answer> {
-  const key = `${route.repository}/${route.path}${upstreamQuery(route.query)} ${authorizationKey(question.authorization)}`;
+  const path = `${route.path}${upstreamQuery(route.query)}`;
+  const key = `${route.repository}/${path} ${authorizationKey(question.authorization)}`;
   mirror.blobFailures.throwKnown(key);
   try {
-    return await askList(mirror, route, question);
+    return await askList(mirror, route, path, question);
   } catch (error) {
     if (!question.signal.aborted) mirror.blobFailures.note(key, error, failureMs(error));
     throw error;
   }
 }
 
-async function askList(mirror: Mirror, route: ListRoute, question: ListQuestion): Promise<Answer> {
+async function askList(
+  mirror: Mirror,
+  route: ListRoute,
+  path: string,
+  question: ListQuestion,
+): Promise<Answer> {
   const answer = await mirror.client.request({
     method: 'GET',
     repository: mirror.upstreamRepository(route.repository),
-    path: `${route.path}${upstreamQuery(route.query)}`,
+    path,
     headers: { accept: 'application/vnd.oci.image.index.v1+json, application/json' },
     authorization: question.authorization,
     signal: question.signal,
@@ -73,7 +80,7 @@ async function askList(mirror: Mirror, route: ListRoute, question: ListQuestion)
 /** A tag list with the repository's name as the client has it: the upstream's own may have a path before it. */
 function named(bytes: Buffer, name: string, host: string): string {
   const list = parseJson(bytes.toString());
-  if (typeof list !== 'object' || list === null || Array.isArray(list)) {
+  if (!isRecord(list)) {
     throw new UpstreamError('answer', `${host}: expected a tag list, got something else`);
   }
   return JSON.stringify({ ...list, name });

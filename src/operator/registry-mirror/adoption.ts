@@ -3,8 +3,10 @@
  * fields, so the containers and probes of the Python operator would stay beside ours: its entries in managedFields are
  * made ours first, and the apply that follows removes what is no longer wanted. Pure.
  */
+
+import { isRecord } from '../../api/is-record.ts';
 import { adoptedAnnotation, fieldManager } from '../../api/names.ts';
-import { type Fields, isFields } from './list-items.ts';
+import type { Fields } from './list-items.ts';
 import { type FieldTree, type ManagedEntry, managedEntries, wasAppliedByUs } from './managed-fields.ts';
 
 /** One operation of a JSON patch (RFC 6902). */
@@ -92,7 +94,7 @@ function union(one: FieldTree, other: FieldTree): FieldTree {
   const merged: Record<string, unknown> = { ...one };
   for (const [key, below] of Object.entries(other)) {
     const known = merged[key];
-    merged[key] = isFields(known) && isFields(below) ? union(known, below) : below;
+    merged[key] = isRecord(known) && isRecord(below) ? union(known, below) : below;
   }
   return merged;
 }

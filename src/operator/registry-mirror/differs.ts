@@ -2,7 +2,8 @@
  * Whether applying an object would change anything, decided without asking the API server: a desired leaf has another
  * value, or our field manager owns something that is no longer desired. What others added is not looked at. Pure.
  */
-import { counterpart, type Fields, isFields, listKind } from './list-items.ts';
+import { isRecord } from '../../api/is-record.ts';
+import { counterpart, type Fields, listKind } from './list-items.ts';
 import { type FieldTree, ownedFields, unwantedPath } from './managed-fields.ts';
 import { sameValue } from './same-value.ts';
 
@@ -36,12 +37,12 @@ function findUnequal(desired: unknown, live: unknown, path: Path): Path | undefi
     return undefined;
   }
   if (Array.isArray(desired)) return findUnequalItem(desired, live, path);
-  if (isFields(desired)) return findUnequalField(desired, live, path);
+  if (isRecord(desired)) return findUnequalField(desired, live, path);
   return sameValue(desired, live, path) ? undefined : path;
 }
 
 function findUnequalField(desired: Fields, live: unknown, path: Path): Path | undefined {
-  if (!isFields(live)) return path;
+  if (!isRecord(live)) return path;
   const names = Object.keys(desired);
   if (atomicMaps.has(path.at(-1) ?? '') && isTextMap(desired)) {
     const added = Object.keys(live).find((name) => !names.includes(name));

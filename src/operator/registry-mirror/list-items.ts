@@ -1,4 +1,5 @@
 /** Which items of two lists are the same item, as server-side apply sees it: by a key, or by position. Pure. */
+import { isRecord } from '../../api/is-record.ts';
 
 /** A plain JSON object. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -34,25 +35,21 @@ export function listKind(field: string, item: unknown): ListKind {
 /** Returns the item of `list` (in field `field`) that `item` is matched with. */
 export function counterpart(field: string, item: unknown, list: readonly unknown[]): unknown {
   const keys = listKeys(field, item);
-  if (keys === undefined || !isFields(item)) return undefined;
+  if (keys === undefined || !isRecord(item)) return undefined;
   return list.find(
-    (other) => isFields(other) && keys.every((key) => keyValue(other, key) === keyValue(item, key)),
+    (other) => isRecord(other) && keys.every((key) => keyValue(other, key) === keyValue(item, key)),
   );
 }
 
 /** Returns the item whose fields have the values of `key`, the `k:{...}` of managedFields. */
 export function itemWithKey(key: Fields, list: readonly unknown[]): unknown {
   return list.find(
-    (item) => isFields(item) && Object.entries(key).every(([name, value]) => keyValue(item, name) === value),
+    (item) => isRecord(item) && Object.entries(key).every(([name, value]) => keyValue(item, name) === value),
   );
 }
 
-export function isFields(value: unknown): value is Fields {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
-}
-
 function listKeys(field: string, item: unknown): readonly string[] | undefined {
-  if (field === 'ports' && isFields(item)) {
+  if (field === 'ports' && isRecord(item)) {
     return 'containerPort' in item ? portKeys.container : portKeys.service;
   }
   return keysOf[field];

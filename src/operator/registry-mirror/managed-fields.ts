@@ -1,6 +1,8 @@
 /** Reads `metadata.managedFields`: which fields a manager owns, and which of those an object does not want. Pure. */
+
+import { isRecord } from '../../api/is-record.ts';
 import { fieldManager } from '../../api/names.ts';
-import { type Fields, isFields, itemWithKey } from './list-items.ts';
+import { type Fields, itemWithKey } from './list-items.ts';
 
 /** The API server's tree: `f:name` a field, `k:{...}` an item by key, `v:...` a value of a set, `i:n` by position, `.` itself. */
 export type FieldTree = Readonly<Record<string, unknown>>;
@@ -50,7 +52,7 @@ export function unwantedPath(tree: FieldTree, desired: unknown): readonly string
     if (key === '.' || ignored.has(key)) continue;
     const value = step(key, desired);
     if (value === undefined || value === null) return [nameOf(key)];
-    const deeper = isFields(below) ? unwantedPath(below, value) : undefined;
+    const deeper = isRecord(below) ? unwantedPath(below, value) : undefined;
     if (deeper !== undefined) return [nameOf(key), ...deeper];
   }
   return undefined;
@@ -60,7 +62,7 @@ function step(key: string, desired: unknown): unknown {
   const rest = key.slice(2);
   switch (key.slice(0, 2)) {
     case 'f:':
-      return isFields(desired) ? desired[rest] : undefined;
+      return isRecord(desired) ? desired[rest] : undefined;
     case 'k:':
       return Array.isArray(desired) ? itemWithKey(JSON.parse(rest) as Fields, desired) : undefined;
     case 'v:':

@@ -88,8 +88,11 @@ export class Reporter {
       stored: newest.status,
     };
     const shown = [
-      ...[stalled(obstacles), cacheAvailable(live, cacheNote), reconciling(facts)],
-      ...[wired, ...cache.findings],
+      stalled(obstacles),
+      cacheAvailable(live, cacheNote),
+      reconciling(facts),
+      wired,
+      ...cache.findings,
     ];
     const found = findings.map((finding) => withheldFrom(finding, cache));
     const all = [...shown.filter(({ type }) => !found.some((finding) => finding.type === type)), ...found];

@@ -1,5 +1,6 @@
 /** What the cluster has of the policy: parameters, policies and bindings, each a view on a store. Both replicas keep them. */
 import { createHash } from 'node:crypto';
+import { isRecord } from '../../../api/is-record.ts';
 import { rewriteRulesKind } from '../../../api/rewrite-rules-kind.ts';
 import type { KubeClient } from '../../../kube/client.ts';
 import type { KubeObject } from '../../../kube/object.ts';
@@ -156,6 +157,6 @@ export function digestOf(value: unknown): string {
 }
 
 function sortedKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  if (!isRecord(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
 }
