@@ -18,3 +18,15 @@ export function countTap(line: string, counts: Counts): boolean {
   else counts.failed += 1;
   return true;
 }
+
+/** Tells for lines of TAP, one after the other, which of them belong to a test that failed: its result, its log and what it fell over. */
+export function failureLines(): (line: string) => boolean {
+  let inside = false;
+  return (line) => {
+    if (/^(ok|not ok) \d+ |^1\.\./.test(line))
+      inside = line.startsWith('not ok ') && !/ # (SKIP|TODO)\b/.test(line);
+    const part = inside;
+    if (line === '  ...') inside = false;
+    return part;
+  };
+}

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { clusterFault } from './cluster-fault.ts';
-import { type Counts, countTap, emptyCounts } from './tap.ts';
+import { type Counts, countTap, emptyCounts, failureLines } from './tap.ts';
 
 /** Also where nothing but a cluster can show it. */
 const quick = 'test/e2e/quick.test.ts';
@@ -30,7 +30,10 @@ const started = Date.now();
 for (const program of ['kubernetes', 'distribution', 'containerd', 'kustomize', 'helm'])
   await run(`test/${program}/build`, []);
 const counts = emptyCounts();
+const failures: string[] = [];
 for (const suite of await suites()) await runSuite(suite, counts);
+// Once more at the end, where they are looked for: what a test failed with is thousands of lines above.
+if (failures.length > 0) console.log(['', 'Failed:', ...failures, ''].join('\n'));
 console.log(`Took ${Math.round((Date.now() - started) / 1000)} s`);
 const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
 console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
@@ -54,13 +57,17 @@ async function runSuite(suite: readonly string[], total: Counts): Promise<void> 
   const child = spawn('ava', ['--tap', ...suite], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
   const before = total.failed;
+  const ofFailure = failureLines();
   for await (const line of createInterface({ input: child.stdout })) {
+    if (ofFailure(line)) failures.push(line);
     if (countTap(line, total)) console.log(line);
   }
   const code = await ended;
   console.log(`${suite.at(-1)} took ${Math.round((Date.now() - began) / 1000)} s`);
   if (code !== 0 && total.failed === before) {
-    console.log(`not ok - ava ended with code ${code}`);
+    const crash = `not ok - ava ended with code ${code} in ${suite.at(-1)}`;
+    console.log(crash);
+    failures.push(crash);
     total.failed += 1;
   }
 }
