@@ -3,7 +3,7 @@
  * because of us. Pure.
  */
 import { type JsonObject, objectOf, textOf, typeOf } from './json-value.ts';
-import { withoutManagedFields } from './managed-fields.ts';
+import { parseBody } from './parse-body.ts';
 import { recoverHead } from './recover-head.ts';
 
 export const reviewVersions = ['admission.k8s.io/v1', 'admission.k8s.io/v1beta1'] as const;
@@ -37,7 +37,7 @@ export type PatchOperation =
 /** Takes the text of a body. Never throws. */
 export function parseReview(text: string): Review {
   try {
-    return readReview(JSON.parse(withoutManagedFields(text)));
+    return readReview(parseBody(text));
   } catch {
     return faultyReview(text, 'expected JSON');
   }
