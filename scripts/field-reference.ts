@@ -1,5 +1,8 @@
+import { durationPattern } from '../src/api/schema-parts.ts';
+
 interface FieldSchema {
   readonly type?: string;
+  readonly pattern?: string;
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
@@ -62,6 +65,7 @@ function rows(schema: FieldSchema | undefined, at: string): string[] {
 function typeOf(field: FieldSchema): string {
   if (field.enum) return field.enum.map((value) => `\`${value}\``).join(', ');
   if (field['x-kubernetes-int-or-string']) return 'quantity';
+  if (field.pattern === durationPattern) return 'time: `90s`, `5m` or `24h`';
   if (field.type === 'array') return `list of ${field.items?.type ?? 'values'}s`;
   return field.additionalProperties ? 'map' : (field.type ?? '');
 }
