@@ -1,5 +1,8 @@
+import { durationPattern } from '../src/api/schema-parts.ts';
+
 interface FieldSchema {
   readonly type?: string;
+  readonly pattern?: string;
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
@@ -17,8 +20,12 @@ interface Crd {
   };
 }
 
-/** The page of a kind: what it is, and every field with its type, default and meaning, from the schema. */
-export function fieldReference(crd: Record<string, unknown>, introduction: readonly string[]): string {
+/** The page of a kind: what it is, every field with its type, default and meaning, from the schema, and `rules` that need more than one look. */
+export function fieldReference(
+  crd: Record<string, unknown>,
+  introduction: readonly string[],
+  rules: readonly string[] = [],
+): string {
   const { names, versions } = (crd as unknown as Crd).spec;
   const sections = Object.entries(versions[0].schema.openAPIV3Schema.properties ?? {}).filter(
     ([name]) => !['apiVersion', 'kind', 'metadata'].includes(name),
@@ -30,8 +37,16 @@ export function fieldReference(crd: Record<string, unknown>, introduction: reado
     '',
     ...introduction,
     '',
-    ...sections.flatMap(([name, schema]) => [`## ${name}`, '', ...table(schema, name), '']),
+    ...sections.flatMap(([name, schema]) => [
+      ...[`## ${name}`, '', ...table(schema, name), ''],
+      ...(name === 'spec' ? refusals(rules) : []),
+    ]),
   ].join('\n');
+}
+
+function refusals(rules: readonly string[]): string[] {
+  if (rules.length === 0) return [];
+  return ['Besides, what breaks one of these is refused:', '', ...rules.map((rule) => `- ${rule}`), ''];
 }
 
 function table(schema: FieldSchema, at: string): string[] {
@@ -50,6 +65,7 @@ function rows(schema: FieldSchema | undefined, at: string): string[] {
 function typeOf(field: FieldSchema): string {
   if (field.enum) return field.enum.map((value) => `\`${value}\``).join(', ');
   if (field['x-kubernetes-int-or-string']) return 'quantity';
+  if (field.pattern === durationPattern) return 'time: `90s`, `5m` or `24h`';
   if (field.type === 'array') return `list of ${field.items?.type ?? 'values'}s`;
   return field.additionalProperties ? 'map' : (field.type ?? '');
 }

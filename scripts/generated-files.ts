@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { dump } from 'js-yaml';
+import { addressRules } from '../src/api/address-rules.ts';
 import { imageMapCrd } from '../src/api/image-map-crd.ts';
 import { registryMirrorCrd } from '../src/api/registry-mirror-crd.ts';
 import { rewriteRulesCrd } from '../src/api/rewrite-rules-crd.ts';
+import { rules } from '../src/api/rules.ts';
 import { chartFiles } from './chart/chart-files.ts';
 import { fieldReference } from './field-reference.ts';
 import { imageMapIntroduction } from './image-map-introduction.ts';
@@ -16,6 +18,8 @@ interface GeneratedKind {
   readonly page: string;
   /** Lines above the fields. */
   readonly introduction: readonly string[];
+  /** Lines below them: rules over more than one field. */
+  readonly rules?: readonly string[];
 }
 
 /** Every generated file: its path in the repository and its content. */
@@ -43,6 +47,8 @@ function kinds(): readonly GeneratedKind[] {
       introduction: [
         'Cluster-scoped, `k8s.osp.tech/v1`, short name `rm`. What the conditions and their reasons mean: [operations](../operations.md).',
       ],
+      // Those over the form of an address say all there is to say when they are broken.
+      rules: rules.filter((rule) => !addressRules.includes(rule)).map(({ message }) => message),
     },
     {
       crd: imageMapCrd(),
@@ -62,12 +68,12 @@ function kinds(): readonly GeneratedKind[] {
   ];
 }
 
-function filesOf({ crd, copiesIn, page, introduction }: GeneratedKind): [string, string][] {
+function filesOf({ crd, copiesIn, page, introduction, rules: refused }: GeneratedKind): [string, string][] {
   const { name } = crd['metadata'] as { name: string };
   const head = '# Generated from src/api by `npm run generate`. Do not edit.\n';
   const text = head + dump(crd, { lineWidth: 120, noRefs: true });
   return [
     ...['crds', ...copiesIn].map((folder): [string, string] => [`${folder}/${name}.yaml`, text]),
-    [page, fieldReference(crd, introduction)],
+    [page, fieldReference(crd, introduction, refused)],
   ];
 }

@@ -160,7 +160,7 @@ const specSchema = z
       .optional()
       .meta({ description: 'Whether cache volumes outlive what they were made for. Default Retain.' }),
     priorityClass: objectNameOrNone(
-      'priorityClassName of the cache pods and node agents. Default: none for the cache, system-node-critical for the agents. Empty: none for both.',
+      'priorityClassName of the cache pods and node agents. Default: none for the cache, the operator’s NODE_PRIORITY_CLASS for the agents. Empty: none for both.',
     ).optional(),
     replicas: z.int().min(0).max(64).default(2).meta({ description: 'Cache replicas.', format: 'int32' }),
     cache: z
@@ -185,7 +185,7 @@ const specSchema = z
     broker: z
       .object({
         resources: resourceRequirements(
-          'Resources of the broker container. Default: 50m CPU and 128Mi requested, no CPU limit.',
+          'Resources of the broker container. Default: 50m CPU and 128Mi requested for each of its processes, no limit.',
         ).optional(),
         processes: z
           .int()

@@ -57,7 +57,7 @@ export function restoreCommand(): Command {
       '/var/lib/registry-mirror-operator',
     )
     .option('--hosts-file <path>', 'the hosts file on the node', '/etc/hosts')
-    .option('--lock-file <path>', "the agents' lock on the node", '/var/lock/mirror-hostess')
+    .option('--lock-file <path>', "the agents' lock on the node", '/var/lock/mirror-hostess/mirror-hostess')
     .action(restoreAll);
 }
 

@@ -47,7 +47,7 @@ export interface NodePlaces {
   readonly hostsFile: string;
   /** Host path of the copy of the first original; where a folder lies there: the file `hosts` in it. */
   readonly hostsBackup: string;
-  /** Host path of the lock; where a folder lies there: the file `mirror-hostess` in it. */
+  /** Host path of the lock; where a folder lies there: the file `mirror-hostess` in it; where a file lies in place of its folder: that. */
   readonly lockFile: string;
 }
 

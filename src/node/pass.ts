@@ -227,11 +227,16 @@ function temporaries(host: Host, targets: readonly string[]): string[] {
   return [...present, ...host.journal.leftovers()];
 }
 
-/** The lock file, its folder made if missing: it lies on a tmpfs that forgets it at a boot. */
+/**
+ * The lock file, its folder made if missing: it lies on a tmpfs that forgets it at a boot. A file in place of its folder, which mirror-hostess by itself
+ * makes, is the lock.
+ */
 function lockPath(places: NodePlaces, files: FileCalls): string {
   const real = resolveInRoot(files, places.hostRoot, places.lockFile);
   if (readState(files, real).kind === 'folder') return `${real}/mirror-hostess`;
-  files.mkdirSync(dirname(real), { recursive: true, mode: 0o755 });
+  const folder = dirname(real);
+  if (readState(files, folder).kind === 'file') return folder;
+  files.mkdirSync(folder, { recursive: true, mode: 0o755 });
   return real;
 }
 

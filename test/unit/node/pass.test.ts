@@ -93,6 +93,23 @@ test('a folder at the backup path gets the file hosts', async (t) => {
   t.is(box.get(backup), '127.0.0.1 localhost');
 });
 
+test('a lock is found where it lies: a file where its folder should be, the file in a folder of its name', async (t) => {
+  const box = sandbox(t);
+  const taken: string[] = [];
+  const lock = async (path: string) => {
+    taken.push(path.slice(box.root.length));
+    return async () => undefined;
+  };
+  const passWith = (lockFile: string, mode: 'wire' | 'restore') =>
+    makePass(passInput(box.options({ lockFile, mode })), { files: fs, lock });
+  box.put('var/lock/mirror-hostess', '');
+  t.true((await passWith('/var/lock/mirror-hostess/mirror-hostess', 'wire')).complete);
+  fs.rmSync(join(box.root, 'var/lock/mirror-hostess'));
+  fs.mkdirSync(join(box.root, 'var/lock/mirror-hostess'));
+  t.true((await passWith('/var/lock/mirror-hostess', 'restore')).complete);
+  t.deepEqual([...new Set(taken)], ['/var/lock/mirror-hostess', '/var/lock/mirror-hostess/mirror-hostess']);
+});
+
 test('mirrors share folders, hosts file and backup; the last one takes them away', async (t) => {
   const box = sandbox(t);
   const before = box.tree();
