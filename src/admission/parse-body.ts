@@ -25,13 +25,17 @@ export function parseBody(body: string): unknown {
 
 function withoutLists(body: string): string {
   let rest = '';
-  let from = 0;
-  for (let at = body.indexOf(begin); at >= 0; at = body.indexOf(begin, from)) {
+  let [from, position, close] = [0, 0, 0];
+  for (;;) {
+    const at = body.indexOf(begin, position);
     const first = at + begin.length;
-    const last = body.indexOf(']', first);
-    const isWhole = last >= 0 && body.startsWith(end, last);
+    // Looked for once, however many begin before it: else a body made for that would take hours.
+    if (at >= 0 && close >= 0 && close < first) close = body.indexOf(']', first);
+    if (at < 0 || close < 0) return from === 0 ? body : rest + body.slice(from);
+    position = first;
+    if (!body.startsWith(end, close)) continue;
     rest += body.slice(from, first);
-    from = isWhole ? last : first;
+    from = close;
+    position = close;
   }
-  return from === 0 ? body : rest + body.slice(from);
 }

@@ -56,6 +56,15 @@ test('what is no JSON is none', (t) => {
     t.throws(() => parseBody(object.slice(0, length)), { instanceOf: SyntaxError });
 });
 
+test('seven mebibytes of beginnings are no trouble', (t) => {
+  for (const close of ['', ']'.repeat(100), ']},"spec":{']) {
+    const body = begin.repeat((7 * 2 ** 20) / begin.length) + close;
+    const started = performance.now();
+    t.throws(() => parseBody(body), { instanceOf: SyntaxError });
+    t.true(performance.now() - started < 5_000);
+  }
+});
+
 /** Without what is in these lists. */
 function bare(each: unknown): unknown {
   return JSON.parse(JSON.stringify(each), (key, inner) =>
