@@ -1,13 +1,16 @@
-/** What a killed standalone may leave: its lock, and nginx workers that hold the port. Linux only (`/proc`). */
+/** What an earlier run may leave: its lock and nginx workers that hold the port, when it was killed, and caches. Linux only (`/proc`). */
 import { open, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { subdomain } from '../api/subdomain.ts';
 import { nginxPidFile } from '../cache/cache-config.ts';
 import { readPid } from '../cache/nginx-process.ts';
 import { ConfigError } from '../config/problems.ts';
-import type { Logger } from '../observe/log.ts';
+import { errorMessage, type Logger } from '../observe/log.ts';
 import type { Folders } from './folders.ts';
 
 const termWaitMs = 1000;
+const mirrorName = new RegExp(`^${subdomain}$`);
 
 /** Takes the data folder for this process; throws a `ConfigError` that names the process that has it. */
 export async function lockFolder({ lockFile, root }: Folders): Promise<void> {
@@ -47,6 +50,26 @@ export async function endLeftovers(folders: Folders, log: Logger): Promise<void>
   while (Date.now() < deadline && (await processesOf(group, folders.root)).length > 0) await delay(50);
   signalAll(await processesOf(group, folders.root), 'SIGKILL');
   await rm(pidFile, { force: true });
+}
+
+/**
+ * Removes the caches below `cacheDir` of mirrors other than `mirrors`: nothing bounds them, and their disk is wanted. For the start only: a
+ * running nginx may still serve from them. What cannot be removed is logged.
+ */
+export async function removeOldCaches(
+  { cacheDir }: Folders,
+  mirrors: readonly string[],
+  log: Logger,
+): Promise<void> {
+  // Not `lost+found` of a volume that is mounted here.
+  const old = (await readdir(cacheDir)).filter((name) => mirrorName.test(name) && !mirrors.includes(name));
+  if (old.length === 0) return;
+  try {
+    for (const name of old) await rm(join(cacheDir, name), { recursive: true, force: true });
+    log.info({ mirrors: old }, 'Removed the caches of mirrors that the file does not have');
+  } catch (error) {
+    log.warn({ mirrors: old, detail: errorMessage(error) }, 'Caches of former mirrors could not be removed');
+  }
 }
 
 function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {

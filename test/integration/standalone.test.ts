@@ -17,6 +17,7 @@ import {
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { parseCacheReport } from '../../src/cache/cache-report.ts';
@@ -24,6 +25,7 @@ import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { digestOf, makeImage } from '../support/images.ts';
 import { freePort, pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
+import { mountSmallVolume } from '../support/small-volume.ts';
 import { type RunningStandalone, runStandalone } from '../support/standalone.ts';
 
 const run = promisify(execFile);
@@ -130,6 +132,25 @@ test.serial('a tag of one upstream is never served for another: neither fresh no
   await eventually(async () => assert.equal((await tag()).status, 200));
 });
 
+test.serial(
+  'a change that the full disk did not take is taken once there is room, without another edit',
+  async (t) => {
+    const { dir, registry } = await prepare(t);
+    const data = join(dir, 'data');
+    mkdirSync(data);
+    mountSmallVolume(t, data, 64);
+    const { standalone, file } = await start(t, dir, yaml(registry), registry);
+    const rest = join(data, 'rest');
+    assert.throws(() => writeFileSync(rest, Buffer.alloc(64 * 2 ** 20)), /ENOSPC/);
+    writeFileSync(file, yaml(registry).replace('mirror.test', 'renamed.test'));
+    await eventually(() => assert.match(standalone.errors(), /ENOSPC.*Kept the configuration in force/));
+    rmSync(rest);
+    const names = () => standalone.ready().map(({ masquerade }) => masquerade);
+    await eventually(() => assert.deepEqual(names(), ['mirror.test', 'renamed.test'], standalone.errors()));
+    t.is(standalone.errors().match(/Kept the configuration in force/g)?.length, 1, 'told once');
+  },
+);
+
 test.serial('a bad file is exit code 1 with every fault, and nothing was started', async (t) => {
   const dir = folder(t);
   const file = join(dir, 'mirrors.yaml');
@@ -194,6 +215,20 @@ test.serial(
   },
 );
 
+test.serial('SIGTERM ends it within 5 s while a change waits for a broker that hangs', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const { standalone, file } = await start(t, dir, yaml(registry), registry);
+  const hanging = processes().filter(({ parent }) => childrenOf(standalone).includes(parent));
+  const broker = hanging.find(({ command }) => command.includes('broker'));
+  assert(broker !== undefined);
+  t.teardown(() => killIfThere(broker.pid));
+  process.kill(broker.pid, 'SIGSTOP');
+  writeFileSync(file, yaml(registry).replace('mirror.test', 'renamed.test'));
+  await eventually(() => assert(isAsked(join(dir, 'data/run/broker.sock')), standalone.errors()));
+  standalone.process.kill('SIGTERM');
+  t.is(await Promise.race([standalone.ended, delay(5_000, 'still there')]), 0);
+});
+
 test.serial(
   'killed with SIGKILL it leaves nothing that serves, and the next start takes its place',
   async (t) => {
@@ -234,6 +269,33 @@ test.serial('a mirror that asks for more than the disk holds is limited to a sha
   t.true(size > 0 && size * 2 ** 20 <= blocks * bsize * 0.8, `${size} MiB`);
   t.regex(standalone.errors(), /Caches were limited to a share of the disk/);
 });
+
+test.serial(
+  'the cache of a mirror that the file no longer has is kept until the next start, and then gone',
+  async (t) => {
+    const { dir, registry } = await prepare(t);
+    const { standalone, url } = await start(t, dir, yaml(registry), registry);
+    const blob = (from: string) => get(t, dir, `${from}/v2/library/app/blobs/${layer.digest}`);
+    await blob(url);
+    const renamed = yaml(registry).replace('name: demo', 'name: other');
+    writeFileSync(join(dir, 'mirrors.yaml'), renamed);
+    await eventually(() => assert.equal(standalone.ready().at(-1)?.name, 'other'));
+    await blob(url);
+    // A download of before the change may still go on.
+    t.deepEqual(readdirSync(join(dir, 'data/cache')).sort(), ['demo', 'other']);
+    standalone.process.kill('SIGTERM');
+    await standalone.ended;
+    const kept = cachedFiles(dir, 'other');
+    t.true(kept > 0);
+    const second = await start(t, dir, renamed, registry);
+    t.deepEqual(readdirSync(join(dir, 'data/cache')), ['other']);
+    t.is(cachedFiles(dir, 'other'), kept);
+    t.regex(
+      second.standalone.errors(),
+      /"mirrors":\["demo"\].*Removed the caches of mirrors that the file does not have/,
+    );
+  },
+);
 
 test.serial('a given certificate is served instead of one of our own authority', async (t) => {
   const { dir, registry } = await prepare(t);
@@ -346,8 +408,8 @@ function get(
   });
 }
 
-function cachedFiles(dir: string): number {
-  const names = readdirSync(join(dir, 'data/cache'), { recursive: true });
+function cachedFiles(dir: string, mirror = ''): number {
+  const names = readdirSync(join(dir, 'data/cache', mirror), { recursive: true });
   return names.filter((name) => /\/[0-9a-f]{32}$/.test(String(name))).length;
 }
 
@@ -364,6 +426,20 @@ function processesIn(dir: string): string[] {
   const ours = new Set(found.map(({ pid }) => pid));
   const workers = processes().filter(({ parent }) => ours.has(parent));
   return [...found, ...workers].map(({ command }) => command);
+}
+
+/** Somebody has a connection to the unix socket: state 03 in `/proc/net/unix`. */
+function isAsked(socket: string): boolean {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  return lines.some((line) => line.endsWith(` ${socket}`) && line.split(/ +/)[5] === '03');
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function processes(): { pid: number; parent: number; command: string }[] {
