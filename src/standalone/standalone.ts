@@ -18,7 +18,7 @@ import { keepAccessLogSmall } from './access-log.ts';
 import { waitForBroker } from './broker-status.ts';
 import { configure, type StandaloneOptions } from './configuration.ts';
 import { dropOldCredentials } from './credentials.ts';
-import { type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
+import { assertOwnCaches, type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
 import { endLeftovers, lockFolder, removeOldCaches, unlockFolder } from './leftovers.ts';
 import { pickPort } from './listen.ts';
 import { type CheckCredentials, parseMirrorsFile } from './mirrors-file.ts';
@@ -123,6 +123,7 @@ class Standalone {
   async #prepare(text: string): Promise<CacheConfig> {
     const mirrors = parseMirrorsFile(text, this.#options.file, this.#checkCredentials);
     const config = await configure(mirrors, this.#options, this.#folders, this.#listen, this.#log);
+    await assertOwnCaches(config.mirrors.map(({ cacheDir }) => cacheDir));
     const trial = join(this.#folders.tempDir, 'trial');
     await makeFolders({ ...this.#folders, confDir: trial });
     await writeFiles(trial, cacheFiles({ ...config, paths: { ...config.paths, confDir: trial } }));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -26,7 +27,7 @@ import { eventually } from '../support/eventually.ts';
 import { digestOf, makeImage } from '../support/images.ts';
 import { freePort, pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
 import { mountSmallVolume } from '../support/small-volume.ts';
-import { type RunningStandalone, runStandalone } from '../support/standalone.ts';
+import { executable, type RunningStandalone, runStandalone } from '../support/standalone.ts';
 
 const run = promisify(execFile);
 const image = makeImage({ tag: '1', seed: 'standalone', layerSizes: [9_000_000, 500_000] });
@@ -297,6 +298,32 @@ test.serial(
   },
 );
 
+test.serial(
+  'a cache that another user made is said and exit code 1, instead of an answer of 500 to everything',
+  async (t) => {
+    const { dir, registry } = await prepare(t);
+    const file = join(dir, 'mirrors.yaml');
+    writeFileSync(file, yaml(registry));
+    const cache = join(dir, 'data/cache/demo');
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    chownSync(cache, 65_534, 65_534);
+    const args = ['standalone', '-f', file, '--data', join(dir, 'data'), '--port', '0'];
+    // Root as other users are: what belongs to somebody else is not its to open.
+    const plain = [
+      '--bounding-set',
+      '-dac_override,-dac_read_search',
+      '--pdeathsig',
+      'KILL',
+      '--',
+      executable,
+    ];
+    const failed = await t.throwsAsync<ExecFailure>(run('setpriv', [...plain, ...args], { timeout: 20_000 }));
+    t.is(failed.code, 1, failed.stderr);
+    t.is(failed.stdout, '');
+    t.regex(failed.stderr, /^--data: expected caches of this user's own, got \S+\/cache\/demo \(EACCES/m);
+  },
+);
+
 test.serial('a given certificate is served instead of one of our own authority', async (t) => {
   const { dir, registry } = await prepare(t);
   const authority = await makeAuthority(join(dir, 'given'));
@@ -323,6 +350,12 @@ test.serial('with --metrics it tells how its mirrors fare', async (t) => {
   const report = parseCacheReport(await (await fetch(`http://${address}/status`)).text());
   t.like(report.mirrors[0], { name: 'demo', upstream: { reason: 'Ok' } });
 });
+
+interface ExecFailure extends Error {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 function folder(t: ExecutionContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'standalone-'));
