@@ -7,11 +7,12 @@ import { errorMessage } from '../observe/error-message.ts';
 import { agentSelector } from '../operator/node-reports/node-agents.ts';
 import { pods } from '../operator/resource-types.ts';
 import { connectCluster } from './connect-cluster.ts';
-import { type DoctorFlags, printReport } from './doctor.ts';
+import { type DoctorFlags, printReport, readReport } from './doctor.ts';
 import { isWell } from './doctor-report.ts';
 import { endOfCommand } from './mirror-flags.ts';
 import { needing } from './needing.ts';
 import { outputLines } from './output-lines.ts';
+import { plainText } from './plain-text.ts';
 
 interface AgentPod extends KubeObject {
   readonly spec?: { readonly nodeName?: string; readonly containers?: readonly { readonly name: string }[] };
@@ -81,7 +82,7 @@ async function ask(
     const code = await process.exitCode;
     const [text] = lines;
     if (text === undefined) return { error: process.stderr().trim() || `exit code ${code}` };
-    return JSON.parse(text) as NodeReport;
+    return readReport(text);
   } catch (error) {
     signal.throwIfAborted();
     return { error: errorMessage(error) };
@@ -102,7 +103,7 @@ function report(
       process.stdout.write(
         flags.json
           ? `${JSON.stringify({ node, pod: pod.metadata.name, error })}\n`
-          : `${node}: agent ${pod.metadata.name} does not answer: ${error}\n`,
+          : `${node}: agent ${pod.metadata.name} does not answer: ${plainText(error)}\n`,
       );
       continue;
     }

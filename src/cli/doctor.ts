@@ -4,7 +4,9 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { NodeReport } from '../api/node-report.ts';
 import { ConfigError } from '../config/problems.ts';
 import { errorMessage } from '../observe/error-message.ts';
+import { parseNodeReport } from '../operator/node-reports/parse-report.ts';
 import { isWell, reportLines } from './doctor-report.ts';
+import { plainText } from './plain-text.ts';
 
 export interface DoctorFlags {
   readonly cluster?: true;
@@ -44,8 +46,14 @@ async function doctor(flags: DoctorFlags): Promise<void> {
 
 /** One JSON object, or lines for people. */
 export function printReport(report: NodeReport, { json }: Pick<DoctorFlags, 'json'>): void {
-  const lines = json ? [JSON.stringify(report)] : reportLines(report);
+  const lines = json ? [JSON.stringify(report)] : reportLines(report).map(plainText);
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** The text as it is: the reading of it for the operator cuts what is long. Throws `TypeError` for what is no report. */
+export function readReport(text: string): NodeReport {
+  parseNodeReport(text);
+  return JSON.parse(text) as NodeReport;
 }
 
 /** An empty path is none for Node, which would dial a port. */
@@ -68,7 +76,7 @@ async function askAgent(socketPath: string): Promise<NodeReport> {
   asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
   asked.on('error', reject).end();
   try {
-    return JSON.parse(await promise) as NodeReport;
+    return readReport(await promise);
   } catch (error) {
     throw new ConfigError([
       `--socket: expected a node agent at ${socketPath}, got: ${errorMessage(error)}; run this in the agent's container, or with --cluster`,

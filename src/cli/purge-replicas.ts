@@ -6,6 +6,7 @@ import type { MirrorFlags } from './mirror-flags.ts';
 import { parseMirrorImage } from './mirror-image.ts';
 import { findReplicas, type MirrorReplicas } from './mirror-replicas.ts';
 import { outputLines } from './output-lines.ts';
+import { plainText } from './plain-text.ts';
 import { removedText } from './purge.ts';
 
 /**
@@ -90,7 +91,7 @@ function report(mirror: string, outcomes: ReadonlyMap<string, Outcome>, { json }
     print(
       json
         ? JSON.stringify({ pod, ...outcome })
-        : `${pod}: ${'error' in outcome ? outcome.error : removedText(outcome)}`,
+        : `${pod}: ${'error' in outcome ? plainText(outcome.error) : removedText(outcome)}`,
     );
   }
   const done = outcomes.size - failed;

@@ -1,5 +1,6 @@
 /** Shows what happens while images are warmed: on a terminal one live line for each image and replica, elsewhere plain lines. */
 import type { WarmEvent } from '../cache/warm/warm-event.ts';
+import { plainText } from './plain-text.ts';
 import { eventText, WarmProgress } from './warm-progress.ts';
 
 export interface WarmDisplay {
@@ -64,11 +65,11 @@ class PlainDisplay implements WarmDisplay {
   show(place: string, event: WarmEvent): void {
     const { label } = this.#rows.take(place, event);
     const text = eventText(event);
-    if (text !== undefined) this.#screen.write(`${label}: ${text}\n`);
+    if (text !== undefined) this.#screen.write(plainText(`${label}: ${text}\n`));
   }
 
   note(place: string, text: string): void {
-    this.#screen.write(`${place}: ${text}\n`);
+    this.#screen.write(plainText(`${place}: ${text}\n`));
   }
 
   end(): void {
@@ -76,7 +77,8 @@ class PlainDisplay implements WarmDisplay {
   }
 
   #tell(): void {
-    for (const row of this.#rows.all()) this.#screen.write(`${row.label}: ${row.text().trimStart()}\n`);
+    for (const row of this.#rows.all())
+      this.#screen.write(plainText(`${row.label}: ${row.text().trimStart()}\n`));
   }
 }
 
@@ -114,9 +116,11 @@ class LiveDisplay implements WarmDisplay {
     // What has scrolled off the screen cannot be drawn over.
     const live = this.#rows.all().slice(0, Math.max(1, rows - 2));
     const width = Math.max(0, ...live.map(({ label }) => label.length));
-    const lines = live.map((row) => `${row.label.padEnd(width)}  ${row.text()}`.slice(0, columns - 1));
+    const lines = live.map((row) =>
+      plainText(`${row.label.padEnd(width)}  ${row.text()}`).slice(0, columns - 1),
+    );
     const erase = this.#drawn === 0 ? '' : `\u001b[${this.#drawn}A\u001b[J`;
     this.#drawn = lines.length;
-    this.#screen.write(erase + lasting + lines.map((line) => `${line}\n`).join(''));
+    this.#screen.write(erase + plainText(lasting) + lines.map((line) => `${line}\n`).join(''));
   }
 }

@@ -1,6 +1,7 @@
 /** `warm`: brings images into every replica of a mirror, or into the cache of this pod or machine, before anybody pulls them. */
 import { Command, InvalidArgumentError } from 'commander';
 import { askPurge } from '../cache/purge-request.ts';
+import { isKept } from '../cache/warm/kept-blob.ts';
 import { openLocalCache } from '../cache/warm/local-cache.ts';
 import { ownPlatform, type Platform, parsePlatform } from '../cache/warm/platform.ts';
 import type { WarmEvent } from '../cache/warm/warm-event.ts';
@@ -71,6 +72,11 @@ async function warmHere(
       parallel: flags.parallel,
       purge: (repository, reference) =>
         askPurge(socket, { mirror: mirror.name, repository, reference }, signal),
+      isKept: ({ digest, size }) => {
+        const { name, cacheDir } = mirror;
+        const { sliceBytes } = config;
+        return isKept({ mirror: name, digest, totalBytes: size, dir: cacheDir, sliceBytes }, signal);
+      },
       emit,
       signal,
     });

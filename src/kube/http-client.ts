@@ -12,11 +12,11 @@ import type {
   WatchOptions,
   WriteOptions,
 } from './client.ts';
-import { ApiError } from './errors.ts';
+import { ApiError, ConnectionError } from './errors.ts';
 import { type ExecProcess, type ExecRequest, startExec } from './exec.ts';
 import type { KubeObject, ObjectKey } from './object.ts';
 import { apiVersionOf, type ResourceType, resourcePath } from './resource-type.ts';
-import type { Transport, TransportRequest } from './transport.ts';
+import { describe, type Transport, type TransportRequest } from './transport.ts';
 import { readWatch, type WatchEvent } from './watch-stream.ts';
 
 const pageSize = 500;
@@ -59,7 +59,11 @@ export class HttpKubeClient implements KubeClient {
     const { limit, continue: token, resourceVersion, signal } = options;
     const query = { ...selectors(options), limit, continue: token, resourceVersion };
     const path = collectionPath(type, options);
-    return toList<T>(type, await this.#transport.json({ method: 'GET', verb: 'list', path, query, signal }));
+    const request = { method: 'GET', verb: 'list', path, query, signal };
+    const body = await this.#transport.json(request);
+    // Whatever stands between may answer 200: that there is nothing must have been said by the API server.
+    if (!isList(body)) throw new ConnectionError(describe(request), 'the answer is not a list');
+    return toList<T>(type, body);
   }
 
   async listAll<T extends KubeObject>(
@@ -208,12 +212,28 @@ function keyFrom(namespace: string | undefined, name: string): ObjectKey {
   return namespace === undefined ? { name } : { namespace, name };
 }
 
-function toList<T extends KubeObject>(type: ResourceType, body: unknown): ObjectList<T> {
-  const { items, metadata } = body as {
-    items: T[] | null;
-    metadata: { resourceVersion?: string; continue?: string };
-  };
-  const named = (items ?? []).map((item) => ({ ...item, apiVersion: apiVersionOf(type), kind: type.kind }));
+interface ListBody {
+  /** Go's empty list may be null; it is never left out. */
+  readonly items: readonly object[] | null;
+  readonly metadata: { readonly resourceVersion?: string; readonly continue?: string };
+}
+
+function isList(body: unknown): body is ListBody {
+  if (!isObject(body)) return false;
+  const { items, metadata } = body as Partial<ListBody>;
+  return isObject(metadata) && (items === null || (Array.isArray(items) && items.every(isObject)));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function toList<T extends KubeObject>(type: ResourceType, { items, metadata }: ListBody): ObjectList<T> {
+  const named = ((items ?? []) as T[]).map((item) => ({
+    ...item,
+    apiVersion: apiVersionOf(type),
+    kind: type.kind,
+  }));
   return {
     items: named,
     resourceVersion: metadata.resourceVersion ?? '',

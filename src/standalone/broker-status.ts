@@ -3,20 +3,24 @@ import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { brokerSocket, type CacheConfig } from '../cache/cache-config.ts';
 
+/** A broker that hangs takes connections and never answers. Milliseconds. */
+const answerMs = 2_000;
+
 /** Resolves when the broker knows every mirror of `config`; rejects when `signal` aborts. */
 export async function waitForBroker(config: CacheConfig, signal: AbortSignal): Promise<void> {
   const wanted = config.mirrors.map(({ name }) => name);
   for (;;) {
     signal.throwIfAborted();
-    const known = await brokerMirrors(brokerSocket(config.paths)).catch((): string[] => []);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
+    const known = await brokerMirrors(brokerSocket(config.paths), limit).catch((): string[] => []);
     if (wanted.every((name) => known.includes(name))) return;
     await delay(50, undefined, { signal });
   }
 }
 
-function brokerMirrors(socketPath: string): Promise<string[]> {
+function brokerMirrors(socketPath: string, signal: AbortSignal): Promise<string[]> {
   return new Promise((resolve, reject) => {
-    get({ socketPath, path: '/-/status', agent: false, timeout: 2000 }, (response) => {
+    get({ socketPath, path: '/-/status', agent: false, signal }, (response) => {
       mirrorNames(response).then(resolve, reject);
     }).on('error', reject);
   });

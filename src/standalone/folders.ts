@@ -1,6 +1,7 @@
 /** Where everything of one `standalone` lies below its data folder, and how files get there whole. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { CachePaths } from '../cache/cache-config.ts';
 import { ConfigError } from '../config/problems.ts';
@@ -86,6 +87,23 @@ function isFolder(path: string): Promise<boolean> {
     (found) => found.isDirectory(),
     () => false,
   );
+}
+
+/**
+ * Throws a `ConfigError` for a cache that another user has made, as with an earlier start as root: nginx would answer every request with
+ * 500. One that is not there yet is fine, and a volume that cannot be written to is no reason not to start.
+ */
+export async function assertOwnCaches(dirs: readonly string[]): Promise<void> {
+  const faults: string[] = [];
+  for (const dir of dirs) {
+    await access(dir, constants.R_OK | constants.W_OK | constants.X_OK).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EACCES') return;
+        faults.push(`--data: expected caches of this user's own, got ${dir} (${errorMessage(error)})`);
+      },
+    );
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
 }
 
 /** Replaces `file` so that readers and a crash see the old or the new content. Does nothing when it holds `content` already. */

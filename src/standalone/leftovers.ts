@@ -1,33 +1,61 @@
-/** What a killed standalone may leave: its lock, and nginx workers that hold the port. Linux only (`/proc`). */
-import { open, readdir, readFile, readlink, rm } from 'node:fs/promises';
+/** What an earlier run may leave: its lock and nginx workers that hold the port, when it was killed, and caches. Linux only (`/proc`). */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { subdomain } from '../api/subdomain.ts';
 import { nginxPidFile } from '../cache/cache-config.ts';
 import { readPid } from '../cache/nginx-process.ts';
 import { ConfigError } from '../config/problems.ts';
-import type { Logger } from '../observe/log.ts';
+import { errorMessage, type Logger } from '../observe/log.ts';
 import type { Folders } from './folders.ts';
 
 const termWaitMs = 1000;
+const turnMs = 20;
+const mirrorName = new RegExp(`^${subdomain}$`);
 
 /** Takes the data folder for this process; throws a `ConfigError` that names the process that has it. */
-export async function lockFolder({ lockFile, root }: Folders): Promise<void> {
-  const self = `${process.pid} ${await startTime(process.pid)}\n`;
-  for (;;) {
-    try {
-      const handle = await open(lockFile, 'wx', 0o600);
-      await handle.writeFile(self);
-      await handle.close();
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const [pid = '', since] = (await readFile(lockFile, 'utf8')).trim().split(' ');
-    // A process id alone may be anybody's after a reboot.
-    if (since !== undefined && (await startTime(Number(pid))) === since) {
-      throw new ConfigError([`--data: expected a folder of its own, got ${root}, which process ${pid} uses`]);
-    }
-    await rm(lockFile, { force: true });
+export async function lockFolder(folders: Folders): Promise<void> {
+  const turn = await waitForTurn(folders.lockFile);
+  try {
+    await lockInTurn(folders);
+  } finally {
+    turn.close();
   }
+}
+
+/**
+ * Of several starts one at a time looks at the lock: another could remove the one that was just made for that of a dead process. An abstract
+ * unix socket is had by one process and goes with it (unix(7)).
+ */
+async function waitForTurn(lockFile: string): Promise<Server> {
+  const name = createHash('sha256').update(lockFile).digest('hex');
+  for (;;) {
+    const server = createServer();
+    try {
+      await once(server.listen(`\0${name}`), 'listening');
+      return server;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      await delay(turnMs);
+    }
+  }
+}
+
+async function lockInTurn({ lockFile, root }: Folders): Promise<void> {
+  const [pid = '', since] = (await readFile(lockFile, 'utf8').catch(noneIfGone)).trim().split(' ');
+  // A process id alone may be anybody's after a reboot.
+  if (since !== undefined && (await startTime(Number(pid))) === since) {
+    throw new ConfigError([`--data: expected a folder of its own, got ${root}, which process ${pid} uses`]);
+  }
+  await writeFile(lockFile, `${process.pid} ${await startTime(process.pid)}\n`, { mode: 0o600 });
+}
+
+function noneIfGone(error: NodeJS.ErrnoException): '' {
+  if (error.code !== 'ENOENT') throw error;
+  return '';
 }
 
 /** Gives the data folder back. */
@@ -47,6 +75,26 @@ export async function endLeftovers(folders: Folders, log: Logger): Promise<void>
   while (Date.now() < deadline && (await processesOf(group, folders.root)).length > 0) await delay(50);
   signalAll(await processesOf(group, folders.root), 'SIGKILL');
   await rm(pidFile, { force: true });
+}
+
+/**
+ * Removes the caches below `cacheDir` of mirrors other than `mirrors`: nothing bounds them, and their disk is wanted. For the start only: a
+ * running nginx may still serve from them. What cannot be removed is logged.
+ */
+export async function removeOldCaches(
+  { cacheDir }: Folders,
+  mirrors: readonly string[],
+  log: Logger,
+): Promise<void> {
+  // Not `lost+found` of a volume that is mounted here.
+  const old = (await readdir(cacheDir)).filter((name) => mirrorName.test(name) && !mirrors.includes(name));
+  if (old.length === 0) return;
+  try {
+    for (const name of old) await rm(join(cacheDir, name), { recursive: true, force: true });
+    log.info({ mirrors: old }, 'Removed the caches of mirrors that the file does not have');
+  } catch (error) {
+    log.warn({ mirrors: old, detail: errorMessage(error) }, 'Caches of former mirrors could not be removed');
+  }
 }
 
 function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {

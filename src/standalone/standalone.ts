@@ -3,13 +3,13 @@
  * The main file of this folder; used by `src/cli/standalone.ts` only.
  */
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { holdsAuthorities } from '../cache/broker/authorities.ts';
 import { type CacheConfig, type ListenAddress, localSocket, nginxPidFile } from '../cache/cache-config.ts';
 import { cacheFiles } from '../cache/cache-files.ts';
 import { type ChildPlan, keepRunning } from '../cache/child.ts';
 import { reloadNginx, spawnOwned, startNginx, testNginx, waitUntilServing } from '../cache/nginx-process.ts';
 import { defaultView } from '../cache/nginx-view.ts';
+import { pause } from '../cache/pause.ts';
 import { readRegularFile } from '../cache/read-regular-file.ts';
 import { fingerprint, followFiles } from '../cache/reload.ts';
 import { ConfigError } from '../config/problems.ts';
@@ -18,8 +18,8 @@ import { keepAccessLogSmall } from './access-log.ts';
 import { waitForBroker } from './broker-status.ts';
 import { configure, type StandaloneOptions } from './configuration.ts';
 import { dropOldCredentials } from './credentials.ts';
-import { type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
-import { endLeftovers, lockFolder, unlockFolder } from './leftovers.ts';
+import { assertOwnCaches, type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
+import { endLeftovers, lockFolder, removeOldCaches, unlockFolder } from './leftovers.ts';
 import { pickPort } from './listen.ts';
 import { type CheckCredentials, parseMirrorsFile } from './mirrors-file.ts';
 
@@ -35,6 +35,8 @@ export interface StandaloneSurroundings {
 
 const readyWithinMs = 30_000;
 const followMs = 500;
+/** After what was no fault of the file: memory or a disk may have been short. */
+const retryMs = 10_000;
 const dayMs = 86_400_000;
 
 /**
@@ -76,6 +78,8 @@ class Standalone {
   #reloading: Promise<void> = Promise.resolve();
   /** The file's text that is in force. */
   #text = '';
+  /** What keeps the file from being in force and may pass by itself; told once. */
+  #obstacle: string | undefined;
 
   constructor(
     options: StandaloneOptions,
@@ -95,13 +99,16 @@ class Standalone {
   /** The broker is stopped last: what nginx still serves may need it. */
   async run({ text, inForce }: { text: string; inForce: string }, signal: AbortSignal): Promise<void> {
     const config = await this.#prepare(text);
+    const names = config.mirrors.map(({ name }) => name);
+    await removeOldCaches(this.#folders, names, this.#log);
     const stopNginx = new AbortController();
     const stopBroker = new AbortController();
     const broker = keepRunning(this.#broker(), stopBroker.signal);
     const nginx = keepRunning(this.#nginx(), stopNginx.signal);
     try {
       await this.#announce(config, signal);
-      await Promise.all([this.#follow(inForce, signal), this.#renew(signal), this.#rotate(signal)]);
+      const loops = [this.#follow(inForce, signal), this.#retry(signal), this.#renew(signal)];
+      await Promise.all([...loops, this.#rotate(signal)]);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -116,6 +123,7 @@ class Standalone {
   async #prepare(text: string): Promise<CacheConfig> {
     const mirrors = parseMirrorsFile(text, this.#options.file, this.#checkCredentials);
     const config = await configure(mirrors, this.#options, this.#folders, this.#listen, this.#log);
+    await assertOwnCaches(config.mirrors.map(({ cacheDir }) => cacheDir));
     const trial = join(this.#folders.tempDir, 'trial');
     await makeFolders({ ...this.#folders, confDir: trial });
     await writeFiles(trial, cacheFiles({ ...config, paths: { ...config.paths, confDir: trial } }));
@@ -157,12 +165,15 @@ class Standalone {
     await followFiles({ files, current: inForce, onChange, intervalMs: followMs, signal });
   }
 
+  async #retry(signal: AbortSignal): Promise<void> {
+    while (await pause(retryMs, signal)) {
+      if (this.#obstacle !== undefined) await this.#reloadInTurn(signal);
+    }
+  }
+
   /** Our own leaf is looked at once a day. */
   async #renew(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await delay(dayMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#reloadInTurn(signal);
-    }
+    while (await pause(dayMs, signal)) await this.#reloadInTurn(signal);
   }
 
   async #rotate(signal: AbortSignal): Promise<void> {
@@ -184,12 +195,19 @@ class Standalone {
       // An nginx that is just being started again reads the files by itself.
       await reloadNginx(nginxPidFile(this.#folders)).catch(() => undefined);
       await this.#announce(config, signal);
+      this.#obstacle = undefined;
       if (changed) this.#log.info({ file: this.#options.file }, 'Configuration changed');
     } catch (error) {
-      if (signal.aborted) return;
-      const lines = error instanceof ConfigError ? error.problems : [errorMessage(error)];
-      for (const detail of lines) this.#log.error({ detail }, 'Kept the configuration in force');
+      if (!signal.aborted) this.#refuse(error);
     }
+  }
+
+  #refuse(error: unknown): void {
+    const lines = error instanceof ConfigError ? error.problems : [errorMessage(error)];
+    const before = this.#obstacle;
+    this.#obstacle = error instanceof ConfigError ? undefined : lines.join('\n');
+    if (this.#obstacle !== undefined && this.#obstacle === before) return;
+    for (const detail of lines) this.#log.error({ detail }, 'Kept the configuration in force');
   }
 
   #nginx(): ChildPlan {

@@ -1,6 +1,10 @@
 /** `doctor` with real agents, on their node and through a real API server whose kubelet runs the command as a container runtime does. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { startCommand } from '../support/command.ts';
 import { startControlPlane } from '../support/control-plane.ts';
@@ -57,8 +61,21 @@ test('on a node: what is wired, in words and as JSON; exit code 1 with the reaso
   t.is(none.code, 1);
   t.regex(none.stderr, /^--socket: expected a node agent at \/nowhere\/status.sock/);
 });
+test('on a node: what answers but is no agent is said', async (t) => {
+  for (const answer of ['null', '{}', '{"node":"a","mirrors":[null]}']) {
+    const socket = join(mkdtempSync(join(tmpdir(), 'doctor-')), 'status.sock');
+    t.teardown(() => rmSync(dirname(socket), { recursive: true }));
+    const server = createServer((_request, response) => response.end(answer));
+    t.teardown(() => server.close());
+    await once(server.listen(socket), 'listening');
+    const { code, stderr, stdout } = await startCommand(t, ['doctor', '--socket', socket]).ended;
+    t.is(code, 1);
+    t.is(stdout, '');
+    t.regex(stderr, /^--socket: expected a node agent at .*, got: node report: /);
+  }
+});
 
-test('--cluster: every node by name, with one that does not answer, and a summary', async (t) => {
+test('--cluster: every node by name, with those that give no or no good answer, and a summary', async (t) => {
   t.timeout(900_000, 'the programs may have to be built first');
   const plane = await startControlPlane();
   t.teardown(() => plane.stop());
@@ -68,6 +85,11 @@ test('--cluster: every node by name, with one that does not answer, and a summar
   ]);
   const kubelet = await startKubelet(t);
   kubelet.run = (exec) => {
+    if (exec.pod === 'agent-4') {
+      exec.stdout('{}\n');
+      exec.exit(0);
+      return;
+    }
     const [, ...args] = exec.command;
     const { child, ended } = startCommand(t, [...args, '--socket', sockets.get(exec.pod) ?? '/nowhere']);
     child.stdout.on('data', exec.stdout);
@@ -77,7 +99,7 @@ test('--cluster: every node by name, with one that does not answer, and a summar
     });
   };
   const labels = { app: 'docker-registry', mirror: 'hub', component: 'hostess-certificate' };
-  for (const [at, name] of ['agent-1', 'agent-2', 'agent-3'].entries()) {
+  for (const [at, name] of ['agent-1', 'agent-2', 'agent-3', 'agent-4'].entries()) {
     await addNode(plane, `node-${at + 1}`, kubelet);
     await addPod(plane, {
       name,
@@ -93,7 +115,8 @@ test('--cluster: every node by name, with one that does not answer, and a summar
   t.regex(heads[0] ?? '', /^node-1: wired to 1 of 1 mirrors/);
   t.regex(heads[1] ?? '', /^node-2: wired to 0 of 1 mirrors/);
   t.is(heads[2], 'node-3: agent agent-3 does not answer: its pod is Pending');
-  t.is(heads[3], '1 of 3 agents have everything in place');
+  t.regex(heads[3] ?? '', /^node-4: agent agent-4 does not answer: node report: /);
+  t.is(heads[4], '1 of 4 agents have everything in place');
   const elsewhere = await startCommand(t, ['doctor', '--cluster', '-n', 'kube-system'], env).ended;
   t.is(elsewhere.code, 1);
   t.regex(elsewhere.stderr, /There is no node agent in namespace kube-system/);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -17,6 +18,7 @@ import {
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { parseCacheReport } from '../../src/cache/cache-report.ts';
@@ -24,7 +26,8 @@ import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { digestOf, makeImage } from '../support/images.ts';
 import { freePort, pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
-import { type RunningStandalone, runStandalone } from '../support/standalone.ts';
+import { mountSmallVolume } from '../support/small-volume.ts';
+import { executable, type RunningStandalone, runStandalone } from '../support/standalone.ts';
 
 const run = promisify(execFile);
 const image = makeImage({ tag: '1', seed: 'standalone', layerSizes: [9_000_000, 500_000] });
@@ -130,6 +133,25 @@ test.serial('a tag of one upstream is never served for another: neither fresh no
   await eventually(async () => assert.equal((await tag()).status, 200));
 });
 
+test.serial(
+  'a change that the full disk did not take is taken once there is room, without another edit',
+  async (t) => {
+    const { dir, registry } = await prepare(t);
+    const data = join(dir, 'data');
+    mkdirSync(data);
+    mountSmallVolume(t, data, 64);
+    const { standalone, file } = await start(t, dir, yaml(registry), registry);
+    const rest = join(data, 'rest');
+    assert.throws(() => writeFileSync(rest, Buffer.alloc(64 * 2 ** 20)), /ENOSPC/);
+    writeFileSync(file, yaml(registry).replace('mirror.test', 'renamed.test'));
+    await eventually(() => assert.match(standalone.errors(), /ENOSPC.*Kept the configuration in force/));
+    rmSync(rest);
+    const names = () => standalone.ready().map(({ masquerade }) => masquerade);
+    await eventually(() => assert.deepEqual(names(), ['mirror.test', 'renamed.test'], standalone.errors()));
+    t.is(standalone.errors().match(/Kept the configuration in force/g)?.length, 1, 'told once');
+  },
+);
+
 test.serial('a bad file is exit code 1 with every fault, and nothing was started', async (t) => {
   const dir = folder(t);
   const file = join(dir, 'mirrors.yaml');
@@ -194,6 +216,20 @@ test.serial(
   },
 );
 
+test.serial('SIGTERM ends it within 5 s while a change waits for a broker that hangs', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const { standalone, file } = await start(t, dir, yaml(registry), registry);
+  const hanging = processes().filter(({ parent }) => childrenOf(standalone).includes(parent));
+  const broker = hanging.find(({ command }) => command.includes('broker'));
+  assert(broker !== undefined);
+  t.teardown(() => killIfThere(broker.pid));
+  process.kill(broker.pid, 'SIGSTOP');
+  writeFileSync(file, yaml(registry).replace('mirror.test', 'renamed.test'));
+  await eventually(() => assert(isAsked(join(dir, 'data/run/broker.sock')), standalone.errors()));
+  standalone.process.kill('SIGTERM');
+  t.is(await Promise.race([standalone.ended, delay(5_000, 'still there')]), 0);
+});
+
 test.serial(
   'killed with SIGKILL it leaves nothing that serves, and the next start takes its place',
   async (t) => {
@@ -235,6 +271,59 @@ test.serial('a mirror that asks for more than the disk holds is limited to a sha
   t.regex(standalone.errors(), /Caches were limited to a share of the disk/);
 });
 
+test.serial(
+  'the cache of a mirror that the file no longer has is kept until the next start, and then gone',
+  async (t) => {
+    const { dir, registry } = await prepare(t);
+    const { standalone, url } = await start(t, dir, yaml(registry), registry);
+    const blob = (from: string) => get(t, dir, `${from}/v2/library/app/blobs/${layer.digest}`);
+    await blob(url);
+    const renamed = yaml(registry).replace('name: demo', 'name: other');
+    writeFileSync(join(dir, 'mirrors.yaml'), renamed);
+    await eventually(() => assert.equal(standalone.ready().at(-1)?.name, 'other'));
+    await blob(url);
+    // A download of before the change may still go on.
+    t.deepEqual(readdirSync(join(dir, 'data/cache')).sort(), ['demo', 'other']);
+    standalone.process.kill('SIGTERM');
+    await standalone.ended;
+    const kept = cachedFiles(dir, 'other');
+    t.true(kept > 0);
+    const second = await start(t, dir, renamed, registry);
+    t.deepEqual(readdirSync(join(dir, 'data/cache')), ['other']);
+    t.is(cachedFiles(dir, 'other'), kept);
+    t.regex(
+      second.standalone.errors(),
+      /"mirrors":\["demo"\].*Removed the caches of mirrors that the file does not have/,
+    );
+  },
+);
+
+test.serial(
+  'a cache that another user made is said and exit code 1, instead of an answer of 500 to everything',
+  async (t) => {
+    const { dir, registry } = await prepare(t);
+    const file = join(dir, 'mirrors.yaml');
+    writeFileSync(file, yaml(registry));
+    const cache = join(dir, 'data/cache/demo');
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    chownSync(cache, 65_534, 65_534);
+    const args = ['standalone', '-f', file, '--data', join(dir, 'data'), '--port', '0'];
+    // Root as other users are: what belongs to somebody else is not its to open.
+    const plain = [
+      '--bounding-set',
+      '-dac_override,-dac_read_search',
+      '--pdeathsig',
+      'KILL',
+      '--',
+      executable,
+    ];
+    const failed = await t.throwsAsync<ExecFailure>(run('setpriv', [...plain, ...args], { timeout: 20_000 }));
+    t.is(failed.code, 1, failed.stderr);
+    t.is(failed.stdout, '');
+    t.regex(failed.stderr, /^--data: expected caches of this user's own, got \S+\/cache\/demo \(EACCES/m);
+  },
+);
+
 test.serial('a given certificate is served instead of one of our own authority', async (t) => {
   const { dir, registry } = await prepare(t);
   const authority = await makeAuthority(join(dir, 'given'));
@@ -261,6 +350,12 @@ test.serial('with --metrics it tells how its mirrors fare', async (t) => {
   const report = parseCacheReport(await (await fetch(`http://${address}/status`)).text());
   t.like(report.mirrors[0], { name: 'demo', upstream: { reason: 'Ok' } });
 });
+
+interface ExecFailure extends Error {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 function folder(t: ExecutionContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'standalone-'));
@@ -346,8 +441,8 @@ function get(
   });
 }
 
-function cachedFiles(dir: string): number {
-  const names = readdirSync(join(dir, 'data/cache'), { recursive: true });
+function cachedFiles(dir: string, mirror = ''): number {
+  const names = readdirSync(join(dir, 'data/cache', mirror), { recursive: true });
   return names.filter((name) => /\/[0-9a-f]{32}$/.test(String(name))).length;
 }
 
@@ -364,6 +459,20 @@ function processesIn(dir: string): string[] {
   const ours = new Set(found.map(({ pid }) => pid));
   const workers = processes().filter(({ parent }) => ours.has(parent));
   return [...found, ...workers].map(({ command }) => command);
+}
+
+/** Somebody has a connection to the unix socket: state 03 in `/proc/net/unix`. */
+function isAsked(socket: string): boolean {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  return lines.some((line) => line.endsWith(` ${socket}`) && line.split(/ +/)[5] === '03');
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function processes(): { pid: number; parent: number; command: string }[] {

@@ -13,6 +13,7 @@ import { eventually } from '../support/eventually.ts';
 import { digestOf, type Manifest, makeMultiArchImage, ownArchitecture } from '../support/images.ts';
 import { mirrorOf, startCache } from '../support/nginx.ts';
 import { pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
+import { mountSmallVolume } from '../support/small-volume.ts';
 import { runStandalone } from '../support/standalone.ts';
 
 const run = promisify(execFile);
@@ -180,6 +181,24 @@ function spoil(dir: string, key: string): void {
   content[content.length - 1000]! ^= 1;
   writeFileSync(found[0]!, content);
 }
+
+test.serial('what a full volume does not keep is not called cached', async (t) => {
+  const { registry } = await pushed(t);
+  const options = {
+    prepareData: (data: string) => {
+      mountSmallVolume(t, data, 64);
+      writeFileSync(join(data, 'of-others'), Buffer.alloc(50 * 2 ** 20));
+    },
+  };
+  const mirror = mirrorOf(registry, { caFiles: [registry.authority.file] });
+  const cache = await startCache(t, [mirror], {}, options);
+  const config = join(cache.config.paths.confDir, 'broker.json');
+  const warm = () => startCommand(t, ['warm', 'm', '--local', '--config', config, 'team/app:v1']).ended;
+  const { code, stdout } = await warm();
+  t.is(code, 1, stdout);
+  t.regex(stdout, /^team\/app:v1: failed: \d of 4 blobs were read and are not kept/m);
+  t.notRegex(stdout, /: cached/);
+});
 
 test.serial('inside a pod it ends when whoever started it is gone: standard input ends', async (t) => {
   const { cache, registry, start } = await world(t);

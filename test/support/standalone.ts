@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { assertNoSecretsIn } from './secrets.ts';
 
-const executable = join(import.meta.dirname, '../../bin/registry-mirror-operator');
+export const executable = join(import.meta.dirname, '../../bin/registry-mirror-operator');
 
 export interface Ready {
   readonly name: string;

@@ -10,7 +10,9 @@ export type WarmFailure =
   /** A manifest that is none, or that nests too deep. */
   | 'manifest'
   /** An index without the platform asked for. */
-  | 'platform';
+  | 'platform'
+  /** It was read whole, and the cache did not keep all of it. */
+  | 'notKept';
 
 export class WarmError extends Error {
   readonly code: WarmFailure;

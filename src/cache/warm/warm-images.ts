@@ -28,6 +28,8 @@ export interface WarmOptions {
   readonly parallel: number;
   /** Removes what turned out to be other bytes than its digest says. */
   readonly purge: (repository: string, digest: string) => Promise<unknown>;
+  /** Whether the cache has the whole of a blob that was read. */
+  readonly isKept: (blob: Descriptor) => Promise<boolean>;
   readonly emit: (event: WarmEvent) => void;
   readonly signal: AbortSignal;
   /** The default is for production. */
@@ -84,6 +86,7 @@ class ImageRun {
     const counts = { blobs: content.blobs.length, bytes: total };
     emit({ event: 'resolved', image: text, digest, platforms: [...content.platforms], ...counts });
     await this.#readAll(content, total);
+    await this.#assertKept(content);
     const seconds = (performance.now() - startedAt) / 1000;
     emit({ event: 'done', image: text, digest, ...counts, seconds });
   }
@@ -122,6 +125,18 @@ class ImageRun {
     } finally {
       clearInterval(timer);
     }
+  }
+
+  async #assertKept({ blobs }: ImageContent): Promise<void> {
+    const kept = await Promise.all(blobs.map((blob) => this.#options.isKept(blob)));
+    this.#signal.throwIfAborted();
+    const lost = blobs.filter((_, at) => !kept[at]);
+    for (const { digest } of lost) this.#cached.delete(digest.text);
+    if (lost.length === 0) return;
+    throw new WarmError(
+      'notKept',
+      `${lost.length} of ${blobs.length} blobs were read and are not kept: the cache is full, too small, or cannot be written to`,
+    );
   }
 
   /** Rejects with the first failure, once the others have been ended. */

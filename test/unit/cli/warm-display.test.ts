@@ -112,3 +112,17 @@ test('failures, retries and layers that lie elsewhere are told in a line of thei
     'nginx:1: skipped sha256:abc: foreign is not distributed by registries\n',
   ]);
 });
+
+for (const isTTY of [false, true]) {
+  test(`what an image or a pod says does not steer ${isTTY ? 'a terminal' : 'what shows a log'}`, (t) => {
+    const { display, written, advance } = screen(t, isTTY);
+    display.show('', { ...resolved, platforms: ['linux/\u001b]0;x\u0007'] });
+    display.show('', { event: 'skipped', image, digest, mediaType: '\u001b[2J.foreign.' });
+    display.show('', { event: 'failed', image, code: 'platform', message: 'it has \u009b2J\r' });
+    display.note('hub-0', 'one\u001b[2J\ntwo');
+    advance(1_000);
+    const text = written.join('');
+    t.notRegex(text.replaceAll(/\p{Cc}\[\d+A\p{Cc}\[J/gu, ''), /[^\P{Cc}\n]/u);
+    t.regex(text, /hub-0: one\?\[2J\ntwo\n/);
+  });
+}

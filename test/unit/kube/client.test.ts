@@ -45,6 +45,22 @@ test('a list whose continue token expires in between starts again', async (t) =>
   t.is((await client.listAll(secrets)).items.length, 501);
 });
 
+test('an answer that is no list is a failure, not an empty list', async (t) => {
+  const { client, fake } = await setUp(t);
+  const metadata = { resourceVersion: '1' };
+  const answers = [
+    { metadata },
+    { kind: 'Status', status: 'Failure', metadata: {} },
+    { items: {}, metadata },
+  ];
+  for (const answer of [...answers, { items: [] }, { items: [null], metadata }, [], null, 'ok']) {
+    fake.fail([{ status: 200, body: JSON.stringify(answer) }]);
+    await t.throwsAsync(client.listAll(secrets), { instanceOf: ConnectionError, message: /not a list$/ });
+  }
+  fake.fail([{ status: 200, body: JSON.stringify({ items: null, metadata }) }]);
+  t.deepEqual(await client.listAll(secrets), { items: [], resourceVersion: '1' });
+});
+
 test('only a 404 means that an object is absent; every other failure is thrown', async (t) => {
   const { client, fake } = await setUp(t);
   t.is(await client.getOrUndefined(secrets, key), undefined);

@@ -98,6 +98,18 @@ test('a data folder has one process at a time; the lock of a dead one does not c
   t.deepEqual(readdirSync(folders.runDir), []);
 });
 
+test('of many that find the lock of a dead process at once one gets the folder', async (t) => {
+  const { folders } = await folder(t);
+  for (let round = 0; round < 50; round += 1) {
+    for (const stale of [`${process.pid} 1\n`, '']) {
+      writeFileSync(folders.lockFile, stale);
+      const all = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folders)));
+      t.is(all.filter(({ status }) => status === 'fulfilled').length, 1);
+      t.deepEqual(readdirSync(folders.runDir), ['standalone.lock']);
+    }
+  }
+});
+
 async function folder(t: ExecutionContext): Promise<{ dir: string; folders: Folders }> {
   const dir = mkdtempSync(join(tmpdir(), 'standalone-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));

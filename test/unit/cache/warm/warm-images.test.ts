@@ -27,6 +27,7 @@ async function world(t: ExecutionContext, changes: Partial<WarmOptions> = {}, se
         choice: [ownPlatform(process.arch)],
         parallel: 3,
         purge: async (repository, digest) => void purged.push(`${repository}@${digest}`),
+        isKept: async () => true,
         emit: (event) => void events.push(event),
         signal: new AbortController().signal,
         retryLimits: { attempts: 3, baseMs: 1, maxMs: 5 },
@@ -186,4 +187,18 @@ test('one blob that cannot be had ends the image’s others', async (t) => {
   t.false(await warm('v1'));
   t.is(failure(events)?.code, 'status');
   await Promise.all(stuck);
+});
+
+test('what was read and is not kept is a failure that says how much, and the next image reads it again', async (t) => {
+  const { cache, events, warm } = await world(t, {
+    isKept: async ({ digest }) => digest.text !== largest.digest,
+  });
+  t.false(await warm('v1', 'v1'));
+  t.like(failure(events), { code: 'notKept' });
+  t.regex(failure(events)?.message ?? '', /^1 of 5 blobs were read and are not kept/);
+  t.deepEqual(
+    events.filter(({ event }) => event === 'done'),
+    [],
+  );
+  t.is(cache.requests.filter((request) => request.endsWith(largest.digest)).length, 2);
 });
