@@ -1,12 +1,15 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { parseBody } from '../../../src/admission/parse-body.ts';
+import { processorTime } from '../../support/processor-time.ts';
 
 const [name, begin, end] = ['managedFields', ',"managedFields":[', ']},"spec":{'];
 /** Values of which many have such a list, before a `spec` or before something else, or texts that look like one. */
 const { value } = fc.letrec((tie) => {
   const texts = fc.constantFrom(begin, end, `\\${begin}`, `\\${end}`, ']}', '},"spec":{', '\\', '"', '[');
-  const object = fc.dictionary(fc.oneof(fc.constantFrom('a', name, 'spec'), texts), tie('value'), {
+  // V8 takes keys that end with something escaped for one another (nodejs/node#63785).
+  const keys = texts.map((text) => `${text}x`);
+  const object = fc.dictionary(fc.oneof(fc.constantFrom('a', name, 'spec'), keys), tie('value'), {
     noNullPrototype: true,
     maxKeys: 4,
   });
@@ -59,9 +62,8 @@ test('what is no JSON is none', (t) => {
 test('seven mebibytes of beginnings are no trouble', (t) => {
   for (const close of ['', ']'.repeat(100), ']},"spec":{']) {
     const body = begin.repeat((7 * 2 ** 20) / begin.length) + close;
-    const started = performance.now();
-    t.throws(() => parseBody(body), { instanceOf: SyntaxError });
-    t.true(performance.now() - started < 5_000);
+    const ms = processorTime(() => t.throws(() => parseBody(body), { instanceOf: SyntaxError }));
+    t.true(ms < 5_000, `${ms} ms`);
   }
 });
 

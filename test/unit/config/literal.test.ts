@@ -37,16 +37,13 @@ test('what Python prints of a JSON value is read back', (t) => {
       fc.boolean(),
       fc.constant(null),
       fc.array(tie('value'), { maxLength: 4 }),
-      fc.dictionary(fc.string(), tie('value'), { maxKeys: 4 }),
+      fc.dictionary(fc.string(), tie('value'), { maxKeys: 4, noNullPrototype: true }),
     ),
   })).value;
   fc.assert(
     fc.property(value, (sample) => {
       fc.pre(typeof sample === 'object' && sample !== null);
-      t.deepEqual(
-        JSON.parse(JSON.stringify(parseLiteral(pythonRepr(sample)))),
-        JSON.parse(JSON.stringify(sample)),
-      );
+      t.deepEqual(parseLiteral(pythonRepr(sample)), sample);
     }),
   );
 });

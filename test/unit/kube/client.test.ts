@@ -180,7 +180,7 @@ test('an abort is heeded at once, also while the TLS handshake hangs', async (t)
   await t.throwsAsync(client.get(secrets, key, { signal: AbortSignal.timeout(50) }), {
     name: 'TimeoutError',
   });
-  t.true(performance.now() - started < 1_000);
+  t.true(performance.now() - started < 5_000);
 });
 
 test('nothing is sent once the signal is aborted, also when that happens while credentials are fetched', async (t) => {

@@ -15,6 +15,7 @@ import {
   userDropInFolder,
   userRegistriesFile,
 } from '../../../src/node/foreign-registries.ts';
+import { processorTime } from '../../support/processor-time.ts';
 import { certificateOne, certificateTwo } from './certificates.ts';
 import { apply, openHost, recordedOf, viewOf } from './host.ts';
 import { makeSandbox } from './sandbox.ts';
@@ -370,7 +371,7 @@ test('a folder in place of our file, and a file in place of the folder of drop-i
   t.is(get(dropInFolder), 'a file');
 });
 
-test('a registries.conf of 10 MB costs less than four seconds of processor time', (t) => {
+test('a registries.conf of 10 MB is gone through once', (t) => {
   const { pass, put } = world(t);
   put(
     registriesFile,
@@ -379,10 +380,9 @@ test('a registries.conf of 10 MB costs less than four seconds of processor time'
       (_, at) => `[[registry]]\nlocation = "registry-${at}.example"\nblocked = false\n`,
     ).join(''),
   );
-  const start = process.cpuUsage();
-  t.deepEqual(pass(), ['write', 'signal']);
-  const { user, system } = process.cpuUsage(start);
-  t.true(user + system < 4_000_000, `${user + system} us`);
+  const ms = processorTime(() => t.deepEqual(pass(), ['write', 'signal']));
+  // Usual is one second; with the square of the length it would be hours.
+  t.true(ms < 20_000, `${ms} ms`);
 });
 
 test('the second address of a Service with two families keeps no node from being wired', (t) => {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { type Challenge, parseChallenges } from '../../../src/registry/challenge.ts';
+import { processorTime } from '../../support/processor-time.ts';
 
 function plain(challenges: readonly Challenge[]): unknown {
   return challenges.map(({ scheme, params, token68 }) => [scheme, token68 ?? Object.fromEntries(params)]);
@@ -102,9 +103,10 @@ test('no text makes the reader throw or give more than sixteen challenges', (t) 
 
 test('long hostile headers are read in linear time', (t) => {
   for (const piece of ['\\', '"', 'a ', 'a=', ' ,', '=', 'Bearer realm="\\"']) {
-    const start = performance.now();
-    parseChallenges(`Bearer realm="${piece.repeat(100_000)}`);
-    parseChallenges(piece.repeat(100_000));
-    t.true(performance.now() - start < 1_000, `${JSON.stringify(piece)} took too long`);
+    const ms = processorTime(() => {
+      parseChallenges(`Bearer realm="${piece.repeat(100_000)}`);
+      parseChallenges(piece.repeat(100_000));
+    });
+    t.true(ms < 1_000, `${JSON.stringify(piece)} took ${ms} ms`);
   }
 });

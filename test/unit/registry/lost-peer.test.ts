@@ -14,7 +14,7 @@ import { eventually } from '../../support/eventually.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 
 const timeouts = { connect: 1_000, headers: 20_000, bodyIdle: 20_000 };
-const silenceMs = 600;
+const silenceMs = 1_200;
 
 /** An upstream that answers `/v2/` at once and everything else by `listener`, reached through a proxy that can be frozen. */
 async function setUp(t: ExecutionContext, listener: RequestListener) {
@@ -73,7 +73,7 @@ test('a peer that is gone is noticed long before it has had its time to answer',
   t.true(took < 5_000, `${took} ms`);
   const again = performance.now();
   await t.throwsAsync(send('/v2/'), expected);
-  t.true(performance.now() - again < silenceMs / 2);
+  t.true(performance.now() - again < silenceMs);
   proxy.restore();
   await eventually(async () => t.is(await send('/v2/'), 200), { timeout: 5_000 });
 });

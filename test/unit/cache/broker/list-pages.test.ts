@@ -1,5 +1,6 @@
 import test from 'ava';
 import { nextPage, upstreamQuery } from '../../../../src/cache/broker/list-pages.ts';
+import { processorTime } from '../../../support/processor-time.ts';
 
 for (const [link, query] of [
   ['</v2/a/tags/list?last=b&n=2>; rel="next"', 'n=2&last=b'],
@@ -31,9 +32,8 @@ for (const link of [
   `<a>${' ;'.repeat(7_000)}${' '.repeat(7_000)}=`,
 ]) {
   test(`${JSON.stringify(link)?.slice(0, 40)} leads nowhere`, (t) => {
-    const start = performance.now();
-    t.is(nextPage(link, 'up.example'), undefined);
-    t.true(performance.now() - start < 500);
+    const ms = processorTime(() => t.is(nextPage(link, 'up.example'), undefined));
+    t.true(ms < 500, `${ms} ms`);
   });
 }
 

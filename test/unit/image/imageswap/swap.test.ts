@@ -6,6 +6,7 @@ import { imageswapStages } from '../../../../src/image/imageswap/stages.ts';
 import { formatReference, isImageReference } from '../../../../src/image/reference.ts';
 import { type Rewrite, settle } from '../../../../src/image/settle.ts';
 import { originalSwap } from '../../../support/original-imageswap.ts';
+import { processorTime } from '../../../support/processor-time.ts';
 import { nearReferences, references } from '../../../support/reference-arbitraries.ts';
 
 function swap(map: string, image: string): Rewrite {
@@ -113,10 +114,9 @@ test('what would be no reference leaves the image, with a warning', (t) => {
 });
 
 test('a text that is too long for an image costs no time', (t) => {
-  const started = performance.now();
-  const { outcome } = swap(`default::d.local\n[REPLACE]${'*a'.repeat(100)}b::x.local`, 'a'.repeat(1_000_000));
-  t.is(outcome, 'notReference');
-  t.true(performance.now() - started < 1_000);
+  const map = `default::d.local\n[REPLACE]${'*a'.repeat(100)}b::x.local`;
+  const ms = processorTime(() => t.is(swap(map, 'a'.repeat(1_000_000)).outcome, 'notReference'));
+  t.true(ms < 1_000, `${ms} ms`);
 });
 
 const hosts = fc.constantFrom('docker.io', 'a.io', 'b.io:5000', 'c.io', 'localhost', 'C.io', 'x', '[::1]:1');
