@@ -31,30 +31,40 @@ test('killed a hundred times under load, no client gets a wrong byte, and nothin
   for (const { path, bytes } of kept) await eventually(() => whole(cache, path, bytes));
   const blobs = addBlobs(upstream, 4);
   upstream.faults = { drip: 64 * 1024 };
-  const over = new AbortController();
-  t.teardown(() => over.abort());
-  const results = { whole: 0, broken: 0, refused: 0 };
-  const load = Array.from({ length: readers }, () => read(cache, blobs, results, over.signal));
-  const slowest: Partial<Record<Victim, number>> = {};
-  for (let round = 0; round < rounds; round++) {
-    await delay(randomInt(250));
-    const victim = victims[round % victims.length] ?? 'nginx';
+  /** Kills, and returns how long nobody was served, in ms. */
+  const backAfter = async (victim: Victim): Promise<number> => {
     await cache.kill(victim);
     const killedAt = performance.now();
     const [probe] = addBlobs(upstream, 1, 1000);
     await eventually(() => whole(cache, probe?.path ?? '', probe?.bytes ?? Buffer.alloc(0)), {
       interval: 20,
-      message: `Not served after the end of ${victim} in round ${round}`,
+      message: `Not served after the end of ${victim}`,
     });
-    slowest[victim] = Math.max(slowest[victim] ?? 0, Math.round(performance.now() - killedAt));
+    return Math.round(performance.now() - killedAt);
+  };
+  const alone = await backAfter('broker');
+  const over = new AbortController();
+  t.teardown(() => over.abort());
+  const results = { whole: 0, broken: 0, refused: 0 };
+  const load = Array.from({ length: readers }, () => read(cache, blobs, results, over.signal));
+  const times = Object.fromEntries(victims.map((victim) => [victim, [] as number[]]));
+  for (let round = 0; round < rounds; round++) {
+    await delay(randomInt(250));
+    const victim = victims[round % victims.length] ?? 'nginx';
+    times[victim]?.push(await backAfter(victim));
     forgetSome(cache.cacheDir, blobs);
   }
   over.abort();
   await Promise.all(load);
-  t.log(results, 'back after at most, ms:', slowest);
+  t.log(results, 'back after, ms:', { alone, ...times });
   // A kill in every round, and still most downloads end: the test would mean nothing if none did.
   t.true(results.whole > rounds / 2);
-  for (const [victim, ms] of Object.entries(slowest)) t.true(ms < 2_000, `${victim}: back after ${ms} ms`);
+  // Of twenty each. Two seconds, on a machine that starts a broker in less than half of one.
+  const most = Math.max(2_000, 4 * alone);
+  for (const [victim, all] of Object.entries(times)) {
+    const slow = all.filter((ms) => ms >= most);
+    t.true(slow.length <= 2, `${victim}: back after ${slow} ms, without load ${alone} ms`);
+  }
   await upstream.close();
   for (const { path, bytes } of kept) await t.notThrowsAsync(whole(cache, path, bytes));
 });

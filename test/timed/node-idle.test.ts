@@ -1,5 +1,6 @@
 /** What a wired node costs while nothing happens: the agent as the image has it, with its forwarder, beside real runtimes and mirrors. */
 import { readFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
@@ -12,8 +13,12 @@ import { familyOf } from '../support/processes.ts';
 
 /** `NODE_IDLE_SECONDS=600` for a longer look. */
 const seconds = Number(process.env['NODE_IDLE_SECONDS'] ?? 60);
-/** Of one processor, in percent: agent and nginx. A minute is a hundred and fifty ticks of the clock, and a busy machine makes all of it dearer. */
+/**
+ * Of one processor, in percent: agent and nginx. A minute is a hundred and fifty ticks of the clock, and a busy machine makes all of it dearer: other
+ * code in the caches of the processor, and two threads on one core.
+ */
 const cpuLimit = seconds >= 600 ? 0.3 : 0.4;
+const busyFactor = 2;
 /** MiB of the agent's process. */
 const memoryLimit = { anonymous: 35, now: 85 };
 
@@ -46,6 +51,7 @@ test('an idle wired node is written nothing, and costs hardly any processor time
     files: folders.map(timesOf),
     use: await Promise.all(agents.map(({ process: { pid } }) => useOf(pid))),
   };
+  const isBusy = loadavg()[0]! > availableParallelism();
   for (const [index, files] of before.files.entries())
     t.deepEqual(differences(files, after.files[index]!), {});
   for (const [
@@ -61,7 +67,7 @@ test('an idle wired node is written nothing, and costs hardly any processor time
       `processor ${percent.toFixed(2)} %, written ${other.written - one.written} bytes, ${JSON.stringify(memory)} MiB`,
     );
     t.is(other.written - one.written, 0);
-    t.true(percent < cpuLimit, `${percent} %`);
+    t.true(percent < cpuLimit * (isBusy ? busyFactor : 1), `${percent} %, busy: ${isBusy}`);
     t.true(
       memory.anonymous <= memoryLimit.anonymous && memory.now <= memoryLimit.now,
       JSON.stringify(memory),

@@ -55,8 +55,12 @@ test('a tag that moves is seen on every replica within its time and a second, fo
   t.log(`${seen} answers, ${heads} HEADs and ${gets} GETs in ${lives.toFixed(1)} lives of a tag`);
   // GET and HEAD are kept apart, but what one of them has found out counts for both.
   t.true(heads <= lives * 2 + 2);
-  // Each digest once for all replicas; one that was moved on within its time and a second need not have been seen.
-  t.true(gets <= 6, `${gets} GETs`);
+  // Each digest once for all replicas; one that was moved on within its time and a second need not have been seen. An owner that a busy machine keeps
+  // from answering in time is passed over.
+  const reports = await Promise.all(replicas.caches.map(report));
+  const passedOver = reports.reduce((sum, { peers }) => sum + peers.failures, 0);
+  t.log(`owners passed over: ${passedOver}`);
+  t.true(gets <= 6 + passedOver, `${gets} GETs`);
 });
 
 for (const [what, faults] of Object.entries({
