@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
+import { lookupOnce } from '../../../registry/resolve.ts';
 import { type HttpAnswer, userAgent } from '../../../registry/transport.ts';
 import { toUpstreamError, UpstreamError } from '../../../registry/upstream-error.ts';
 import type { Replica } from '../../cache-config.ts';
@@ -120,9 +121,14 @@ function isBroken(error: unknown): boolean {
   return failure instanceof UpstreamError && failure.code === 'broken';
 }
 
-/** One that refuses connections is ending, and closes those it has when it does; only silence means that nobody is there. */
+/**
+ * One that refuses connections is ending, and closes those it has when it does; only silence means that nobody is there. A name that cannot be
+ * resolved now tells nothing of who is connected already.
+ */
 async function answers({ host, port }: Replica): Promise<boolean> {
-  const socket = connect({ host, port });
+  const addresses = await lookupOnce(host).catch(() => undefined);
+  if (addresses === undefined) return true;
+  const socket = connect({ host, port, lookup: (_host, _options, done) => done(null, addresses) });
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(probeMs) });
     return true;
