@@ -13,6 +13,7 @@ import { RemoteVolume } from './remote-volume.ts';
 import { type FilledBlob, Scrubber } from './scrubber.ts';
 import type { StoreMirrorReport, StoreReport } from './store-report.ts';
 import { answerStoreRequest, type StoreActions } from './store-requests.ts';
+import { removeTornFiles } from './torn-files.ts';
 import { VolumeWatch } from './volume-watch.ts';
 
 export interface StoreOptions {
@@ -90,8 +91,21 @@ export class Store {
 
   /** Works until the signal aborts; never rejects. */
   async run(): Promise<void> {
-    if (this.#isFirst) await Promise.all([this.#volume.run(), this.#scrubber.run()]);
+    if (this.#isFirst) await Promise.all([this.#volume.run(), this.#scrubber.run(), this.#removeTorn()]);
     else await this.#remote.run();
+  }
+
+  /** Once: they come of the end of a machine, and the broker ends with it. */
+  async #removeTorn(): Promise<void> {
+    const { log, signal } = this.#options;
+    for (const { name, cacheDir } of this.#config.mirrors) {
+      try {
+        const removed = await removeTornFiles(cacheDir, signal);
+        if (removed > 0) log.warn({ mirror: name, removed }, 'Cached files that were cut short were removed');
+      } catch (error) {
+        log.error({ mirror: name, error }, 'Cached files that were cut short were not removed');
+      }
+    }
   }
 
   /** Begins a request of nginx. */
