@@ -1,11 +1,15 @@
 /** Must hold: however many replicas a cache has, the upstream sees one download, and clients get exact bytes whoever dies. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { CacheMirror } from '../../src/cache/cache-config.ts';
+import type { StoreReport } from '../../src/cache/broker/store/store-report.ts';
+import { brokerSocket, type CacheMirror } from '../../src/cache/cache-config.ts';
+import { ask } from '../support/broker.ts';
 import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
-import { mirrorOf } from '../support/nginx.ts';
+import { mirrorOf, type TestCache } from '../support/nginx.ts';
 import { ownedBy } from '../support/peers.ts';
 import { type Replicas, startReplicas } from '../support/replicas.ts';
 import { type ScriptableUpstream, startScriptableUpstream } from '../support/scriptable-upstream.ts';
@@ -137,6 +141,18 @@ interface Started {
   readonly replicas: Replicas;
 }
 
+test('a file that went bad on the owner’s disk spoils a blob on another replica for seconds, not for as long as it is cached', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  const { bytes, path } = owned(upstream, replicas, 'm-1', 3 * slice);
+  const [other, owner] = replicas.caches as [TestCache, TestCache];
+  await owner.get(path);
+  await eventually(async () => assert.equal(await scrubbed(owner), 1));
+  spoil(owner, `bytes=${slice}-`);
+  t.false((await other.get(path)).body.equals(bytes));
+  await eventually(async () => assert.ok((await other.get(path)).body.equals(bytes)));
+  t.is(upstream.counters.bytes, 2 * bytes.length);
+});
+
 async function start(
   t: ExecutionContext,
   count: number,
@@ -146,6 +162,24 @@ async function start(
   t.teardown(() => upstream.close());
   const mirror = mirrorOf(upstream, changes);
   return { upstream, replicas: await startReplicas(t, mirror, count, { sliceSizeKiB: sliceKiB }) };
+}
+
+/** How many blobs it has compared with their digests. */
+async function scrubbed({ config }: TestCache): Promise<number | undefined> {
+  const { body } = await ask(brokerSocket(config.paths), '/-/store');
+  return (JSON.parse(body.toString()) as StoreReport).mirrors[0]?.scrub.checked;
+}
+
+/** Changes the last byte of the file that a cache has of a slice. */
+function spoil({ config }: TestCache, range: string): void {
+  const { cacheDir } = config.mirrors[0]!;
+  for (const name of readdirSync(cacheDir, { recursive: true }).map(String)) {
+    const path = join(cacheDir, name);
+    const content = statSync(path).isFile() ? readFileSync(path) : Buffer.alloc(0);
+    if (!content.subarray(0, 1024).includes(range)) continue;
+    content[content.length - 1]! ^= 1;
+    writeFileSync(path, content);
+  }
 }
 
 /** A new blob that the replica `owner` owns. */

@@ -19,8 +19,8 @@ import { VolumeWatch } from './volume-watch.ts';
 export interface StoreOptions {
   /** Which of the broker's processes this is. */
   readonly index: number;
-  /** Drops everything that this process remembers of a mirror's objects. */
-  readonly forget: (mirror: string) => void;
+  /** Drops everything that this process remembers of a mirror's objects; `corrupt` is the digest of a blob whose bytes were others. */
+  readonly forget: (mirror: string, corrupt?: string) => void;
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly now?: () => number;
@@ -63,7 +63,7 @@ export class Store {
     this.#scrubber = new Scrubber({
       place: (mirror) => this.#place(mirror),
       isBusy: () => this.#volume.isBusy,
-      onCorrupt: (mirror) => this.#forgetEverywhere(mirror),
+      onCorrupt: (mirror, digest) => this.#forgetEverywhere(mirror, digest),
       log,
       signal,
       now,
@@ -138,7 +138,7 @@ export class Store {
     return {
       purge: (order) => this.#purger.purge(order),
       scrub: (mirror) => this.#scrub(mirror),
-      forget: (mirror) => this.#forget(mirror),
+      forget: (mirror, corrupt) => this.#forget(mirror, corrupt),
       tell: (told) => this.#hear(told),
       report: () => this.report(),
     };
@@ -183,17 +183,17 @@ export class Store {
     return { keep };
   }
 
-  #forget(mirror: string): void {
+  #forget(mirror: string, corrupt?: string): void {
     this.#admission.notePurge(mirror);
-    this.#options.forget(mirror);
+    this.#options.forget(mirror, corrupt);
   }
 
-  async #forgetEverywhere(mirror: string): Promise<void> {
-    this.#forget(mirror);
+  async #forgetEverywhere(mirror: string, corrupt?: string): Promise<void> {
+    this.#forget(mirror, corrupt);
     const others = this.#config.sockets
       .slice(1)
       .map((socket) =>
-        post(socket, targets.forget, { mirror }).catch((error: unknown) =>
+        post(socket, targets.forget, { mirror, corrupt }).catch((error: unknown) =>
           this.#options.log.warn({ error, socket }, 'Another broker process was not told to forget'),
         ),
       );
