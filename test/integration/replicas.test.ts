@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { StoreReport } from '../../src/cache/broker/store/store-report.ts';
-import { brokerSocket, type CacheMirror } from '../../src/cache/cache-config.ts';
+import { brokerSocket, type CacheMirror, nginxPidFile } from '../../src/cache/cache-config.ts';
 import { ask } from '../support/broker.ts';
 import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
 import { mirrorOf, type TestCache } from '../support/nginx.ts';
 import { ownedBy } from '../support/peers.ts';
+import { childrenOf } from '../support/processes.ts';
 import { type Replicas, startReplicas } from '../support/replicas.ts';
 import { type ScriptableUpstream, startScriptableUpstream } from '../support/scriptable-upstream.ts';
 
@@ -104,6 +105,21 @@ test('an owner that goes in the middle: the download goes on, with exact bytes a
   t.true(complete);
   t.true(body.equals(blob.bytes));
   t.true(upstream.counters.bytes <= 10 * slice);
+});
+
+test('an owner that hangs in the middle, as on a volume that no longer answers: the download goes on without it', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { drip: 8 * 1024 };
+  const blob = owned(upstream, replicas, 'm-1', 8 * slice);
+  const download = replicas.cache('m-0').get(blob.path);
+  await eventually(() => assert.ok(upstream.counters.bytes > 2.5 * slice));
+  const master = Number(readFileSync(nginxPidFile(replicas.cache('m-1').config.paths), 'utf8'));
+  const nginx = [master, ...(await childrenOf(master))];
+  t.teardown(() => nginx.forEach((pid) => void process.kill(pid, 'SIGCONT')));
+  for (const pid of nginx) process.kill(pid, 'SIGSTOP');
+  const { status, body, complete } = await download;
+  t.is(status, 200);
+  t.true(complete && body.equals(blob.bytes));
 });
 
 test('replicas become more and fewer under load while their lists differ: exact bytes, bounded requests, no deadlock', async (t) => {
