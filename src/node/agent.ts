@@ -153,7 +153,7 @@ export class NodeAgent {
   /** Until the forwarder has looked, nothing is known against the mirror; and a port that cannot be had is no fault of the mirror's. */
   #answers(mirror: WiredMirror): boolean {
     const status = this.#statusOf(mirror);
-    return status === undefined || !faultsOfMirror.has(status.reason);
+    return status === undefined || !faultsOfMirror.has(status.unanswered ?? status.reason);
   }
 
   /** Nothing is led to a port that is another program's: it may never answer, and nobody would go upstream. */

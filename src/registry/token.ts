@@ -119,15 +119,24 @@ export class TokenSource {
 
   /** A server without the OAuth2 variant is shown a refresh token as a password: what is as good as one in its place. */
   async #ask(request: TokenRequest, signal: AbortSignal): Promise<HttpAnswer> {
-    this.#onFetch();
-    const answer = await this.#transport().send(...httpRequest(request, signal));
+    const answer = await this.#send(request, signal);
     const { credentials } = request;
     if (credentials?.kind !== 'identity' || (answer.status !== 404 && answer.status !== 405)) return answer;
     await discard(answer);
     const { username = tokenUser, token: password } = credentials;
-    this.#onFetch();
-    const asPassword = { ...request, credentials: { kind: 'basic', username, password } as const };
-    return this.#transport().send(...httpRequest(asPassword, signal));
+    return this.#send({ ...request, credentials: { kind: 'basic', username, password } }, signal);
+  }
+
+  /** An idle connection that the server closed is no answer: a token may be asked for twice. */
+  async #send(request: TokenRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    const ask = () => {
+      this.#onFetch();
+      return this.#transport().send(...httpRequest(request, signal));
+    };
+    return ask().catch((error: unknown) => {
+      if (signal.aborted || !(error instanceof UpstreamError) || error.code !== 'broken') throw error;
+      return ask();
+    });
   }
 }
 

@@ -1,12 +1,17 @@
 /** Must hold: however many replicas a cache has, the upstream sees one download, and clients get exact bytes whoever dies. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { CacheMirror } from '../../src/cache/cache-config.ts';
+import type { StoreReport } from '../../src/cache/broker/store/store-report.ts';
+import { brokerSocket, type CacheMirror, nginxPidFile } from '../../src/cache/cache-config.ts';
+import { ask } from '../support/broker.ts';
 import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
-import { mirrorOf } from '../support/nginx.ts';
+import { mirrorOf, type TestCache } from '../support/nginx.ts';
 import { ownedBy } from '../support/peers.ts';
+import { childrenOf } from '../support/processes.ts';
 import { type Replicas, startReplicas } from '../support/replicas.ts';
 import { type ScriptableUpstream, startScriptableUpstream } from '../support/scriptable-upstream.ts';
 
@@ -102,6 +107,21 @@ test('an owner that goes in the middle: the download goes on, with exact bytes a
   t.true(upstream.counters.bytes <= 10 * slice);
 });
 
+test('an owner that hangs in the middle, as on a volume that no longer answers: the download goes on without it', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { drip: 8 * 1024 };
+  const blob = owned(upstream, replicas, 'm-1', 8 * slice);
+  const download = replicas.cache('m-0').get(blob.path);
+  await eventually(() => assert.ok(upstream.counters.bytes > 2.5 * slice));
+  const master = Number(readFileSync(nginxPidFile(replicas.cache('m-1').config.paths), 'utf8'));
+  const nginx = [master, ...(await childrenOf(master))];
+  t.teardown(() => nginx.forEach((pid) => void process.kill(pid, 'SIGCONT')));
+  for (const pid of nginx) process.kill(pid, 'SIGSTOP');
+  const { status, body, complete } = await download;
+  t.is(status, 200);
+  t.true(complete && body.equals(blob.bytes));
+});
+
 test('replicas become more and fewer under load while their lists differ: exact bytes, bounded requests, no deadlock', async (t) => {
   const { upstream, replicas } = await start(t, 3);
   await Promise.all([0, 1, 2].map((index) => replicas.tell(index, 1)));
@@ -137,6 +157,18 @@ interface Started {
   readonly replicas: Replicas;
 }
 
+test('a file that went bad on the owner’s disk spoils a blob on another replica for seconds, not for as long as it is cached', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  const { bytes, path } = owned(upstream, replicas, 'm-1', 3 * slice);
+  const [other, owner] = replicas.caches as [TestCache, TestCache];
+  await owner.get(path);
+  await eventually(async () => assert.equal(await scrubbed(owner), 1));
+  spoil(owner, `bytes=${slice}-`);
+  t.false((await other.get(path)).body.equals(bytes));
+  await eventually(async () => assert.ok((await other.get(path)).body.equals(bytes)));
+  t.is(upstream.counters.bytes, 2 * bytes.length);
+});
+
 async function start(
   t: ExecutionContext,
   count: number,
@@ -146,6 +178,24 @@ async function start(
   t.teardown(() => upstream.close());
   const mirror = mirrorOf(upstream, changes);
   return { upstream, replicas: await startReplicas(t, mirror, count, { sliceSizeKiB: sliceKiB }) };
+}
+
+/** How many blobs it has compared with their digests. */
+async function scrubbed({ config }: TestCache): Promise<number | undefined> {
+  const { body } = await ask(brokerSocket(config.paths), '/-/store');
+  return (JSON.parse(body.toString()) as StoreReport).mirrors[0]?.scrub.checked;
+}
+
+/** Changes the last byte of the file that a cache has of a slice. */
+function spoil({ config }: TestCache, range: string): void {
+  const { cacheDir } = config.mirrors[0]!;
+  for (const name of readdirSync(cacheDir, { recursive: true }).map(String)) {
+    const path = join(cacheDir, name);
+    const content = statSync(path).isFile() ? readFileSync(path) : Buffer.alloc(0);
+    if (!content.subarray(0, 1024).includes(range)) continue;
+    content[content.length - 1]! ^= 1;
+    writeFileSync(path, content);
+  }
 }
 
 /** A new blob that the replica `owner` owns. */

@@ -1,8 +1,10 @@
 /** Blobs that came in slices are compared with their digests afterwards. Real nginx, an upstream that corrupts a byte. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { StoreMirrorReport, StoreReport } from '../../src/cache/broker/store/store-report.ts';
+import { removeTornFiles } from '../../src/cache/broker/store/torn-files.ts';
 import { brokerSocket } from '../../src/cache/cache-config.ts';
 import { ask } from '../support/broker.ts';
 import { eventually } from '../support/eventually.ts';
@@ -25,8 +27,13 @@ async function scrubbed(cache: TestCache): Promise<StoreMirrorReport['scrub']> {
 }
 
 function cachedFiles(cache: TestCache): number {
-  const names = readdirSync(cache.config.mirrors[0]!.cacheDir, { recursive: true });
-  return names.filter((name) => /[0-9a-f]{32}$/.test(String(name))).length;
+  return cachedPaths(cache).length;
+}
+
+function cachedPaths(cache: TestCache): string[] {
+  const { cacheDir } = cache.config.mirrors[0]!;
+  const names = readdirSync(cacheDir, { recursive: true }).map(String);
+  return names.filter((name) => /[0-9a-f]{32}$/.test(name)).map((name) => join(cacheDir, name));
 }
 
 test('a blob with a wrong byte in its second slice is removed within seconds, and is exact once the upstream is', async (t) => {
@@ -86,4 +93,27 @@ test('everything that lies in a cache is verified on request, also what came bef
     assert.deepEqual({ checked, corrupt }, { checked: 2, corrupt: 1 });
   });
   t.is(cachedFiles(cache), 1);
+});
+
+test('what was cut short on the disk when the machine ended is fetched anew; what is whole stays', async (t) => {
+  const { upstream, cache } = await start(t);
+  const blob = upstream.addBlob(randomBytes('torn', 3 * slice));
+  const small = upstream.addBlob(randomBytes('torn small', 1000));
+  const manifest = upstream.addManifest('app', 'v1', { schemaVersion: 2, layers: [] });
+  const torn = [`blobs/${blob}`, `blobs/${small}`, `manifests/${manifest}`];
+  for (const path of torn) await cache.get(`/v2/app/${path}`);
+  await cache.stopBroker();
+  for (const path of cachedPaths(cache)) truncateSync(path, statSync(path).size - 20);
+  await cache.startBroker();
+  const sound = upstream.addBlob(randomBytes('sound', slice + 1));
+  await cache.get(`/v2/app/blobs/${sound}`);
+  await cache.get('/v2/app/manifests/v1', { method: 'HEAD' });
+  await eventually(() => assert.equal(cachedFiles(cache), 3));
+  for (const path of torn) {
+    const { body, headers } = await cache.get(`/v2/app/${path}`);
+    t.is(digestOf(body), path.split('/')[1]!);
+    t.is(headers['x-cache-status'], 'MISS');
+  }
+  t.is(await removeTornFiles(cache.config.mirrors[0]!.cacheDir, new AbortController().signal), 0);
+  t.is(cachedFiles(cache), 8);
 });

@@ -276,6 +276,22 @@ test('a port that another program has takes down its mirror alone, until it is f
   t.deepEqual(forwarder.findings(), []);
 });
 
+test('a port that another program has is told of while the mirror does not answer, too', async (t) => {
+  const { mirror, wanted, forwarder } = await start(t, {}, '0', false);
+  const server = createServer().listen(wanted.port, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  await mirror.stop();
+  forwarder.update([wanted]);
+  await eventually(() => assert.equal(forwarder.status()[0]!.reason, 'PortTaken'));
+  t.is(forwarder.status()[0]!.unanswered, 'Refused');
+  await mirror.start();
+  await eventually(() => assert.equal(forwarder.status()[0]!.unanswered, undefined));
+  t.is(forwarder.status()[0]!.reason, 'PortTaken');
+  server.close();
+  await offered(forwarder, 'm');
+});
+
 test('an nginx that is killed is started again', async (t) => {
   const { dir, wanted, forwarder } = await start(t);
   await offered(forwarder, 'm');

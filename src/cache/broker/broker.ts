@@ -99,7 +99,10 @@ class Broker {
     this.log = options.log;
     this.#peers = new Peers(options.replica ?? hostname(), options.log);
     this.#config = config;
-    const forget = (mirror: string) => this.mirror(mirror)?.forget();
+    const forget = (mirror: string, corrupt?: string) => {
+      this.mirror(mirror)?.forget();
+      if (corrupt !== undefined) this.#peers.distrust(corrupt);
+    };
     this.store = new Store(config, { index: options.index ?? 0, forget, log: options.log, signal });
     const socketPath = () => this.#config.localSocket;
     this.leftFills = new LeftFills({ socketPath, log: options.log, signal });

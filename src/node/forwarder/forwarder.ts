@@ -41,9 +41,12 @@ export interface ForwarderStatus extends ConnectionCounts {
   /** CamelCase and stable: `Answers`, or why it is not offered. */
   readonly reason: string;
   readonly detail: string;
+  /** Where `reason` is that of the port: why the mirror would not be offered on another one either. */
+  readonly unanswered?: string;
 }
 
-type Standing = Pick<ForwarderStatus, 'offered' | 'since' | 'reason' | 'detail'>;
+type Why = Pick<ForwarderStatus, 'reason' | 'detail' | 'unanswered'>;
+type Standing = Pick<ForwarderStatus, 'offered' | 'since' | 'reason' | 'detail' | 'unanswered'>;
 
 const defaultDrainMs = 10_000;
 /** What no event tells is looked at so often while something is amiss: a port that became free, an nginx that is up again. */
@@ -158,9 +161,10 @@ export class Forwarder {
     await this.#watch(wanted);
     await this.#nginx.settle(signal);
     const held = this.#nginx.inForce === undefined ? [] : this.#ports;
-    const answering = wanted.flatMap((mirror) => this.#answering(mirror));
-    const open = await withPort(answering, held, surroundings.ipv6, refusals);
-    const offered = await this.#offer(open, surroundings, refusals, signal);
+    // Runtimes are led to the ports of the others too, where another program may listen meanwhile.
+    const free = await withPort(wanted, held, surroundings.ipv6, refusals);
+    const answering = free.flatMap((mirror) => this.#answering(mirror));
+    const offered = await this.#offer(answering, surroundings, refusals, signal);
     this.#findings = findingsOf(refusals);
     this.#note(offered, refusals);
     this.#isSettled = refusals.size === 0 && offered.length === answering.length;
@@ -221,22 +225,24 @@ export class Forwarder {
     this.#standings = new Map(
       this.#mirrors.map(({ name }) => {
         const isOffered = names.has(name);
-        const why = isOffered ? { reason: 'Answers', detail: '' } : this.#whyNot(name, refusals);
+        const why: Why = isOffered ? { reason: 'Answers', detail: '' } : this.#whyNot(name, refusals);
         const known = before.get(name);
         const changed = (known?.offered ?? false) !== isOffered;
         if (changed)
           this.#options.log.info({ mirror: name, ...why }, isOffered ? 'Mirror offered' : 'Mirror withdrawn');
-        if (changed || known?.reason !== why.reason) this.#options.onChange?.();
+        const isSame = known?.reason === why.reason && known.unanswered === why.unanswered;
+        if (changed || !isSame) this.#options.onChange?.();
         const since = changed || known === undefined ? now : known.since;
         return [name, { offered: isOffered, since, ...why }];
       }),
     );
   }
 
-  #whyNot(name: string, refusals: Refusals): { reason: string; detail: string } {
+  #whyNot(name: string, refusals: Refusals): Why {
     const refusal = refusals.get(name);
-    if (refusal !== undefined) return refusal;
     const why = this.#watches.get(name)?.why ?? { reason: 'NotProbed', detail: '' };
+    if (refusal !== undefined)
+      return { ...refusal, ...(why.reason !== 'Answers' && { unanswered: why.reason }) };
     return why.reason === 'Answers' ? { reason: 'NginxDown', detail: 'nginx is being started' } : why;
   }
 

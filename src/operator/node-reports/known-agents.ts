@@ -38,6 +38,8 @@ export interface Since {
 
 /** Of those that are known and well: 5000 nodes are all asked within five minutes. */
 export const wellPerRound = 500;
+/** No answer takes so long. */
+const crossingMs = 10_000;
 /** So long an agent that does not answer may only just be starting. */
 const startingMs = 60_000;
 /** A new node that is not wired yet is awaited; later that is its state. */
@@ -55,10 +57,11 @@ export class KnownAgents {
     return [...this.#known.values()];
   }
 
-  /** An agent has answered; `now` is when it was asked. Of two answers that cross each other the later one counts. */
+  /** An agent has answered; `now` is when it was asked. Of two answers that cross each other the later one counts; a clock may be set back by more. */
   heard({ pod, version }: NodeAgent, report: NodeReport, now: number): void {
     const known = this.#known.get(pod);
-    if (known === undefined || (known.reportedAt ?? now) > now) return;
+    const { reportedAt = now } = known ?? {};
+    if (known === undefined || (reportedAt > now && reportedAt < now + crossingMs)) return;
     const { failingSince: _over, ...rest } = known;
     this.#known.set(pod, { ...rest, report, reportedAt: now, askedAt: now, askedVersion: version });
   }

@@ -84,17 +84,21 @@ test('in mode restore the agent is ready only once the node is restored', async 
   t.false(fs.existsSync(join(box.root, 'etc/hosts')));
 });
 
-for (const [reason, stays] of [
+for (const [reason, stays, unanswered] of [
   ['NotProbed', true],
   ['PortTaken', true],
+  ['PortTaken', true, 'NotProbed'],
+  ['PortTaken', false, 'Refused'],
   ['NginxDown', true],
   ['Refused', false],
   ['Untrusted', false],
 ] as const) {
-  test(`a line for the upstream's name ${stays ? 'stays' : 'goes'} where a mirror is not offered because of ${reason}`, async (t) => {
+  const why = unanswered === undefined ? reason : `${reason} and ${unanswered}`;
+  test(`a line for the upstream's name ${stays ? 'stays' : 'goes'} where a mirror is not offered because of ${why}`, async (t) => {
     const box = makeSandbox();
     t.teardown(box.remove);
-    const standing = { name: 'hub', port: 29_001, offered: false, since: 1, reason, detail: '' };
+    const told = { reason, detail: '', ...(unanswered !== undefined && { unanswered }) };
+    const standing = { name: 'hub', port: 29_001, offered: false, since: 1, ...told };
     const counts = { connections: 0, failed: 0, bytesToClients: 0, bytesFromClients: 0 };
     const parts = {
       ...toolsWith(fs),

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { restoreMirrors } from '../../../src/node/pass.ts';
+import { makePass, restoreMirrors } from '../../../src/node/pass.ts';
 import { bothMirrors, configuration, everyRuntime, sharedAgent, wiredFiles } from './runtime-node.ts';
-import { makeSandbox, type Sandbox, toolsWith, wiredMirror } from './sandbox.ts';
+import { makeSandbox, passInput, type Sandbox, toolsWith, wiredMirror } from './sandbox.ts';
 
 function node(t: { teardown: (remove: () => void) => void }): Sandbox {
   const box = makeSandbox();
@@ -85,6 +85,24 @@ test('an agent that knows all mirrors takes back what is in its list no more, wh
   await box.pass(sharedAgent(box, []));
   t.deepEqual(box.tree(), before);
 });
+
+for (const whole of [true, false]) {
+  test(`what leads to the port of a mirror by the word of one that is no more goes at once (${whole ? 'all mirrors' : 'one mirror'})`, async (t) => {
+    const box = node(t);
+    const [hub, quay] = bothMirrors(box.caFile);
+    await box.pass(sharedAgent(box, [hub!]));
+    // The node was away when hub was deleted and its port was given to quay.
+    const next = { ...quay!, port: hub!.port! };
+    const list = { mirrors: [next], whole };
+    const input = passInput(sharedAgent(box, [], { mirrors: () => list }));
+    await makePass({ ...input, mayTakeBack: () => false }, toolsWith(fs));
+    t.is(box.bytes('etc/containerd/certs.d/docker.io/hosts.toml'), undefined);
+    t.is(box.bytes('etc/containers/registries.conf.d/50-registry-mirror-docker.io.conf'), undefined);
+    t.notRegex(box.get('etc/docker/daemon.json'), /29001/);
+    t.notRegex(box.get('etc/hosts'), /mirror-docker/);
+    t.regex(box.get('etc/containerd/certs.d/quay.example/hosts.toml'), /127\.0\.0\.1:29001/);
+  });
+}
 
 test('an agent of one mirror leaves what other mirrors have', async (t) => {
   const box = node(t);

@@ -2,12 +2,15 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { TokenSource } from '../../../src/registry/token.ts';
 import type { HttpRequest, Transport } from '../../../src/registry/transport.ts';
+import { UpstreamError } from '../../../src/registry/upstream-error.ts';
 
 interface Reply {
   status?: number;
   headers?: Record<string, string>;
   json?: unknown;
   text?: string;
+  /** The connection ends instead. */
+  broken?: boolean;
 }
 
 const startedAt = 1_000_000;
@@ -22,6 +25,7 @@ function setUp(...replies: Reply[]) {
     const reply = replies[Math.min(asked.length, replies.length - 1)] ?? {};
     asked.push({ url, request });
     if (state.gated) await gate;
+    if (reply.broken) throw new UpstreamError('broken', 'auth.example: UND_ERR_SOCKET');
     const bytes = Buffer.from(reply.text ?? JSON.stringify(reply.json ?? {}));
     const body = Object.assign(Readable.from([bytes]), { dump: async () => {} });
     return { status: reply.status ?? 200, headers: reply.headers ?? {}, body };
@@ -46,6 +50,14 @@ test('an anonymous token is asked for by GET with service and scope added to the
   t.is(url.href, 'https://auth.example/token?own=1&service=registry.example&scope=repository%3Aa%2Fb%3Apull');
   t.is(sent.method, 'GET');
   t.is(sent.headers['authorization'], undefined);
+});
+
+test('a token server that closes an idle connection meanwhile is asked again, once', async (t) => {
+  const meanwhile = setUp({ broken: true }, { json: { token: 'abc' } });
+  t.is(await meanwhile.source.get(request, signal), 'abc');
+  const always = setUp({ broken: true });
+  await t.throwsAsync(always.source.get(request, signal), { code: 'broken' });
+  t.is(always.asked.length, 2);
 });
 
 test('user name and password are shown as Basic in UTF-8', async (t) => {

@@ -1,8 +1,9 @@
 /** What is known of one other replica: whether it can be connected to, and what is being waited for from it. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import type { Dispatcher } from 'undici';
+import { lookupOnce } from '../../../registry/resolve.ts';
 import { type HttpAnswer, userAgent } from '../../../registry/transport.ts';
 import { toUpstreamError, UpstreamError } from '../../../registry/upstream-error.ts';
 import type { Replica } from '../../cache-config.ts';
@@ -20,6 +21,8 @@ const breakMs = 5_000;
 /** How often one that lets us wait is asked whether it is there at all, and how long it may take to say so. Milliseconds. */
 const probeEveryMs = 2_000;
 const probeMs = 3_000;
+/** One that takes connections may be busy for so long. Milliseconds. */
+const hangMs = 10_000;
 
 export class PeerLink {
   readonly replica: Replica;
@@ -120,15 +123,37 @@ function isBroken(error: unknown): boolean {
   return failure instanceof UpstreamError && failure.code === 'broken';
 }
 
-/** One that refuses connections is ending, and closes those it has when it does; only silence means that nobody is there. */
+/**
+ * One that refuses connections is ending, and closes those it has when it does; only silence means that nobody is there. The kernel takes connections
+ * for a process that hangs, too: its nginx must say a word of TLS, whatever that is. A name that cannot be resolved now tells nothing of who is
+ * connected already.
+ */
 async function answers({ host, port }: Replica): Promise<boolean> {
-  const socket = connect({ host, port });
+  const addresses = await lookupOnce(host).catch(() => undefined);
+  if (addresses === undefined) return true;
+  // Nothing is told it, and nothing believed.
+  const socket = connect({
+    host,
+    port,
+    rejectUnauthorized: false,
+    lookup: (_host, _options, done) => done(null, addresses),
+  });
   try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(probeMs) });
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+    const refusal = await failureOf(once(socket, 'connect', { signal: AbortSignal.timeout(probeMs) }));
+    if (refusal !== undefined) return refusal === 'ECONNREFUSED';
+    const word = once(socket, 'secureConnect', { signal: AbortSignal.timeout(hangMs) });
+    return (await failureOf(word)) !== 'ABORT_ERR';
   } finally {
-    socket.destroy();
+    socket.on('error', () => {}).destroy();
+  }
+}
+
+/** The code of what it failed with; undefined: it did not. */
+async function failureOf(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : 'UNKNOWN';
   }
 }

@@ -23,8 +23,8 @@ export interface ScrubberOptions {
   readonly place: (mirror: string) => { readonly dir: string; readonly sliceBytes: number } | undefined;
   /** True while clients wait for misses. */
   readonly isBusy: () => boolean;
-  /** Called after a corrupt blob was removed: what is remembered of its source must go as well. */
-  readonly onCorrupt: (mirror: string) => Promise<void>;
+  /** Called after a corrupt blob was removed: what is remembered of its source must go as well, and it may have come from another replica. */
+  readonly onCorrupt: (mirror: string, digest: string) => Promise<void>;
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly now: () => number;
@@ -134,7 +134,7 @@ export class Scrubber {
       lastCorrupt: { digest: digest.text, at },
     });
     this.#options.log.warn({ mirror, digest: digest.text }, 'Cached blob was not what its digest says');
-    await this.#options.onCorrupt(mirror);
+    await this.#options.onCorrupt(mirror, digest.text);
   }
 
   async #pace(bytes: number): Promise<void> {

@@ -21,7 +21,7 @@ export interface StoreActions {
   purge(order: PurgeOrder): Promise<Removed | undefined>;
   /** Returns how many blobs will be verified. */
   scrub(mirror: string): Promise<{ readonly queued: number } | undefined>;
-  forget(mirror: string): void;
+  forget(mirror: string, corrupt?: string): void;
   tell(told: Told): Promise<{ readonly keep: boolean }>;
   report(): StoreReport | undefined;
 }
@@ -31,6 +31,7 @@ const reportTarget = '/-/store';
 const maxBytes = 64 * 1024;
 
 const mirrorSchema = z.strictObject({ mirror: z.string() });
+const forgetSchema = mirrorSchema.extend({ corrupt: z.string().optional() });
 const purgeSchema = z
   .strictObject({
     mirror: z.string(),
@@ -71,9 +72,9 @@ async function answerFor(actions: StoreActions, request: IncomingMessage): Promi
   const body = await readJson(request);
   if (request.url === targets.tell) return jsonAnswer(200, await actions.tell(parse(toldSchema, body)));
   if (request.url === targets.purge) return found(await actions.purge(parse(purgeSchema, body)));
-  const { mirror } = parse(mirrorSchema, body);
-  if (request.url === targets.scrub) return found(await actions.scrub(mirror));
-  actions.forget(mirror);
+  if (request.url === targets.scrub) return found(await actions.scrub(parse(mirrorSchema, body).mirror));
+  const { mirror, corrupt } = parse(forgetSchema, body);
+  actions.forget(mirror, corrupt);
   return jsonAnswer(200, {});
 }
 

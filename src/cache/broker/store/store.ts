@@ -13,13 +13,14 @@ import { RemoteVolume } from './remote-volume.ts';
 import { type FilledBlob, Scrubber } from './scrubber.ts';
 import type { StoreMirrorReport, StoreReport } from './store-report.ts';
 import { answerStoreRequest, type StoreActions } from './store-requests.ts';
+import { removeTornFiles } from './torn-files.ts';
 import { VolumeWatch } from './volume-watch.ts';
 
 export interface StoreOptions {
   /** Which of the broker's processes this is. */
   readonly index: number;
-  /** Drops everything that this process remembers of a mirror's objects. */
-  readonly forget: (mirror: string) => void;
+  /** Drops everything that this process remembers of a mirror's objects; `corrupt` is the digest of a blob whose bytes were others. */
+  readonly forget: (mirror: string, corrupt?: string) => void;
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly now?: () => number;
@@ -62,7 +63,7 @@ export class Store {
     this.#scrubber = new Scrubber({
       place: (mirror) => this.#place(mirror),
       isBusy: () => this.#volume.isBusy,
-      onCorrupt: (mirror) => this.#forgetEverywhere(mirror),
+      onCorrupt: (mirror, digest) => this.#forgetEverywhere(mirror, digest),
       log,
       signal,
       now,
@@ -90,8 +91,21 @@ export class Store {
 
   /** Works until the signal aborts; never rejects. */
   async run(): Promise<void> {
-    if (this.#isFirst) await Promise.all([this.#volume.run(), this.#scrubber.run()]);
+    if (this.#isFirst) await Promise.all([this.#volume.run(), this.#scrubber.run(), this.#removeTorn()]);
     else await this.#remote.run();
+  }
+
+  /** Once: they come of the end of a machine, and the broker ends with it. */
+  async #removeTorn(): Promise<void> {
+    const { log, signal } = this.#options;
+    for (const { name, cacheDir } of this.#config.mirrors) {
+      try {
+        const removed = await removeTornFiles(cacheDir, signal);
+        if (removed > 0) log.warn({ mirror: name, removed }, 'Cached files that were cut short were removed');
+      } catch (error) {
+        log.error({ mirror: name, error }, 'Cached files that were cut short were not removed');
+      }
+    }
   }
 
   /** Begins a request of nginx. */
@@ -124,7 +138,7 @@ export class Store {
     return {
       purge: (order) => this.#purger.purge(order),
       scrub: (mirror) => this.#scrub(mirror),
-      forget: (mirror) => this.#forget(mirror),
+      forget: (mirror, corrupt) => this.#forget(mirror, corrupt),
       tell: (told) => this.#hear(told),
       report: () => this.report(),
     };
@@ -169,17 +183,17 @@ export class Store {
     return { keep };
   }
 
-  #forget(mirror: string): void {
+  #forget(mirror: string, corrupt?: string): void {
     this.#admission.notePurge(mirror);
-    this.#options.forget(mirror);
+    this.#options.forget(mirror, corrupt);
   }
 
-  async #forgetEverywhere(mirror: string): Promise<void> {
-    this.#forget(mirror);
+  async #forgetEverywhere(mirror: string, corrupt?: string): Promise<void> {
+    this.#forget(mirror, corrupt);
     const others = this.#config.sockets
       .slice(1)
       .map((socket) =>
-        post(socket, targets.forget, { mirror }).catch((error: unknown) =>
+        post(socket, targets.forget, { mirror, corrupt }).catch((error: unknown) =>
           this.#options.log.warn({ error, socket }, 'Another broker process was not told to forget'),
         ),
       );

@@ -160,6 +160,14 @@ test('Of two answers that cross each other the later one counts', (t) => {
   t.false(known.of('hub', now + 3)[0]?.report?.complete);
 });
 
+test('What agents say counts at once after the operator’s clock was set back', (t) => {
+  const [agent] = agentsOn(['a']);
+  const known = knownOf([agent!]);
+  known.heard(agent!, nodeReport({ complete: false }), now);
+  known.heard(agent!, nodeReport(), now - 3_600_000);
+  t.true(known.of('hub', now - 3_600_000)[0]?.report?.complete);
+});
+
 test('A shared agent may wire a mirror until it says that it is told nothing of it', (t) => {
   const labels = { component: 'node-agent-shared', mirror: undefined };
   const known = knownOf([...agentsOn(['a'], { labels }), ...agentsOn(['own'])]);

@@ -33,6 +33,17 @@ test('one that is there is waited for, also when it no longer takes new connecti
   await t.throwsAsync(asked);
 });
 
+test('one whose name cannot be resolved for a while goes on being waited for', async (t) => {
+  const link = new PeerLink({ name: 'm-1', host: 'm-1.invalid', port: 9 });
+  const stop = new AbortController();
+  const asked = ask(link, stop.signal);
+  asked.catch(() => {});
+  await delay(5_000);
+  t.true(link.isThere);
+  stop.abort(new Error('enough'));
+  await t.throwsAsync(asked, { message: /enough|connection failed/ });
+});
+
 /** Never answers. */
 class Deaf extends Agent {
   override request(options: { signal?: unknown }): never {
