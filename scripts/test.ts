@@ -27,7 +27,7 @@ const scenarios = [
 ];
 const started = Date.now();
 
-for (const program of ['kubernetes', 'distribution', 'containerd', 'kustomize', 'helm'])
+for (const program of ['kubernetes', 'distribution', 'containerd', 'kustomize', 'helm', 'prometheus'])
   await run(`test/${program}/build`, []);
 const counts = emptyCounts();
 const failures: string[] = [];

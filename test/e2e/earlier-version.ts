@@ -1,6 +1,7 @@
 /** The project as it was at an earlier commit: its image and its manifests. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { archiveOf } from '../image/program.ts';
 
@@ -9,7 +10,7 @@ const commit = '523f9eff1ea473e3e4d94458db348ee371a92774';
 const repository = join(import.meta.dirname, '../..');
 const tag = 'earlier';
 
-export interface EarlierVersion {
+export interface EarlierVersion extends Disposable {
   readonly image: string;
   /** An OCI archive. */
   readonly archive: string;
@@ -27,15 +28,15 @@ export function hasEarlierVersion(): boolean {
   }
 }
 
-/** Takes it out of the repository into `folder`, which is made anew, and builds its image. */
-export async function earlierVersion(folder: string): Promise<EarlierVersion> {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+/** Takes it out of the repository into a folder of its own, and builds its image. */
+export async function earlierVersion(): Promise<EarlierVersion> {
+  const folder = mkdtempSync(join(tmpdir(), 'earlier-'));
   execFileSync('tar', ['-x', '-C', folder], { input: git('archive', commit) });
   return {
     image: `docker.io/library/registry-mirror-operator:${tag}`,
     archive: await archiveOf(folder, tag),
     deploy: join(folder, 'deploy'),
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true }),
   };
 }
 

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ownImage } from '../image/program.ts';
 import type { KubeObject } from '../kubernetes/api-request.ts';
@@ -35,12 +34,15 @@ const serial = hasEarlierVersion() ? test.serial : test.serial.skip;
 test.before(async (t) => {
   t.timeout(1_800_000, 'the programs and images may have to be built first');
   if (!hasEarlierVersion()) return;
+  earlier = await earlierVersion();
   world = await installedCluster({ name: 'versions', upstreams: [host], volumes: 1, install: false });
-  earlier = await earlierVersion(join(world.cluster.folder, 'earlier'));
   await world.cluster.importImage(earlier.archive);
   before = await BeforeInstall.of(world.cluster);
 });
-test.after.always(() => world?.cluster.stop());
+test.after.always(async () => {
+  earlier?.[Symbol.dispose]();
+  await world?.cluster.stop();
+});
 
 serial('an operator of before works with caches and agents of now', async (t) => {
   await install({ deploy: earlier.deploy, operator: earlier.image, pods: ownImage });

@@ -38,7 +38,7 @@ test('promtool takes the rules, and each alert fires when it should and not befo
 });
 
 test('every query finds what it asks for in live parts, and alerts fire when something breaks', async (t) => {
-  t.timeout(120_000);
+  t.timeout(180_000);
   const parts = await startMonitoredWorld(t);
   const { prometheus } = parts;
   await everythingScraped(parts);
