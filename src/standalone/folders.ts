@@ -1,7 +1,7 @@
 /** Where everything of one `standalone` lies below its data folder, and how files get there whole. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { CachePaths } from '../cache/cache-config.ts';
 import { ConfigError } from '../config/problems.ts';
@@ -19,6 +19,8 @@ export interface Folders extends CachePaths {
   readonly logDir: string;
   /** Held by the process that runs here. */
   readonly lockFile: string;
+  /** Names the caches that were made here. */
+  readonly madeCachesFile: string;
 }
 
 /** sun_path of a unix socket holds 108 bytes with its final zero. */
@@ -50,6 +52,7 @@ export function foldersOf(data: string): Folders {
     cacheDir: join(root, 'cache'),
     logDir: join(root, 'log'),
     lockFile: join(root, 'run', 'standalone.lock'),
+    madeCachesFile: join(root, 'made-caches'),
   };
 }
 
@@ -80,6 +83,23 @@ async function makeFolder(dir: string, mode = 0o777): Promise<void> {
   await mkdir(dir, { mode }).catch(async (error: unknown) => {
     if (!(await isFolder(dir))) throw error;
   });
+}
+
+/**
+ * Throws a `ConfigError` for a folder that is somebody else's and has folders of the same names: `--data /var` would shut everybody out of /var/log.
+ * In one that was used before there are files that were written before anything came into `cache` and `log`.
+ */
+export async function assertOwnFolder(folders: Folders): Promise<void> {
+  const { root, madeCachesFile, confDir, cacheDir, logDir } = folders;
+  for (const file of [madeCachesFile, join(confDir, 'nginx.conf')])
+    if (await stat(file).catch(() => undefined)) return;
+  for (const dir of [cacheDir, logDir]) {
+    const [name] = await readdir(dir).catch(() => []);
+    if (name !== undefined)
+      throw new ConfigError([
+        `--data: expected a folder for this alone, got ${root}, where ${join(dir, name)} is somebody else's`,
+      ]);
+  }
 }
 
 function isFolder(path: string): Promise<boolean> {

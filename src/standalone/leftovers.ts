@@ -10,10 +10,11 @@ import { nginxPidFile } from '../cache/cache-config.ts';
 import { readPid } from '../cache/nginx-process.ts';
 import { ConfigError } from '../config/problems.ts';
 import { errorMessage, type Logger } from '../observe/log.ts';
-import type { Folders } from './folders.ts';
+import { type Folders, writeWhole } from './folders.ts';
 
 const termWaitMs = 1000;
 const turnMs = 20;
+/** Of a file that somebody may have edited: never a way out of the folder. */
 const mirrorName = new RegExp(`^${subdomain}$`);
 
 /** Takes the data folder for this process; throws a `ConfigError` that names the process that has it. */
@@ -77,24 +78,38 @@ export async function endLeftovers(folders: Folders, log: Logger): Promise<void>
   await rm(pidFile, { force: true });
 }
 
+/** Writes down, before they are made, the caches of these mirrors: nothing else of `cacheDir` is ever removed. */
+export async function noteCaches({ madeCachesFile }: Folders, mirrors: readonly string[]): Promise<void> {
+  const made = await madeCaches(madeCachesFile);
+  await writeWhole(madeCachesFile, textOf([...new Set([...made, ...mirrors])]));
+}
+
 /**
- * Removes the caches below `cacheDir` of mirrors other than `mirrors`: nothing bounds them, and their disk is wanted. For the start only: a
+ * Removes the caches that were made for mirrors other than `mirrors`: nothing bounds them, and their disk is wanted. For the start only: a
  * running nginx may still serve from them. What cannot be removed is logged.
  */
 export async function removeOldCaches(
-  { cacheDir }: Folders,
+  { cacheDir, madeCachesFile }: Folders,
   mirrors: readonly string[],
   log: Logger,
 ): Promise<void> {
-  // Not `lost+found` of a volume that is mounted here.
-  const old = (await readdir(cacheDir)).filter((name) => mirrorName.test(name) && !mirrors.includes(name));
+  const old = (await madeCaches(madeCachesFile)).filter((name) => !mirrors.includes(name));
   if (old.length === 0) return;
   try {
     for (const name of old) await rm(join(cacheDir, name), { recursive: true, force: true });
+    await writeWhole(madeCachesFile, textOf(mirrors));
     log.info({ mirrors: old }, 'Removed the caches of mirrors that the file does not have');
   } catch (error) {
     log.warn({ mirrors: old, detail: errorMessage(error) }, 'Caches of former mirrors could not be removed');
   }
+}
+
+async function madeCaches(file: string): Promise<string[]> {
+  return (await readFile(file, 'utf8').catch(noneIfGone)).split('\n').filter((name) => mirrorName.test(name));
+}
+
+function textOf(names: readonly string[]): string {
+  return names.map((name) => `${name}\n`).join('');
 }
 
 function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {

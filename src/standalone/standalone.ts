@@ -18,8 +18,15 @@ import { keepAccessLogSmall } from './access-log.ts';
 import { waitForBroker } from './broker-status.ts';
 import { configure, type StandaloneOptions } from './configuration.ts';
 import { dropOldCredentials } from './credentials.ts';
-import { assertOwnCaches, type Folders, foldersOf, makeFolders, writeWhole } from './folders.ts';
-import { endLeftovers, lockFolder, removeOldCaches, unlockFolder } from './leftovers.ts';
+import {
+  assertOwnCaches,
+  assertOwnFolder,
+  type Folders,
+  foldersOf,
+  makeFolders,
+  writeWhole,
+} from './folders.ts';
+import { endLeftovers, lockFolder, noteCaches, removeOldCaches, unlockFolder } from './leftovers.ts';
 import { pickPort } from './listen.ts';
 import { type CheckCredentials, parseMirrorsFile } from './mirrors-file.ts';
 
@@ -54,6 +61,7 @@ export async function runStandalone(
   parseMirrorsFile(text, options.file, surroundings.checkCredentials);
   for (const [flag, file] of Object.entries(givenFiles(options))) await checkGiven(flag, file);
   const folders = foldersOf(options.data);
+  await assertOwnFolder(folders);
   await makeFolders(folders);
   await lockFolder(folders);
   try {
@@ -124,6 +132,8 @@ class Standalone {
     const mirrors = parseMirrorsFile(text, this.#options.file, this.#checkCredentials);
     const config = await configure(mirrors, this.#options, this.#folders, this.#listen, this.#log);
     await assertOwnCaches(config.mirrors.map(({ cacheDir }) => cacheDir));
+    const names = config.mirrors.map(({ name }) => name);
+    await noteCaches(this.#folders, names);
     const trial = join(this.#folders.tempDir, 'trial');
     await makeFolders({ ...this.#folders, confDir: trial });
     await writeFiles(trial, cacheFiles({ ...config, paths: { ...config.paths, confDir: trial } }));

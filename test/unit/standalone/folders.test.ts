@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -7,8 +16,14 @@ import { ConfigError } from '../../../src/config/problems.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { givenCertificate, ownCertificate } from '../../../src/standalone/certificates.ts';
 import { dropOldCredentials, placeCredentials } from '../../../src/standalone/credentials.ts';
-import { type Folders, foldersOf, makeFolders, writeWhole } from '../../../src/standalone/folders.ts';
-import { lockFolder, unlockFolder } from '../../../src/standalone/leftovers.ts';
+import {
+  assertOwnFolder,
+  type Folders,
+  foldersOf,
+  makeFolders,
+  writeWhole,
+} from '../../../src/standalone/folders.ts';
+import { lockFolder, noteCaches, removeOldCaches, unlockFolder } from '../../../src/standalone/leftovers.ts';
 import { makeAuthority, makeLeaf } from '../../support/certificates.ts';
 
 const log = createLogger({ level: 'silent' });
@@ -100,7 +115,7 @@ test('a data folder has one process at a time; the lock of a dead one does not c
 
 test('of many that find the lock of a dead process at once one gets the folder', async (t) => {
   const { folders } = await folder(t);
-  for (let round = 0; round < 50; round += 1) {
+  for (let round = 0; round < 10; round += 1) {
     for (const stale of [`${process.pid} 1\n`, '']) {
       writeFileSync(folders.lockFile, stale);
       const all = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folders)));
@@ -108,6 +123,39 @@ test('of many that find the lock of a dead process at once one gets the folder',
       t.deepEqual(readdirSync(folders.runDir), ['standalone.lock']);
     }
   }
+});
+
+test('a folder with a cache or logs of somebody else is refused, and one that was used before is not', async (t) => {
+  const { folders } = await folder(t);
+  await t.notThrowsAsync(assertOwnFolder(folders));
+  for (const dir of [folders.cacheDir, folders.logDir]) {
+    writeFileSync(join(dir, 'apt'), '');
+    await t.throwsAsync(assertOwnFolder(folders), {
+      instanceOf: ConfigError,
+      message: `--data: expected a folder for this alone, got ${folders.root}, where ${join(dir, 'apt')} is somebody else's`,
+    });
+    rmSync(join(dir, 'apt'));
+  }
+  writeFileSync(join(folders.logDir, 'error.log'), '');
+  writeFileSync(join(folders.confDir, 'nginx.conf'), '');
+  await t.notThrowsAsync(assertOwnFolder(folders));
+  rmSync(join(folders.confDir, 'nginx.conf'));
+  await noteCaches(folders, []);
+  await t.notThrowsAsync(assertOwnFolder(folders));
+});
+
+test('of caches only those are removed that were made here', async (t) => {
+  const { folders } = await folder(t);
+  const cache = (name: string) => join(folders.cacheDir, name);
+  for (const name of ['one', 'two', 'foreign']) mkdirSync(cache(name));
+  await removeOldCaches(folders, [], log);
+  await noteCaches(folders, ['one', 'two']);
+  writeFileSync(folders.madeCachesFile, `../conf\n/\n${readFileSync(folders.madeCachesFile, 'utf8')}`);
+  await removeOldCaches(folders, ['two'], log);
+  t.deepEqual(readdirSync(folders.cacheDir).sort(), ['foreign', 'two']);
+  t.true(existsSync(folders.confDir));
+  await noteCaches(folders, ['three']);
+  t.is(readFileSync(folders.madeCachesFile, 'utf8'), 'two\nthree\n');
 });
 
 async function folder(t: ExecutionContext): Promise<{ dir: string; folders: Folders }> {
