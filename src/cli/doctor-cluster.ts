@@ -7,7 +7,7 @@ import { errorMessage } from '../observe/error-message.ts';
 import { agentSelector } from '../operator/node-reports/node-agents.ts';
 import { pods } from '../operator/resource-types.ts';
 import { connectCluster } from './connect-cluster.ts';
-import { type DoctorFlags, printReport, readReport } from './doctor.ts';
+import { type DoctorFlags, printReport, readReport } from './doctor-output.ts';
 import { isWell } from './doctor-report.ts';
 import { endOfCommand } from './mirror-flags.ts';
 import { needing } from './needing.ts';

@@ -4,18 +4,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { NodeReport } from '../api/node-report.ts';
 import { ConfigError } from '../config/problems.ts';
 import { errorMessage } from '../observe/error-message.ts';
-import { parseNodeReport } from '../operator/node-reports/parse-report.ts';
-import { isWell, reportLines } from './doctor-report.ts';
-import { plainText } from './plain-text.ts';
-
-export interface DoctorFlags {
-  readonly cluster?: true;
-  readonly socket: string;
-  readonly json?: true;
-  readonly namespace?: string;
-  readonly context?: string;
-  readonly kubeconfig?: string;
-}
+import { type DoctorFlags, printReport, readReport } from './doctor-output.ts';
+import { isWell } from './doctor-report.ts';
 
 const timeoutMs = 5_000;
 
@@ -42,18 +32,6 @@ async function doctor(flags: DoctorFlags): Promise<void> {
   const report = await askAgent(flags.socket);
   printReport(report, flags);
   if (!isWell(report)) process.exitCode = 1;
-}
-
-/** One JSON object, or lines for people. */
-export function printReport(report: NodeReport, { json }: Pick<DoctorFlags, 'json'>): void {
-  const lines = json ? [JSON.stringify(report)] : reportLines(report).map(plainText);
-  process.stdout.write(`${lines.join('\n')}\n`);
-}
-
-/** The text as it is: the reading of it for the operator cuts what is long. Throws `TypeError` for what is no report. */
-export function readReport(text: string): NodeReport {
-  parseNodeReport(text);
-  return JSON.parse(text) as NodeReport;
 }
 
 /** An empty path is none for Node, which would dial a port. */

@@ -7,7 +7,7 @@ import { parseMirrorImage } from './mirror-image.ts';
 import { findReplicas, type MirrorReplicas } from './mirror-replicas.ts';
 import { outputLines } from './output-lines.ts';
 import { plainText } from './plain-text.ts';
-import { removedText } from './purge.ts';
+import { removedText } from './removed-text.ts';
 
 /**
  * Twice over all replicas, each round at once (docs/adr/0015): in the first one a replica may have been purged before the owner of

@@ -9,7 +9,7 @@ import {
   withMirrorFlags,
 } from './mirror-flags.ts';
 import { parseMirrorImage } from './mirror-image.ts';
-import { sizeText } from './size-text.ts';
+import { removedText } from './removed-text.ts';
 
 /** Returns the command; its exit code is 1 when a replica keeps its copy. */
 export function purgeCommand(): Command {
@@ -40,9 +40,4 @@ function purgeHere({ config, mirror }: LocalPlace, image: string, signal: AbortS
   const { repository, tag, digest } = parseMirrorImage(image, mirror);
   const [socket = ''] = config.sockets;
   return askPurge(socket, { mirror: mirror.name, repository, reference: digest ?? tag }, signal);
-}
-
-/** `removed 3 files, 12 MiB`. */
-export function removedText({ removed, bytes }: PurgeResult): string {
-  return `removed ${removed} ${removed === 1 ? 'file' : 'files'}, ${sizeText(bytes)}`;
 }

@@ -6,8 +6,8 @@ import { ConnectionError } from '../kube/errors.ts';
 import { errorMessage } from '../observe/error-message.ts';
 import { findReplicas, type MirrorReplicas } from './mirror-replicas.ts';
 import { outputLines } from './output-lines.ts';
-import { imageToWarm, type WarmFlags } from './warm.ts';
 import { createDisplay } from './warm-display.ts';
+import { imageToWarm, type WarmFlags } from './warm-order.ts';
 
 /** A connection to a pod that is lost is opened again: what was read is cached, so that it goes on where it was. */
 const attempts = 3;

@@ -5,22 +5,10 @@ import { isKept } from '../cache/warm/kept-blob.ts';
 import { openLocalCache } from '../cache/warm/local-cache.ts';
 import { ownPlatform, type Platform, parsePlatform } from '../cache/warm/platform.ts';
 import type { WarmEvent } from '../cache/warm/warm-event.ts';
-import { type ImageToWarm, warmImages } from '../cache/warm/warm-images.ts';
-import {
-  endOfCommand,
-  type LocalPlace,
-  localPlace,
-  type MirrorFlags,
-  withMirrorFlags,
-} from './mirror-flags.ts';
-import { type MirrorNames, parseMirrorImage } from './mirror-image.ts';
+import { warmImages } from '../cache/warm/warm-images.ts';
+import { endOfCommand, type LocalPlace, localPlace, withMirrorFlags } from './mirror-flags.ts';
 import { createDisplay } from './warm-display.ts';
-
-export interface WarmFlags extends MirrorFlags {
-  readonly platform?: readonly Platform[];
-  readonly allPlatforms?: true;
-  readonly parallel: number;
-}
+import { imageToWarm, type WarmFlags } from './warm-order.ts';
 
 /** Returns the command; its exit code is 1 when an image is not complete everywhere. */
 export function warmCommand(): Command {
@@ -84,12 +72,6 @@ async function warmHere(
     display?.end();
     cache.close();
   }
-}
-
-/** A digest wins over a tag, as with every client. */
-export function imageToWarm(text: string, mirror: MirrorNames): ImageToWarm {
-  const { repository, tag = 'latest', digest } = parseMirrorImage(text, mirror);
-  return { text, repository, reference: digest ?? tag };
 }
 
 function collectPlatform(value: string, before: readonly Platform[] = []): readonly Platform[] {
