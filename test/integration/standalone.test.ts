@@ -307,6 +307,7 @@ test.serial(
     const cache = join(dir, 'data/cache/demo');
     mkdirSync(cache, { recursive: true, mode: 0o700 });
     chownSync(cache, 65_534, 65_534);
+    writeFileSync(join(dir, 'data/made-caches'), 'demo\n');
     const args = ['standalone', '-f', file, '--data', join(dir, 'data'), '--port', '0'];
     // Root as other users are: what belongs to somebody else is not its to open.
     const plain = [

@@ -51,7 +51,8 @@ export class AgentNode {
   readonly #folder: string;
   readonly #running = new Map<string, Running>();
 
-  constructor(world: World, { name = 'node-1', address = '127.0.0.1', isUnversioned = false }: NodeOptions) {
+  /** The address is not the one that the forwarder listens on, with the same port where a mirror has agents of its own. */
+  constructor(world: World, { name = 'node-1', address = '127.0.0.2', isUnversioned = false }: NodeOptions) {
     this.name = name;
     this.#isUnversioned = isUnversioned;
     this.#world = world;

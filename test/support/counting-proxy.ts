@@ -92,6 +92,8 @@ export async function startCountingProxy(plane: {
         }
       }
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      // A watch may have nothing else to say for long.
+      outgoing.flushHeaders();
       answer.pipe(outgoing);
       answer.on('error', () => outgoing.destroy());
     });

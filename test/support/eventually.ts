@@ -11,7 +11,10 @@ export async function eventually<T>(
     try {
       return await check();
     } catch (error) {
-      if (Date.now() > deadline) throw new Error(`${message} within ${timeout} ms`, { cause: error });
+      if (Date.now() > deadline) {
+        const last = error instanceof Error ? error.message : String(error);
+        throw new Error(`${message} within ${timeout} ms: ${last}`, { cause: error });
+      }
       await delay(interval);
     }
   }
