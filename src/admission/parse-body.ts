@@ -24,18 +24,17 @@ export function parseBody(body: string): unknown {
 }
 
 function withoutLists(body: string): string {
-  let rest = '';
-  let [from, position, close] = [0, 0, 0];
-  for (;;) {
-    const at = body.indexOf(begin, position);
+  let [rest, from, close] = ['', 0, 0];
+  for (let at = body.indexOf(begin); at >= 0; ) {
     const first = at + begin.length;
     // Looked for once, however many begin before it: else a body made for that would take hours.
-    if (at >= 0 && close >= 0 && close < first) close = body.indexOf(']', first);
-    if (at < 0 || close < 0) return from === 0 ? body : rest + body.slice(from);
-    position = first;
-    if (!body.startsWith(end, close)) continue;
-    rest += body.slice(from, first);
-    from = close;
-    position = close;
+    if (close < first) close = body.indexOf(']', first);
+    if (close < 0) break;
+    if (body.startsWith(end, close)) {
+      rest += body.slice(from, first);
+      from = close;
+    }
+    at = body.indexOf(begin, Math.max(first, from));
   }
+  return rest + body.slice(from);
 }

@@ -3,7 +3,7 @@
  * so that the next slice comes at the wrong place.
  */
 import { unlink } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../pause.ts';
 import { type CacheFile, openUnmarked, readHead } from './cache-file.ts';
 import { forEachObject } from './cache-folder.ts';
 
@@ -20,7 +20,7 @@ export async function removeTornFiles(dir: string, signal: AbortSignal): Promise
       await unlink(path).catch(ignoreGone);
       removed += 1;
     }
-    await delay(pauseMs, undefined, { signal }).catch(() => {});
+    await pause(pauseMs, signal);
   });
   return removed;
 }
