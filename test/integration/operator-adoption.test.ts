@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../support/eventually.ts';
 import { type Live, pathsOf, startWorld, type World } from '../support/operator-world.ts';
 import { originalObjects, writeAsOriginal } from '../support/original-objects.ts';
 
+const mapPath = '/api/v1/namespaces/default/configmaps/imageswap-maps';
 let world: World;
 test.before(async () => {
   world = await startWorld();
@@ -27,6 +28,16 @@ function comparable(object: Live, name: string): unknown {
   );
 }
 
+async function assertAsFresh(t: ExecutionContext, adopted: string, fresh: string): Promise<void> {
+  const [oldPaths, newPaths] = [pathsOf(adopted), pathsOf(fresh)];
+  for (const key of ['service', 'headlessService', 'statefulSet', 'daemonSet', 'configSecret'] as const) {
+    const [object, model] = [await world.get(oldPaths[key]), await world.get(newPaths[key])];
+    t.deepEqual(comparable(object, adopted), comparable(model, fresh), key);
+    const writers = object.metadata.managedFields.map(({ manager }: Live) => manager);
+    t.false(writers.includes('OpenAPI-Generator'), key);
+  }
+}
+
 test.serial('Objects of the Python operator become what a fresh install makes', async (t) => {
   // As the original took it: None is a default, an empty name no Secret, and claims are spelled as in Python.
   const claim = { access_modes: ['ReadWriteOnce'], storage_class_name: null, volume_mode: 'Filesystem' };
@@ -39,7 +50,7 @@ test.serial('Objects of the Python operator become what a fresh install makes', 
   for (const object of originalObjects({ name: 'adopted', uid: metadata.uid }, 'mirror-adopted.example')) {
     await writeAsOriginal(world.plane, object);
   }
-  const [oldPaths, newPaths] = [pathsOf('adopted'), pathsOf('freshly')];
+  const oldPaths = pathsOf('adopted');
   const before = await world.get(oldPaths.service);
   const setBefore = await world.get(oldPaths.statefulSet);
   await world.patch(oldPaths.statefulSet, { metadata: { annotations: { 'team.example/owner': 'us' } } });
@@ -50,12 +61,7 @@ test.serial('Objects of the Python operator become what a fresh install makes', 
   await world.settled('adopted');
   await world.quiet();
 
-  for (const key of ['service', 'headlessService', 'statefulSet', 'daemonSet', 'configSecret'] as const) {
-    const [adopted, fresh] = [await world.get(oldPaths[key]), await world.get(newPaths[key])];
-    t.deepEqual(comparable(adopted, 'adopted'), comparable(fresh, 'freshly'), key);
-    const writers = adopted.metadata.managedFields.map(({ manager }: Live) => manager);
-    t.false(writers.includes('OpenAPI-Generator'), key);
-  }
+  await assertAsFresh(t, 'adopted', 'freshly');
   const service = await world.get(oldPaths.service);
   t.is(service.spec.clusterIP, before.spec.clusterIP, 'the address stays');
   t.is(service.metadata.uid, before.metadata.uid);
@@ -75,3 +81,39 @@ test.serial('What was adopted is not written again at a restart', async (t) => {
   await world.quiet(1_500);
   t.deepEqual(world.proxy.writes(), []);
 });
+
+test.serial('In scheme services, too, and the map that the original wrote is not touched', async (t) => {
+  const { metadata } = await world.mirror('swapped', { upstreamUrl: 'swapped.example' });
+  const owner = { name: 'swapped', uid: metadata.uid };
+  const [service] = originalObjects(owner, '');
+  await writeAsOriginal(world.plane, service);
+  const before = await world.get(pathsOf('swapped').service);
+  const others = originalObjects(owner, before.spec.clusterIP, { scheme: 'services' }).slice(1);
+  for (const object of others) await writeAsOriginal(world.plane, object);
+  const namespaced = { name: 'imageswap-maps', namespace: 'default' };
+  const data = { maps: await mapOf(['adopted', 'freshly', 'swapped']) };
+  await world.plane.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: namespaced, data } as Live);
+  const map = await world.get(mapPath);
+
+  world.start({ ADDRESSING_SCHEME: 'services' });
+  await world.settled('swapped');
+  await world.quiet();
+  const { resourceVersion } = (await world.get(mapPath)).metadata;
+  t.is(resourceVersion, map.metadata.resourceVersion);
+  t.is((await world.get(pathsOf('swapped').service)).spec.clusterIP, before.spec.clusterIP);
+
+  await world.mirror('unswapped', { upstreamUrl: 'unswapped.example' });
+  await world.settled('unswapped');
+  await world.quiet();
+  await assertAsFresh(t, 'swapped', 'unswapped');
+  t.is((await world.get(mapPath)).data.maps, await mapOf(['adopted', 'freshly', 'swapped', 'unswapped']));
+});
+
+/** As the original writes it for these mirrors. */
+async function mapOf(names: readonly string[]): Promise<string> {
+  const lines = names.map(async (name) => {
+    const { clusterIP } = (await world.get(pathsOf(name).service)).spec;
+    return `mirror-${name}.example:${clusterIP}/mirror-${name}.example\n`;
+  });
+  return `default:\n${(await Promise.all(lines)).join('')}`;
+}

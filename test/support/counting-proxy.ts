@@ -1,5 +1,5 @@
 /**
- * A plain HTTP proxy in front of an API server: records every request, and can cut, delay or stop at the n-th write. The
+ * A plain HTTP proxy in front of an API server: records every request, and can cut, delay, or hold somebody's n-th write. The
  * client's own Authorization is passed on.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -24,10 +24,12 @@ export interface CountingProxy {
   readonly requests: readonly ProxiedRequest[];
   /** Writes but the Lease's. */
   writes(): ProxiedRequest[];
-  /** Forgets what was recorded, and at which write to stop. */
+  /** Forgets what was recorded, and what to hold. */
   reset(): void;
-  /** Calls `then` when the n-th write from now on (the Lease's not counted) has taken effect; its answer is never sent. */
-  stopAtWrite(n: number, then: () => void): void;
+  /** The n-th write from now on with `part` in its path takes effect, but is never answered; none after it gets through. */
+  holdAtWrite(part: string, n: number): void;
+  /** True once that write has taken effect. */
+  isHeld(part: string): boolean;
   /** Milliseconds by which each request is held back. */
   delayMs: number;
   /** Ends all connections in the middle of whatever they do. */
@@ -43,7 +45,8 @@ export async function startCountingProxy(plane: {
 }): Promise<CountingProxy> {
   const agent = new Agent({ keepAlive: true, ca: await readFile(plane.caFile) });
   const requests: ProxiedRequest[] = [];
-  let stop: { left: number; then: () => void } | undefined;
+  /** Writes that are still answered, by what is in their path; below 0 when the last one has taken effect. */
+  const answered = new Map<string, number>();
   const server = createServer((incoming, outgoing) => {
     setTimeout(() => forward(incoming, outgoing), proxy.delayMs);
   });
@@ -55,11 +58,10 @@ export async function startCountingProxy(plane: {
     writes: () => requests.filter(isWrite),
     reset() {
       requests.splice(0);
-      stop = undefined;
+      answered.clear();
     },
-    stopAtWrite(n, then) {
-      stop = { left: n, then };
-    },
+    holdAtWrite: (part, n) => answered.set(part, n - 1),
+    isHeld: (part) => (answered.get(part) ?? 0) < 0,
     delayMs: 0,
     cut: () => server.closeAllConnections(),
     async close() {
@@ -74,20 +76,18 @@ export async function startCountingProxy(plane: {
 
   function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
     const target = new URL(incoming.url ?? '/', plane.url);
+    const request = { verb: verbOf(incoming, target), path: target.pathname };
+    const held = isWrite(request) ? heldPart(request.path) : undefined;
+    if (held !== undefined && proxy.isHeld(held)) return;
     const { method = 'GET', headers } = incoming;
     const upstream = httpsRequest(target, { method, headers: { ...headers, host: target.host }, agent });
     upstream.on('response', (answer) => {
-      const record = {
-        verb: verbOf(incoming, target),
-        path: target.pathname,
-        status: answer.statusCode ?? 0,
-      };
-      requests.push(record);
-      if (stop !== undefined && isWrite(record)) {
-        stop.left -= 1;
-        if (stop.left <= 0) {
-          const { then } = stop;
-          if (stop.left === 0) answer.resume().on('end', then);
+      requests.push({ ...request, status: answer.statusCode ?? 0 });
+      if (held !== undefined) {
+        const left = answered.get(held) ?? 0;
+        answered.set(held, left - 1);
+        if (left <= 0) {
+          answer.resume();
           return;
         }
       }
@@ -102,10 +102,14 @@ export async function startCountingProxy(plane: {
     incoming.on('error', () => upstream.destroy());
     incoming.pipe(upstream);
   }
+
+  function heldPart(path: string): string | undefined {
+    return [...answered.keys()].find((part) => path.includes(part));
+  }
 }
 
 /** True for what changes an object of the cluster; the Lease is renewed all the time. */
-function isWrite({ verb, path }: ProxiedRequest): boolean {
+function isWrite({ verb, path }: Pick<ProxiedRequest, 'verb' | 'path'>): boolean {
   return !['get', 'list', 'watch'].includes(verb) && !path.includes('/leases');
 }
 

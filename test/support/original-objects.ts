@@ -20,12 +20,14 @@ export interface OriginalOptions {
   readonly bundle?: string;
   /** Of nginx; one that does not work. `#resolver;` in it becomes the pod's. */
   readonly configuration?: string;
+  /** `ADDRESSING_SCHEME`; hostess. */
+  readonly scheme?: 'hostess' | 'services';
 }
 
-/** Returns the objects in the order in which the original made them. */
+/** Returns the objects in the order in which the original made them. `host`: by which nodes pull, an address in scheme `services`. */
 export function originalObjects(
   mirror: { name: string; uid: string },
-  masquerade: string,
+  host: string,
   options: OriginalOptions = {},
 ): Live[] {
   const { configuration = 'server { listen 5000 ssl; }' } = options;
@@ -52,7 +54,7 @@ export function originalObjects(
     service(base),
     service(`${base}-headless`, 'None'),
     statefulSet(metadata(base), labels, options),
-    daemonSet(metadata(`${base}-utils`), labels, masquerade),
+    daemonSet(metadata(`${base}-utils`), labels, host, options),
     {
       apiVersion: 'v1',
       kind: 'Secret',
@@ -171,14 +173,29 @@ function statefulSet(metadata: Live, labels: Live, { storage = '20Gi', bundle }:
   };
 }
 
-function daemonSet(metadata: Live, labels: Live, masquerade: string): Live {
+function daemonSet(metadata: Live, labels: Live, host: string, { scheme }: OriginalOptions): Live {
   const environment = {
     LOCK_FILE: '/var/lock/hostess/mirror-hostess',
     SERVICE_NAME: metadata.name.replace(/-utils$/, ''),
     SERVICE_NAMESPACE: 'default',
-    SHADOW_FQDN: masquerade,
+    SHADOW_FQDN: host,
     HOSTS_FILE: '/etc/hosts_from_host',
     HOSTS_FILE_BACKUP: '/etc/hosts.backup/hosts',
+  };
+  const hostess = {
+    name: 'mirror-hostess',
+    image: 'ghcr.io/ocadotechnology/mirror-hostess:1.4.0',
+    imagePullPolicy: 'IfNotPresent',
+    env: Object.entries(environment).map(([name, value]) => ({ name, value })),
+    resources: {
+      requests: { memory: '64Mi', cpu: '0.001' },
+      limits: { memory: '128Mi', cpu: '0.1' },
+    },
+    volumeMounts: [
+      { name: 'etc-hosts', mountPath: '/etc/hosts_from_host' },
+      { name: 'etc-hosts-backup', mountPath: '/etc/hosts.backup' },
+      { name: 'lock', mountPath: '/var/lock/hostess' },
+    ],
   };
   const hostPath = (name: string, path: string) => ({ name, hostPath: { path } });
   return {
@@ -196,21 +213,7 @@ function daemonSet(metadata: Live, labels: Live, masquerade: string): Live {
           terminationGracePeriodSeconds: 2,
           priorityClassName: 'user-standard',
           containers: [
-            {
-              name: 'mirror-hostess',
-              image: 'ghcr.io/ocadotechnology/mirror-hostess:1.4.0',
-              imagePullPolicy: 'IfNotPresent',
-              env: Object.entries(environment).map(([name, value]) => ({ name, value })),
-              resources: {
-                requests: { memory: '64Mi', cpu: '0.001' },
-                limits: { memory: '128Mi', cpu: '0.1' },
-              },
-              volumeMounts: [
-                { name: 'etc-hosts', mountPath: '/etc/hosts_from_host' },
-                { name: 'etc-hosts-backup', mountPath: '/etc/hosts.backup' },
-                { name: 'lock', mountPath: '/var/lock/hostess' },
-              ],
-            },
+            ...(scheme === 'services' ? [] : [hostess]),
             {
               name: 'certificate-installation',
               image: 'docker.io/alpine:3.14',
@@ -231,7 +234,7 @@ function daemonSet(metadata: Live, labels: Live, masquerade: string): Live {
             hostPath('etc-hosts', '/etc/hosts'),
             hostPath('etc-hosts-backup', '/etc/hosts.backup'),
             hostPath('lock', '/var/lock/mirror-hostess'),
-            hostPath('docker-certs', `/etc/docker/certs.d/${masquerade}`),
+            hostPath('docker-certs', `/etc/docker/certs.d/${host}`),
             { name: 'tls', secret: { secretName: 'docker-tls' } },
           ],
         },
