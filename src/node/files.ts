@@ -1,4 +1,4 @@
-import type nodeFileSystem from 'node:fs';
+import type { default as nodeFileSystem, Stats } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -57,17 +57,27 @@ export function unless<T>(codes: readonly string[], call: () => T): T | undefine
   }
 }
 
+/**
+ * What lies at a real path itself, a link included; undefined where nothing does. An error for each path without anything would cost ten times
+ * what the look costs, and most paths of a node are without.
+ */
+export function lookAt(files: Pick<FileCalls, 'lstatSync'>, path: string): Stats | undefined {
+  // A file stands where a folder of the path should: that is an error whatever is asked for.
+  return unless(['ENOTDIR'], () => files.lstatSync(path, { throwIfNoEntry: false }));
+}
+
 /** Reads what lies at a real path (links are resolved before: see `resolveInRoot`). Does not throw for anything errno knows. */
 export function readState(files: FileCalls, path: string): FileState {
   try {
-    const stat = files.lstatSync(path);
+    const stat = lookAt(files, path);
+    if (stat === undefined) return { kind: 'absent' };
     if (stat.isDirectory()) return { kind: 'folder' };
     if (!stat.isFile()) return { kind: 'unusable', why: 'not a regular file' };
     const { mode, uid, gid, mtimeMs } = stat;
     return { kind: 'file', content: files.readFileSync(path), mode: mode & 0o7777, uid, gid, mtimeMs };
   } catch (error) {
     const code = errorCode(error);
-    // ENOTDIR: a file stands where a folder of the path should.
+    // It has gone meanwhile.
     if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'absent' };
     if (code === undefined) throw error;
     return { kind: 'unusable', why: code };

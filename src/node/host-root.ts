@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type FileCalls, unless } from './files.ts';
+import { type FileCalls, lookAt, unless } from './files.ts';
 
 /** As the kernel counts (path_resolution(7)). */
 const maximumLinks = 40;
@@ -37,12 +37,14 @@ function followLink(walk: Walk, from: readonly string[], target: string): string
   walk.links += 1;
   if (walk.links > maximumLinks) throw Object.assign(new Error('Too many links'), { code: 'ELOOP' });
   const resolved = follow(walk, target.startsWith('/') ? [] : from, target);
-  const present = unless(['ENOENT', 'ENOTDIR'], () => walk.files.lstatSync(join(walk.root, ...resolved)));
-  if (present === undefined) throw Object.assign(new Error('Link to nothing'), { code: 'ENOLINK' });
+  if (lookAt(walk.files, join(walk.root, ...resolved)) === undefined)
+    throw Object.assign(new Error('Link to nothing'), { code: 'ENOLINK' });
   return resolved;
 }
 
-/** EINVAL: not a link. The other two: nothing there, so there is no link to follow either. */
+/** Undefined where there is no link. */
 function readLink(files: FileCalls, path: string): string | undefined {
+  if (!lookAt(files, path)?.isSymbolicLink()) return undefined;
+  // It may have gone meanwhile, or become something else.
   return unless(['EINVAL', 'ENOENT', 'ENOTDIR'], () => files.readlinkSync(path));
 }

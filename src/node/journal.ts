@@ -5,7 +5,15 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { RecordNote } from './action.ts';
-import { type FileCalls, type FileState, readOwnFile, removeFile, syncFolder, unless } from './files.ts';
+import {
+  type FileCalls,
+  type FileState,
+  lookAt,
+  readOwnFile,
+  removeFile,
+  syncFolder,
+  unless,
+} from './files.ts';
 import { writeAtomically } from './replace-file.ts';
 
 /** A path we changed: what it was before. Content in base64; mode, uid and gid as numbers. */
@@ -92,7 +100,7 @@ export class Journal {
   }
 
   #makeFolder(): void {
-    if (unless(['ENOENT'], () => this.#files.lstatSync(this.#folder)) !== undefined) return;
+    if (lookAt(this.#files, this.#folder) !== undefined) return;
     this.#files.mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     syncFolder(this.#files, dirname(this.#folder));
   }

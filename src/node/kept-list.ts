@@ -4,7 +4,7 @@
  */
 import { basename, dirname, join } from 'node:path';
 import { type BroughtList, bundleName, listKey } from '../api/node-mirror.ts';
-import { type FileCalls, removeFile, unless } from './files.ts';
+import { type FileCalls, lookAt, removeFile, unless } from './files.ts';
 import type { MirrorList } from './options.ts';
 import { writeAtomically } from './replace-file.ts';
 
@@ -76,7 +76,7 @@ export class KeptList {
     const name = basename(caFile);
     const { mounted, broughtFolder } = this.#places;
     const places = [before.get(name) ?? caFile, join(dirname(mounted), name), join(broughtFolder, name)];
-    const isThere = (path: string) => unless(['ENOENT'], () => this.#files.lstatSync(path)) !== undefined;
+    const isThere = (path: string) => lookAt(this.#files, path) !== undefined;
     const place = places.find(isThere) ?? caFile;
     this.#authorities.set(name, place);
     return place;

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { SignalledProcess } from './action.ts';
-import { type FileCalls, removeFile, syncFolder, unless } from './files.ts';
+import { type FileCalls, lookAt, removeFile, syncFolder } from './files.ts';
 
 const processes: readonly SignalledProcess[] = ['dockerd', 'crio'];
 
@@ -19,10 +19,7 @@ export class OwedSignals {
   }
 
   read(): SignalledProcess[] {
-    return processes.filter(
-      (process) =>
-        unless(['ENOENT', 'ENOTDIR'], () => this.#files.lstatSync(this.#marker(process))) !== undefined,
-    );
+    return processes.filter((process) => lookAt(this.#files, this.#marker(process)) !== undefined);
   }
 
   /** Makes the debt durable. */
