@@ -7,7 +7,7 @@ import type { RuleTable } from '../image/rules/table.ts';
 import type { Rewrite } from '../image/settle.ts';
 import { objectOptOut } from '../rewriting/scope.ts';
 import { type JsonObject, listOf, objectOf } from './json-value.ts';
-import { guardedController } from './loop-guard.ts';
+import { controllerOf, guardedController } from './loop-guard.ts';
 import { type AnnotatedImages, annotationOperations } from './original-images.ts';
 import { pathScope, type ReviewPath } from './paths.ts';
 import { type ImagePlace, imagesIn, keyOf, type PodPlace, podIn, pointerOf } from './pod-images.ts';
@@ -27,7 +27,7 @@ export interface AdmitInput {
 
 /**
  * Why no rule was asked: by operation, kind, or because there is no pod in it; by namespace or object, which have opted out; by the controller,
- * which would make the pod again.
+ * which would make the pod, or the object with a template, again.
  */
 export type LeftAlone = 'operation' | 'kind' | 'noPod' | 'namespace' | 'object' | 'owner';
 
@@ -66,7 +66,7 @@ export function admit(input: AdmitInput): Admission {
   if (scope.optedOut !== undefined) return leftAlone('namespace', scope.optedOut);
   const optedOut = optOutOf(request.object, subject.pod, settings);
   if (optedOut !== undefined) return leftAlone('object', optedOut);
-  const owner = guardedController(objectOf(request.object?.['metadata']), settings.skipOwners);
+  const owner = comparingOwner(request.object, subject.pod, settings);
   if (owner !== undefined) return leftAlone('owner', `its controller is a ${owner}`);
   const hasPullSecrets = listOf(subject.pod.spec['imagePullSecrets']).length > 0;
   const about = { namespace: request.namespace, hasPullSecrets };
@@ -131,6 +131,19 @@ function optOutOf(
   return [objectOf(object?.['metadata']), metadata]
     .map((each) => objectOptOut(objectOf(each?.['labels']) as Record<string, string> | undefined, settings))
     .find((why) => why !== undefined);
+}
+
+/**
+ * A template with a controller is its copy, of a Deployment's in a ReplicaSet: one that became another would be made again for ever. The pods are rewritten
+ * when they are made.
+ */
+function comparingOwner(
+  object: JsonObject | undefined,
+  { isTemplate }: PodPlace,
+  { skipOwners }: AdmitSettings,
+): string | undefined {
+  const metadata = objectOf(object?.['metadata']);
+  return isTemplate ? controllerOf(metadata) : guardedController(metadata, skipOwners);
 }
 
 /** Pull secrets come to a pod by its service account, and a mirror may be away by then: templates keep what mirrors are for. */

@@ -6,6 +6,12 @@ export function guardedController(
   metadata: JsonObject | undefined,
   skipOwners: readonly string[],
 ): string | undefined {
+  const owner = controllerOf(metadata);
+  return owner !== undefined && skipOwners.includes(owner) ? owner : undefined;
+}
+
+/** Takes an object's metadata; returns the kind of its controller as `Kind.group` (core: `Kind`), if it has one. */
+export function controllerOf(metadata: JsonObject | undefined): string | undefined {
   const controller = listOf(metadata?.['ownerReferences'])
     .map(objectOf)
     .find((owner) => owner?.['controller'] === true);
@@ -13,6 +19,5 @@ export function guardedController(
   const apiVersion = textOf(controller['apiVersion']);
   const slash = apiVersion.indexOf('/');
   const kind = textOf(controller['kind']);
-  const owner = slash < 0 ? kind : `${kind}.${apiVersion.slice(0, slash)}`;
-  return skipOwners.includes(owner) ? owner : undefined;
+  return slash < 0 ? kind : `${kind}.${apiVersion.slice(0, slash)}`;
 }

@@ -190,6 +190,7 @@ const deployment = (images: Record<string, string>, metadata = {}, template = {}
   spec: { template: pod(images, template) },
 });
 const apps = { kind: { group: 'apps', version: 'v1', kind: 'Deployment' } };
+const update = (oldObject: object) => ({ operation: 'UPDATE', oldObject });
 
 test('gilly’s and image-mapper’s paths are for pods alone', (t) => {
   const object = deployment({ a: 'gcr.io/a' });
@@ -219,6 +220,21 @@ test('a template that names its pull secrets itself is as its pods will be', (t)
   t.is(decide({ object, request: apps }).patch[0]?.path, '/spec/template/spec/containers/0/image');
 });
 
+test('a template that a controller made is left alone: one that differs from its own it would make again', (t) => {
+  const kind = { group: 'apps', version: 'v1', kind: 'ReplicaSet' };
+  const metadata = (controller: boolean) => ({
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'Deployment', controller }],
+  });
+  const object = deployment({ a: 'gcr.io/a' }, metadata(true));
+  const requests = [{ kind }, { kind, ...update(deployment({ a: 'gcr.io/old' }, metadata(true))) }];
+  for (const request of requests) {
+    const admission = decide({ object, request });
+    t.deepEqual(admission.patch, []);
+    t.deepEqual(admission.leftAlone, { reason: 'owner', why: 'its controller is a Deployment.apps' });
+  }
+  t.is(decide({ object: deployment({ a: 'gcr.io/a' }, metadata(false)), request: { kind } }).patch.length, 2);
+});
+
 test('a workload opts out by its own label and by its template’s', (t) => {
   const labels = { labels: { 'k8s.twr.io/imageswap': 'disabled' } };
   t.is(decide({ object: deployment({ a: 'gcr.io/a' }, labels), request: apps }).leftAlone?.reason, 'object');
@@ -245,8 +261,6 @@ test('a rule that could not be applied is a warning', (t) => {
   t.is(admission.warnings.length, 1);
   t.regex(admission.warnings[0] ?? '', /^bad.io\/x stays: imageswap:3 bad.io/);
 });
-
-const update = (oldObject: object) => ({ operation: 'UPDATE', oldObject });
 
 test('an update that changes no image changes nothing, whatever the rules would say', (t) => {
   const object = pod({ a: 'gcr.io/a', b: 'nginx' }, { labels: { new: 'label' } });
