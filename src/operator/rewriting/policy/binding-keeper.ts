@@ -41,9 +41,10 @@ export class BindingKeeper {
     const others = bindings.filter((binding) => binding !== own);
     if (policy !== undefined) await this.#apply(policy, signal);
     await this.#giveUp(own, signal);
+    // Before the others are applied: one of them may be wider now, by what such a binding had.
+    await this.#deleteOthers(this.#options.bindings, bindings, signal);
     for (const binding of others) await this.#apply(binding, signal);
     if (own !== undefined) await this.#apply(own, signal);
-    await this.#deleteOthers(this.#options.bindings, bindings, signal);
     await this.#deleteOthers(this.#options.policies, policy === undefined ? [] : [policy], signal);
   }
 

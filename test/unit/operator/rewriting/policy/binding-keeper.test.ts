@@ -52,7 +52,8 @@ function cluster() {
   return { stores, history, bringAbout };
 }
 
-function planFor(names: readonly string[]): Plan {
+/** `map` is imageswap's, whose rules only namespaces have that are labelled for it. */
+function planFor(names: readonly string[], map?: string): Plan {
   const imageMaps = names.map((namespace) => ({
     namespace,
     name: 'a',
@@ -61,7 +62,7 @@ function planFor(names: readonly string[]): Plan {
   }));
   const namespaces = names.map((name) => ({ name }));
   return planPolicy({
-    table: compileRules({ imageMaps, gilly }),
+    table: compileRules({ imageMaps, gilly, ...(map !== undefined && { imageswap: { map } }) }),
     namespaces,
     settings: defaultSettings,
     served: 'v1',
@@ -70,18 +71,24 @@ function planFor(names: readonly string[]): Plan {
 
 interface Spec {
   readonly matchResources: {
-    readonly namespaceSelector: { readonly matchExpressions: { operator: string; values: string[] }[] };
+    readonly namespaceSelector: {
+      readonly matchExpressions: { key: string; operator: string; values: string[] }[];
+    };
   };
 }
 
-/** How many bindings take pods of a namespace. */
-function takers(bindings: readonly KubeObject[], namespace: string): number {
+/** How many bindings take pods of a namespace with these labels. */
+function takers(bindings: readonly KubeObject[], namespace: string, others: Labels = {}): number {
+  const labels: Labels = { 'kubernetes.io/metadata.name': namespace, ...others };
   return bindings.filter(({ spec }) =>
     (spec as Spec).matchResources.namespaceSelector.matchExpressions.every(
-      ({ operator, values }) => values.includes(namespace) === (operator === 'In'),
+      ({ key, operator, values }) => values.includes(labels[key] ?? '') === (operator === 'In'),
     ),
   ).length;
 }
+
+type Labels = Readonly<Record<string, string>>;
+const enabled = { 'k8s.twr.io/imageswap': 'enabled' };
 
 test('whatever changes, at no moment do two bindings take one namespace, and at the end each is taken by one', async (t) => {
   const names = ['a', 'b', 'c', 'd'];
@@ -94,6 +101,16 @@ test('whatever changes, at no moment do two bindings take one namespace, and at 
     }),
     { numRuns: 100 },
   );
+});
+
+test('while imageswap’s rules come and go, no two bindings take a namespace that is labelled for it', async (t) => {
+  const { history, stores, bringAbout } = cluster();
+  for (const map of ['default::swap.local', undefined, 'default::swap.local'])
+    await bringAbout(planFor(['a'], map));
+  for (const labels of [enabled, {}]) {
+    for (const bindings of history) t.true(takers(bindings, 'b', labels) <= 1);
+    t.is(takers(stores.bindings.list(), 'b', labels), 1);
+  }
 });
 
 test('nothing is written where nothing changed', async (t) => {
