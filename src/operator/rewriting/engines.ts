@@ -30,54 +30,70 @@ export interface EnginesOptions {
 const defaultOverlapMs = 10_000;
 /** How soon a webhook that was not installed is looked for again. */
 const absentLookMs = 30_000;
+/** How soon it is found out that an installed one is gone. */
+const presentLookMs = 60_000;
+
+type Namespaces = Routing['webhook'];
 
 export class Engines {
   readonly #options: EnginesOptions;
-  #wanted: Routing['webhook'] | undefined;
-  /** What the webhook keeps although it is no longer its, and until when (milliseconds since the epoch). */
-  #overlap: { readonly namespaces: Routing['webhook']; readonly until: number } | undefined;
+  readonly #now: () => number;
+  #wanted: Namespaces | undefined;
+  /** What the webhook was announced for the last time that this could be done. */
+  #announced: Namespaces = [];
+  /** What the webhook keeps although it is no longer its; and until when, once the policy was brought about. */
+  #overlap: { readonly namespaces: Namespaces; until?: number } | undefined;
   #missing = false;
 
   constructor(options: EnginesOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
   }
 
   /** Returns the milliseconds after which it wants to be called again. Throws what the API server says. */
   async reconcile(signal: AbortSignal): Promise<number> {
-    const { policy, webhook } = this.#options;
+    const { policy } = this.#options;
     const { webhook: wanted } = await policy.routing(signal);
-    const installed = await this.#isInstalled(wanted, signal);
-    const { namespaces: kept, leftMs } = this.#kept(wanted);
-    const webhookMs = await webhook.reconcile(installed ? union(kept, wanted) : [], signal);
+    const namespaces = union(this.#kept(wanted), wanted);
+    const installed = await this.#isInstalled(namespaces, wanted, signal);
+    const [webhook] = await Promise.allSettled([this.#announce(installed ? namespaces : [], signal)]);
+    // What the webhook could not take on is given up by nobody; whatever else is wrong with it is none of the policy's business.
+    if (webhook.status === 'rejected' && installed && !covers(this.#announced, wanted)) throw webhook.reason;
     const policyMs = await policy.reconcile(signal);
-    return Math.min(
-      webhookMs,
-      policyMs ?? webhookMs,
-      leftMs ?? webhookMs,
-      installed ? webhookMs : absentLookMs,
-    );
+    const leftMs = this.#timeOverlap();
+    if (webhook.status === 'rejected') throw webhook.reason;
+    const lookMs = !installed ? absentLookMs : isAny(namespaces) ? presentLookMs : webhook.value;
+    return Math.min(webhook.value, lookMs, policyMs ?? lookMs, leftMs ?? lookMs);
+  }
+
+  async #announce(namespaces: Namespaces, signal: AbortSignal): Promise<number> {
+    const afterMs = await this.#options.webhook.reconcile(namespaces, signal);
+    this.#announced = namespaces;
+    return afterMs;
   }
 
   /** What was the webhook's before, for as long as the policy may not know yet that it is its. */
-  #kept(wanted: Routing['webhook']): { namespaces: Routing['webhook']; leftMs?: number } {
-    const { webhook, overlapMs = defaultOverlapMs, now = Date.now } = this.#options;
+  #kept(wanted: Namespaces): Namespaces {
     // After a restart nobody knows what the configuration says in which pass.
-    const before = this.#wanted ?? (webhook.isAnnounced ? 'all' : []);
-    if (!covers(wanted, before)) {
-      const namespaces = union(this.#overlap?.namespaces ?? [], before);
-      this.#overlap = { namespaces, until: now() + overlapMs };
-    }
+    const before = this.#wanted ?? (this.#options.webhook.isAnnounced ? 'all' : []);
+    if (!covers(wanted, before))
+      this.#overlap = { namespaces: union(this.#overlap?.namespaces ?? [], before) };
     this.#wanted = wanted;
-    if (this.#overlap === undefined) return { namespaces: [] };
-    const { namespaces, until } = this.#overlap;
-    if (now() < until) return { namespaces, leftMs: until - now() };
-    this.#overlap = undefined;
-    return { namespaces: [] };
+    if (this.#overlap?.until !== undefined && this.#overlap.until <= this.#now()) this.#overlap = undefined;
+    return this.#overlap?.namespaces ?? [];
+  }
+
+  /** To be called when the policy was brought about; returns the milliseconds for which the webhook still keeps something. */
+  #timeOverlap(): number | undefined {
+    if (this.#overlap === undefined) return undefined;
+    const now = this.#now();
+    this.#overlap.until ??= now + (this.#options.overlapMs ?? defaultOverlapMs);
+    return Math.max(0, this.#overlap.until - now);
   }
 
   /** Without its Service every pod would wait for a call that cannot be made. */
-  async #isInstalled(wanted: Routing['webhook'], signal: AbortSignal): Promise<boolean> {
-    if (wanted !== 'all' && wanted.length === 0) return true;
+  async #isInstalled(namespaces: Namespaces, wanted: Namespaces, signal: AbortSignal): Promise<boolean> {
+    if (!isAny(namespaces)) return true;
     const { client, namespace, logger } = this.#options;
     const service = await client.getOrUndefined(
       services,
@@ -85,22 +101,26 @@ export class Engines {
       { signal },
     );
     const missing = service === undefined || service.metadata.deletionTimestamp !== undefined;
-    if (missing && !this.#missing)
+    if (missing && !this.#missing && isAny(wanted))
       logger.warn(
         { service: `${namespace}/${webhookNames.service}`, namespaces: wanted },
         'The webhook is not installed: pods that are its to rewrite stay as they are',
       );
-    this.#missing = missing;
+    this.#missing = missing && isAny(wanted);
     return !missing;
   }
 }
 
-function union(one: Routing['webhook'], other: Routing['webhook']): Routing['webhook'] {
+function isAny(namespaces: Namespaces): boolean {
+  return namespaces === 'all' || namespaces.length > 0;
+}
+
+function union(one: Namespaces, other: Namespaces): Namespaces {
   if (one === 'all' || other === 'all') return 'all';
   return [...new Set([...one, ...other])].sort();
 }
 
 /** True where nothing of `other` is missing in `one`. */
-function covers(one: Routing['webhook'], other: Routing['webhook']): boolean {
+function covers(one: Namespaces, other: Namespaces): boolean {
   return String(union(one, other)) === String(union(one, []));
 }

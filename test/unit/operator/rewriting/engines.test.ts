@@ -9,7 +9,18 @@ const { signal } = new AbortController();
 
 /** Engines whose order of work is written down; `state` is what the test changes. */
 function world() {
-  const state = { wanted: 'all' as Routing['webhook'], now: 0, service: true, announced: false };
+  const state = {
+    wanted: 'all' as Routing['webhook'],
+    now: 0,
+    service: true,
+    announced: false,
+    fails: '' as '' | 'webhook' | 'policy',
+    webhookMs: 60_000,
+    policyTakesMs: 0,
+  };
+  const failing = (part: typeof state.fails) => {
+    if (state.fails === part) throw new Error(`${part} failed`);
+  };
   const done: string[] = [];
   const client = {
     getOrUndefined: async () => (state.service ? { metadata: {} } : undefined),
@@ -19,14 +30,17 @@ function world() {
       return state.announced;
     },
     reconcile: async (namespaces: Routing['webhook']) => {
+      failing('webhook');
       done.push(`webhook ${String(namespaces)}`);
-      return 60_000;
+      return state.webhookMs;
     },
   } as unknown as WebhookKeeper;
   const policy = {
     routing: async (): Promise<Routing> => ({ engine: 'policy', why: '', webhook: state.wanted }),
     reconcile: async () => {
+      failing('policy');
       done.push('policy');
+      state.now += state.policyTakesMs;
       return undefined;
     },
   };
@@ -43,7 +57,15 @@ function world() {
     done.length = 0;
     return { afterMs: await engines.reconcile(signal), done: [...done] };
   };
-  return { state, pass };
+  const failedPass = async () => {
+    done.length = 0;
+    const message = await engines.reconcile(signal).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    return { message, done: [...done] };
+  };
+  return { state, pass, failedPass };
 }
 
 test('whoever takes namespaces on comes first, and who gives them up keeps them for a while', async (t) => {
@@ -87,4 +109,54 @@ test('a webhook that is not installed is not announced, and looked for again', a
   t.deepEqual(await pass(), { afterMs: 30_000, done: ['webhook ', 'policy'] });
   state.service = true;
   t.deepEqual((await pass()).done, ['webhook all', 'policy']);
+});
+
+test('a webhook that is not installed is not announced either for what it would keep', async (t) => {
+  const { state, pass } = world();
+  state.service = false;
+  await pass();
+  state.wanted = [];
+  t.deepEqual((await pass()).done, ['webhook ', 'policy']);
+});
+
+test('a webhook that is installed is looked for again, in case that it goes', async (t) => {
+  const { state, pass } = world();
+  state.webhookMs = 86_400_000;
+  t.is((await pass()).afterMs, 60_000);
+  state.service = false;
+  t.deepEqual((await pass()).done, ['webhook ', 'policy']);
+});
+
+test('what the webhook keeps it keeps until the policy was brought about, however long that takes', async (t) => {
+  const { state, pass, failedPass } = world();
+  await pass();
+  state.wanted = [];
+  state.fails = 'policy';
+  await failedPass();
+  state.now = 20_000;
+  state.fails = '';
+  state.policyTakesMs = 15_000;
+  t.deepEqual(await pass(), { afterMs: 10_000, done: ['webhook all', 'policy'] });
+  state.policyTakesMs = 0;
+  state.now = 44_000;
+  t.deepEqual(await pass(), { afterMs: 1_000, done: ['webhook all', 'policy'] });
+  state.now = 45_000;
+  t.deepEqual((await pass()).done, ['webhook ', 'policy']);
+});
+
+test('a webhook that cannot be announced keeps back no policy that gives nothing up for it', async (t) => {
+  const { state, pass, failedPass } = world();
+  state.wanted = [];
+  state.fails = 'webhook';
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
+  state.wanted = ['team'];
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: [] });
+  state.fails = '';
+  await pass();
+  state.fails = 'webhook';
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
+  state.wanted = ['team', 'other'];
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: [] });
+  state.service = false;
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
 });
