@@ -19,6 +19,7 @@ import type { LiveView } from '../live-view.ts';
 import type { Applier } from '../registry-mirror/apply.ts';
 import { differs } from '../registry-mirror/differs.ts';
 import { certificates } from '../resource-types.ts';
+import { FormerAuthorities } from './former-authorities.ts';
 
 export interface WebhookCertificateOptions {
   readonly client: KubeClient;
@@ -51,6 +52,7 @@ const certificateKeys = ['tls.crt', 'cert.pem', 'gilly.pem'] as const;
 
 export class WebhookCertificate {
   readonly #options: WebhookCertificateOptions;
+  readonly #former = new FormerAuthorities();
   /** Since when all configurations have had this authority. */
   #announcedSince: { readonly authority: string; readonly at: number } | undefined;
 
@@ -70,7 +72,7 @@ export class WebhookCertificate {
       case 'secret':
         return this.#given(source.name);
       case 'files':
-        return { authorities: await readAuthorities(source.authorityFile), afterMs: lookMs };
+        return this.#withFormer(await readAuthorities(source.authorityFile), lookMs);
     }
   }
 
@@ -126,13 +128,19 @@ export class WebhookCertificate {
     const now = this.#options.now?.() ?? new Date();
     const text = firstText(secret, authorityKeys) ?? firstText(secret, certificateKeys);
     const authorities = trustBundle([text], now);
-    if (authorities !== '') return { authorities, afterMs: dailyMs };
+    if (authorities !== '') return this.#withFormer(authorities, dailyMs);
     const why = secret === undefined ? 'does not exist' : 'holds no certificate that is valid now';
     throw new WaitingError(
       'WebhookCertificateMissing',
       `Secret ${namespace}/${name} with the webhook's certificate ${why}`,
       lookMs,
     );
+  }
+
+  #withFormer(given: string, afterMs: number): WebhookTrust {
+    const now = this.#options.now?.() ?? new Date();
+    const { authorities, leftMs = afterMs } = this.#former.with(given, this.#options.announced(), now);
+    return { authorities, afterMs: Math.min(afterMs, leftMs) };
   }
 }
 

@@ -112,3 +112,34 @@ for (const [name, key] of [
     state.now += 3650 * 86_400_000;
     await t.throwsAsync(certificate.ensure(signal), { instanceOf: WaitingError, message: /valid now/ });
   });
+
+function given(...certificates: readonly string[]): KubeObject {
+  const data = { 'ca.crt': Buffer.from(certificates.join('')).toString('base64') };
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'given' }, data };
+}
+
+test('of a given Secret the authority before stays announced for as long as replicas may serve what it signed', async (t) => {
+  const { state, certificate, first } = await world({ kind: 'secret', name: 'given' });
+  const second = await pair('second');
+  state.secret = given(first.certificatePem);
+  state.announced = [(await certificate.ensure(signal)).authorities];
+  state.now += 86_400_000;
+  state.secret = given(second.certificatePem);
+  const both = second.certificatePem + first.certificatePem;
+  t.deepEqual(await certificate.ensure(signal), { authorities: both, afterMs: 600_000 });
+  state.announced = [both];
+  state.now += 599_000;
+  t.deepEqual(await certificate.ensure(signal), { authorities: both, afterMs: 1_000 });
+  state.now += 1_000;
+  t.is((await certificate.ensure(signal)).authorities, second.certificatePem);
+});
+
+test('an operator that starts while an authority is exchanged keeps the one that is announced', async (t) => {
+  const { state, certificate, first } = await world({ kind: 'secret', name: 'given' });
+  const second = await pair('second');
+  state.secret = given(second.certificatePem);
+  state.announced = [first.certificatePem];
+  t.is((await certificate.ensure(signal)).authorities, second.certificatePem + first.certificatePem);
+  state.now += 600_000;
+  t.is((await certificate.ensure(signal)).authorities, second.certificatePem);
+});
