@@ -3,6 +3,7 @@ import { explainRewrite } from '../image/rules/explain.ts';
 import type { Meeting } from '../image/rules/meetings.ts';
 import type { RuleTable } from '../image/rules/table.ts';
 import { type Rewrite, type RewriteRequest, ruleName } from '../image/settle.ts';
+import { plainText } from './plain-text.ts';
 
 export interface LineFlags {
   readonly output?: 'json';
@@ -15,11 +16,12 @@ export function rewriteLines(
   request: RewriteRequest,
   { output, explain }: LineFlags,
 ): string[] {
-  const reasons = explain ? explainRewrite(rewrite, request) : [];
+  const reasons = explain ? explainRewrite(rewrite, request).map(plainText) : [];
   if (output === 'json')
     return [JSON.stringify({ ...rewrite, ...(explain ? { explanation: reasons } : {}) })];
   const rule = rewrite.rule === undefined ? 'none' : ruleName(rewrite.rule);
-  return [[rewrite.image, rewrite.result, rule].join('\t'), ...reasons.map((reason) => `  ${reason}`)];
+  const columns = [rewrite.image, rewrite.result, rule].map(plainText);
+  return [columns.join('\t'), ...reasons.map((reason) => `  ${reason}`)];
 }
 
 /** What is wrong with the rules, one line each: `FILE:LINE: why` for the imageswap map. */
@@ -37,7 +39,7 @@ export function tableFaultLines(
     ),
   ]);
   const ofMirrors = [...table.mirrorsLeftOut].map(([name, why]) => `mirror ${name} has no rule: ${why}`);
-  return [...ofMap, ...ofImageMaps, ...ofMirrors];
+  return [...ofMap, ...ofImageMaps, ...ofMirrors].map(plainText);
 }
 
 /** One line for each name in which several sources meet. */

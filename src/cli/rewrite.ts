@@ -6,6 +6,7 @@ import { compileRules, type RuleTable, rewriteImage } from '../image/rules/table
 import type { Rewrite, RewriteRequest } from '../image/settle.ts';
 import { clusterIpOption } from './given-addresses.ts';
 import { outputLines } from './output-lines.ts';
+import { plainText } from './plain-text.ts';
 import { print } from './print.ts';
 import { type LineFlags, meetingLines, rewriteLines, tableFaultLines } from './rewrite-lines.ts';
 import { readSources, type SourceFlags } from './rewrite-sources.ts';
@@ -70,7 +71,7 @@ async function tell(rewritten: Rewrite, request: RewriteRequest, flags: RewriteF
 }
 
 function warn(lines: readonly string[]): void {
-  for (const line of lines) process.stderr.write(`${line}\n`);
+  for (const line of lines) process.stderr.write(`${plainText(line)}\n`);
 }
 
 async function* imagesOf(args: readonly string[]): AsyncGenerator<string> {
