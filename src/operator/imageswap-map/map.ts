@@ -27,6 +27,7 @@ function obstacleOf(
   separator: ':' | '::',
 ): string | undefined {
   if (address === undefined) return 'its Service has no cluster IP yet';
+  if (mirror.masquerade === 'default') return 'imageswap takes a line for default as one for every image';
   if (mirror.masquerade.includes(':')) return 'a masqueradeUrl with a port makes an invalid image path';
   if (separator === ':' && address.includes(':'))
     return 'an IPv6 cluster IP needs IMAGESWAP_MAP_SEPARATOR=::';

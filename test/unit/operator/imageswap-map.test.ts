@@ -41,6 +41,12 @@ test('a mirror without address, or that the dialect cannot write, is left out wi
   t.deepEqual([...leftOut.keys()], ['a', 'b', 'c']);
 });
 
+test('a mirror whose masqueradeUrl is the word for every image has no line', (t) => {
+  const { text, leftOut } = imageswapMap([mapMirror('a', { masquerade: 'default' })], '::');
+  t.is(text, 'default::\n');
+  t.deepEqual([...leftOut], [['a', 'imageswap takes a line for default as one for every image']]);
+});
+
 test('an IPv6 address is written without the two colons imageswap splits at', (t) => {
   t.is(mapAddress(['fd00::1']), '[fd00:0:0:0:0:0:0:1]');
   t.is(mapAddress(['::1']), '[0:0:0:0:0:0:0:1]');
