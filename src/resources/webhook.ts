@@ -109,6 +109,21 @@ function namespaceExpressions(namespaces: 'all' | readonly string[]): SelectorEx
   return [...rewrittenNamespaces(), { key: namespaceNameLabel, operator: 'In', values: namespaces }];
 }
 
+/** The namespaces that such a configuration sends to the webhook; all, where somebody else has written something else there. */
+export function announcedNamespaces(
+  configuration: Readonly<Record<string, unknown>>,
+): 'all' | readonly string[] {
+  const webhooks = configuration['webhooks'] as readonly AnnouncedWebhook[] | undefined;
+  const expressions = webhooks?.[0]?.namespaceSelector?.matchExpressions ?? [];
+  return (
+    expressions.find(({ key, operator }) => key === namespaceNameLabel && operator === 'In')?.values ?? 'all'
+  );
+}
+
+interface AnnouncedWebhook {
+  readonly namespaceSelector?: { readonly matchExpressions?: readonly SelectorExpression[] };
+}
+
 /** What `webhook-certificate.yaml` prints. */
 export interface WebhookCertificateView {
   readonly name: string;

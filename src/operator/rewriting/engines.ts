@@ -39,8 +39,6 @@ export class Engines {
   readonly #options: EnginesOptions;
   readonly #now: () => number;
   #wanted: Namespaces | undefined;
-  /** What the webhook was announced for the last time that this could be done. */
-  #announced: Namespaces = [];
   /** What the webhook keeps although it is no longer its; and until when, once the policy was brought about. */
   #overlap: { readonly namespaces: Namespaces; until?: number } | undefined;
   #missing = false;
@@ -52,24 +50,19 @@ export class Engines {
 
   /** Returns the milliseconds after which it wants to be called again. Throws what the API server says. */
   async reconcile(signal: AbortSignal): Promise<number> {
-    const { policy } = this.#options;
+    const { policy, webhook } = this.#options;
     const { webhook: wanted } = await policy.routing(signal);
     const namespaces = union(this.#kept(wanted), wanted);
     const installed = await this.#isInstalled(namespaces, wanted, signal);
-    const [webhook] = await Promise.allSettled([this.#announce(installed ? namespaces : [], signal)]);
+    const [announced] = await Promise.allSettled([webhook.reconcile(installed ? namespaces : [], signal)]);
     // What the webhook could not take on is given up by nobody; whatever else is wrong with it is none of the policy's business.
-    if (webhook.status === 'rejected' && installed && !covers(this.#announced, wanted)) throw webhook.reason;
+    if (announced.status === 'rejected' && installed && !covers(webhook.announced, wanted))
+      throw announced.reason;
     const policyMs = await policy.reconcile(signal);
     const leftMs = this.#timeOverlap();
-    if (webhook.status === 'rejected') throw webhook.reason;
-    const lookMs = !installed ? absentLookMs : isAny(namespaces) ? presentLookMs : webhook.value;
-    return Math.min(webhook.value, lookMs, policyMs ?? lookMs, leftMs ?? lookMs);
-  }
-
-  async #announce(namespaces: Namespaces, signal: AbortSignal): Promise<number> {
-    const afterMs = await this.#options.webhook.reconcile(namespaces, signal);
-    this.#announced = namespaces;
-    return afterMs;
+    if (announced.status === 'rejected') throw announced.reason;
+    const lookMs = !installed ? absentLookMs : isAny(namespaces) ? presentLookMs : announced.value;
+    return Math.min(announced.value, lookMs, policyMs ?? lookMs, leftMs ?? lookMs);
   }
 
   /** What was the webhook's before, for as long as the policy may not know yet that it is its. */

@@ -7,7 +7,7 @@ import { ApiError } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { OwnerReference } from '../../resources/object.ts';
-import { webhookConfiguration } from '../../resources/webhook.ts';
+import { announcedNamespaces, webhookConfiguration } from '../../resources/webhook.ts';
 import type { LiveView } from '../live-view.ts';
 import type { Applier } from '../registry-mirror/apply.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
@@ -37,6 +37,12 @@ export class WebhookKeeper {
   /** True where our configuration is known to the API server. */
   get isAnnounced(): boolean {
     return this.#options.configurations.get(webhookNames.configuration) !== undefined;
+  }
+
+  /** Namespaces whose pods the API server sends to the webhook, by what our configuration says now. */
+  get announced(): Routing['webhook'] {
+    const live = this.#options.configurations.get(webhookNames.configuration);
+    return live === undefined ? [] : announcedNamespaces(live);
   }
 
   /** Brings it about; returns the milliseconds after which it wants to be called again. Throws what the API server says. */

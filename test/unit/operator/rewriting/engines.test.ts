@@ -14,6 +14,7 @@ function world() {
     now: 0,
     service: true,
     announced: false,
+    announcedFor: [] as Routing['webhook'],
     fails: '' as '' | 'webhook' | 'policy',
     webhookMs: 60_000,
     policyTakesMs: 0,
@@ -26,12 +27,16 @@ function world() {
     getOrUndefined: async () => (state.service ? { metadata: {} } : undefined),
   } as unknown as KubeClient;
   const webhook = {
+    get announced() {
+      return state.announcedFor;
+    },
     get isAnnounced() {
       return state.announced;
     },
     reconcile: async (namespaces: Routing['webhook']) => {
       failing('webhook');
       done.push(`webhook ${String(namespaces)}`);
+      state.announcedFor = namespaces;
       return state.webhookMs;
     },
   } as unknown as WebhookKeeper;
@@ -158,5 +163,14 @@ test('a webhook that cannot be announced keeps back no policy that gives nothing
   state.wanted = ['team', 'other'];
   t.deepEqual(await failedPass(), { message: 'webhook failed', done: [] });
   state.service = false;
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
+});
+
+test('after a restart a webhook that cannot be announced anew is known by what the API server was told', async (t) => {
+  const { state, failedPass } = world();
+  state.announced = true;
+  state.announcedFor = ['team', 'other'];
+  state.wanted = ['team'];
+  state.fails = 'webhook';
   t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
 });
