@@ -286,6 +286,24 @@ test.serial('as long as the policy cannot be made, everything is the webhook’s
   t.pass();
 });
 
+test.serial(
+  'a namespace in which nothing may be written keeps no other one from following its rules',
+  async (t) => {
+    for (const name of ['frozen', 'thawed']) await namespace(name);
+    await refuseRulesIn('frozen');
+    await imageMap('frozen', { nginx: 'map.local/nginx' });
+    await start({ settings: { gilly } });
+    await imageMap('thawed', { nginx: 'map.local/nginx' });
+    await becomes('thawed', 'nginx', 'map.local/nginx');
+    await merge(imageMapPath('thawed'), { spec: { map: [{ from: 'nginx', to: 'other.local/nginx' }] } });
+    await becomes('thawed', 'nginx', 'other.local/nginx');
+    const { why, webhook } = (await running?.routing()) ?? {};
+    t.regex(why ?? '', /^the policy could not be brought about: .*frozen/);
+    t.is(webhook, 'all', 'so that the namespace has its rules');
+    for (const name of ['frozen', 'thawed']) await plane.adminFetch(imageMapPath(name), { method: 'DELETE' });
+  },
+);
+
 test.serial('20,000 images in one namespace are parameters of one object', async (t) => {
   await namespace('many');
   const lines = Array.from(
@@ -323,6 +341,46 @@ function imageMapPath(inNamespace: string): string {
 
 function rulesPath(inNamespace: string): string {
   return `/apis/k8s.osp.tech/v1alpha1/namespaces/${inNamespace}/rewriterules/registry-mirror-rewrite`;
+}
+
+/** As a policy of the cluster's administrators does. */
+async function refuseRulesIn(inNamespace: string): Promise<void> {
+  const apiVersion = 'admissionregistration.k8s.io/v1';
+  const metadata = { name: 'frozen' };
+  const selector = { matchLabels: { 'kubernetes.io/metadata.name': inNamespace } };
+  const resourceRules = [
+    {
+      apiGroups: ['k8s.osp.tech'],
+      apiVersions: ['*'],
+      operations: ['CREATE', 'UPDATE'],
+      resources: ['rewriterules'],
+    },
+  ];
+  await plane.apply({
+    apiVersion,
+    kind: 'ValidatingAdmissionPolicy',
+    metadata,
+    spec: {
+      matchConstraints: { namespaceSelector: selector, resourceRules },
+      validations: [{ expression: 'false', message: 'nothing is written in frozen' }],
+    },
+  } as Live);
+  await plane.apply({
+    apiVersion,
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata,
+    spec: { policyName: 'frozen', validationActions: ['Deny'] },
+  } as Live);
+  const body = {
+    apiVersion: 'k8s.osp.tech/v1alpha1',
+    kind: 'RewriteRules',
+    metadata: { name: 'tried' },
+    spec: { engine: 'policy' },
+  };
+  const path = `${rulesPath(inNamespace).replace(/\/[^/]*$/, '')}?dryRun=All`;
+  await eventually(() =>
+    assert.rejects(plane.adminFetch(path, { method: 'POST', body }), /nothing is written/),
+  );
 }
 
 /** Written by update: server-side apply takes no keys and lists of any length. */

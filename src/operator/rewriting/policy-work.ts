@@ -14,6 +14,7 @@ import { BindingKeeper } from './policy/binding-keeper.ts';
 import { ParameterKeeper } from './policy/parameter-keeper.ts';
 import { type NamespaceLabels, type Plan, type PlanInputs, planPolicy } from './policy/plan.ts';
 import { PolicyViews } from './policy/policy-views.ts';
+import { Refusals } from './policy/refusals.ts';
 import type { Routing } from './routing.ts';
 
 export interface PolicyWorkOptions {
@@ -88,7 +89,8 @@ export class PolicyWork {
 
   /**
    * In the order in which a crash does no harm: parameters before what refers to them; bindings give namespaces up before others take them on, so that
-   * no pod is rewritten by two sets of rules; what nothing refers to any more goes last.
+   * no pod is rewritten by two sets of rules; what nothing refers to any more goes last. A namespace whose parameters are refused has none, and keeps no
+   * other one waiting: the refusal is thrown at the end.
    */
   async #bringAbout(plan: Plan, signal: AbortSignal): Promise<void> {
     const { client, logger } = this.#options;
@@ -96,12 +98,14 @@ export class PolicyWork {
     const owner = await this.#options.owner(signal);
     const isMissing = parameters.reflector.state === 'missing';
     const [ruled, unruled] = split(isMissing ? [] : plan.parameters, ({ rules }) => rules !== undefined);
-    for (const each of ruled) await this.#parameters.apply(each, owner, signal);
+    const refusals = new Refusals();
+    await refusals.over(ruled, (each) => this.#parameters.apply(each, owner, signal));
     if (policies !== undefined && bindings !== undefined)
       await new BindingKeeper({ client, policies, bindings, owner, logger }).bringAbout(plan, signal);
-    for (const each of unruled) await this.#parameters.apply(each, owner, signal);
+    await refusals.over(unruled, (each) => this.#parameters.apply(each, owner, signal));
     if (!isMissing) await this.#parameters.deleteOthers(plan.parameters, signal);
-    for (const each of [...ruled, ...unruled]) await this.#parameters.say(each, signal);
+    await refusals.over([...ruled, ...unruled], (each) => this.#parameters.say(each, signal));
+    refusals.throwIfAny();
   }
 
   /** Made anew only where its inputs are others: it may take a second for tens of thousands of rules. */
