@@ -133,6 +133,30 @@ test.serial(
 );
 
 test.serial(
+  'a Deployment whose template stays as it is has one ReplicaSet, and its pods are rewritten',
+  async (t) => {
+    const root = '/apis/apps/v1/namespaces/team';
+    const made = withTemplate('Staying', 'apps/v1', (template) => ({
+      ...selected('Staying'),
+      replicas: 1,
+      template,
+    }));
+    // As with images that are older than the rules: the template of its ReplicaSet comes to the webhook alone.
+    const labels = { 'k8s.twr.io/imageswap': 'disabled' };
+    const deployment = { ...made, kind: 'Deployment', metadata: { ...made.metadata, labels } };
+    await world.create(`${root}/deployments`, deployment);
+    await eventually(async () => {
+      const { status } = await world.plane.adminFetch<Live>(`${root}/deployments/w-staying`);
+      if (status?.updatedReplicas !== 1) throw new Error(JSON.stringify(status));
+    });
+    const listed = (path: string) => world.plane.adminFetch<Live>(`${path}?labelSelector=app=Staying`);
+    t.is((await listed(`${root}/replicasets`)).items.length, 1);
+    const { items } = await listed(podsOf('team'));
+    t.is(imagesOf(items[0])[0], 'swap.local/a');
+  },
+);
+
+test.serial(
   'pull secrets of the service account keep mirrors’ rules from a pod, and gilly’s then apply',
   async (t) => {
     await world.namespace('secretive');
