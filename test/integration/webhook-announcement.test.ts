@@ -100,6 +100,16 @@ test.serial('without the webhook’s Service it is not announced, and a word in 
   await service();
 });
 
+test.serial('rules that cannot be read are told of once, however often they are looked for', async (t) => {
+  const operator = world.start({ ...environment, IMAGESWAP_MAPS_FILE: '/' });
+  await eventually(async () => {
+    if (!/Could not read the imageswap map/.test(operator.log())) throw new Error('not told');
+  });
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  t.is(operator.log().match(/Could not read the imageswap map/g)?.length, 1);
+  t.is(operator.log().match(/The rules are not read yet/g), null);
+});
+
 test.serial('a Secret of the user’s: its authority is announced, and a new one follows', async (t) => {
   const put = async () => {
     const authority = await createAuthority({ commonName: 'user', days: 30, now: new Date() });

@@ -8,7 +8,6 @@ import type { WebhookSettings } from '../../api/webhook-settings.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { WorkQueue } from '../../kube/work-queue.ts';
-import { WaitingError } from '../../observe/errors.ts';
 import type { Logger } from '../../observe/log.ts';
 import { RuleWatch } from '../../rewriting/rule-watch.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
@@ -110,7 +109,8 @@ export class Rewriting {
   #handler(part: Part | undefined) {
     if (part === undefined) return undefined;
     return async (signal: AbortSignal) => {
-      if (!this.synced) throw new WaitingError('RulesNotRead', 'The rules are not read yet', notReadMs);
+      // Who reads them tells once why that fails; a line for each look would be two a second.
+      if (!this.synced || (part === this.#engines && !this.#policy.synced)) return notReadMs;
       return part.reconcile(signal);
     };
   }
