@@ -14,7 +14,7 @@ import { BindingKeeper } from './policy/binding-keeper.ts';
 import { ParameterKeeper } from './policy/parameter-keeper.ts';
 import { type NamespaceLabels, type Plan, type PlanInputs, planPolicy } from './policy/plan.ts';
 import { PolicyViews } from './policy/policy-views.ts';
-import { Refusals } from './policy/refusals.ts';
+import { Refusals } from './refusals.ts';
 import type { Routing } from './routing.ts';
 
 export interface PolicyWorkOptions {

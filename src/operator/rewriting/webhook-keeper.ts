@@ -13,6 +13,7 @@ import type { Applier } from '../registry-mirror/apply.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
 import { clusterRoles, mutatingWebhookConfigurations } from '../resource-types.ts';
 import { announcedBundles, injectionPatch } from './ca-injection.ts';
+import { Refusals } from './refusals.ts';
 import type { Routing } from './routing.ts';
 import type { WebhookCertificate } from './webhook-certificate.ts';
 
@@ -52,7 +53,9 @@ export class WebhookKeeper {
     if (!isWanted || !settings.managesConfiguration) await this.#remove(signal);
     const { authorities, afterMs } = await certificate.ensure(signal);
     if (isWanted && settings.managesConfiguration) await this.#announce(authorities, namespaces, signal);
-    for (const name of settings.injectInto) await this.#inject(name, authorities, signal);
+    const refusals = new Refusals();
+    await refusals.over(settings.injectInto, (name) => this.#inject(name, authorities, signal));
+    refusals.throwIfAny();
     return afterMs;
   }
 

@@ -1,5 +1,5 @@
 /** What the API server refuses to write for one object, by a field or by somebody's policy: no reason to keep the others waiting. */
-import { ApiError } from '../../../kube/errors.ts';
+import { ApiError } from '../../kube/errors.ts';
 
 export class Refusals {
   #first: ApiError | undefined;

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { ApiError, ConnectionError } from '../../../../../src/kube/errors.ts';
-import { Refusals } from '../../../../../src/operator/rewriting/policy/refusals.ts';
+import { ApiError, ConnectionError } from '../../../../src/kube/errors.ts';
+import { Refusals } from '../../../../src/operator/rewriting/refusals.ts';
 
 /** Works on three items, of which the second fails. */
 async function over(error: Error) {

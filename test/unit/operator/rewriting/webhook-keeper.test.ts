@@ -1,0 +1,57 @@
+import test from 'ava';
+import type { KubeClient } from '../../../../src/kube/client.ts';
+import { ApiError } from '../../../../src/kube/errors.ts';
+import type { KubeObject } from '../../../../src/kube/object.ts';
+import { Store } from '../../../../src/kube/store.ts';
+import { createLogger } from '../../../../src/observe/log.ts';
+import { LiveView } from '../../../../src/operator/live-view.ts';
+import type { Applier } from '../../../../src/operator/registry-mirror/apply.ts';
+import type { WebhookCertificate } from '../../../../src/operator/rewriting/webhook-certificate.ts';
+import { WebhookKeeper } from '../../../../src/operator/rewriting/webhook-keeper.ts';
+import { defaultSettings } from '../../../support/rewriting/engine.ts';
+
+const { signal } = new AbortController();
+
+function configuration(name: string): KubeObject {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    metadata: { name, resourceVersion: '1' },
+    webhooks: [{ clientConfig: {} }],
+  };
+}
+
+test('a configuration that may not be changed keeps no other one from being told the authority', async (t) => {
+  const store = new Store();
+  for (const name of ['theirs', 'ours']) store.put(configuration(name));
+  const told: string[] = [];
+  const client = {
+    patch: async (_type: unknown, { name }: { name: string }) => {
+      if (name === 'theirs') throw new ApiError(`PATCH ${name}`, 403);
+      told.push(name);
+      return configuration(name);
+    },
+  } as unknown as KubeClient;
+  const keeper = new WebhookKeeper({
+    client,
+    rewrite: defaultSettings,
+    settings: {
+      certificate: { kind: 'own' },
+      failurePolicy: 'Ignore',
+      timeoutSeconds: 5,
+      reinvocationPolicy: 'IfNeeded',
+      workloads: false,
+      managesConfiguration: false,
+      injectInto: ['theirs', 'ours'],
+    },
+    configurations: new LiveView(store),
+    certificate: {
+      ensure: async () => ({ authorities: 'PEM', afterMs: 1 }),
+    } as unknown as WebhookCertificate,
+    applier: {} as Applier,
+    owner: async () => [],
+    logger: createLogger({ level: 'silent' }),
+  });
+  await t.throwsAsync(keeper.reconcile('all', signal), { message: 'PATCH theirs: 403' });
+  t.deepEqual(told, ['ours']);
+});
