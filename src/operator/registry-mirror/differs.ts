@@ -15,6 +15,10 @@ export interface Ownership {
 
 /** Maps that are one value to the API: a key somebody added is a change of ours. */
 const atomicMaps = new Set(['selector', 'matchLabels', 'nodeSelector']);
+/** Maps from names to texts that are the user's: there an empty text is a value (`node-role.kubernetes.io/worker: ""`). */
+const textMaps = new Set([...atomicMaps, 'labels', 'annotations', 'data']);
+/** Where the server fills nothing into the items of lists: a field that is not desired there was taken away. */
+const wholeItems = new Set(['tolerations', 'affinity']);
 
 /** Returns the first path (`spec.replicas`) at which `live` is not what `desired` wants, or undefined. */
 export function difference(desired: Fields, live: Fields | undefined, owner: Ownership): string | undefined {
@@ -44,7 +48,7 @@ function findUnequal(desired: unknown, live: unknown, path: Path): Path | undefi
 function findUnequalField(desired: Fields, live: unknown, path: Path): Path | undefined {
   if (!isRecord(live)) return path;
   const names = Object.keys(desired);
-  if (atomicMaps.has(path.at(-1) ?? '') && isTextMap(desired)) {
+  if ((atomicMaps.has(path.at(-1) ?? '') && isTextMap(desired)) || isInWholeItem(path)) {
     const added = Object.keys(live).find((name) => !names.includes(name));
     if (added !== undefined) return [...path, added];
   }
@@ -68,11 +72,20 @@ function findUnequalItem(desired: readonly unknown[], live: unknown, path: Path)
 /** Equal to nothing that can be desired. */
 const missing = Symbol('missing');
 
-/** The API leaves empty texts, lists and structures out; only an empty `emptyDir` says which kind of volume it is. */
+/** Where an empty structure says something: which kind of volume it is, or that everything is selected. */
+const keptEmpty = new Set(['emptyDir', 'labelSelector', 'namespaceSelector']);
+
+/** The API leaves empty texts, lists and structures out. */
 function isDropped(desired: unknown, path: Path): boolean {
-  if (desired === '') return true;
+  if (desired === '') return !textMaps.has(path.at(-2) ?? '');
   const empty = typeof desired === 'object' && desired !== null && Object.keys(desired).length === 0;
-  return empty && path.at(-1) !== 'emptyDir';
+  return empty && !keptEmpty.has(path.at(-1) ?? '');
+}
+
+/** Such a list is one value, so that nobody owns a field of its items by itself. */
+function isInWholeItem(path: Path): boolean {
+  const from = path.findIndex((field) => wholeItems.has(field));
+  return from >= 0 && path.slice(from).some((step) => /^[0-9]+$/.test(step));
 }
 
 function isTextMap(fields: Fields): boolean {

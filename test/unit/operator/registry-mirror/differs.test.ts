@@ -77,6 +77,60 @@ test('A key that somebody adds to a selector is a change of our field', (t) => {
   t.is(difference(desired, live, owner), 'spec.selector.tier');
 });
 
+test('An empty text is a value in a map of texts, and nothing anywhere else', (t) => {
+  const missed = (spec: Fields, live: Fields) => difference({ spec }, { spec: live }, owner);
+  const worker = { nodeSelector: { 'kubernetes.io/os': 'linux', 'node-role.kubernetes.io/worker': '' } };
+  const anyLinux = { nodeSelector: { 'kubernetes.io/os': 'linux' } };
+  t.is(missed(worker, anyLinux), 'spec.nodeSelector.node-role.kubernetes.io/worker');
+  t.is(missed(worker, worker), undefined);
+  t.is(missed({ matchLabels: { team: '' } }, { matchLabels: {} }), 'spec.matchLabels.team');
+  t.is(missed({ matchLabels: { team: '' } }, {}), 'spec.matchLabels');
+  const labels = { metadata: { labels: { app: 'a', team: '' } } };
+  t.is(difference(labels, { metadata: { labels: { app: 'a' } } }, owner), 'metadata.labels.team');
+  t.is(
+    missed(
+      { priorityClassName: '', tolerations: [{ key: 'a', value: '' }] },
+      { tolerations: [{ key: 'a' }] },
+    ),
+    undefined,
+  );
+});
+
+test('A field that is taken from a toleration or from a term of an affinity makes it differ', (t) => {
+  const missed = (spec: Fields, live: Fields) => difference({ spec }, applied({ spec: live }), owner);
+  const exists = { key: 'gpu', operator: 'Exists' };
+  const noSchedule = { tolerations: [{ ...exists, effect: 'NoSchedule' }] };
+  t.is(missed({ tolerations: [exists] }, noSchedule), 'spec.tolerations.0.effect');
+  t.is(missed(noSchedule, noSchedule), undefined);
+  const zone = { matchExpressions: [{ key: 'zone', operator: 'Exists' }] };
+  const named = { ...zone, matchFields: [{ key: 'metadata.name', operator: 'In', values: ['a'] }] };
+  const required = (nodeSelectorTerms: Fields[]) => ({
+    affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } },
+  });
+  t.regex(missed(required([zone]), required([named])) ?? '', /nodeSelectorTerms\.0\.matchFields$/);
+  t.is(missed(required([named]), required([named])), undefined);
+});
+
+test('An empty selector selects everything, and none nothing: that is a difference', (t) => {
+  const terms = (term: Fields) => ({
+    affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } },
+  });
+  const own = { topologyKey: 'zone', labelSelector: { matchLabels: { app: 'a' } } };
+  const everywhere = { ...own, namespaceSelector: {} };
+  t.regex(difference(terms(everywhere), terms(own), owner) ?? '', /0\.namespaceSelector$/);
+  t.regex(difference(terms(own), terms(everywhere), owner) ?? '', /0\.namespaceSelector$/);
+  t.is(difference(terms(everywhere), terms(everywhere), owner), undefined);
+});
+
+test('What others add to an affinity, and what the server adds to other lists, is left alone', (t) => {
+  const podAffinity = { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone' }] };
+  const rules = [{ resources: ['pods'] }];
+  const live = applied({ affinity: { podAffinity }, rules });
+  (live['affinity'] as Fields)['nodeAffinity'] = {};
+  (live['rules'] as Fields[])[0]!['scope'] = '*';
+  t.is(difference({ affinity: { podAffinity }, rules }, live, owner), undefined);
+});
+
 test('Quantities and durations are compared by value, other text as text', (t) => {
   const wanted = (spec: Fields) => ({ spec });
   const same = (one: Fields, other: Fields) => !differs(wanted(one), wanted(other), owner);
