@@ -13,7 +13,13 @@ import { splitBundle } from './trust-bundle.ts';
 
 /** What is known of a given certificate. */
 export type GivenCertificate =
-  | { readonly state: 'missing' | 'unusable'; readonly secret: string; readonly why: string }
+  | {
+      readonly state: 'missing' | 'unusable';
+      readonly secret: string;
+      readonly why: string;
+      /** When it begins to be valid, where nothing else is wrong with it. */
+      readonly validFrom?: Date;
+    }
   | UsableCertificate;
 
 export interface UsableCertificate {
@@ -23,6 +29,9 @@ export interface UsableCertificate {
   readonly names: readonly string[];
   readonly notAfter: Date;
 }
+
+/** So much a node's clock may be behind the issuer's; and no pod has the certificate sooner. */
+const skewMs = 60_000;
 
 /** Judges the Secret named `secret` for a mirror of these names. */
 export function judgeGiven(
@@ -47,11 +56,14 @@ export function judgePair(
   now: Date,
 ): GivenCertificate {
   if (!isChain(certificate)) return unusable(secret, 'tls.crt holds no PEM certificate');
-  const { notAfter } = inspectCertificate(certificate);
+  const { notBefore, notAfter } = inspectCertificate(certificate);
   if (!keyMatches(certificate, key)) return unusable(secret, 'tls.key is not the key of tls.crt');
   const refusal = tlsRefusal(certificate, key);
   if (refusal !== undefined) return unusable(secret, refusal);
   if (notAfter <= now) return unusable(secret, `it expired on ${day(notAfter)}`);
+  if (notBefore.getTime() - skewMs > now.getTime()) {
+    return { ...unusable(secret, `it is not valid before ${day(notBefore)}`), validFrom: notBefore };
+  }
   const served = names.filter((name) => !name.startsWith('*') && covers(certificate, name));
   return { state: 'usable', secret, names: served, notAfter };
 }
@@ -107,6 +119,6 @@ function tlsRefusal(cert: string, key: string): string | undefined {
   }
 }
 
-function unusable(secret: string, why: string): GivenCertificate {
-  return { state: 'unusable', secret, why };
+function unusable(secret: string, why: string) {
+  return { state: 'unusable', secret, why } as const;
 }

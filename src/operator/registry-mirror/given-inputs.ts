@@ -72,8 +72,18 @@ export function givenInputs(question: GivenQuestion, names: readonly string[]): 
       ...secrets.map((secret) => givenAuthority(secretNamed(question, secret))),
       served && files?.authority,
     ],
-    checkAt: leaving ? now.getTime() + removalMs : (served?.notAfter.getTime() ?? Number.POSITIVE_INFINITY),
+    checkAt: Math.min(
+      leaving ? now.getTime() + removalMs : (served?.notAfter.getTime() ?? Number.POSITIVE_INFINITY),
+      ...judged.map(beginOf),
+    ),
   };
+}
+
+/** When one that is not valid yet can be served, in milliseconds since the epoch. */
+function beginOf(given: GivenCertificate): number {
+  return given.state === 'usable'
+    ? Number.POSITIVE_INFINITY
+    : (given.validFrom?.getTime() ?? Number.POSITIVE_INFINITY);
 }
 
 function usable(given: GivenCertificate | undefined): UsableCertificate | undefined {

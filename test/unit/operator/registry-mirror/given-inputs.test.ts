@@ -1,5 +1,6 @@
 import test from 'ava';
 import { createAuthority, issueLeaf, type KeyPair } from '../../../../src/cache/tls/authority.ts';
+import { inspectCertificate } from '../../../../src/cache/tls/certificate.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
 import { givenInputs } from '../../../../src/operator/registry-mirror/given-inputs.ts';
 import type { LiveObjects } from '../../../../src/operator/registry-mirror/live-objects.ts';
@@ -84,6 +85,23 @@ test('While the Secret is missing or unusable the copy is served, and trusted', 
     t.true(inputs.trusted.includes(authority.certificatePem));
   }
   t.is(ask(undefined, { claims: [] }).served, undefined, 'there never was a usable one');
+});
+
+test('A certificate that is not valid yet is awaited, and the copy is served until then', async (t) => {
+  const from = new Date(now.getTime() + 2 * dayMs);
+  const next = await issueLeaf(authority, { names: ['given.example'], days: 30, now: from });
+  const { notBefore } = inspectCertificate(next.certificatePem);
+  const users = usersSecret({ 'tls.crt': next.certificatePem, 'tls.key': next.keyPem });
+  const early = ask(users, serving());
+  t.true(early.kept);
+  t.is(early.files?.certificate, pair.certificatePem);
+  t.is(early.checkAt, notBefore.getTime());
+  t.like(early.judged[0], { state: 'unusable', why: 'it is not valid before 2026-01-02' });
+  t.is(ask(users, { claims: [] }).served, undefined, 'there never was one that is valid');
+  t.is(ask(users, { claims: [] }).checkAt, notBefore.getTime());
+  const inForce = ask(users, serving(), notBefore);
+  t.false(inForce.kept);
+  t.is(inForce.files?.certificate, next.certificatePem);
 });
 
 test('A copy that expired is served no more, and removed after the configuration that names it', (t) => {
