@@ -7,6 +7,9 @@ export type Outcome =
   | { readonly kind: 'waiting'; readonly reason: string; readonly message: string; readonly afterMs: number }
   | { readonly kind: 'backoff' };
 
+/** What a gateway says in the place of the server is no word of the server's: it may be back long before. */
+const longestWaitMs = 60_000;
+
 /** `stalled`: a person must act; `waiting`: look again later; `backoff`: something failed that may not fail again. */
 export function outcomeOf(error: unknown): Outcome {
   switch (true) {
@@ -19,12 +22,13 @@ export function outcomeOf(error: unknown): Outcome {
         message: error.message,
         afterMs: error.retryAfterMs,
       };
-    case error instanceof ApiError && error.retryAfterMs !== undefined:
+    // No pause at all would be a loop without end.
+    case error instanceof ApiError && (error.retryAfterMs ?? 0) > 0:
       return {
         kind: 'waiting',
         reason: 'ServerBusy',
         message: error.message,
-        afterMs: error.retryAfterMs ?? 0,
+        afterMs: Math.min(error.retryAfterMs ?? 0, longestWaitMs),
       };
     default:
       return { kind: 'backoff' };
