@@ -144,6 +144,12 @@ const wrong: readonly (readonly [object, RegExp])[] = [
     { operator: { env: { ADDRESSING_SCHEME: 'services' } } },
     /operator\.env\.ADDRESSING_SCHEME.* set by addressingScheme/,
   ],
+  [
+    { operator: { env: { HTTP_PORT: 9090 } } },
+    /operator\.env\.HTTP_PORT.* set by the port of the probes, 8080/,
+  ],
+  [{ rewriting: { engine: 'webhook', env: { HTTP_PORT: 0 } } }, /rewriting\.env\.HTTP_PORT.* the probes/],
+  [{ webhook: { env: { WEBHOOK_PORT: 9443 } } }, /webhook\.env\.WEBHOOK_PORT.* the webhook's Service, 8443/],
   [{ operator: { env: { LOG_LEVEL: ['debug'] } } }, /operator\/env\/LOG_LEVEL/],
   [{ rewriting: { env: { 'gilly.registry': 'x' } } }, /rewriting\/env.*gilly\.registry/],
   [

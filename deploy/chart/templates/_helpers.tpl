@@ -48,6 +48,8 @@ app.kubernetes.io/part-of: registry-mirror-operator
   "IMAGE_PULL_SECRETS" "imagePullSecrets"
   "HOSTESS_DOCKER_IMAGE" "hostessImage"
   "HOSTESS_DOCKER_TAG" "hostessImage"
+  "HTTP_PORT" "the port of the probes, 8080"
+  "WEBHOOK_PORT" "the port of the webhook's Service, 8443"
 -}}
 {{- range $group := list "operator" "webhook" "rewriting" -}}
 {{- range $name, $value := (get $.Values $group).env -}}
