@@ -45,9 +45,14 @@ export function authorityMark({ certificatePem }: KeyPair): string {
   return fingerprint256.replaceAll(':', '').slice(0, 16).toLowerCase();
 }
 
-/** True when two thirds of the authority's life are over. */
+/** True when two thirds of the authority's life are over, or it was made before the clock was set back. */
 export function needsRenewal(authority: KeyPair, now: Date): boolean {
-  return renewalTime(authority.certificatePem) <= now.getTime();
+  return isEarly(authority.certificatePem, now) || renewalTime(authority.certificatePem) <= now.getTime();
+}
+
+/** True for a certificate that is not valid yet. Ours count from a while ago: the clock was set back after it was made. */
+export function isEarly(certificatePem: string, now: Date): boolean {
+  return inspectCertificate(certificatePem).notBefore > now;
 }
 
 /** When two thirds of a certificate's life are over, in milliseconds since the epoch. */

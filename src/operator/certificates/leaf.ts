@@ -6,7 +6,7 @@ import { issueLeaf, type KeyPair, type Usage } from '../../cache/tls/authority.t
 import { inspectCertificate, signedBy } from '../../cache/tls/certificate.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Leaf } from '../../resources/secret.ts';
-import { type Authority, renewalTime } from './authority-secret.ts';
+import { type Authority, isEarly, renewalTime } from './authority-secret.ts';
 import { keyMatches } from './key-pair.ts';
 import { secretText } from './secret-text.ts';
 import { splitBundle, unexpired } from './trust-bundle.ts';
@@ -71,6 +71,9 @@ const checks: readonly ((leaf: Leaf, wanted: Wanted) => string | undefined)[] = 
     const same = commonName === identity.commonName && usages.join() === identity.usages.join();
     return same ? undefined : 'it is to be used for more than it says';
   },
+  function early(leaf, { now }) {
+    return isEarly(leaf.certificate, now) ? 'it is not valid yet' : undefined;
+  },
   function old(leaf, { now }) {
     return renewalTime(leaf.certificate) <= now.getTime() ? 'two thirds of its life are over' : undefined;
   },
@@ -118,7 +121,8 @@ export async function newLeaf(wanted: Wanted, before?: Leaf): Promise<Leaf> {
 function signerOf({ authority, renewedSigns, now }: Wanted): KeyPair {
   const { former } = authority;
   if (renewedSigns || former === undefined) return authority;
-  return unexpired([former.certificatePem], now).length === 0 ? authority : former;
+  const isValid = unexpired([former.certificatePem], now).length > 0 && !isEarly(former.certificatePem, now);
+  return isValid ? former : authority;
 }
 
 /** Whether `authority` signed the leaf; throws nothing. */

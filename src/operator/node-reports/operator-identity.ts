@@ -2,7 +2,7 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { operatorCommonName } from '../../api/names.ts';
 import { issueLeaf, type KeyPair } from '../../cache/tls/authority.ts';
-import { type Authority, authorityMark, renewalTime } from '../certificates/authority-secret.ts';
+import { type Authority, authorityMark, needsRenewal } from '../certificates/authority-secret.ts';
 import { trustBundle } from '../certificates/trust-bundle.ts';
 
 /** What an agent that was started with the authority of this mark is asked with. */
@@ -35,7 +35,7 @@ export class OperatorIdentity {
   async #contextOf(signer: KeyPair, now: Date): Promise<SecureContext> {
     const mark = authorityMark(signer);
     const before = this.#pairs.get(mark);
-    const isFresh = before !== undefined && renewalTime(before.certificatePem) > now.getTime();
+    const isFresh = before !== undefined && !needsRenewal(before, now);
     const pair = isFresh ? before : await issuePair(signer, now);
     const context = isFresh ? this.#contexts.get(mark) : undefined;
     const held = context ?? contextFor(pair, this.#trusted);

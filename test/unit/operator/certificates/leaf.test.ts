@@ -97,6 +97,24 @@ test('A renewed authority signs only where its time has come; until then the for
   t.is(signedBy(await newLeaf({ ...waiting, now: later(3600 * dayMs) })), 'renewed', 'it expired');
 });
 
+test('What is not valid yet, because the clock was set back, is made anew and signed by nobody who is not valid yet', async (t) => {
+  const ahead = later(365 * dayMs);
+  const early = await authorityAt(ahead);
+  t.true(needsRenewal(early, now));
+  t.false(needsRenewal(early, ahead));
+  const wanted = { identity, names, authority: await authorityAt(now), renewedSigns, now };
+  const leaf = await newLeaf({ ...wanted, now: ahead });
+  t.is(leafFault(leaf, wanted), 'it is not valid yet');
+  t.is(leafFault(leaf, { ...wanted, now: ahead }), undefined);
+  t.is(
+    leafFault(await newLeaf(wanted), { ...wanted, now: later(-60_000) }),
+    undefined,
+    'clocks differ a little',
+  );
+  const renewed = { ...wanted.authority, previous: [early.certificatePem], former: early };
+  t.true(isSignedBy(await newLeaf({ ...wanted, authority: renewed, renewedSigns: false }), renewed));
+});
+
 test('A renewed authority is kept with the key of the one before', async (t) => {
   const old = await authorityAt(new Date(now.getTime() - 100 * dayMs));
   const previous = [old.certificatePem];

@@ -74,6 +74,15 @@ test('A new certificate is issued when two thirds of its life are over, or the a
   );
 });
 
+test('After the clock was set back no certificate is shown that is not valid yet', async (t) => {
+  const { authority, agent } = await scene(t);
+  const identity = new OperatorIdentity();
+  const ahead = new Date(Date.now() + 3_600_000);
+  await identity.prepare({ ...authority, previous: [] }, ahead);
+  const context = await identity.prepare({ ...authority, previous: [] }, new Date());
+  t.is((await askAgent(endpoint(agent), context(undefined), status, signal)).status, 200);
+});
+
 test('Agents that were started before an authority was renewed are asked by the one before', async (t) => {
   const { authority: former, agent: old } = await scene(t);
   const renewed = await makeOperatorAuthority();
