@@ -121,7 +121,11 @@ export class Operator {
     });
     const changed = () => queue.add(sharedNodesKey);
     const agents = nodes.reports;
-    const sharedNodes = new SharedNodes({ client, settings, views, logger, changed, agents });
+    const mirrorsKnown = () => this.#watches.mirrorsKnown;
+    const sharedNodes = new SharedNodes({
+      ...{ client, settings, views, logger },
+      ...{ changed, agents, mirrorsKnown },
+    });
     const reconciler = new MirrorReconciler({
       ...{ client, settings, views, events, logger },
       sharedNodes,

@@ -38,6 +38,8 @@ export interface SharedNodesOptions {
   readonly logger: Logger;
   /** The list changed: `reconcile` is to be called. */
   readonly changed: () => void;
+  /** False while the API server does not know the kind of mirrors: that there are none means nothing then. */
+  readonly mirrorsKnown: () => boolean;
   /** Who brings the agents the list that is in force before their kubelets do, and looks for those that are to be there. */
   readonly agents?: Pick<NodeReports, 'deliver' | 'expect'>;
   readonly now?: () => Date;
@@ -47,6 +49,8 @@ const dailyMs = 86_400_000;
 /** So long the agents of all mirrors wait at most for those of each one to take over. */
 const handOverMs = 300_000;
 const handOverLookMs = 2_000;
+/** A kind that the API server knows again, and of which there is nothing, is no event. */
+const unknownLookMs = 5_000;
 
 export class SharedNodes {
   readonly #options: SharedNodesOptions;
@@ -92,7 +96,8 @@ export class SharedNodes {
 
   /** Returns after how many milliseconds it wants to be called again. Throws what the API server says. */
   async reconcile(signal: AbortSignal): Promise<number | undefined> {
-    const { settings, views } = this.#options;
+    const { settings, views, mirrorsKnown } = this.#options;
+    if (!mirrorsKnown()) return unknownLookMs;
     if (settings.nodeDaemonSets !== 'shared') return this.#remove(signal);
     const now = this.#options.now?.() ?? new Date();
     const mirrors = this.#existing(views);
