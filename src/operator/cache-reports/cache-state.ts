@@ -20,6 +20,9 @@ export interface CacheState {
   readonly numbers: CacheNumbers;
 }
 
+/** Clocks of nodes are not quite the same. */
+const skewMs = 5 * 60_000;
+
 /** Types of the conditions that replicas decide. */
 export const replicaConditions = ['UpstreamReachable', 'CacheWritable', 'InUse'] as const;
 
@@ -33,7 +36,8 @@ export function cacheState(
   now: Date,
   nodes: NodesUse = {},
 ): CacheState {
-  const lastPull = latestMinute([before.lastPull, ...reports.map(({ report }) => report.lastPull)]);
+  const pulls = [before.lastPull, ...reports.map(({ report }) => report.lastPull)];
+  const lastPull = latestMinute(pulls.filter((pull) => !isAhead(pull, now)));
   const [size, ratio] = [cacheSize(reports), hitRatio(reports)];
   const served = readable(sum(reports, ({ hour }) => hour.bytes));
   const used = inUse({ ...nodes, told: reports.length > 0, lastPull, served }, now);
@@ -62,6 +66,11 @@ export function storedState(status: RegistryMirrorStatus | undefined): CacheStat
       ...(lastPull !== undefined && { lastPull }),
     },
   };
+}
+
+/** Told while a clock was ahead that was set back since: it would be the last for as long. */
+function isAhead(moment: string | undefined, now: Date): boolean {
+  return Date.parse(moment ?? '') > now.getTime() + skewMs;
 }
 
 function cacheWritable(reports: readonly ReplicaReport[]): Finding {

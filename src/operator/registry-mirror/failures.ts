@@ -39,7 +39,8 @@ export class Failures {
     if (signal.aborted || error instanceof ConnectionError || outcomeOf(error).kind !== 'backoff') return;
     const { metadata } = stored;
     const now = this.#options.now().getTime();
-    const since = this.#since.get(metadata.name) ?? now;
+    // The clock may have been set back.
+    const since = Math.min(this.#since.get(metadata.name) ?? now, now);
     this.#since.set(metadata.name, since);
     if (now - since < toldAfterMs) return;
     const obstacle = { reason: 'ReconcileFailed', message: `${errorMessage(error)}; it is tried again` };

@@ -119,8 +119,10 @@ export class Reporter {
     const { name } = inputs.mirror.metadata;
     const object = statusObject(inputs);
     if (!applier.statusDiffers(object)) return undefined;
-    const due = (this.#written.get(name) ?? 0) + countsMs;
-    const isDue = due <= now().getTime();
+    const before = this.#written.get(name) ?? 0;
+    const due = before + countsMs;
+    // One of the future was written before the clock was set back.
+    const isDue = due <= now().getTime() || before > now().getTime();
     if (!isDue && !applier.statusDiffers(statusObject(withoutNewCounts(inputs, nodesTold)))) return due;
     this.#written.set(name, now().getTime());
     await applier.applyStatus(object, signal).catch((error) => this.#notWritten(error));

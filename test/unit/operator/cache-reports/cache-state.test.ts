@@ -109,6 +109,23 @@ test('Sizes and ratio are those of all replicas, rounded so that they stand stil
   t.is(stateOf([replicaReport()]).numbers.hitRatio, undefined, 'nothing was served');
 });
 
+test('A pull of the future, from before a clock was set back, is forgotten', (t) => {
+  const before = { lastPull: '2027-01-02T12:00:00Z' };
+  t.like(stateOf([replicaReport()], before), { numbers: {}, used: { reason: 'NotUsed' } });
+  const ahead = { lastPull: '2026-03-01T00:00:00Z' };
+  const { numbers, used } = stateOf(
+    [replicaReport(ahead), replicaReport({ lastPull: at('11:00:00') })],
+    before,
+  );
+  t.is(numbers.lastPull, at('11:00:00'));
+  t.is(used?.reason, 'Pulled');
+  t.is(
+    stateOf([replicaReport({ lastPull: at('12:01:00') })]).numbers.lastPull,
+    at('12:01:00'),
+    'clocks differ',
+  );
+});
+
 test('A mirror is in use when something was pulled in the last day, also by a replica that is gone', (t) => {
   const pulled = (lastPull: string) => stateOf([replicaReport({ lastPull })]);
   t.like(pulled(at('11:59:59.5')).used, { status: 'True', reason: 'Pulled' });

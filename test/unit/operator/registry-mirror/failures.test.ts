@@ -28,16 +28,16 @@ function mirror(metadata: object = {}): StoredMirror {
 function failures(seconds: number) {
   const reports: Report[] = [];
   const warnings: string[] = [];
-  let now = 0;
+  const clock = { now: 0 };
   const teller = new Failures({
     reporter: { report: async (_stored: unknown, report: Report) => reports.push(report) },
     events: { warning: async (_stored: unknown, reason: string) => warnings.push(reason) },
     now: () => {
-      now += seconds * 1000;
-      return new Date(now);
+      clock.now += seconds * 1000;
+      return new Date(clock.now);
     },
   } as unknown as FailuresOptions);
-  return { teller, reports, warnings };
+  return { teller, reports, warnings, clock };
 }
 
 test('a failure that lasts is an obstacle, and what earlier passes found of the mirror stays', async (t) => {
@@ -55,6 +55,15 @@ test('a failure that lasts is an obstacle, and what earlier passes found of the 
     upstreamUrl: 'quay.io',
     masquerade: 'mirror-quay.io',
   });
+});
+
+test('a failure is told ten seconds later also where the clock was set back meanwhile', async (t) => {
+  const { teller, reports, clock } = failures(6);
+  clock.now = 3_600_000;
+  await teller.tell(mirror(), new TypeError('no such thing'), signal);
+  clock.now = 0;
+  for (const _ of [1, 2, 3]) await teller.tell(mirror(), new TypeError('no such thing'), signal);
+  t.is(reports.length, 1);
 });
 
 test('a mirror that was brought about in between has not failed long', async (t) => {

@@ -148,6 +148,18 @@ test('For numbers and messages alone there is one write a minute, and what was h
   t.is(written.length, 2, 'nothing changed');
 });
 
+test('After the clock was set back numbers are not held back until it is that late again', async (t) => {
+  const { report, written, replicas, clock, stored } = scene();
+  clock.now += 3_600_000;
+  replicas.reports = [pulled(1)];
+  await report('True');
+  clock.now -= 3_480_000;
+  replicas.reports = [pulled(2)];
+  await report('True');
+  t.is(written.length, 2);
+  t.is(stored().status?.lastPull, '2026-01-01T00:02:00Z');
+});
+
 test('A condition that flips is written at once, with every number', async (t) => {
   const { report, written, replicas, stored } = scene();
   replicas.reports = [pulled(1)];
