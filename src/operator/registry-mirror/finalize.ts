@@ -144,7 +144,8 @@ export class Finalizer {
     const finding = restorationFinding(daemonSet);
     const report = { status: standingStatus(stored), findings: [finding], obstacles: [] };
     await this.#options.reporter.report(stored, report, signal);
-    const leftMs = restoreLimitMs - (this.#options.now().getTime() - startOf(daemonSet));
+    const now = this.#options.now();
+    const leftMs = restoreLimitMs - (now.getTime() - startOf(daemonSet, now));
     if (leftMs > 0) return Math.min(leftMs, 60_000);
     await this.#nameUnrestored(stored, signal);
     return undefined;
@@ -156,10 +157,12 @@ export class Finalizer {
     live: LiveObjects,
     signal: AbortSignal,
   ): Promise<LiveDaemonSet | undefined> {
-    const { settings, applier, now } = this.#options;
+    const { settings, applier } = this.#options;
+    const now = this.#options.now();
     const desired = restoringDaemonSet({ mirror: mirrorOf(stored), settings }, false);
-    const since = live.daemonSet?.metadata.annotations?.[sinceAnnotation] ?? now().toISOString();
-    const metadata = { ...desired.metadata, annotations: { [sinceAnnotation]: since } };
+    const isBegun = live.daemonSet?.metadata.annotations?.[sinceAnnotation] !== undefined;
+    const since = live.daemonSet && isBegun ? new Date(startOf(live.daemonSet, now)) : now;
+    const metadata = { ...desired.metadata, annotations: { [sinceAnnotation]: since.toISOString() } };
     try {
       return await applier.apply({ ...desired, metadata }, signal);
     } catch (error) {

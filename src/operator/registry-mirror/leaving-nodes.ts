@@ -102,7 +102,7 @@ function planNext(
   // One that is about other nodes is left from before.
   if (restoring !== undefined && textOf(restoring) === textOf(daemonSet)) {
     if (isRolledOut(restoring)) return { step: 'finish', unreached: false };
-    const since = startOf(restoring);
+    const since = startOf(restoring, now);
     const checkAt = since + restoreLimitMs;
     if (checkAt <= now.getTime()) return { step: 'finish', unreached: true };
     return { step: 'restore', nodes, since: new Date(since).toISOString(), checkAt };

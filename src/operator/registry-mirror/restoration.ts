@@ -11,9 +11,13 @@ export const sinceAnnotation = `${group}/restoring-since`;
 /** Nodes that were not reached by then are named and no longer waited for: a dead node must not hold a mirror for ever. */
 export const restoreLimitMs = 300_000;
 
-/** When the restoring DaemonSet was made, in milliseconds since the epoch. */
-export function startOf({ metadata }: LiveDaemonSet): number {
-  return Date.parse(metadata.annotations?.[sinceAnnotation] ?? metadata.creationTimestamp ?? '');
+/**
+ * When the restoring DaemonSet was made, in milliseconds since the epoch; now, where nobody can read that, or it is in the future because the clock
+ * was set back: the wait must end.
+ */
+export function startOf({ metadata }: LiveDaemonSet, now: Date): number {
+  const made = Date.parse(metadata.annotations?.[sinceAnnotation] ?? metadata.creationTimestamp ?? '');
+  return Number.isFinite(made) ? Math.min(made, now.getTime()) : now.getTime();
 }
 
 /** Condition `NodesWired` while nodes are restored. */

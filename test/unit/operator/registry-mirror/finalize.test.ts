@@ -5,6 +5,7 @@ import { createLogger } from '../../../../src/observe/log.ts';
 import { LiveView } from '../../../../src/operator/live-view.ts';
 import { Finalizer, type FinalizerOptions } from '../../../../src/operator/registry-mirror/finalize.ts';
 import type { LiveDaemonSet } from '../../../../src/operator/registry-mirror/live-objects.ts';
+import { sinceAnnotation } from '../../../../src/operator/registry-mirror/restoration.ts';
 import type { StoredMirror } from '../../../../src/operator/registry-mirror/status.ts';
 import { mirrorIndex, type Views } from '../../../../src/operator/views.ts';
 import { settingsOf } from '../../resources/fixtures.ts';
@@ -22,15 +23,33 @@ interface Scene {
   readonly status?: object;
   /** What the agents' list has of it. */
   readonly list?: 'listed' | 'left' | 'never';
+  /** Since when agents of its own restore, by their DaemonSet. */
+  readonly restoringSince?: string;
 }
 
 /** A mirror that was wired by shared agents and is deleted; returns what became of it. */
-async function finalized({ nodeDaemonSets, nodes, holding, status: stands, list = 'left' }: Scene) {
+async function finalized(scene: Scene) {
+  const { nodeDaemonSets, nodes, holding, status: stands, list = 'left', restoringSince } = scene;
   const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
-  const types = ['mirrors', 'services', 'secrets', 'statefulSets', 'daemonSets', 'claims', 'endpointSlices'];
-  const views = Object.fromEntries(types.map((type) => [type, view()])) as unknown as Views;
+  const types = ['mirrors', 'services', 'secrets', 'statefulSets', 'claims', 'endpointSlices'];
+  const sets = new Store();
+  const views = {
+    ...Object.fromEntries(types.map((type) => [type, view()])),
+    daemonSets: new LiveView(sets),
+  } as unknown as Views;
   const applied: string[] = [];
+  const restoring: (string | undefined)[] = [];
   const letGo: string[] = [];
+  if (restoringSince !== undefined) {
+    const annotations = { [sinceAnnotation]: restoringSince };
+    const metadata = {
+      name: 'registry-mirror-m-utils',
+      namespace: 'default',
+      resourceVersion: '1',
+      annotations,
+    };
+    sets.put({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata });
+  }
   const status = { desiredNumberScheduled: nodes, observedGeneration: 1 };
   const shared = { metadata: { name: 'registry-mirror-nodes', generation: 1 }, status } as LiveDaemonSet;
   const finalizer = new Finalizer({
@@ -42,6 +61,7 @@ async function finalized({ nodeDaemonSets, nodes, holding, status: stands, list 
     applier: {
       apply: async (object: KubeObject) => {
         applied.push(object.metadata.name);
+        restoring.push(object.metadata.annotations?.[sinceAnnotation]);
         return object;
       },
     },
@@ -62,7 +82,7 @@ async function finalized({ nodeDaemonSets, nodes, holding, status: stands, list 
     ...(stands && { status: stands }),
   } as unknown as StoredMirror;
   await finalizer.finalize(stored, new AbortController().signal);
-  return { applied, letGo };
+  return { applied, letGo, restoring };
 }
 
 test('A mirror of shared agents is let go once all of them have said that nothing of it is left', async (t) => {
@@ -101,4 +121,16 @@ test('Shared agents that are about to go take nothing back: its nodes get agents
   const { applied, letGo } = await finalized(scene);
   t.deepEqual(applied, ['registry-mirror-m-utils']);
   t.deepEqual(letGo, []);
+});
+
+test('Restoring that began in the future, because the clock was set back, or nobody knows when, begins now', async (t) => {
+  const scene = { nodeDaemonSets: 'perMirror', nodes: 2, holding: undefined } as const;
+  const since = async (restoringSince: string) => {
+    const { restoring, letGo } = await finalized({ ...scene, restoringSince });
+    t.deepEqual(letGo, []);
+    return restoring[0];
+  };
+  t.is(await since('2026-01-01T00:00:00.500Z'), '2026-01-01T00:00:00.500Z');
+  t.is(await since('2026-01-01T01:00:00.000Z'), '2026-01-01T00:00:01.000Z');
+  t.is(await since('yesterday'), '2026-01-01T00:00:01.000Z');
 });

@@ -96,6 +96,20 @@ test('They are restored once the agents are gone from them, or must be', (t) => 
   );
 });
 
+test('Restoring that began in the future, because the clock was set back, or nobody knows when, begins now', (t) => {
+  const text = leftAt(10_000);
+  const unreadable = restoring(text, 0, 1);
+  const annotations = { ...unreadable.metadata.annotations, [sinceAnnotation]: 'yesterday' };
+  for (const restoreDaemonSet of [
+    restoring(text, -3_600_000, 1),
+    { ...unreadable, metadata: { ...unreadable.metadata, annotations } },
+  ]) {
+    const live = { claims: [], daemonSet: wiring(text, { observedGeneration: 2 }), restoreDaemonSet };
+    const begun = { step: 'restore', since: now.toISOString(), checkAt: now.getTime() + restoreLimitMs };
+    t.like(planLeaving(live, poolA, now), begun);
+  }
+});
+
 test('Restoring goes on until all are restored or the time is up, whatever else happens to the agents', (t) => {
   const text = leftAt(10_000);
   const live = (sinceMs: number, ready: number) => ({
