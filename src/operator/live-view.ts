@@ -24,6 +24,8 @@ export class LiveView {
   readonly #written = new Map<string, Written>();
   /** Until when an object with this uid is taken for gone. */
   readonly #gone = new Map<string, number>();
+  /** By uid: deletions that were seen, which an answer to a write of before may follow. */
+  readonly #deleted = new Map<string, { readonly version: bigint; readonly until: number }>();
   readonly #listeners = new Set<(change: StoreChange) => void>();
   readonly #theirSpec: boolean;
   readonly #now: () => number;
@@ -64,6 +66,8 @@ export class LiveView {
 
   /** Remembers what the API server answered to a write, unless the watch was faster. */
   written(object: KubeObject): void {
+    const deleted = this.#deleted.get(object.metadata.uid ?? '');
+    if (deleted !== undefined && version(object) < deleted.version) return;
     const key = keyOf(object);
     const stored = this.#store.get(key);
     if (stored !== undefined && !isOlder(stored, object)) return;
@@ -73,6 +77,14 @@ export class LiveView {
   /** Remembers that our write ended the object: the server answers it with the state before. */
   sawOff({ metadata }: KubeObject): void {
     if (metadata.uid !== undefined) this.#gone.set(metadata.uid, this.#now() + trustedMs);
+  }
+
+  #sawDeleted(object: KubeObject): void {
+    const { uid = '' } = object.metadata;
+    const now = this.#now();
+    this.#gone.delete(uid);
+    for (const [other, { until }] of this.#deleted) if (until <= now) this.#deleted.delete(other);
+    this.#deleted.set(uid, { version: version(object), until: now + trustedMs });
   }
 
   #newest(key: string): KubeObject | undefined {
@@ -86,7 +98,7 @@ export class LiveView {
   #seen(change: StoreChange): void {
     const { type, object } = change;
     const key = keyOf(object);
-    if (type === 'DELETED') this.#gone.delete(object.metadata.uid ?? '');
+    if (type === 'DELETED') this.#sawDeleted(object);
     const written = this.#written.get(key)?.object;
     if (written !== undefined && this.#isConfirmed(change, written)) this.#written.delete(key);
     const echo = type !== 'DELETED' && written !== undefined && isEchoOf(object, written);

@@ -66,6 +66,29 @@ test('A deletion ends what was written; that of a predecessor does not', (t) => 
   t.deepEqual(heard, ['ADDED 1', 'DELETED 4', 'DELETED 8']);
 });
 
+test('What was deleted before our write was answered is not taken for what is there', (t) => {
+  for (const isNew of [true, false]) {
+    const { store, view, version } = scene();
+    if (!isNew) store.put(object('1'));
+    store.put(object('5'));
+    store.remove('n/s', object('6'));
+    view.written(object('5'));
+    t.is(version(), undefined);
+    view.written(object('7', 'successor'));
+    t.is(version(), '7');
+  }
+});
+
+test('What a watch shows no more, because somebody took its label away, is there again with the write that mends it', (t) => {
+  const { store, view, version } = scene();
+  store.put(object('1'));
+  store.remove('n/s', object('2'));
+  view.written(object('3'));
+  t.is(version(), '3');
+  store.put(object('3'));
+  t.is(version(), '3');
+});
+
 test('What our own write ended is gone at once, its successor is not', (t) => {
   const { store, view, version } = scene();
   store.put(object('1'));
