@@ -122,9 +122,12 @@ export class Operator {
     const changed = () => queue.add(sharedNodesKey);
     const agents = nodes.reports;
     const mirrorsKnown = () => this.#watches.mirrorsKnown;
+    const obstaclesChanged = () => {
+      for (const { metadata } of views.mirrors.list()) queue.add(metadata.name);
+    };
     const sharedNodes = new SharedNodes({
       ...{ client, settings, views, logger },
-      ...{ changed, agents, mirrorsKnown },
+      ...{ changed, agents, mirrorsKnown, obstaclesChanged },
     });
     const reconciler = new MirrorReconciler({
       ...{ client, settings, views, events, logger },

@@ -44,7 +44,7 @@ export interface ProvisionerOptions {
   /** What node agents say of their nodes; absent: nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
-  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince' | 'obstacles'>;
   readonly now: () => Date;
 }
 
@@ -109,6 +109,7 @@ export class Provisioner {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
       if (name === 'nodes' && sharesNodes(mirror, settings)) {
         const handOver = await this.#shared.wire(composition, live, signal);
+        nodes = { obstacles: this.#options.sharedNodes?.obstacles() ?? [] };
         if (handOver !== undefined) nodes = { ...nodes, checkAt: handOver };
         continue;
       }

@@ -49,7 +49,7 @@ export interface ReconcilerOptions {
   /** What node agents say of their nodes; absent: nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of' | 'holding' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
-  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince' | 'obstacles'>;
   /** What a person must do about this mirror's nodes. */
   readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now?: () => Date;

@@ -24,8 +24,10 @@ import type { NodeReports } from '../node-reports/node-reports.ts';
 import { isRolledOut } from '../registry-mirror/agent-pods.ts';
 import { agentsTrust } from '../registry-mirror/agent-trust.ts';
 import { Applier } from '../registry-mirror/apply.ts';
+import type { Obstacle } from '../registry-mirror/finding.ts';
 import type { LiveDaemonSet } from '../registry-mirror/live-objects.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
+import { refusalOf } from '../registry-mirror/objects-pass.ts';
 import { homeOf, type Views } from '../views.ts';
 import { forgetAt, type VersionedList, versioned } from './list-version.ts';
 import { SharedMirrors } from './shared-list.ts';
@@ -40,6 +42,8 @@ export interface SharedNodesOptions {
   readonly changed: () => void;
   /** False while the API server does not know the kind of mirrors: that there are none means nothing then. */
   readonly mirrorsKnown: () => boolean;
+  /** What keeps the agents from being brought about has changed: every mirror is to say so. */
+  readonly obstaclesChanged: () => void;
   /** Who brings the agents the list that is in force before their kubelets do, and looks for those that are to be there. */
   readonly agents?: Pick<NodeReports, 'deliver' | 'expect'>;
   readonly now?: () => Date;
@@ -59,6 +63,7 @@ export class SharedNodes {
   readonly #mirrors = new SharedMirrors();
   /** Since when they are to end, in milliseconds since the epoch. */
   #removingSince: number | undefined;
+  #obstacles: readonly Obstacle[] = [];
 
   constructor(options: SharedNodesOptions) {
     const { client, settings, views, logger } = options;
@@ -94,10 +99,33 @@ export class SharedNodes {
     return this.wires(name) ? undefined : toldList(this.#secret()).left.get(name);
   }
 
+  /** What a person must change before there are agents: a policy, a quota, or the operator's rights. */
+  obstacles(): readonly Obstacle[] {
+    return this.#obstacles;
+  }
+
   /** Returns after how many milliseconds it wants to be called again. Throws what the API server says. */
   async reconcile(signal: AbortSignal): Promise<number | undefined> {
-    const { settings, views, mirrorsKnown } = this.#options;
-    if (!mirrorsKnown()) return unknownLookMs;
+    if (!this.#options.mirrorsKnown()) return unknownLookMs;
+    try {
+      const afterMs = await this.#bringAbout(signal);
+      this.#note([]);
+      return afterMs;
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal !== undefined) this.#note(refusal.obstacles);
+      throw error;
+    }
+  }
+
+  #note(obstacles: readonly Obstacle[]): void {
+    const isNews = JSON.stringify(obstacles) !== JSON.stringify(this.#obstacles);
+    this.#obstacles = obstacles;
+    if (isNews) this.#options.obstaclesChanged();
+  }
+
+  async #bringAbout(signal: AbortSignal): Promise<number | undefined> {
+    const { settings, views } = this.#options;
     if (settings.nodeDaemonSets !== 'shared') return this.#remove(signal);
     const now = this.#options.now?.() ?? new Date();
     const mirrors = this.#existing(views);
