@@ -13,7 +13,7 @@ import type { Obstacle } from './finding.ts';
 import { type LeavingPlan, leavingAnnotation, planLeaving, type Restore } from './leaving-nodes.ts';
 import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
 import type { ObjectsPass } from './objects-pass.ts';
-import { termLimit } from './placement.ts';
+import { isReadablePlacement, placementOf, termLimit } from './placement.ts';
 import { restoreLimitMs, sinceAnnotation, unrestoredNodes } from './restoration.ts';
 import type { StoredMirror } from './status.ts';
 
@@ -51,6 +51,10 @@ export class NodesPhase {
 
   /** Makes no request when no node leaves and the DaemonSet is as it is to be. */
   async apply(input: NodesPhaseInput, pass: ObjectsPass, signal: AbortSignal): Promise<NodesPhaseResult> {
+    if (!isReadablePlacement(placementOf(podSpecOf(input.daemonSet)))) {
+      await pass.apply(input.daemonSet, signal);
+      return { obstacles: [] };
+    }
     const plan = this.#plan(input, input.daemonSet);
     if (plan.step !== 'refuse') return this.#take(plan, input, pass, signal);
     const daemonSet = stayingWhere(input.daemonSet, input.live.daemonSet);

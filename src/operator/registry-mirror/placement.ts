@@ -3,6 +3,7 @@
  * those of Kubernetes' node affinity. Used by `leaving-nodes.ts`.
  */
 
+import { isRecord } from '../../api/is-record.ts';
 import { type Atom, isReadable, narrow, negation } from './node-requirement.ts';
 
 /** One requirement of a node selector term, as the API has it. */
@@ -40,6 +41,22 @@ export function placementOf(spec: Readonly<Record<string, unknown>> | undefined)
   return { nodeSelector: nodeSelector ?? {}, ...(terms && { terms }) };
 }
 
+/** False where it is not of the API's types (`values: a` for `values: [a]`): the API server refuses such pods, and names the field. */
+export function isReadablePlacement({ terms = [] }: Placement): boolean {
+  return Array.isArray(terms) && terms.every(isTerm);
+}
+
+function isTerm(term: unknown): boolean {
+  if (!isRecord(term)) return false;
+  return [term['matchExpressions'] ?? [], term['matchFields'] ?? []].every(
+    (requirements) => Array.isArray(requirements) && requirements.every(isRequirement),
+  );
+}
+
+function isRequirement(requirement: unknown): boolean {
+  return isRecord(requirement) && Array.isArray(requirement['values'] ?? []);
+}
+
 /**
  * Terms for exactly the nodes that any of `was` selects and `is` does not; none: no node can be among them. Undefined
  * where these would be more than `termLimit`. A node whose label is not a whole number, where `is` compares it with Gt
@@ -74,10 +91,11 @@ function conjunctions({ nodeSelector, terms }: Placement): Conjunction[] {
   });
 }
 
-function atomsOf({ matchExpressions = [], matchFields = [] }: Term): Atom[] {
+/** `null` is as if it were not there. */
+function atomsOf({ matchExpressions, matchFields }: Term): Atom[] {
   const atom = (field: boolean) => (one: Requirement) =>
     ({ field, key: one.key, operator: one.operator, values: one.values ?? [] }) as Atom;
-  return [...matchExpressions.map(atom(false)), ...matchFields.map(atom(true))];
+  return [...(matchExpressions ?? []).map(atom(false)), ...(matchFields ?? []).map(atom(true))];
 }
 
 /** Without what cannot be, and without what another one of them covers. */
