@@ -1,6 +1,7 @@
 /** Which credentials Secrets the cache pods mount, and what is wrong with those that are asked for. Pure. */
-import { credentialSecrets } from '../../api/access.ts';
+import { accessOf, credentialSecrets } from '../../api/access.ts';
 import { credentialsLabel } from '../../api/names.ts';
+import { nodeWiring } from '../../api/nodes.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeObject } from '../../kube/object.ts';
@@ -60,13 +61,19 @@ export function decideCredentials(inputs: CredentialsInputs): CredentialsDecisio
   return { mount, finding: { ...finding('False', first.reason, message), warn: true } };
 }
 
-/** The mirror as the pods are to see it: with credentials that can be mounted, and open to the same clients. */
+/**
+ * The mirror as the pods are to see it: with credentials that can be mounted, and open to the same clients, by defaults that go by those that are
+ * asked for. What was cached with credentials that are withdrawn is still there.
+ */
 export function withCredentials(
-  { spec: { credentialsSecret: _one, ...spec }, ...mirror }: RegistryMirror,
+  mirror: RegistryMirror,
   { mount }: CredentialsDecision,
-  access: NonNullable<RegistryMirror['spec']['access']>,
+  { addressingScheme }: Pick<OperatorSettings, 'addressingScheme'>,
 ): RegistryMirror {
-  return { ...mirror, spec: { ...spec, credentials: [...mount], access } };
+  const { credentialsSecret: _one, ...spec } = mirror.spec;
+  const { clientCertificate } = nodeWiring(mirror, addressingScheme);
+  const nodes = { ...spec.nodes, clientCertificate };
+  return { ...mirror, spec: { ...spec, nodes, credentials: [...mount], access: accessOf(mirror) } };
 }
 
 function decide(

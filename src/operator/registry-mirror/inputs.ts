@@ -1,5 +1,4 @@
 /** Everything one pass works from, as a snapshot: the composition's inputs and what was found while making it. */
-import { accessOf } from '../../api/access.ts';
 import { type ClaimPlan, planClaims, withStorage } from './claims.ts';
 import { type CredentialsDecision, decideCredentials, withCredentials } from './credentials.ts';
 import type { CompositionInputs } from './desired.ts';
@@ -24,7 +23,7 @@ export async function gatherInputs(
   const credentials = credentialsOf(question);
   const claims = planClaims(mirror, live);
   const composition = {
-    mirror: withCredentials(withStorage(mirror, claims.storage), credentials, accessOf(mirror)),
+    mirror: withCredentials(withStorage(mirror, claims.storage), credentials, settings),
     settings,
     clusterIPs,
     ...(nodePort !== undefined && { nodePort }),

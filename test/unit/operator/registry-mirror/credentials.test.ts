@@ -1,4 +1,5 @@
 import test from 'ava';
+import { nodeWiring } from '../../../../src/api/nodes.ts';
 import type { RegistryMirror } from '../../../../src/api/registry-mirror.ts';
 import type { OperatorSettings } from '../../../../src/api/settings.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
@@ -205,6 +206,13 @@ test('With credentials and no word on access, everybody may read, and a warning 
 
 test('Who may read does not change when credentials cannot be mounted', (t) => {
   const decision = decideCredentials({ mirror, settings: strict, mounted: [], find: () => working });
-  const { spec } = withCredentials(mirror, decision, 'shared');
+  const { spec } = withCredentials(mirror, decision, strict);
   t.deepEqual([spec.credentials, spec.access], [[], 'shared']);
+  const { access: _unset, ...wanted } = mirror.spec;
+  const transparent = { ...mirror, spec: { ...wanted, nodes: { wire: 'transparent' as const } } };
+  t.true(nodeWiring(transparent, 'hostess').clientCertificate);
+  const seen = withCredentials(transparent, decision, strict);
+  t.is(seen.spec.access, 'shared');
+  t.true(nodeWiring(seen, 'hostess').clientCertificate, 'what was cached by them is not for every pod now');
+  t.false(nodeWiring(withCredentials(mirror, decision, strict), 'hostess').clientCertificate);
 });
