@@ -74,7 +74,7 @@ export const templateFiles: readonly TemplateFile[] = [
     source: 'components/monitoring/pod-monitors.yaml',
     name: 'monitoring-pod-monitors',
     when: isMonitored,
-    edit: (text) => editDocuments(text, () => true, withMonitoringLabels),
+    edit: (text) => atStatusPort(editDocuments(text, () => true, withMonitoringLabels)),
   },
   {
     source: 'components/monitoring/rules.yaml',
@@ -97,6 +97,10 @@ export const templateFiles: readonly TemplateFile[] = [
       ]),
   },
 ];
+
+function atStatusPort(text: string): string {
+  return text.replaceAll(':29000', ':{{ include "registry-mirror-operator.statusPort" . }}');
+}
 
 function withMonitoringLabels(text: string): string {
   return addWithin(text, 'metadata:', ['  labels:', ...labelsFrom('.Values.monitoring.labels')]);

@@ -185,6 +185,18 @@ test('the webhook mounts the certificate that the operator is told of', async (t
   t.like(await mounted({ env: { WEBHOOK_CERTIFICATE: 'files' } }), { ...own, optional: true });
 });
 
+test('node agents are scraped at the port that the operator is told of', async (t) => {
+  const values = { monitoring: { enabled: true }, operator: { env: { NODE_PORTS: '31000-31099' } } };
+  const objects = (await helmTemplate(values)) as Live[];
+  const monitor = objects.find(
+    ({ kind, metadata }) => kind === 'PodMonitor' && metadata.name === 'registry-mirror-nodes',
+  );
+  const addresses = monitor.spec.podMetricsEndpoints[0].relabelings
+    .filter(({ targetLabel }: Live) => targetLabel === '__address__')
+    .map(({ replacement }: Live) => replacement);
+  t.deepEqual(addresses, ['$1:31000', '[$1]:31000']);
+});
+
 test('a webhook that nobody deploys, though the engine is it, is refused', async (t) => {
   for (const engine of ['webhook', 'auto'])
     await t.throwsAsync(helmTemplate({ rewriting: { engine }, webhook: { enabled: false } }), {

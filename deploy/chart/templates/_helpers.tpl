@@ -27,6 +27,11 @@ app.kubernetes.io/part-of: registry-mirror-operator
 {{- join "," $names -}}
 {{- end }}
 
+{{/* Where the shared node agents answer: the first of NODE_PORTS. */}}
+{{- define "registry-mirror-operator.statusPort" -}}
+{{- get .Values.operator.env "NODE_PORTS" | default "29000-29999" | toString | splitList "-" | first -}}
+{{- end }}
+
 {{/* A variable's value as text: whole numbers of values.yaml come as floating-point ones. */}}
 {{- define "registry-mirror-operator.text" -}}
 {{- if kindIs "float64" . }}{{ printf "%d" (int64 .) }}{{ else }}{{ toString . }}{{ end -}}
