@@ -28,6 +28,8 @@ export interface CredentialsInputs {
   readonly statefulSet?: LiveStatefulSet;
   /** What the pods use now. */
   readonly mounted: readonly CredentialsEntry[];
+  /** They use it for another upstream. */
+  readonly isMovedFrom?: boolean;
   /** A Secret by name; values are not looked at, only whether there are any. */
   readonly find: (secret: string) => KubeObject | undefined;
 }
@@ -44,7 +46,8 @@ interface Fault {
 
 /**
  * A Secret that cannot be used never replaces one that can: what the pods mount for its prefix stays. Where nothing is mounted yet, a
- * missing Secret is mounted all the same (optional), so that its arrival restarts nothing, unless it must carry a label.
+ * missing Secret is mounted all the same (optional), so that its arrival restarts nothing, unless it must carry a label. The same where the mirror
+ * has another upstream now.
  */
 export function decideCredentials(inputs: CredentialsInputs): CredentialsDecision {
   const wanted = credentialSecrets(inputs.mirror);
@@ -82,7 +85,9 @@ function decide(
 ): { readonly mount?: CredentialsEntry; readonly fault?: Fault } {
   const fault = faultOf(inputs, entry.secret);
   if (fault === undefined) return { mount: entry };
-  const mounted = inputs.mounted.find(({ prefix }) => prefix === entry.prefix)?.secret;
+  const known = inputs.mounted.find(({ prefix }) => prefix === entry.prefix)?.secret;
+  // One registry's password is nothing for another.
+  const mounted = inputs.isMovedFrom ? undefined : known;
   const instead = mounted ?? entry.secret;
   const isAllowed = mayBeSent(inputs, instead);
   const message = `${fault.message}${consequence(entry, isAllowed ? mounted : undefined)}`;

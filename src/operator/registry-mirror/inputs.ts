@@ -3,6 +3,7 @@ import { type ClaimPlan, planClaims, withStorage } from './claims.ts';
 import { type CredentialsDecision, decideCredentials, withCredentials } from './credentials.ts';
 import type { CompositionInputs } from './desired.ts';
 import type { Finding } from './finding.ts';
+import { isMovedFrom } from './former-upstream.ts';
 import { mountedCredentials } from './mounted-credentials.ts';
 import { type TlsQuestion, tlsInputs } from './tls-inputs.ts';
 
@@ -40,6 +41,7 @@ function credentialsOf({ mirror, settings, views, live }: TlsQuestion): Credenti
     settings,
     ...(statefulSet && { statefulSet }),
     mounted: mountedCredentials(statefulSet),
+    isMovedFrom: isMovedFrom(mirror, live),
     find: (secret) => views.secrets.get(`${settings.namespace}/${secret}`),
   });
 }

@@ -51,6 +51,7 @@ interface One {
   readonly mirror: RegistryMirror;
   readonly settings: OperatorSettings;
   readonly statefulSet?: LiveStatefulSet;
+  readonly isMovedFrom?: boolean;
   /** The Secret that is asked for. */
   readonly secret?: KubeObject;
   /** The one that the pods mount, where it is another one. */
@@ -97,6 +98,12 @@ test('What works stays mounted until the new Secret can be used', (t) => {
     t.is(decision.finding.status, 'False');
   }
   t.is(decideOne({ mirror, settings, statefulSet: set('works'), secret: working }).mount, 'wanted');
+});
+
+test('What works at one upstream is not shown to another one while the new Secret is missing', (t) => {
+  const decision = decideOne({ mirror, settings, statefulSet: set('works'), isMovedFrom: true });
+  t.is(decision.mount, 'wanted');
+  t.regex(decision.finding.message, /asked without credentials/);
 });
 
 test('A Secret that needs a label is not mounted before it has it, nor before it exists', (t) => {
