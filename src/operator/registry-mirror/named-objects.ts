@@ -7,14 +7,18 @@ import { hasContent } from './ca-bundle.ts';
 import type { Obstacle } from './finding.ts';
 import { Remembered } from './remembered.ts';
 
+const inEachCluster = ['system-node-critical', 'system-cluster-critical'];
+
 export class NamedObjects {
   readonly #namespace: string;
+  readonly #nodeClass: string;
   readonly #classes: Remembered;
   /** By `name/key`. */
   readonly #bundles: Remembered;
 
-  constructor(client: KubeClient, { namespace }: OperatorSettings) {
+  constructor(client: KubeClient, { namespace, nodePriorityClass }: OperatorSettings) {
     this.#namespace = namespace;
+    this.#nodeClass = nodePriorityClass;
     this.#classes = new Remembered(async (name, signal) => {
       return (await client.getOrUndefined(priorityClasses, { name }, { signal })) !== undefined;
     });
@@ -30,6 +34,15 @@ export class NamedObjects {
     const { priorityClass } = spec;
     if (!priorityClass || (await this.#classes.holds(priorityClass, signal))) return undefined;
     const message = `PriorityClass ${priorityClass} does not exist, so every pod would be refused: StatefulSet and DaemonSet stay as they are; create it or change spec.priorityClass`;
+    return { reason: 'PriorityClassNotFound', message };
+  }
+
+  /** Holds nothing back: caches serve without agents, and agents that run go on. */
+  async missingNodeClass({ spec }: RegistryMirror, signal: AbortSignal): Promise<Obstacle | undefined> {
+    const name = this.#nodeClass;
+    if (spec.priorityClass !== undefined || inEachCluster.includes(name)) return undefined;
+    if (await this.#classes.holds(name, signal)) return undefined;
+    const message = `PriorityClass ${name} of NODE_PRIORITY_CLASS does not exist, so every new node agent is refused: create it or change NODE_PRIORITY_CLASS`;
     return { reason: 'PriorityClassNotFound', message };
   }
 

@@ -102,6 +102,7 @@ export class Provisioner {
     const question = { ...known, authority, now, logger, nodesBehind: behind };
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#named.missingClass(mirror, signal);
+    const nodeClassMissing = await this.#named.missingNodeClass(mirror, signal);
     const pass = new ObjectsPass(applier);
     let nodes: NodesPhaseResult = { obstacles: [] };
     let configuration: string | undefined;
@@ -133,6 +134,7 @@ export class Provisioner {
         ...pass.obstacles,
         ...(nodePort === undefined ? [portsExhausted(settings.nodePorts)] : []),
         ...(classMissing ? [classMissing] : []),
+        ...(nodeClassMissing ? [nodeClassMissing] : []),
         ...claims.obstacles,
         ...growth.obstacles,
         ...nodes.obstacles,
@@ -143,7 +145,8 @@ export class Provisioner {
         checkAt,
         nodes.checkAt,
         growth.checkAt,
-        (classMissing || authoritiesMissing || nodePort === undefined) && now.getTime() + missingMs,
+        (classMissing || nodeClassMissing || authoritiesMissing || nodePort === undefined) &&
+          now.getTime() + missingMs,
       ),
       failure: pass.failure,
     };
