@@ -166,7 +166,9 @@ test('a file that went bad on the owner’s disk spoils a blob on another replic
   spoil(owner, `bytes=${slice}-`);
   t.false((await other.get(path)).body.equals(bytes));
   await eventually(async () => assert.ok((await other.get(path)).body.equals(bytes)));
-  t.is(upstream.counters.bytes, 2 * bytes.length);
+  // Once more, without those slices that a download found in the moment in which all were removed.
+  const again = upstream.counters.bytes - bytes.length;
+  t.true(again >= slice && again <= bytes.length, `${again} bytes`);
 });
 
 async function start(
