@@ -2,7 +2,14 @@ import test from 'ava';
 import type { FileCalls } from '../../src/node/files.ts';
 import { restoreMirrors } from '../../src/node/pass.ts';
 import { configuration, everyRuntime, sharedAgent, wiredFiles } from '../unit/node/runtime-node.ts';
-import { faultyFiles, makeSandbox, positions, type Sandbox, toolsWith } from '../unit/node/sandbox.ts';
+import {
+  faultyFiles,
+  makeSandbox,
+  oneOfEachPlace,
+  positions,
+  type Sandbox,
+  toolsWith,
+} from '../unit/node/sandbox.ts';
 
 interface Sweep {
   readonly title: string;
@@ -48,15 +55,14 @@ for (const { title, prepare, act } of sweeps) {
       };
       const model = await start();
       const before = model.tree();
-      const counting = faultyFiles('fail', 0);
+      const counting = faultyFiles('fail', 0, { withPlaces: true });
       await act(model, counting);
       const after = model.tree();
       model.remove();
       t.true(counting.calls > 200);
       const wanted = wiredFiles.map((path) => new Set([before[path], after[path]]));
       const lines = new Set([before, after].flatMap(linesOf));
-      // What fails is followed by the same code wherever it fails.
-      const swept = positions(fault, counting.made).filter((at) => fault !== 'fail' || at % 3 === 0);
+      const swept = fault === 'fail' ? oneOfEachPlace(counting.places) : positions(fault, counting.made);
       for (const at of swept) {
         const box = await start();
         await act(box, faultyFiles(fault, at)).catch(nothing);

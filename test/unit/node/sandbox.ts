@@ -64,8 +64,12 @@ export class Killed extends Error {}
 
 export type Fault = 'kill-before' | 'kill-after' | 'kill-within' | 'fail';
 
-/** With how many calls were made, and their names. */
-export type CountedCalls = FileCalls & { readonly calls: number; readonly made: readonly string[] };
+/** With how many calls were made, their names, and (where that is asked for) from where in the code. */
+export type CountedCalls = FileCalls & {
+  readonly calls: number;
+  readonly made: readonly string[];
+  readonly places: readonly string[];
+};
 
 /**
  * Real calls, until number `at` (from 1): then the process is killed before, after or within it (a half write), or that one call fails with ENOSPC.
@@ -74,9 +78,10 @@ export type CountedCalls = FileCalls & { readonly calls: number; readonly made: 
 export function faultyFiles(
   fault: Fault,
   at: number,
-  options: { seen?: () => void; busy?: string } = {},
+  options: { seen?: () => void; busy?: string; withPlaces?: boolean } = {},
 ): CountedCalls {
   const made: string[] = [];
+  const places: string[] = [];
   let calls = 0;
   let killed = false;
   const call = (name: string, real: (...args: unknown[]) => unknown, args: unknown[]): unknown => {
@@ -84,6 +89,7 @@ export function faultyFiles(
     if (killed) throw new Killed();
     calls += 1;
     made.push(name);
+    if (options.withPlaces) places.push(`${name} ${callers()}`);
     if (calls === at && fault === 'fail' && name !== 'closeSync') {
       throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
     }
@@ -105,6 +111,7 @@ export function faultyFiles(
     get: (_, name: string) => {
       if (name === 'calls') return calls;
       if (name === 'made') return made;
+      if (name === 'places') return places;
       const real = (fs as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!;
       return (...args: unknown[]) => call(name, real, args);
     },
@@ -130,6 +137,24 @@ export function positions(fault: Exclude<Fault, 'kill-before'>, made: readonly s
     return fault === 'fail' || !changeNothing.has(name);
   };
   return made.flatMap((name, index) => (isPosition(name) ? [index + 1] : []));
+}
+
+/** One call (from 1) of each place in the code: what fails is followed by the same code wherever it fails. */
+export function oneOfEachPlace(places: readonly string[]): number[] {
+  const calls = Map.groupBy(
+    places.map((_, index) => index + 1),
+    (call) => places[call - 1],
+  );
+  // Not the first one of each: that is mostly about the same file.
+  return [...calls.values()].map((some, at) => some[at % some.length]!).sort((one, other) => one - other);
+}
+
+function callers(): string {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 100;
+  const { stack = '' } = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  return stack;
 }
 
 /** Nobody else is at work, and every process takes its signal. */
