@@ -14,6 +14,7 @@ import {
   errorCode,
   type FileCalls,
   type FileState,
+  readLink,
   readOwnFile,
   readState,
   removeFile,
@@ -286,8 +287,7 @@ function makeFolders(real: string, host: Host): void {
 /** Removes an empty folder, or the link that leads to `target`; a link to something else is not ours any more. */
 function removeFolder(files: FileCalls, path: string, target: string | undefined): true {
   if (target !== undefined) {
-    const current = unless(['ENOENT', 'ENOTDIR', 'EINVAL'], () => files.readlinkSync(path));
-    if (current === target) removeFile(files, path);
+    if (readLink(files, path) === target) removeFile(files, path);
     return true;
   }
   if (readState(files, path).kind === 'absent') return true;

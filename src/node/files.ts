@@ -66,6 +66,13 @@ export function lookAt(files: Pick<FileCalls, 'lstatSync'>, path: string): Stats
   return unless(['ENOTDIR'], () => files.lstatSync(path, { throwIfNoEntry: false }));
 }
 
+/** Where the link at a real path leads, in its own words; undefined where there is no link. */
+export function readLink(files: FileCalls, path: string): string | undefined {
+  if (!lookAt(files, path)?.isSymbolicLink()) return undefined;
+  // It may have gone meanwhile, or become something else.
+  return unless(['EINVAL', 'ENOENT', 'ENOTDIR'], () => files.readlinkSync(path));
+}
+
 /** Reads what lies at a real path (links are resolved before: see `resolveInRoot`). Does not throw for anything errno knows. */
 export function readState(files: FileCalls, path: string): FileState {
   try {

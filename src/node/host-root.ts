@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type FileCalls, lookAt, unless } from './files.ts';
+import { type FileCalls, lookAt, readLink } from './files.ts';
 
 /** As the kernel counts (path_resolution(7)). */
 const maximumLinks = 40;
@@ -40,11 +40,4 @@ function followLink(walk: Walk, from: readonly string[], target: string): string
   if (lookAt(walk.files, join(walk.root, ...resolved)) === undefined)
     throw Object.assign(new Error('Link to nothing'), { code: 'ENOLINK' });
   return resolved;
-}
-
-/** Undefined where there is no link. */
-function readLink(files: FileCalls, path: string): string | undefined {
-  if (!lookAt(files, path)?.isSymbolicLink()) return undefined;
-  // It may have gone meanwhile, or become something else.
-  return unless(['EINVAL', 'ENOENT', 'ENOTDIR'], () => files.readlinkSync(path));
 }

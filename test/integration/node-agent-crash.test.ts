@@ -3,14 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { FileCalls } from '../../src/node/files.ts';
 import { certificateTwo } from '../unit/node/certificates.ts';
-import {
-  faultyFiles,
-  makeSandbox,
-  oneOfEachPlace,
-  positions,
-  type Sandbox,
-  type TestOptions,
-} from '../unit/node/sandbox.ts';
+import { faultyFiles, makeSandbox, positions, type Sandbox, type TestOptions } from '../unit/node/sandbox.ts';
 
 const faults = ['kill-within', 'kill-after', 'fail'] as const;
 const original = '127.0.0.1 localhost\r\n\tx \xff';
@@ -113,7 +106,7 @@ async function undisturbed(scenario: Scenario, fault: (typeof faults)[number], i
   await box.pass(scenario.swept(box), files);
   const after = box.get('etc/hosts');
   box.remove();
-  const swept = fault === 'fail' ? oneOfEachPlace(files.places) : positions(fault, files.made);
+  const swept = positions(fault, files);
   return { before, after, swept };
 }
 

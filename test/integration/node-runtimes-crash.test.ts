@@ -2,14 +2,7 @@ import test from 'ava';
 import type { FileCalls } from '../../src/node/files.ts';
 import { restoreMirrors } from '../../src/node/pass.ts';
 import { configuration, everyRuntime, sharedAgent, wiredFiles } from '../unit/node/runtime-node.ts';
-import {
-  faultyFiles,
-  makeSandbox,
-  oneOfEachPlace,
-  positions,
-  type Sandbox,
-  toolsWith,
-} from '../unit/node/sandbox.ts';
+import { faultyFiles, makeSandbox, positions, type Sandbox, toolsWith } from '../unit/node/sandbox.ts';
 
 interface Sweep {
   readonly title: string;
@@ -62,7 +55,7 @@ for (const { title, prepare, act } of sweeps) {
       t.true(counting.calls > 200);
       const wanted = wiredFiles.map((path) => new Set([before[path], after[path]]));
       const lines = new Set([before, after].flatMap(linesOf));
-      const swept = fault === 'fail' ? oneOfEachPlace(counting.places) : positions(fault, counting.made);
+      const swept = positions(fault, counting);
       for (const at of swept) {
         const box = await start();
         await act(box, faultyFiles(fault, at)).catch(nothing);

@@ -129,18 +129,20 @@ const changeNothing = new Set([
 
 /**
  * The calls (from 1) of a run that made these at which a fault is not the same as at another one: after a call that changes nothing, a
- * killed process leaves what the call before left; a write alone can be half done.
+ * killed process leaves what the call before left; a write alone can be half done; and what fails is followed by the same code wherever it fails.
  */
-export function positions(fault: Exclude<Fault, 'kill-before'>, made: readonly string[]): number[] {
-  const isPosition = (name: string) => {
-    if (fault === 'kill-within') return name === 'writeSync';
-    return fault === 'fail' || !changeNothing.has(name);
-  };
+export function positions(
+  fault: Exclude<Fault, 'kill-before'>,
+  { made, places }: Pick<CountedCalls, 'made' | 'places'>,
+): number[] {
+  if (fault === 'fail') return oneOfEachPlace(places);
+  const isPosition = (name: string) =>
+    fault === 'kill-within' ? name === 'writeSync' : !changeNothing.has(name);
   return made.flatMap((name, index) => (isPosition(name) ? [index + 1] : []));
 }
 
-/** One call (from 1) of each place in the code: what fails is followed by the same code wherever it fails. */
-export function oneOfEachPlace(places: readonly string[]): number[] {
+/** One call (from 1) of each place in the code. */
+function oneOfEachPlace(places: readonly string[]): number[] {
   const calls = Map.groupBy(
     places.map((_, index) => index + 1),
     (call) => places[call - 1],

@@ -1,15 +1,12 @@
 import test from 'ava';
 import type { KubeObject } from '../../../../src/kube/object.ts';
-import { Store } from '../../../../src/kube/store.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
-import { LiveView } from '../../../../src/operator/live-view.ts';
-import { masqueradeHosts } from '../../../../src/operator/mirror-keys.ts';
 import {
   MirrorReconciler,
   type ReconcilerOptions,
 } from '../../../../src/operator/registry-mirror/reconcile.ts';
-import { masqueradeIndex, mirrorIndex, type Views } from '../../../../src/operator/views.ts';
 import { settingsOf } from '../../resources/fixtures.ts';
+import { viewsOfMirrors } from '../mirror-views.ts';
 
 function stored(name: string, day: number, nodes: object = {}): KubeObject {
   const metadata = { name, uid: name, creationTimestamp: `2026-01-0${day}T00:00:00Z`, resourceVersion: '1' };
@@ -18,15 +15,7 @@ function stored(name: string, day: number, nodes: object = {}): KubeObject {
 }
 
 test('A mirror that is held back as it begins to choose its nodes is taken back by the shared agents that wired it', async (t) => {
-  const mirrors = new Store({ indexes: { [masqueradeIndex]: masqueradeHosts } });
-  mirrors.put(stored('older', 1));
-  mirrors.put(stored('newer', 2, { nodeSelector: { pool: 'a' } }));
-  const other = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
-  const types = ['services', 'secrets', 'statefulSets', 'daemonSets', 'claims', 'endpointSlices'];
-  const views = {
-    mirrors: new LiveView(mirrors),
-    ...Object.fromEntries(types.map((type) => [type, other()])),
-  } as unknown as Views;
+  const views = viewsOfMirrors([stored('older', 1), stored('newer', 2, { nodeSelector: { pool: 'a' } })]);
   const told: string[] = [];
   const reconciler = new MirrorReconciler({
     client: { apply: async (_type: unknown, object: KubeObject) => object },

@@ -1,39 +1,31 @@
 import test from 'ava';
 import { ApiError } from '../../../../src/kube/errors.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
-import { Store } from '../../../../src/kube/store.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
-import { LiveView } from '../../../../src/operator/live-view.ts';
-import { masqueradeHosts } from '../../../../src/operator/mirror-keys.ts';
 import {
   MirrorReconciler,
   type ReconcilerOptions,
 } from '../../../../src/operator/registry-mirror/reconcile.ts';
 import type { StoredMirror } from '../../../../src/operator/registry-mirror/status.ts';
 import { SharedNodes, type SharedNodesOptions } from '../../../../src/operator/shared-nodes/shared-nodes.ts';
-import { masqueradeIndex, mirrorIndex, type Views } from '../../../../src/operator/views.ts';
 import { settingsOf } from '../../resources/fixtures.ts';
+import { viewsOfMirrors } from '../mirror-views.ts';
 
 const { signal } = new AbortController();
 const logger = createLogger({ level: 'silent' });
+
+const hub = {
+  apiVersion: 'k8s.osp.tech/v1',
+  kind: 'RegistryMirror',
+  metadata: { name: 'hub', uid: 'hub', resourceVersion: '1' },
+  spec: { upstreamUrl: 'docker.io' },
+};
 
 /** One mirror, and an API server that takes everything but, while `refuses`, DaemonSets: a policy forbids the host's network. */
 function scene() {
   const policy = { refuses: true };
   let version = 1;
-  const mirrors = new Store({ indexes: { [masqueradeIndex]: masqueradeHosts } });
-  mirrors.put({
-    apiVersion: 'k8s.osp.tech/v1',
-    kind: 'RegistryMirror',
-    metadata: { name: 'hub', uid: 'hub', resourceVersion: '1' },
-    spec: { upstreamUrl: 'docker.io' },
-  });
-  const other = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
-  const types = ['services', 'secrets', 'statefulSets', 'daemonSets', 'claims', 'endpointSlices'];
-  const views = {
-    mirrors: new LiveView(mirrors),
-    ...Object.fromEntries(types.map((type) => [type, other()])),
-  } as unknown as Views;
+  const views = viewsOfMirrors([hub]);
   const statuses: NonNullable<StoredMirror['status']>[] = [];
   const write = async (_type: unknown, object: KubeObject) => {
     if (object.kind === 'DaemonSet' && policy.refuses)
@@ -42,13 +34,11 @@ function scene() {
     if (status) statuses.push(status);
     version += 1;
     const clusterIPs = object.kind === 'Service' ? ['10.0.0.7'] : undefined;
+    const known = metadata.name === hub.metadata.name ? hub : undefined;
     return {
-      ...mirrors.get(metadata.name),
+      ...known,
       ...object,
-      spec: {
-        ...(object['spec'] ?? mirrors.get(metadata.name)?.['spec'] ?? {}),
-        ...(clusterIPs && { clusterIPs }),
-      },
+      spec: { ...(object['spec'] ?? known?.spec ?? {}), ...(clusterIPs && { clusterIPs }) },
       metadata: { ...metadata, uid: metadata.name, resourceVersion: `${version}` },
     };
   };
