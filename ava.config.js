@@ -7,9 +7,12 @@ const longest = [
   'operator-late-kubelets',
   'operator-leaving-nodes',
   'operator-deletion',
-  'renewals',
-  'outages',
+  'versions',
   'uninstall',
+  'network-policy',
+  'upgrade',
+  'changes',
+  'outages',
   'pulls',
 ];
 

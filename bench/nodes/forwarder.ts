@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Forwarder } from '../../src/node/forwarder/forwarder.ts';
 import { createLogger } from '../../src/observe/log.ts';
+import { freePort } from '../../test/kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf } from '../../test/support/certificates.ts';
 import { eventually } from '../../test/support/eventually.ts';
-import { freePort } from '../../test/support/registry.ts';
 import { makeTlsMirror, reachable } from '../../test/support/tls-mirror.ts';
 import { cpuSecondsOfTree, memoryOf } from '../process-usage.ts';
 

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { type CacheConfig, localSocket, requestLog } from '../../src/cache/cache-config.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { randomBytes } from '../support/images.ts';
 import { type Asked, mirrorOf, type Received, startCache } from '../support/nginx.ts';
-import { freePort } from '../support/registry.ts';
 import { startScriptableUpstream } from '../support/scriptable-upstream.ts';
 import { standInBroker } from '../support/stand-in-broker.ts';
 

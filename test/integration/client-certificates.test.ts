@@ -7,10 +7,10 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { type CacheConfig, localSocket } from '../../src/cache/cache-config.ts';
 import { issueLeaf, type KeyPair } from '../../src/cache/tls/authority.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf, type TestAuthority } from '../support/certificates.ts';
 import { type Asked, mirrorOf, startCache } from '../support/nginx.ts';
 import { makePeerLeaf, makePeers, peerName } from '../support/peers.ts';
-import { freePort } from '../support/registry.ts';
 import { startScriptableUpstream } from '../support/scriptable-upstream.ts';
 
 const tagged = '/v2/library/app/manifests/1';

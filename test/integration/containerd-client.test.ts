@@ -3,17 +3,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { cacheMirror } from '../support/cache-config.ts';
 import { type Containerd, type ContainerdRelease, releases, startContainerd } from '../support/containerd.ts';
 import { makeImage } from '../support/images.ts';
 import { mirrorOf, startCache, type TestCache } from '../support/nginx.ts';
-import {
-  type Credentials,
-  freePort,
-  pushImage,
-  startRegistry,
-  type TestRegistry,
-} from '../support/registry.ts';
+import { type Credentials, pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const image = makeImage({ tag: '1', seed: 'containerd', layerSizes: [9_000_000, 500_000] });
 const digests = [...image.manifests, ...image.blobs].map(({ digest }) => digest);

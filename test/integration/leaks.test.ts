@@ -10,9 +10,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { brokerSocket } from '../../src/cache/cache-config.ts';
 import { createLogger } from '../../src/observe/log.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { ask } from '../support/broker.ts';
 import { type FaultWorld, type Scene, type SceneOptions, startFaultWorld } from '../support/fault-world.ts';
-import { freePort } from '../support/registry.ts';
 import { assertNoSecretsBelow, notedSecrets, noteSecret, secretsIn } from '../support/secrets.ts';
 
 /** Found by its beginning wherever it may turn up, also when it is cut or packed into something. */

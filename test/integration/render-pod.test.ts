@@ -14,9 +14,9 @@ import { waitUntilServing } from '../../src/cache/nginx-process.ts';
 import { ports } from '../../src/cache/ports.ts';
 import { renderMirrors } from '../../src/cli/render-mirrors.ts';
 import type { KubernetesObject } from '../../src/resources/object.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
-import { freePort } from '../support/registry.ts';
 import { mirrorOf, settingsOf } from '../unit/resources/fixtures.ts';
 
 const root = join(import.meta.dirname, '../..');

@@ -22,10 +22,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { parseCacheReport } from '../../src/cache/cache-report.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { digestOf, makeImage } from '../support/images.ts';
-import { freePort, pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
+import { pushImage, startRegistry, type TestRegistry } from '../support/registry.ts';
 import { mountSmallVolume } from '../support/small-volume.ts';
 import { executable, type RunningStandalone, runStandalone } from '../support/standalone.ts';
 
@@ -234,13 +235,14 @@ test.serial(
   'killed with SIGKILL it leaves nothing that serves, and the next start takes its place',
   async (t) => {
     const { dir, registry } = await prepare(t);
-    const first = await start(t, dir, yaml(registry), registry);
+    const port = ['--port', String(await freePort())];
+    const first = await start(t, dir, yaml(registry), registry, port);
     await get(t, dir, `${first.url}/v2/library/app/manifests/1`);
     first.standalone.process.kill('SIGKILL');
     await first.standalone.ended;
     await eventually(() => assert.deepEqual(processesIn(dir), []));
     await registry.stop();
-    const second = await start(t, dir, yaml(registry), registry, ['--port', new URL(first.url).port]);
+    const second = await start(t, dir, yaml(registry), registry, port);
     t.is(second.url, first.url);
     t.is((await get(t, dir, `${second.url}/v2/library/app/manifests/1`)).status, 200);
   },
@@ -248,13 +250,16 @@ test.serial(
 
 test.serial('workers of an nginx that was killed together with it are ended by the next start', async (t) => {
   const { dir, registry } = await prepare(t);
-  const { url, standalone } = await start(t, dir, yaml(registry), registry);
+  const port = ['--port', String(await freePort())];
+  const { url, standalone } = await start(t, dir, yaml(registry), registry, port);
+  // Stopped first, since it starts another nginx for one that dies.
+  standalone.process.kill('SIGSTOP');
   process.kill(Number(readFileSync(join(dir, 'data/run/nginx.pid'), 'utf8')), 'SIGKILL');
   standalone.process.kill('SIGKILL');
   // Not its end of output: the workers have that too.
   await once(standalone.process, 'exit');
   t.is((await get(t, dir, `${url}/health-check`)).status, 200, 'workers serve on without their master');
-  const second = await start(t, dir, yaml(registry), registry, ['--port', new URL(url).port]);
+  const second = await start(t, dir, yaml(registry), registry, port);
   t.is(second.url, url);
   t.regex(second.standalone.errors(), /Ended nginx processes that an earlier run left/);
   t.is((await get(t, dir, `${url}/v2/library/app/manifests/1`)).status, 200);

@@ -4,8 +4,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 // Below the kernel's range for outgoing connections (32768 and up), so that none of those takes the port of a stopped server.
-const lowest = 20_000;
+const lowest = 10_000;
 const highest = 32_000;
+
+/** A port on which nothing listens at 127.0.0.1. */
+export async function freePort(): Promise<number> {
+  const [port] = await freePorts(1);
+  return port as number;
+}
 
 /** Returns `count` different ports on which nothing listens at 127.0.0.1. */
 export async function freePorts(count: number): Promise<number[]> {

@@ -8,11 +8,11 @@ import type { ExecutionContext } from 'ava';
 import { type CacheConfig, localSocket } from '../../src/cache/cache-config.ts';
 import { type CacheFileName, cacheFiles } from '../../src/cache/cache-files.ts';
 import { waitUntilServing } from '../../src/cache/nginx-process.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { cacheConfig } from './cache-config.ts';
 import { makeAuthority, makeLeaf } from './certificates.ts';
 import { type Asked, ask, mirrorOf, type Received } from './nginx.ts';
 import { childrenOf } from './processes.ts';
-import { freePort } from './registry.ts';
 
 export type Victim = 'broker worker' | 'broker supervisor' | 'broker' | 'nginx worker' | 'nginx';
 

@@ -13,9 +13,9 @@ import { reloadNginx, startNginx, waitUntilServing } from '../../src/cache/nginx
 import { defaultView } from '../../src/cache/nginx-view.ts';
 import type { KeyPair } from '../../src/cache/tls/authority.ts';
 import { createLogger } from '../../src/observe/log.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { cacheConfig, cacheMirror } from './cache-config.ts';
 import { makeAuthority, makeLeaf, type TestAuthority } from './certificates.ts';
-import { freePort } from './registry.ts';
 import { assertNoSecretsBelow, noteAuthorization } from './secrets.ts';
 
 export interface Asked {

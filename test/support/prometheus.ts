@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { prometheusPrograms } from '../prometheus/program.ts';
 import { eventually } from './eventually.ts';
 import type { Live } from './operator-world.ts';
-import { freePort } from './registry.ts';
 
 /** A selector in an expression: `metric{label="value"}`. */
 export interface Selector {

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf, type TestAuthority } from './certificates.ts';
 import { eventually } from './eventually.ts';
 import type { Image } from './images.ts';
@@ -155,23 +155,4 @@ function ask(
     );
     request.on('error', reject).end(body);
   });
-}
-
-/**
- * A port that was free a moment ago, below those the kernel gives to outgoing connections (32768 and up): one of these could
- * be taken by any client before a daemon listens on it.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 22_000);
-    const server = createServer();
-    try {
-      await once(server.listen(port, '127.0.0.1'), 'listening');
-      return port;
-    } catch {
-      // Somebody has it: the next one.
-    } finally {
-      server.close();
-    }
-  }
 }

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { CacheConfig, CacheMirror, Peers, Replica } from '../../src/cache/cache-config.ts';
+import { freePorts } from '../kubernetes/free-ports.ts';
 import { startCache, type TestCache } from './nginx.ts';
 import { makePeers } from './peers.ts';
-import { freePort } from './registry.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 export interface Replicas {
@@ -28,7 +28,7 @@ export async function startReplicas(
 ): Promise<Replicas> {
   const dir = mkdtempSync(join(tmpdir(), 'replicas-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
-  const ports = await Promise.all(Array.from({ length: count }, freePort));
+  const ports = await freePorts(count);
   const listen = ports.map((port, index) => ({ address: `127.0.0.${index + 2}`, port }));
   const links = await Promise.all(listen.map(({ address, port }) => startTcpProxy(port, address)));
   t.teardown(() => Promise.all(links.map((link) => link.stop())));

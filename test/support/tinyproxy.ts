@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { eventually } from './eventually.ts';
-import { freePort } from './registry.ts';
 
 export interface Tinyproxy {
   readonly url: string;

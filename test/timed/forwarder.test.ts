@@ -22,10 +22,10 @@ import { issueLeaf } from '../../src/cache/tls/authority.ts';
 import type { ForwardedMirror } from '../../src/node/forwarder/config.ts';
 import { Forwarder, type ForwarderOptions } from '../../src/node/forwarder/forwarder.ts';
 import { createLogger } from '../../src/observe/log.ts';
+import { freePort } from '../kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { isRunning } from '../support/processes.ts';
-import { freePort } from '../support/registry.ts';
 import { makeTlsMirror, reachable } from '../support/tls-mirror.ts';
 
 const name = 'mirror.test';

@@ -7,7 +7,7 @@ import { Agent } from 'undici';
 import { createClient } from '../../../src/kube/client.ts';
 import { ApiError, ConnectionError } from '../../../src/kube/errors.ts';
 import { openWebSocket, type WebSocketRequest } from '../../../src/kube/web-socket.ts';
-import { freePort } from '../../support/registry.ts';
+import { freePort } from '../../kubernetes/free-ports.ts';
 import { acceptWebSocket, type ServerWebSocket } from '../../support/web-socket-server.ts';
 
 type OnUpgrade = (request: IncomingMessage, connection: Duplex) => void;

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createTransport } from '../../../src/registry/transport.ts';
+import { freePort } from '../../kubernetes/free-ports.ts';
 import { makeAuthority, makeLeaf } from '../../support/certificates.ts';
-import { freePort } from '../../support/registry.ts';
 import { startScriptableProxy } from '../../support/scriptable-proxy.ts';
 import { startScriptableUpstream } from '../../support/scriptable-upstream.ts';
 

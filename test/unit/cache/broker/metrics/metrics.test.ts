@@ -9,10 +9,10 @@ import { runMetrics } from '../../../../../src/cache/broker/metrics/metrics.ts';
 import type { StoreReport } from '../../../../../src/cache/broker/store/store-report.ts';
 import { parseCacheReport } from '../../../../../src/cache/cache-report.ts';
 import { createLogger } from '../../../../../src/observe/log.ts';
+import { freePort } from '../../../../kubernetes/free-ports.ts';
 import { brokerConfig, mirrorOf } from '../../../../support/broker.ts';
 import { makeAuthority, makeLeaf } from '../../../../support/certificates.ts';
 import { eventually } from '../../../../support/eventually.ts';
-import { freePort } from '../../../../support/registry.ts';
 
 const moment = '2026-01-01T00:00:00.000Z';
 
