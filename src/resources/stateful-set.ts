@@ -90,19 +90,23 @@ const credentialsRoot = '/etc/registry-mirror/credentials';
 const prefixedRoot = '/etc/registry-mirror/prefixed-credentials';
 
 /**
- * Folder of the credentials for the repositories below `prefix`, in the broker's container. Named by the prefix, not by the Secret: pods that
- * are still to be replaced go on with the Secret they have.
+ * Folder of `secret`, for the repositories below `prefix`, in the broker's container. Named by both, so that a pod that is still to be replaced
+ * never takes the Secret it has for the one that is wanted: the mirror may be another registry's by now.
  */
-export function credentialsFolder(prefix: string): string {
+export function credentialsFolder({ prefix, secret }: { prefix: string; secret: string }): string {
   // A prefix holds no tilde; and one folder must not lie in another.
-  return prefix === '' ? credentialsRoot : `${prefixedRoot}/${prefix.replaceAll('/', '~')}`;
+  const root = prefix === '' ? credentialsRoot : `${prefixedRoot}/${prefix.replaceAll('/', '~')}`;
+  return `${root}/${secret}`;
 }
 
 /** The prefix whose credentials lie in `folder`; undefined for any other folder. */
 export function prefixOfFolder(folder: string): string | undefined {
-  if (folder === credentialsRoot) return '';
-  const [root, name] = [folder.slice(0, prefixedRoot.length + 1), folder.slice(prefixedRoot.length + 1)];
-  return root === `${prefixedRoot}/` ? name.replaceAll('~', '/') : undefined;
+  if (`${folder}/`.startsWith(`${credentialsRoot}/`)) return '';
+  if (!folder.startsWith(`${prefixedRoot}/`)) return undefined;
+  return folder
+    .slice(prefixedRoot.length + 1)
+    .split('/')[0]
+    ?.replaceAll('~', '/');
 }
 
 /** Volumes are numbered, because names of Secrets can be longer than theirs. */
@@ -114,7 +118,7 @@ function credentialsVolumes(mirror: RegistryMirror): StatefulSetView['credential
     volumes: secrets.map((secret) => ({ name: volume(secret), secret })),
     mounts: entries.map(({ prefix, secret }) => ({
       name: volume(secret),
-      mountPath: credentialsFolder(prefix),
+      mountPath: credentialsFolder({ prefix, secret }),
     })),
   };
 }

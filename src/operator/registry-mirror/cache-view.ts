@@ -43,7 +43,10 @@ export function podCacheConfig({ mirror, settings }: MirrorInput, facts: CacheFa
   const place = {
     cacheDir: `${mounts.store}/cache`,
     extraNames: [...facts.clusterIPs, ...serviceDnsNames(mirror.metadata.name, settings.namespace)],
-    credentials: credentialSecrets(mirror).map(({ prefix }) => ({ prefix, dir: credentialsFolder(prefix) })),
+    credentials: credentialSecrets(mirror).map((entry) => ({
+      prefix: entry.prefix,
+      dir: credentialsFolder(entry),
+    })),
     caFiles: [
       ...(settings.caCertificateBundle === undefined ? [] : [mounts.upstreamCa]),
       ...(mirror.spec.upstreamCA === undefined ? [] : [mounts.mirrorCa]),
