@@ -64,15 +64,13 @@ test.serial(
 );
 
 test.serial('how far a rollout of the agents is, every mirror says, and when it is over', async (t) => {
-  agentNode(t, world);
+  const node = agentNode(t, world);
   world.start(shared);
   await world.mirror('rolled', { upstreamUrl: 'rolled.example' });
   await wired('rolled');
-  const updated = (count: number) =>
-    world.patch(`${setPath}/status`, { status: { updatedNumberScheduled: count } });
-  await updated(0);
+  node.isOutdated = true;
   await world.condition('rolled', 'NodesWired', 'RollingOut');
-  await updated(1);
+  node.isOutdated = false;
   await wired('rolled');
   await world.deleteMirror('rolled');
   t.pass();

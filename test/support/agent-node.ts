@@ -44,6 +44,8 @@ export class AgentNode {
   readonly root: string;
   /** Its kubelet brings pods that run no change of their Secrets. */
   isLate = false;
+  /** The controller of DaemonSets says that this pod is still to be replaced. */
+  isOutdated = false;
   /** What its agents are told is as an operator writes it that counts no versions. */
   readonly #isUnversioned: boolean;
   readonly #world: World;
@@ -198,7 +200,7 @@ export class AgentNode {
       observedGeneration: set.metadata.generation,
       desiredNumberScheduled: 1,
       currentNumberScheduled: 1,
-      updatedNumberScheduled: 1,
+      updatedNumberScheduled: this.isOutdated ? 0 : 1,
       numberMisscheduled: 0,
       numberReady: isReady,
     };

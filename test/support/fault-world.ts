@@ -66,7 +66,7 @@ export interface FaultWorld {
 
 const repository = 'library/app';
 export const sliceSizeKiB = 64;
-const timeouts = { connect: 1_500, headers: 1_500, bodyIdle: 1_500 };
+const timeouts = { connect: 3_000, headers: 3_000, bodyIdle: 3_000 };
 
 /** Starts everything and pulls what is to be warm. */
 export async function startFaultWorld(
