@@ -5,7 +5,7 @@ export async function eventually<T>(
   check: () => T | Promise<T>,
   options: { timeout?: number; interval?: number; message?: string } = {},
 ): Promise<T> {
-  const { timeout = 30_000, interval = 50, message = 'Condition was not met' } = options;
+  const { timeout = 60_000, interval = 50, message = 'Condition was not met' } = options;
   const deadline = Date.now() + timeout;
   for (;;) {
     try {

@@ -66,7 +66,7 @@ export interface FaultWorld {
 
 const repository = 'library/app';
 export const sliceSizeKiB = 64;
-const timeouts = { connect: 3_000, headers: 3_000, bodyIdle: 3_000 };
+const timeouts = { connect: 5_000, headers: 5_000, bodyIdle: 5_000 };
 
 /** Starts everything and pulls what is to be warm. */
 export async function startFaultWorld(
