@@ -1,15 +1,19 @@
 /** `render` as people run it; what it prints is fed to nginx itself. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { loadAll } from 'js-yaml';
+import { parseAddresses } from '../../src/cli/given-addresses.ts';
+import { readMirrorDocuments } from '../../src/cli/mirror-documents.ts';
+import { renderMirrors } from '../../src/cli/render-mirrors.ts';
 import type { KubernetesObject } from '../../src/resources/object.ts';
 import { makeAuthority, makeLeaf } from '../support/certificates.ts';
 import { programEnvironment } from '../support/program-environment.ts';
+import { settingsOf } from '../unit/resources/fixtures.ts';
 
 const root = join(import.meta.dirname, '../..');
 const executable = join(root, 'bin/registry-mirror-operator');
@@ -61,23 +65,25 @@ test('render names a file that cannot be read', async (t) => {
 
 const variants: [string, string[], Record<string, string>][] = [
   ['without an address', [], {}],
-  ['with one address', ['--cluster-ip', '10.96.0.10'], {}],
-  ['with both families', ['--cluster-ip', '10.96.0.10', '--cluster-ip', 'fd00::1'], {}],
-  ['with a given certificate', ['--cluster-ip', '10.96.0.10'], { DOCKER_CERTIFICATE_SECRET: 'given' }],
-  ['in services mode', ['--cluster-ip', '10.96.0.10'], { ADDRESSING_SCHEME: 'services' }],
+  ['with one address', ['10.96.0.10'], {}],
+  ['with both families', ['10.96.0.10', 'fd00::1'], {}],
+  ['with a given certificate', ['10.96.0.10'], { DOCKER_CERTIFICATE_SECRET: 'given' }],
+  ['in services mode', ['10.96.0.10'], { ADDRESSING_SCHEME: 'services' }],
 ];
 
-for (const [how, flags, env] of variants) {
+for (const [how, addresses, env] of variants) {
   test.serial(`nginx starts from what is rendered of every example ${how}`, async (t) => {
     const folder = join(root, 'examples');
     const examples = (await readdir(folder)).filter((name) => name.endsWith('.yaml'));
     t.true(examples.length > 0);
     const certificates = await makeCertificates(t);
     for (const name of examples) {
-      const { code, stdout, stderr } = await render(['-f', join(folder, name), ...flags], { env });
-      t.is(code, 0, stderr);
-      for (const pod of cachePods(loadAll(stdout) as KubernetesObject[]))
-        await testConfiguration(t, pod, certificates);
+      const documents = readMirrorDocuments(await readFile(join(folder, name), 'utf8'), name);
+      if ('faults' in documents) throw new Error(documents.faults.join());
+      const { text } = renderMirrors(documents.mirrors, settingsOf(env), parseAddresses(addresses));
+      const pods = cachePods(loadAll(text) as KubernetesObject[]);
+      t.is(pods.length, documents.mirrors.length);
+      for (const pod of pods) await testConfiguration(t, pod, certificates);
     }
   });
 }
