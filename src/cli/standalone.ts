@@ -53,8 +53,8 @@ function readProxy() {
 }
 
 /** As the broker reads them later. */
-const checkCredentials: CheckCredentials = (files, upstream) =>
-  void parseCredentials(files, credentialNames(upstream));
+const checkCredentials: CheckCredentials = (files, upstream, prefix) =>
+  void parseCredentials(files, credentialNames(upstream, prefix));
 
 function parseAddress(value: string): string {
   if (isIP(value) === 0) throw new InvalidArgumentError('expected an IP address.');

@@ -1,8 +1,10 @@
 /** The StatefulSet of a mirror: cache pods of nginx and broker. */
+import { basename, dirname } from 'node:path';
 import { credentialSecrets } from '../api/access.ts';
 import { claimSize } from '../api/cache-size.ts';
 import { componentLabel, components, objectNames, selectorLabels } from '../api/names.ts';
 import type { RegistryMirror, ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
+import { parseUpstream } from '../api/upstream.ts';
 import { ports } from '../cache/ports.ts';
 import { claimTemplate } from './claim-template.ts';
 import {
@@ -89,24 +91,29 @@ export function statefulSetView(input: MirrorInput, options: CacheOptions): Stat
 const credentialsRoot = '/etc/registry-mirror/credentials';
 const prefixedRoot = '/etc/registry-mirror/prefixed-credentials';
 
-/**
- * Folder of `secret`, for the repositories below `prefix`, in the broker's container. Named by both, so that a pod that is still to be replaced
- * never takes the Secret it has for the one that is wanted: the mirror may be another registry's by now.
- */
-export function credentialsFolder({ prefix, secret }: { prefix: string; secret: string }): string {
-  // A prefix holds no tilde; and one folder must not lie in another.
-  const root = prefix === '' ? credentialsRoot : `${prefixedRoot}/${prefix.replaceAll('/', '~')}`;
-  return `${root}/${secret}`;
+/** What a folder of credentials is for: the repositories of `registry` (`host[:port]`) below `prefix`. */
+export interface CredentialsPlace {
+  readonly prefix: string;
+  readonly registry: string;
 }
 
-/** The prefix whose credentials lie in `folder`; undefined for any other folder. */
-export function prefixOfFolder(folder: string): string | undefined {
-  if (`${folder}/`.startsWith(`${credentialsRoot}/`)) return '';
-  if (!folder.startsWith(`${prefixedRoot}/`)) return undefined;
-  return folder
-    .slice(prefixedRoot.length + 1)
-    .split('/')[0]
-    ?.replaceAll('~', '/');
+/**
+ * Folder of these credentials in the broker's container. Named by what they are for, not by the Secret: pods that are still to be replaced go on
+ * with the Secret they have, and have none for another registry.
+ */
+export function credentialsFolder({ prefix, registry }: CredentialsPlace): string {
+  // A prefix holds no tilde, nor does a host; no colon may be in the path of a mount; and one folder must not lie in another.
+  const root = prefix === '' ? credentialsRoot : `${prefixedRoot}/${prefix.replaceAll('/', '~')}`;
+  return `${root}/${registry.replaceAll(':', '~')}`;
+}
+
+/** What `folder` is for; undefined if it is no folder of credentials. */
+export function placeOfFolder(folder: string): CredentialsPlace | undefined {
+  const [root, name = ''] = [dirname(folder), basename(folder)];
+  const registry = name.replaceAll('~', ':');
+  if (root === credentialsRoot) return { prefix: '', registry };
+  if (dirname(root) !== prefixedRoot) return undefined;
+  return { prefix: basename(root).replaceAll('~', '/'), registry };
 }
 
 /** Volumes are numbered, because names of Secrets can be longer than theirs. */
@@ -114,11 +121,12 @@ function credentialsVolumes(mirror: RegistryMirror): StatefulSetView['credential
   const entries = credentialSecrets(mirror);
   const secrets = [...new Set(entries.map(({ secret }) => secret))].sort();
   const volume = (secret: string) => `credentials-${secrets.indexOf(secret)}`;
+  const { host: registry } = parseUpstream(mirror.spec.upstreamUrl);
   return {
     volumes: secrets.map((secret) => ({ name: volume(secret), secret })),
     mounts: entries.map(({ prefix, secret }) => ({
       name: volume(secret),
-      mountPath: credentialsFolder({ prefix, secret }),
+      mountPath: credentialsFolder({ prefix, registry }),
     })),
   };
 }

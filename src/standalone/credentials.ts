@@ -15,14 +15,15 @@ export function credentialsOwner(mirror: string, prefix: string): string {
 
 /**
  * Returns the folder below `root` that holds exactly `files` for `owner`. Other credentials go into a new folder, `<owner>@<n>`: the
- * broker learns the folder and so both parts of a credential at once. `dropOldCredentials` takes away the former ones afterwards.
+ * broker learns the folder and so both parts of a credential at once. `dropOldCredentials` takes away the former ones afterwards, whose names are not
+ * used again: a broker may still look there, for the registry of before.
  */
 export async function placeCredentials(root: string, owner: string, files: CredentialFiles): Promise<string> {
   const versions = await versionsOf(root, owner);
   const newest = versions.at(-1) ?? 0;
   const current = join(root, `${owner}@${newest}`);
   if (newest > 0 && (await holds(current, files))) return current;
-  const next = join(root, `${owner}@${newest + 1}`);
+  const next = join(root, `${owner}@${Math.max(newest + 1, Date.now())}`);
   await mkdir(next, { mode: 0o700 });
   for (const [name, content] of Object.entries(files)) await writeWhole(join(next, name), content);
   return next;

@@ -24,8 +24,8 @@ export interface PrefixedCredentials {
   readonly files: CredentialFiles;
 }
 
-/** Throws what is wrong with credentials for this upstream, without showing them. Given: the registry's client is not ours to import. */
-export type CheckCredentials = (files: CredentialFiles, upstream: Upstream) => void;
+/** Throws what is wrong with credentials for what of this upstream is below a prefix, without showing them. Given: the registry's client is not ours to import. */
+export type CheckCredentials = (files: CredentialFiles, upstream: Upstream, prefix: string) => void;
 
 /** A RegistryMirror or a Secret of the file, and how its fields are found again. */
 interface Item<T> {
@@ -212,7 +212,7 @@ function findCredentials(
     const found = wanted.flatMap(({ path, prefix, secret }) => {
       try {
         const files = credentialOf(secret, secrets);
-        if (upstream !== undefined) check(files, upstream);
+        if (upstream !== undefined) check(files, upstream, prefix);
         return [{ prefix, files }];
       } catch (error) {
         report.add(lineOf(path), path, `${errorMessage(error)} (Secret ${JSON.stringify(secret)})`);

@@ -1,5 +1,5 @@
 /** deploy/ as people install it: the base with components, built by kustomize, against a real API server. */
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -74,6 +74,22 @@ test('component namespace brings everything there, with the level that node agen
   t.deepEqual(labelsOf(objects, 'Namespace', 'registry-mirrors'), {
     'pod-security.kubernetes.io/enforce': 'privileged',
   });
+});
+
+test('what docs/operations.md deletes with is all but the namespace, whose volumes stay', async (t) => {
+  const docs = await readFile(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+  const [, label = ''] = /kubectl delete -k OVERLAY -l '!(\S+)'/.exec(docs) ?? [];
+  const objects = await kustomizeBuild([
+    ...extras,
+    'services',
+    'rewriting',
+    'webhook',
+    'policy',
+    'namespace',
+  ]);
+  const left = objects.filter(({ metadata }) => Object.keys(metadata.labels ?? {}).includes(label));
+  t.deepEqual(left.map(nameOf), objects.filter(({ kind }) => kind === 'Namespace').map(nameOf));
+  t.is(left.length, 1);
 });
 
 test('component imageswap-namespace moves the rights to imageswap’s map, and who looks for it there', async (t) => {

@@ -65,8 +65,8 @@ test.serial(
     t.is(await told(), 1);
     const { generation } = (await world.get(pathsOf('list').statefulSet)).metadata;
     t.deepEqual((await brokerConfig('list')).mirrors[0].credentials, [
-      { prefix: '', dir: '/etc/registry-mirror/credentials/all' },
-      { prefix: 'team/a', dir: '/etc/registry-mirror/prefixed-credentials/team~a/team' },
+      { prefix: '', dir: '/etc/registry-mirror/credentials/list.example' },
+      { prefix: 'team/a', dir: '/etc/registry-mirror/prefixed-credentials/team~a/list.example' },
     ]);
 
     await secret('team', { username: 'u', password: 'second-password' });

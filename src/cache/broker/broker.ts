@@ -127,10 +127,9 @@ class Broker {
     const { log, network } = this.#options;
     await this.#peers.configure(config.peers);
     const opened = config.mirrors.map(async (wanted): Promise<[string, Mirror]> => {
-      const former = old.get(wanted.name);
-      const isSame = former !== undefined && JSON.stringify(former.config) === JSON.stringify(wanted);
-      const open = () => openMirror(wanted, { log, network, peers: this.#peers, former });
-      return [wanted.name, isSame ? former : await open()];
+      const same = old.get(wanted.name);
+      const isSame = same !== undefined && JSON.stringify(same.config) === JSON.stringify(wanted);
+      return [wanted.name, isSame ? same : await openMirror(wanted, { log, network, peers: this.#peers })];
     });
     this.#mirrors = new Map(await Promise.all(opened));
     this.#config = config;

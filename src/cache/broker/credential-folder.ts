@@ -24,20 +24,11 @@ export class CredentialFolder implements CredentialSource {
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  /**
-   * `names` are those of the upstream under which a docker configuration may list it; `known` is what works already, and stays in force until the
-   * folder has something.
-   */
-  constructor(options: {
-    dir: string;
-    names: readonly string[];
-    log: Logger;
-    known?: Credentials | undefined;
-  }) {
+  /** `names` are those of the upstream under which a docker configuration may list it. */
+  constructor(options: { dir: string; names: readonly string[]; log: Logger }) {
     this.#dir = options.dir;
     this.#names = options.names;
     this.#log = options.log;
-    this.#credentials = options.known;
   }
 
   current(): Credentials | undefined {

@@ -1,5 +1,4 @@
 /** The credentials of one mirror: of those it has, each repository gets the ones with the longest prefix. */
-import type { Upstream } from '../../api/upstream.ts';
 import type { Logger } from '../../observe/log.ts';
 import { credentialExpiry } from '../../registry/credential-expiry.ts';
 import {
@@ -24,29 +23,18 @@ export interface MirrorCredentials {
   expire(): number | undefined;
   /** Looks at every folder again. */
   reread(): Promise<void>;
-  /** What is in force below a prefix of `upstream`'s, as far as these are that registry's own. */
-  known(upstream: Upstream, prefix: string): Credentials | undefined;
 }
 
-/**
- * Reads nothing yet. What is not meant to be shown is not read: over plain http, or where access is not by the mirror's own credentials.
- * `former` are those of the same mirror by the configuration before: they stay in force where another Secret is wanted that this pod does not have.
- */
-export function mirrorCredentials(
-  config: BrokerMirror,
-  log: Logger,
-  former?: MirrorCredentials,
-): MirrorCredentials {
+/** Reads nothing yet. What is not meant to be shown is not read: over plain http, or where access is not by the mirror's own credentials. */
+export function mirrorCredentials(config: BrokerMirror, log: Logger): MirrorCredentials {
   const mayShow = config.upstream.scheme === 'https' && config.access === 'shared';
   const places = mayShow ? config.credentials : [];
   const folders = places.map(({ prefix, dir }) => ({
-    prefix,
     prefixes: upstreamPrefixes(config.upstream, prefix),
     folder: new CredentialFolder({
       dir,
       names: credentialNames(config.upstream, prefix),
       log: prefix === '' ? log : log.child({ prefix }),
-      known: former?.known(config.upstream, prefix),
     }),
   }));
   const byLength = folders
@@ -57,11 +45,6 @@ export function mirrorCredentials(
     present: () => folders.some(({ folder }) => folder.current() !== undefined),
     expire: () => earliest(folders.map(({ folder }) => folder.current())),
     reread: async () => void (await Promise.all(folders.map(({ folder }) => folder.reread()))),
-    // One registry's password is nothing for another.
-    known: ({ host }, prefix) =>
-      host === config.upstream.host
-        ? folders.find((one) => one.prefix === prefix)?.folder.current()
-        : undefined,
   };
 }
 

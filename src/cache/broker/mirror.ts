@@ -8,7 +8,7 @@ import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities
 import type { BrokerMirror } from './broker-config.ts';
 import { FailureMemory } from './failure-memory.ts';
 import { TagFinder } from './find-tag.ts';
-import { type MirrorCredentials, mirrorCredentials } from './mirror-credentials.ts';
+import { mirrorCredentials } from './mirror-credentials.ts';
 import { type MirrorReport, MirrorStatus } from './mirror-status.ts';
 import { MirrorPeers } from './peers/mirror-peers.ts';
 import type { Peers } from './peers/peers.ts';
@@ -30,7 +30,6 @@ export interface Mirror {
   readonly access: ClientAccess;
   /** Drops everything it remembers of objects: what was asked before stands for nobody who asks from now on. */
   forget(): void;
-  readonly credentials: MirrorCredentials;
   /** What the upstream calls a repository that clients call `repository`. */
   upstreamRepository(repository: string): string;
   /** Looks at its credentials and CA bundles again. */
@@ -44,15 +43,15 @@ export interface Mirror {
 /** What is known of objects. */
 type Memory = Pick<Mirror, 'blobs' | 'blobFailures' | 'tags' | 'finder'>;
 
-/** Opens a mirror, `former` being the one that it replaces: reads its files; connects to nothing yet. */
+/** Opens a mirror: reads its files; connects to nothing yet. */
 export async function openMirror(
   config: BrokerMirror,
-  options: { log: Logger; peers: Peers; network?: Network | undefined; former?: Mirror | undefined },
+  options: { log: Logger; peers: Peers; network?: Network | undefined },
 ): Promise<Mirror> {
   const log = options.log.child({ mirror: config.name });
   const status = new MirrorStatus(log);
   const origin = new URL(`${config.upstream.scheme}://${config.upstream.host}`);
-  const credentials = mirrorCredentials(config, log, options.former?.credentials);
+  const credentials = mirrorCredentials(config, log);
   const connections = await openConnections(config, origin, log, options.network);
   const client = new UpstreamClient({
     origin,
@@ -87,7 +86,6 @@ export async function openMirror(
     forget: () => {
       memory = empty();
     },
-    credentials,
     upstreamRepository: (repository) => upstreamRepository(config.upstream, repository),
     refresh: async () => void (await Promise.all([credentials.reread(), connections.refresh()])),
     report: () => status.report(config.name, credentials),

@@ -79,16 +79,20 @@ export async function handleRequest(
 async function handleAccess(
   context: RequestContext,
   route: AccessRoute,
-  { headers }: IncomingMessage,
+  request: IncomingMessage,
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
+  const { headers } = request;
+  if (!isMeant(context.mirror(route.mirror), request)) await context.catchUp();
   const mirror = context.mirror(route.mirror);
   if (mirror === undefined) return send(response, errorAnswer(404, 'NAME_UNKNOWN', 'no such mirror'));
   const isFallback = headers[addressKindHeader] === 'fallback';
   const { authorization } = headers;
+  // What a client shows is for the upstream that nginx means, and so is what it may read of what nginx has.
+  const mayAsk = isMeant(mirror, request);
   try {
-    send(response, await serveAccess(mirror, route, { authorization, isFallback, signal }));
+    send(response, await serveAccess(mirror, route, { authorization, isFallback, signal }, mayAsk));
   } catch (error) {
     if (!signal.aborted) throw error;
   }

@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import { credentialSecrets } from '../../api/access.ts';
 import { objectNames, replicaCommonName, serviceDnsNames } from '../../api/names.ts';
 import { nodeWiring } from '../../api/nodes.ts';
+import { parseUpstream } from '../../api/upstream.ts';
 import {
   type CacheConfig,
   type Certificate,
@@ -40,12 +41,13 @@ const workerProcesses = 4;
 
 /** Returns the configuration of nginx and broker; the claim's size is read from the mirror. */
 export function podCacheConfig({ mirror, settings }: MirrorInput, facts: CacheFacts): CacheConfig {
+  const { host: registry } = parseUpstream(mirror.spec.upstreamUrl);
   const place = {
     cacheDir: `${mounts.store}/cache`,
     extraNames: [...facts.clusterIPs, ...serviceDnsNames(mirror.metadata.name, settings.namespace)],
-    credentials: credentialSecrets(mirror).map((entry) => ({
-      prefix: entry.prefix,
-      dir: credentialsFolder(entry),
+    credentials: credentialSecrets(mirror).map(({ prefix }) => ({
+      prefix,
+      dir: credentialsFolder({ prefix, registry }),
     })),
     caFiles: [
       ...(settings.caCertificateBundle === undefined ? [] : [mounts.upstreamCa]),

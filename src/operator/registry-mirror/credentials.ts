@@ -26,10 +26,8 @@ export interface CredentialsInputs {
   readonly mirror: RegistryMirror;
   readonly settings: OperatorSettings;
   readonly statefulSet?: LiveStatefulSet;
-  /** What the pods use now. */
+  /** What the pods use now, for this registry. */
   readonly mounted: readonly CredentialsEntry[];
-  /** They use it for another upstream. */
-  readonly isMovedFrom?: boolean;
   /** A Secret by name; values are not looked at, only whether there are any. */
   readonly find: (secret: string) => KubeObject | undefined;
 }
@@ -46,8 +44,8 @@ interface Fault {
 
 /**
  * A Secret that cannot be used never replaces one that can: what the pods mount for its prefix stays. Where nothing is mounted yet, a
- * missing Secret is mounted all the same (optional), so that its arrival restarts nothing, unless it must carry a label. The same where the mirror
- * has another upstream now.
+ * missing Secret is mounted all the same (optional), so that its arrival restarts nothing, unless it must carry a label. The same where they
+ * are mounted for another registry.
  */
 export function decideCredentials(inputs: CredentialsInputs): CredentialsDecision {
   const wanted = credentialSecrets(inputs.mirror);
@@ -85,12 +83,10 @@ function decide(
 ): { readonly mount?: CredentialsEntry; readonly fault?: Fault } {
   const fault = faultOf(inputs, entry.secret);
   if (fault === undefined) return { mount: entry };
-  const known = inputs.mounted.find(({ prefix }) => prefix === entry.prefix)?.secret;
-  // One registry's password is nothing for another.
-  const mounted = inputs.isMovedFrom ? undefined : known;
+  const mounted = inputs.mounted.find(({ prefix }) => prefix === entry.prefix)?.secret;
   const instead = mounted ?? entry.secret;
   const isAllowed = mayBeSent(inputs, instead);
-  const message = `${fault.message}${consequence(entry, isAllowed ? mounted : undefined)}`;
+  const message = `${fault.message}; ${consequence(entry, isAllowed, mounted)}`;
   return {
     ...(isAllowed && { mount: { ...entry, secret: instead } }),
     fault: { ...fault, message },
@@ -150,11 +146,14 @@ function isLabelled(secret: KubeObject | undefined): boolean {
   return secret?.metadata.labels?.[credentialsLabel.key] === credentialsLabel.value;
 }
 
-function consequence({ prefix }: CredentialsEntry, mounted: string | undefined): string {
-  if (mounted !== undefined) return '; the last working configuration stays in force';
-  return prefix === ''
-    ? '; until then the upstream is asked without credentials'
-    : `; until then repositories below ${prefix} are asked for with the next shorter prefix, or without credentials`;
+/** An entry that is mounted has its prefix for itself, also while there is nothing in it. */
+function consequence({ prefix }: CredentialsEntry, isMounted: boolean, mounted: string | undefined): string {
+  if (isMounted && mounted !== undefined) return 'the last working configuration stays in force';
+  if (prefix === '') return 'until then the upstream is asked without credentials';
+  const others = isMounted
+    ? 'without credentials'
+    : 'as if it had no entry: by the next shorter prefix, if any';
+  return `until then repositories below ${prefix} are asked for ${others}`;
 }
 
 function finding(status: Finding['status'], reason: string, message: string): Finding {

@@ -1,9 +1,9 @@
 /** Everything one pass works from, as a snapshot: the composition's inputs and what was found while making it. */
+import { parseUpstream } from '../../api/upstream.ts';
 import { type ClaimPlan, planClaims, withStorage } from './claims.ts';
 import { type CredentialsDecision, decideCredentials, withCredentials } from './credentials.ts';
 import type { CompositionInputs } from './desired.ts';
 import type { Finding } from './finding.ts';
-import { isMovedFrom } from './former-upstream.ts';
 import { mountedCredentials } from './mounted-credentials.ts';
 import { type TlsQuestion, tlsInputs } from './tls-inputs.ts';
 
@@ -40,8 +40,7 @@ function credentialsOf({ mirror, settings, views, live }: TlsQuestion): Credenti
     mirror,
     settings,
     ...(statefulSet && { statefulSet }),
-    mounted: mountedCredentials(statefulSet),
-    isMovedFrom: isMovedFrom(mirror, live),
+    mounted: mountedCredentials(statefulSet, parseUpstream(mirror.spec.upstreamUrl).host),
     find: (secret) => views.secrets.get(`${settings.namespace}/${secret}`),
   });
 }

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { inspectCertificate } from '../../../src/cache/tls/certificate.ts';
 import { ConfigError } from '../../../src/config/problems.ts';
@@ -58,7 +58,18 @@ test('changed credentials get a folder of their own; the same ones keep theirs',
   const third = await placeCredentials(root, 'a', { username: 'u', password: 'q' });
   t.is(readFileSync(join(third, 'password'), 'utf8'), 'q');
   await dropOldCredentials(root, [third]);
-  t.deepEqual(readdirSync(root), ['a@10']);
+  t.deepEqual(readdirSync(root), [basename(third)]);
+  t.false(third.endsWith('a@9'));
+});
+
+test('a folder that credentials had is not used again, since a broker may still look there', async (t) => {
+  const { folders } = await folder(t);
+  const root = folders.credentialsDir;
+  const first = await placeCredentials(root, 'a', { username: 'u', password: 'p' });
+  await dropOldCredentials(root, []);
+  const second = await placeCredentials(root, 'a', { username: 'u', password: 'q' });
+  t.not(second, first);
+  t.deepEqual(readdirSync(root), [basename(second)]);
 });
 
 test('a leaf is kept while it serves and made anew for other names, before its end and when it is damaged', async (t) => {

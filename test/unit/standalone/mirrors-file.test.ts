@@ -50,6 +50,19 @@ test('empty fields are as if they were not there, and no Secret is looked for', 
   }
 });
 
+test('of a docker configuration the entry counts that the broker takes: the one closest to the prefix', (t) => {
+  const configured = (path: string, auth: string) => {
+    const auths = { [path]: { auth: Buffer.from(auth).toString('base64') } };
+    const data = JSON.stringify({ '.dockerconfigjson': JSON.stringify({ auths }) });
+    const spec = 'credentials: [{secret: pull, prefix: team}]';
+    return faultsOf(`${secret('pull', `stringData: ${data}`)}---\n${mirror('a', spec)}`);
+  };
+  const host = 'a.example';
+  t.deepEqual(configured(`${host}/team`, 'me:p'), []);
+  t.deepEqual(configured(host, 'me:p'), []);
+  t.is(configured(`${host}/other`, 'me:p').length, 1);
+});
+
 test('a mirror may have a Secret for each prefix; each that is no credential is told at its line', (t) => {
   const list = 'credentials: [{secret: all}, {prefix: team/a, secret: team}]';
   const all = secret('all', 'stringData: {token: x}');
@@ -198,8 +211,8 @@ test('a Secret whose content is of no use to the upstream is a fault that does n
 });
 
 function parseMirrorsFile(text: string, name: string): MirrorsFile {
-  const check: CheckCredentials = (files, upstream) => {
-    parseCredentials(files, credentialNames(upstream));
+  const check: CheckCredentials = (files, upstream, prefix) => {
+    parseCredentials(files, credentialNames(upstream, prefix));
   };
   return parseWith(text, name, check);
 }

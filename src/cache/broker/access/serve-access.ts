@@ -16,16 +16,22 @@ export interface AccessQuestion {
   readonly signal: AbortSignal;
 }
 
-/** Returns 204 when the client may read the object, else 401 with its challenge, or 403. Rejects only when `signal` aborts. */
+/**
+ * Returns 204 when the client may read the object, else 401 with its challenge, or 403. The upstream is asked where `mayAsk`, else nothing is known.
+ * Rejects only when `signal` aborts.
+ */
 export async function serveAccess(
   mirror: Mirror,
   route: AccessRoute,
   question: AccessQuestion,
+  mayAsk = true,
 ): Promise<Answer> {
   const { authorization, isFallback, signal } = question;
-  if (route.kind === 'ping') return pingAnswer(await mirror.access.ping(authorization, signal));
-  const permission = await mirror.access.permission(objectQuestion(mirror, route.object, question));
-  return permissionAnswer(permission, isFallback);
+  const unknown: Permission = { kind: 'unknown' };
+  if (route.kind === 'ping')
+    return pingAnswer(mayAsk ? await mirror.access.ping(authorization, signal) : unknown);
+  const object = objectQuestion(mirror, route.object, question);
+  return permissionAnswer(mayAsk ? await mirror.access.permission(object) : unknown, isFallback);
 }
 
 /**

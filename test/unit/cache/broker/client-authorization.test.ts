@@ -1,5 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
-import { mirrorOf, openTestMirror } from '../../../support/broker.ts';
+import { parseUpstream } from '../../../../src/api/upstream.ts';
+import { upstreamIdentity } from '../../../../src/cache/upstream-identity.ts';
+import { brokerConfig, mirrorOf, openTestMirror, startBroker } from '../../../support/broker.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
 
 async function setUp(t: ExecutionContext) {
@@ -27,4 +29,28 @@ test('a manifest that one client’s request brought is not remembered for anoth
   t.truthy(tags.remembered(one, digest));
   t.is(tags.remembered({ ...asked, authorization: 'Basic Yjpi' }, digest), undefined);
   t.is(tags.remembered(asked, digest), undefined);
+});
+
+test('what a client shows is for the upstream that nginx means, and what it may read there is of that one', async (t) => {
+  const [first, second] = [await startScriptableUpstream(), await startScriptableUpstream()];
+  t.teardown(() => Promise.all([first.close(), second.close()]));
+  for (const upstream of [first, second]) upstream.addManifest('a/b', 'v1', { schemaVersion: 2, layers: [] });
+  const mirrorAt = ({ host }: { host: string }) => mirrorOf(`http://${host}`, { access: 'passThrough' });
+  const broker = await startBroker(t, [mirrorAt(first)], {}, { followMs: 3_600_000 });
+  const meaning = (host: string) => ({
+    authorization: 'Basic YTph',
+    'x-upstream-identity': upstreamIdentity(parseUpstream(`http://${host}`)),
+  });
+  const questions = ['/m/-/authorize/v2/a/b/manifests/v1', '/m/-/ping'];
+
+  const refused = await broker.get(questions[0]!, meaning('elsewhere.example'));
+  t.deepEqual([refused.status, refused.headers['x-refusal']], [403, '503']);
+  t.is((await broker.get(questions[1]!, meaning('elsewhere.example'))).status, 503);
+  t.is(first.seen.length, 0);
+
+  broker.configure(brokerConfig(broker.dir, [mirrorAt(second)]));
+  t.is((await broker.get(questions[0]!, meaning(second.host))).status, 204, 'it looks at its configuration');
+  t.true(second.seen.length > 0);
+  for (const path of questions) t.true((await broker.get(path, meaning(first.host))).status >= 400, path);
+  t.is(first.seen.length, 0);
 });

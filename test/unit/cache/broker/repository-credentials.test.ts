@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,13 +5,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { parseUpstream } from '../../../../src/api/upstream.ts';
-import type { BrokerMirror } from '../../../../src/cache/broker/broker-config.ts';
 import { mirrorCredentials } from '../../../../src/cache/broker/mirror-credentials.ts';
 import { upstreamPrefixes, upstreamRepository } from '../../../../src/cache/broker/upstream-repository.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
-import { brokerConfig, mirrorOf, openTestMirror, startBroker } from '../../../support/broker.ts';
+import { mirrorOf, openTestMirror, startBroker } from '../../../support/broker.ts';
 import { makeAuthority, makeLeaf } from '../../../support/certificates.ts';
-import { eventually } from '../../../support/eventually.ts';
 import { startScriptableUpstream } from '../../../support/scriptable-upstream.ts';
 
 function tempDir(t: ExecutionContext): string {
@@ -126,81 +123,6 @@ test('the report says when the first of them expires that says so', async (t) =>
   t.is(mirror.report().credentialsExpire, new Date(1_900_000_000_000).toISOString());
 });
 
-/** What a mirror has by its first configuration and by the next, the second one's folder being none of this pod's. */
-async function reconfigured(
-  t: ExecutionContext,
-  before: string,
-  after: Partial<BrokerMirror> & { url: string },
-) {
-  const dir = tempDir(t);
-  writeSecret(join(dir, 'first'), { username: 'first', password: 'x' });
-  const log = createLogger({ level: 'silent' });
-  const at = (prefix: string, secret: string) => ({ prefix, dir: join(dir, secret) });
-  const former = mirrorCredentials(
-    mirrorOf(before, { credentials: [at('', 'first'), at('a', 'first')] }),
-    log,
-  );
-  await former.reread();
-  const { url, ...more } = after;
-  const credentials = [at('', 'second'), at('b', 'second')];
-  const now = mirrorCredentials(mirrorOf(url, { credentials, ...more }), log, former);
-  await now.reread();
-  const user = (repository: string) => {
-    const found = now.of(repository).current();
-    return found?.kind === 'basic' ? found.username : undefined;
-  };
-  return { user, arrive: () => writeSecret(join(dir, 'second'), { username: 'second', password: 'x' }), now };
-}
-
-test('until a pod has the Secret that is wanted now, it shows the registry the one that was, for the same prefix', async (t) => {
-  const { user, arrive, now } = await reconfigured(t, 'registry.example', { url: 'registry.example' });
-  t.is(user('x'), 'first');
-  t.is(user('b/x'), undefined, 'had none of its own');
-  arrive();
-  await now.reread();
-  t.is(user('x'), 'second');
-  t.is(user('b/x'), 'second');
-});
-
-test('the Secret that was is for no other registry, and for nobody who may not have it', async (t) => {
-  const port = await reconfigured(t, 'registry.example', { url: 'registry.example:8443' });
-  t.is(port.user('x'), undefined);
-  const other = await reconfigured(t, 'registry.example', { url: 'other.example' });
-  t.is(other.user('x'), undefined);
-  other.arrive();
-  await other.now.reread();
-  t.is(other.user('x'), 'second');
-  const plain = await reconfigured(t, 'registry.example', { url: 'http://registry.example' });
-  t.is(plain.user('x'), undefined);
-  const own = await reconfigured(t, 'registry.example', { url: 'registry.example', access: 'passThrough' });
-  t.is(own.user('x'), undefined);
-  const none = await reconfigured(t, 'registry.example', { url: 'registry.example', credentials: [] });
-  t.is(none.user('x'), undefined, 'taken out');
-});
-
-test('a broker whose configuration names another registry and another Secret shows the old password to nobody', async (t) => {
-  const { dirs, broker, upstream: first, mirror } = await setUp(t);
-  const second = await startScriptableUpstream({ tls: mirror.tls });
-  t.teardown(() => second.close());
-  for (const upstream of [first, second]) {
-    upstream.auth = { kind: 'basic', username: 'a', password: 'one' };
-    upstream.addManifest('a/x', 'v', { schemaVersion: 2, layers: [] });
-  }
-  const credentials = [{ prefix: 'a', dir: join(dirs.a, 'not-here') }];
-  broker.configure(brokerConfig(broker.dir, [mirror.of(first.host, credentials)]));
-  const status = async () =>
-    JSON.parse((await broker.get('/-/status')).body.toString()).mirrors[0].credentials;
-  await eventually(() => assert(broker.log.some((line) => line.includes('Configuration changed'))));
-  t.is(await status(), 'present');
-  t.is((await broker.get('/m/v2/a/x/manifests/v')).status, 200);
-
-  broker.configure(brokerConfig(broker.dir, [mirror.of(second.host, credentials)]));
-  await eventually(async () => assert.notEqual(await status(), 'present'));
-  t.is((await broker.get('/m/v2/a/x/manifests/v')).status, 401);
-  t.true(second.seen.length > 0);
-  t.true(second.seen.every(({ headers }) => headers.authorization === undefined));
-});
-
 /** A registry over TLS and a broker with credentials of its own for `a` and `b`. */
 async function setUp(t: ExecutionContext) {
   const dir = tempDir(t);
@@ -210,20 +132,19 @@ async function setUp(t: ExecutionContext) {
   t.teardown(() => upstream.close());
   const dirs = { a: join(dir, 'a'), b: join(dir, 'b') };
   for (const [user, place] of Object.entries(dirs)) writeSecret(place, { username: user, password: 'one' });
-  const mirror = {
-    tls: { cert: leaf.certificatePem, key: leaf.keyPem },
-    of: (host: string, credentials: BrokerMirror['credentials']) =>
-      mirrorOf(`https://${host}`, { caFiles: [authority.file], credentials }),
-  };
-  const credentials = Object.entries(dirs).map(([prefix, place]) => ({ prefix, dir: place }));
-  const broker = await startBroker(t, [mirror.of(upstream.host, credentials)]);
+  const broker = await startBroker(t, [
+    mirrorOf(`https://${upstream.host}`, {
+      caFiles: [authority.file],
+      credentials: Object.entries(dirs).map(([prefix, place]) => ({ prefix, dir: place })),
+    }),
+  ]);
   let count = 0;
   const pull = async (repository: string) => {
     const tag = `v${count++}`;
     upstream.addManifest(repository, tag, { schemaVersion: 2, layers: [], tag });
     return (await broker.get(`/m/v2/${repository}/manifests/${tag}`)).status;
   };
-  return { upstream, broker, dirs, pull, mirror };
+  return { upstream, broker, dirs, pull };
 }
 
 function basic(username: string, password: string): string {

@@ -3,6 +3,7 @@ import { nodeWiring } from '../../../../src/api/nodes.ts';
 import type { RegistryMirror } from '../../../../src/api/registry-mirror.ts';
 import type { OperatorSettings } from '../../../../src/api/settings.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
+import { podCacheConfig } from '../../../../src/operator/registry-mirror/cache-view.ts';
 import { decideCredentials, withCredentials } from '../../../../src/operator/registry-mirror/credentials.ts';
 import type { LiveStatefulSet } from '../../../../src/operator/registry-mirror/live-objects.ts';
 import { mountedCredentials } from '../../../../src/operator/registry-mirror/mounted-credentials.ts';
@@ -21,7 +22,7 @@ function secret(data: Record<string, string>, marks: Record<string, string> = {}
 
 type Maker = 'us' | 'python' | 'us, adopted';
 
-function set(secretName: string, maker: Maker = 'us'): LiveStatefulSet {
+function set(secretName: string, maker: Maker = 'us', registry = 'gcr.io'): LiveStatefulSet {
   const entry = maker === 'python' ? { manager: 'OpenAPI-Generator', operation: 'Update' } : ours;
   return {
     apiVersion: 'apps/v1',
@@ -36,7 +37,11 @@ function set(secretName: string, maker: Maker = 'us'): LiveStatefulSet {
         spec: {
           volumes: [{ name: 'credentials', secret: { secretName } }],
           containers: [
-            { volumeMounts: [{ name: 'credentials', mountPath: '/etc/registry-mirror/credentials' }] },
+            {
+              volumeMounts: [
+                { name: 'credentials', mountPath: `/etc/registry-mirror/credentials/${registry}` },
+              ],
+            },
           ],
         },
       },
@@ -51,7 +56,6 @@ interface One {
   readonly mirror: RegistryMirror;
   readonly settings: OperatorSettings;
   readonly statefulSet?: LiveStatefulSet;
-  readonly isMovedFrom?: boolean;
   /** The Secret that is asked for. */
   readonly secret?: KubeObject;
   /** The one that the pods mount, where it is another one. */
@@ -60,7 +64,7 @@ interface One {
 
 /** The decision over one Secret for all repositories. */
 function decideOne({ secret, mountedSecret, ...inputs }: One) {
-  const mounted = mountedCredentials(inputs.statefulSet);
+  const mounted = mountedCredentials(inputs.statefulSet, 'gcr.io');
   const find = (name: string) => (name === 'wanted' ? secret : mountedSecret);
   const { mount, finding } = decideCredentials({ ...inputs, mounted, find });
   return { mount: mount[0]?.secret, finding };
@@ -101,7 +105,8 @@ test('What works stays mounted until the new Secret can be used', (t) => {
 });
 
 test('What works at one upstream is not shown to another one while the new Secret is missing', (t) => {
-  const decision = decideOne({ mirror, settings, statefulSet: set('works'), isMovedFrom: true });
+  const statefulSet = set('works', 'us', 'other.example');
+  const decision = decideOne({ mirror, settings, statefulSet });
   t.is(decision.mount, 'wanted');
   t.regex(decision.finding.message, /asked without credentials/);
 });
@@ -183,6 +188,11 @@ test('Of several Secrets each is judged by itself, and the faulty ones are named
   ]);
   t.like(finding, { status: 'False', reason: 'SecretWithoutCredentials', warn: true });
   t.regex(finding.message, /default\/team has neither .* below team\/a .*default\/other does not exist/);
+  t.regex(
+    finding.message,
+    /below other are asked for without credentials/,
+    'it is mounted, and has the prefix',
+  );
   t.notRegex(finding.message, /default\/all/);
 });
 
@@ -192,16 +202,39 @@ test('Each of several Secrets needs the label', (t) => {
   const { mount, finding } = decideCredentials({ mirror: several, settings: strict, mounted: [], find });
   t.deepEqual(mount, [{ prefix: '', secret: 'all' }]);
   t.is(finding.reason, 'SecretNotLabelled');
+  t.regex(finding.message, /below team\/a are asked for as if it had no entry: by the next shorter prefix/);
 });
 
 test('Pods tell what they mount, so that a Secret is known again by its prefix', (t) => {
   const set = cacheStatefulSet({ mirror: several, settings }) as unknown as LiveStatefulSet;
-  t.deepEqual(mountedCredentials(set), several.spec.credentials);
+  t.deepEqual(mountedCredentials(set, 'gcr.io'), several.spec.credentials);
+  t.deepEqual(mountedCredentials(set, 'gcr.io:8443'), [], 'for another registry');
   const names = set.spec?.template?.spec?.volumes?.flatMap(({ secret }) => secret?.secretName ?? []);
   t.deepEqual(
     names?.filter((name) => !name.startsWith('registry-mirror')),
     ['all', 'other', 'team'],
   );
+});
+
+test('Pods that are still to be replaced find the Secret they have for the same registry alone', (t) => {
+  const dirs = (upstreamUrl: string, secret: string) => {
+    const credentials = [{ secret }, { prefix: 'team/a', secret }];
+    const mirror = mirrorOf({ upstreamUrl, masqueradeUrl: 'a.test', access: 'shared', credentials });
+    const { mirrors } = podCacheConfig({ mirror, settings }, { clusterIPs: [] });
+    return mirrors[0]?.credentials.map(({ dir }) => dir) ?? [];
+  };
+  const before = dirs('registry.example:8443', 'one');
+  t.is(before.length, 2);
+  t.deepEqual(dirs('registry.example:8443/team', 'other'), before);
+  for (const moved of ['registry.example', 'registry.example:8444', 'other.example:8443', '[fd00::1]:8443']) {
+    const after = dirs(moved, 'one');
+    t.is(after.length, 2);
+    t.deepEqual(
+      after.filter((dir) => before.includes(dir) || dir.includes(':')),
+      [],
+      moved,
+    );
+  }
 });
 
 test('With credentials and no word on access, everybody may read, and a warning says so', (t) => {
