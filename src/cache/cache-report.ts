@@ -64,6 +64,8 @@ const mirror = z.object({
   credentialsExpire: moment.optional(),
   /** The token server (`host[:port]`) that the upstream named last and that was not shown the credentials: it is in another domain. */
   credentialsWithheld: z.string().optional(),
+  /** What is wrong with credentials that are mounted, without what is in them. */
+  credentialsUnusable: z.string().optional(),
   counters: counters.prefault({}),
   /** Absent until the volume was looked at. */
   cache: cache.optional(),

@@ -21,6 +21,7 @@ export class CredentialFolder implements CredentialSource {
   readonly #log: Logger;
   #seen: string | undefined;
   #credentials: Credentials | undefined;
+  #fault: string | undefined;
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -33,6 +34,11 @@ export class CredentialFolder implements CredentialSource {
 
   current(): Credentials | undefined {
     return this.#credentials;
+  }
+
+  /** What is wrong with the files as they lie there; undefined also where there are none. */
+  fault(): string | undefined {
+    return this.#fault;
   }
 
   /**
@@ -53,13 +59,12 @@ export class CredentialFolder implements CredentialSource {
     const seen = JSON.stringify(files);
     if (seen === this.#seen) return;
     this.#seen = seen;
+    this.#fault = undefined;
     try {
       this.#take(parseCredentials(files, this.#names));
     } catch (error) {
-      this.#log.error(
-        { detail: errorMessage(error), kept: this.#credentials !== undefined },
-        'Credentials unusable',
-      );
+      this.#fault = errorMessage(error);
+      this.#log.error({ detail: this.#fault, kept: this.#credentials !== undefined }, 'Credentials unusable');
     }
   }
 

@@ -21,6 +21,8 @@ export interface MirrorCredentials {
   present(): boolean;
   /** When the first of them expires that says so, in ms since 1970. */
   expire(): number | undefined;
+  /** What is wrong with what lies there, without what is in it; undefined also where nothing does. */
+  fault(): string | undefined;
   /** Looks at every folder again. */
   reread(): Promise<void>;
 }
@@ -30,6 +32,7 @@ export function mirrorCredentials(config: BrokerMirror, log: Logger): MirrorCred
   const mayShow = config.upstream.scheme === 'https' && config.access === 'shared';
   const places = mayShow ? config.credentials : [];
   const folders = places.map(({ prefix, dir }) => ({
+    prefix,
     prefixes: upstreamPrefixes(config.upstream, prefix),
     folder: new CredentialFolder({
       dir,
@@ -44,6 +47,7 @@ export function mirrorCredentials(config: BrokerMirror, log: Logger): MirrorCred
     of: (repository) => byLength.find(({ prefix }) => isBelow(repository, prefix))?.folder ?? noCredentials,
     present: () => folders.some(({ folder }) => folder.current() !== undefined),
     expire: () => earliest(folders.map(({ folder }) => folder.current())),
+    fault: () => faultOf(folders),
     reread: async () => void (await Promise.all(folders.map(({ folder }) => folder.reread()))),
   };
 }
@@ -51,6 +55,17 @@ export function mirrorCredentials(config: BrokerMirror, log: Logger): MirrorCred
 function earliest(all: readonly (Credentials | undefined)[]): number | undefined {
   const known = all.flatMap((credentials) => (credentials && credentialExpiry(credentials)) ?? []);
   return known.length === 0 ? undefined : Math.min(...known);
+}
+
+function faultOf(
+  folders: readonly { readonly prefix: string; readonly folder: CredentialFolder }[],
+): string | undefined {
+  const faults = folders.flatMap(({ prefix, folder }) => {
+    const fault = folder.fault();
+    if (fault === undefined) return [];
+    return prefix === '' ? [fault] : [`for what is below ${prefix}: ${fault}`];
+  });
+  return faults.length === 0 ? undefined : faults.join('; ');
 }
 
 /** By whole segments: `team-ab/x` is not below `team-a`. */

@@ -110,8 +110,8 @@ export class MirrorStatus {
     if (!shown) this.#log.warn({ realm: host }, 'Credentials withheld from a token server of another domain');
   }
 
-  report(name: string, credentials: Pick<MirrorCredentials, 'present' | 'expire'>): MirrorReport {
-    const expire = credentials.expire();
+  report(name: string, credentials: Pick<MirrorCredentials, 'present' | 'expire' | 'fault'>): MirrorReport {
+    const [expire, fault] = [credentials.expire(), credentials.fault()];
     this.#noteBytes();
     const { rateLimit, ...counters } = this.counters;
     return {
@@ -127,6 +127,7 @@ export class MirrorStatus {
       credentials: credentials.present() ? 'present' : 'none',
       ...(expire !== undefined && { credentialsExpire: new Date(expire).toISOString() }),
       ...(this.#withheldFrom !== undefined && { credentialsWithheld: this.#withheldFrom }),
+      ...(fault !== undefined && { credentialsUnusable: fault }),
       counters: { started: this.#started, ...counters, byStatus: { ...counters.byStatus } },
       hour: { upstreamBytes: this.#hour.total() },
       stale: { tags: this.staleTags.count() },

@@ -4,8 +4,8 @@ import type { RegistryMirrorStatus } from '../../api/registry-mirror.ts';
 import type { CacheMirrorReport } from '../../cache/cache-report.ts';
 import { latestMinute, reasonWord, shortText } from '../polling/words.ts';
 import type { Finding } from '../registry-mirror/finding.ts';
-import { credentialsWithheld, withheldReason } from './credentials-withheld.ts';
 import { inUse, type NodesUse } from './in-use.ts';
+import { replicaCredentials, replicaCredentialsReasons } from './replica-credentials.ts';
 import { noReport, type ReplicaReport, replicaNames } from './replica-report.ts';
 import { upstreamReachable } from './upstream-reachable.ts';
 
@@ -16,7 +16,7 @@ export interface CacheState {
   /** `UpstreamReachable`, `CacheWritable` and `InUse`. */
   readonly findings: readonly Finding[];
   /** `CredentialsValid` where only the replicas see what is wrong with them. */
-  readonly withheld?: Finding | undefined;
+  readonly credentials?: Finding | undefined;
   readonly numbers: CacheNumbers;
 }
 
@@ -43,7 +43,7 @@ export function cacheState(
   const used = inUse({ ...nodes, told: reports.length > 0, lastPull, served }, now);
   return {
     findings: [upstreamReachable(reports), cacheWritable(reports), used],
-    withheld: credentialsWithheld(reports),
+    credentials: replicaCredentials(reports),
     numbers: {
       ...(size !== undefined && { cacheSize: size }),
       ...(ratio !== undefined && { hitRatio: ratio }),
@@ -59,7 +59,7 @@ export function storedState(status: RegistryMirrorStatus | undefined): CacheStat
   const credentials = storedFinding(status?.conditions, 'CredentialsValid');
   return {
     findings,
-    ...(credentials?.reason === withheldReason && { withheld: credentials }),
+    ...(credentials && replicaCredentialsReasons.includes(credentials.reason) && { credentials }),
     numbers: {
       ...(size !== undefined && { cacheSize: size }),
       ...(ratio !== undefined && { hitRatio: ratio }),

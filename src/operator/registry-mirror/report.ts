@@ -94,7 +94,7 @@ export class Reporter {
       wired,
       ...cache.findings,
     ];
-    const found = findings.map((finding) => withheldFrom(finding, cache));
+    const found = findings.map((finding) => asReplicasSee(finding, cache));
     const all = [...shown.filter(({ type }) => !found.some((finding) => finding.type === type)), ...found];
     for (const { type, reason, message, warn } of newWarnings(stored, all)) {
       const occurrence = warn === 'once' ? '' : stateBefore(stored, type);
@@ -169,10 +169,10 @@ export class Reporter {
   }
 }
 
-/** A Secret that is well does not help where the token server is not shown it. */
-function withheldFrom(finding: Finding, { withheld }: CacheState): Finding {
+/** A Secret that seems well does not help where replicas cannot use it, or may not show it to who asks for it. */
+function asReplicasSee(finding: Finding, { credentials }: CacheState): Finding {
   const seemsValid = finding.type === 'CredentialsValid' && finding.status === 'True';
-  return seemsValid && withheld !== undefined ? withheld : finding;
+  return seemsValid && credentials !== undefined ? credentials : finding;
 }
 
 /** Nodes that wait for a person: the mirror serves all the same. */

@@ -53,6 +53,7 @@ export function mergeReports(reports: readonly [CacheReport, ...CacheReport[]]):
 function mergeMirror(one: CacheMirrorReport, other: CacheMirrorReport): CacheMirrorReport {
   const expire = one.credentialsExpire ?? other.credentialsExpire;
   const withheld = one.credentialsWithheld ?? other.credentialsWithheld;
+  const unusable = one.credentialsUnusable ?? other.credentialsUnusable;
   return {
     ...one,
     ...addCounted(one, other),
@@ -60,6 +61,7 @@ function mergeMirror(one: CacheMirrorReport, other: CacheMirrorReport): CacheMir
     credentials: one.credentials === 'present' ? 'present' : other.credentials,
     ...(expire !== undefined && { credentialsExpire: expire }),
     ...(withheld !== undefined && { credentialsWithheld: withheld }),
+    ...(unusable !== undefined && { credentialsUnusable: unusable }),
     stale: { tags: one.stale.tags + other.stale.tags },
     hour: { bytes: one.hour.bytes, upstreamBytes: one.hour.upstreamBytes + other.hour.upstreamBytes },
   };

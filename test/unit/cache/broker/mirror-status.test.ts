@@ -14,7 +14,8 @@ function setUp() {
     clock,
     lines,
     status,
-    report: () => status.report('hub', { present: () => false, expire: () => undefined }),
+    report: () =>
+      status.report('hub', { present: () => false, expire: () => undefined, fault: () => undefined }),
   };
 }
 

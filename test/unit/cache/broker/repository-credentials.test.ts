@@ -109,6 +109,39 @@ test('of a docker configuration the entry closest to the prefix counts', async (
   }
 });
 
+test('the report says what is wrong with credentials that lie there, and nothing that is in them', async (t) => {
+  const dir = tempDir(t);
+  const [all, team, missing] = ['all', 'team', 'missing'].map((name) => join(dir, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const auths = { 'elsewhere.example': { auth: Buffer.from('me:of-somebody').toString('base64') } };
+  writeSecret(all, { '.dockerconfigjson': JSON.stringify({ auths }) });
+  writeSecret(team, { username: 'me:of-somebody', password: 'x' });
+  const credentials = [
+    { prefix: '', dir: all },
+    { prefix: 'team', dir: team },
+    { prefix: 'other', dir: missing },
+  ];
+  const mirror = await openTestMirror(t, mirrorOf('registry.example', { credentials }));
+  const { credentialsUnusable = '', credentials: state } = mirror.report();
+  t.is(state, 'none');
+  t.regex(
+    credentialsUnusable,
+    /^\.dockerconfigjson: expected an entry for registry\.example, got none; for what is below team: username: /,
+  );
+  t.notRegex(credentialsUnusable, /elsewhere|somebody|other/);
+  writeSecret(all, { token: 'x' }, 2);
+  writeSecret(team, { username: 'me', password: 'x' }, 2);
+  await mirror.refresh();
+  t.is(mirror.report().credentialsUnusable, undefined);
+  writeSecret(all, { username: '', password: '' }, 3);
+  await mirror.refresh();
+  t.truthy(mirror.report().credentialsUnusable, 'what worked stays in force, and the next start has nothing');
+  t.is(mirror.report().credentials, 'present');
+});
+
 test('the report says when the first of them expires that says so', async (t) => {
   const root = tempDir(t);
   const passwords = [2_000_000_000, 1_900_000_000].map((expiration) =>

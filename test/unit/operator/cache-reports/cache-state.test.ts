@@ -47,20 +47,32 @@ test('The worst that was heard of the upstream lately counts', (t) => {
 });
 
 test('Credentials that a token server is not shown are told with its name, by whom, and what helps, and kept until a replica was asked', (t) => {
-  const { withheld } = cacheState(
+  const { credentials } = cacheState(
     [replicaReport({ credentialsWithheld: 'auth.example' }), replicaReport({}, 'r-1')],
     {},
     now,
   );
-  t.like(withheld, { type: 'CredentialsValid', status: 'False', reason: 'TokenServerNotNamed' });
-  t.regex(withheld?.message ?? '', /^registry-mirror-hub-0: .*auth\.example .*spec\.tokenHosts/);
-  t.is(cacheState([replicaReport()], {}, now).withheld, undefined);
+  t.like(credentials, { type: 'CredentialsValid', status: 'False', reason: 'TokenServerNotNamed' });
+  t.regex(credentials?.message ?? '', /^registry-mirror-hub-0: .*auth\.example .*spec\.tokenHosts/);
+  t.is(cacheState([replicaReport()], {}, now).credentials, undefined);
   const stored = (reason: string) => {
     const condition = { type: 'CredentialsValid', status: 'False', reason, message: 'm' } as const;
-    return storedState({ conditions: [{ ...condition, lastTransitionTime: at('09:00:00') }] }).withheld;
+    return storedState({ conditions: [{ ...condition, lastTransitionTime: at('09:00:00') }] }).credentials;
   };
-  t.like(stored('TokenServerNotNamed'), { status: 'False', message: 'm' });
+  for (const reason of ['TokenServerNotNamed', 'CredentialsUnusable'])
+    t.like(stored(reason), { status: 'False', message: 'm' });
   t.is(stored('SecretNotFound'), undefined);
+});
+
+test('Credentials that replicas cannot use are told with why and by whom, before what else is wrong', (t) => {
+  const why = '.dockerconfigjson: expected an entry for gcr.io, got none';
+  const reports = [
+    replicaReport({ credentialsWithheld: 'auth.example' }),
+    replicaReport({ credentialsUnusable: why }, 'r-1'),
+  ];
+  const { credentials } = cacheState(reports, {}, now);
+  t.like(credentials, { type: 'CredentialsValid', status: 'False', reason: 'CredentialsUnusable' });
+  t.true(credentials?.message.startsWith(`r-1: ${why}; `));
 });
 
 test('A failing upstream is told with who found it, since when, why, until when, and what helps', (t) => {
