@@ -12,6 +12,7 @@ const longest = [
   'network-policy',
   'upgrade',
   'changes',
+  'renewals',
   'outages',
   'pulls',
 ];
