@@ -92,7 +92,7 @@ const credentialsRoot = '/etc/registry-mirror/credentials';
 const prefixedRoot = '/etc/registry-mirror/prefixed-credentials';
 
 /** What a folder of credentials is for: the repositories of `registry` (`host[:port]`) below `prefix`. */
-export interface CredentialsPlace {
+interface CredentialsPlace {
   readonly prefix: string;
   readonly registry: string;
 }
@@ -101,10 +101,18 @@ export interface CredentialsPlace {
  * Folder of these credentials in the broker's container. Named by what they are for, not by the Secret: pods that are still to be replaced go on
  * with the Secret they have, and have none for another registry.
  */
-export function credentialsFolder({ prefix, registry }: CredentialsPlace): string {
+function credentialsFolder({ prefix, registry }: CredentialsPlace): string {
   // A prefix holds no tilde, nor does a host; no colon may be in the path of a mount; and one folder must not lie in another.
   const root = prefix === '' ? credentialsRoot : `${prefixedRoot}/${prefix.replaceAll('/', '~')}`;
   return `${root}/${registry.replaceAll(':', '~')}`;
+}
+
+/** The Secrets of a mirror's credentials, and in which folder each lies for the broker. */
+export function credentialsFolders(mirror: RegistryMirror) {
+  const { host: registry } = parseUpstream(mirror.spec.upstreamUrl);
+  return credentialSecrets(mirror).map(({ prefix, secret }) => {
+    return { prefix, secret, dir: credentialsFolder({ prefix, registry }) };
+  });
 }
 
 /** What `folder` is for; undefined if it is no folder of credentials. */
@@ -118,16 +126,12 @@ export function placeOfFolder(folder: string): CredentialsPlace | undefined {
 
 /** Volumes are numbered, because names of Secrets can be longer than theirs. */
 function credentialsVolumes(mirror: RegistryMirror): StatefulSetView['credentials'] {
-  const entries = credentialSecrets(mirror);
+  const entries = credentialsFolders(mirror);
   const secrets = [...new Set(entries.map(({ secret }) => secret))].sort();
   const volume = (secret: string) => `credentials-${secrets.indexOf(secret)}`;
-  const { host: registry } = parseUpstream(mirror.spec.upstreamUrl);
   return {
     volumes: secrets.map((secret) => ({ name: volume(secret), secret })),
-    mounts: entries.map(({ prefix, secret }) => ({
-      name: volume(secret),
-      mountPath: credentialsFolder({ prefix, registry }),
-    })),
+    mounts: entries.map(({ secret, dir }) => ({ name: volume(secret), mountPath: dir })),
   };
 }
 

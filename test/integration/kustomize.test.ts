@@ -18,6 +18,8 @@ const engines = [[], ['rewriting', 'webhook'], ['rewriting', 'policy'], ['rewrit
 const choices = new Set([...schemes, ...engines].flat());
 const places = ['namespace', 'imageswap-namespace'];
 const extras = (await componentNames()).filter((name) => !choices.has(name) && !places.includes(name));
+/** Of each choice the one that brings most, in a namespace of its own. */
+const everythingThere = [...extras, 'services', 'rewriting', 'webhook', 'policy', 'namespace'];
 
 const plane = await startControlPlane();
 test.after.always(() => plane.stop());
@@ -62,14 +64,7 @@ test('component hostess says what the base does', async (t) => {
 });
 
 test('component namespace brings everything there, with the level that node agents need', async (t) => {
-  const objects = await kustomizeBuild([
-    ...extras,
-    'services',
-    'rewriting',
-    'webhook',
-    'policy',
-    'namespace',
-  ]);
+  const objects = await kustomizeBuild(everythingThere);
   t.deepEqual(placesOf(objects), ['registry-mirrors']);
   t.deepEqual(labelsOf(objects, 'Namespace', 'registry-mirrors'), {
     'pod-security.kubernetes.io/enforce': 'privileged',
@@ -79,14 +74,7 @@ test('component namespace brings everything there, with the level that node agen
 test('what docs/operations.md deletes with is all but the namespace, whose volumes stay', async (t) => {
   const docs = await readFile(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
   const [, label = ''] = /kubectl delete -k OVERLAY -l '!(\S+)'/.exec(docs) ?? [];
-  const objects = await kustomizeBuild([
-    ...extras,
-    'services',
-    'rewriting',
-    'webhook',
-    'policy',
-    'namespace',
-  ]);
+  const objects = await kustomizeBuild(everythingThere);
   const left = objects.filter(({ metadata }) => Object.keys(metadata.labels ?? {}).includes(label));
   t.deepEqual(left.map(nameOf), objects.filter(({ kind }) => kind === 'Namespace').map(nameOf));
   t.is(left.length, 1);

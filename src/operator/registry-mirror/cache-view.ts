@@ -1,9 +1,7 @@
 /** The cache of one mirror as it runs in a pod: where things are mounted, which names it answers to. Pure. */
 import { isIPv6 } from 'node:net';
-import { credentialSecrets } from '../../api/access.ts';
 import { objectNames, replicaCommonName, serviceDnsNames } from '../../api/names.ts';
 import { nodeWiring } from '../../api/nodes.ts';
-import { parseUpstream } from '../../api/upstream.ts';
 import {
   type CacheConfig,
   type Certificate,
@@ -15,7 +13,7 @@ import { cacheMirrorOf } from '../../cache/cache-mirror.ts';
 import { ports } from '../../cache/ports.ts';
 import type { MirrorInput } from '../../resources/object.ts';
 import { peerAuthoritiesKey } from '../../resources/secret.ts';
-import { credentialsFolder } from '../../resources/stateful-set.ts';
+import { credentialsFolders } from '../../resources/stateful-set.ts';
 import { leafNames } from '../certificates/leaf.ts';
 
 /** What the configuration depends on beside mirror and settings. */
@@ -41,14 +39,10 @@ const workerProcesses = 4;
 
 /** Returns the configuration of nginx and broker; the claim's size is read from the mirror. */
 export function podCacheConfig({ mirror, settings }: MirrorInput, facts: CacheFacts): CacheConfig {
-  const { host: registry } = parseUpstream(mirror.spec.upstreamUrl);
   const place = {
     cacheDir: `${mounts.store}/cache`,
     extraNames: [...facts.clusterIPs, ...serviceDnsNames(mirror.metadata.name, settings.namespace)],
-    credentials: credentialSecrets(mirror).map(({ prefix }) => ({
-      prefix,
-      dir: credentialsFolder({ prefix, registry }),
-    })),
+    credentials: credentialsFolders(mirror).map(({ prefix, dir }) => ({ prefix, dir })),
     caFiles: [
       ...(settings.caCertificateBundle === undefined ? [] : [mounts.upstreamCa]),
       ...(mirror.spec.upstreamCA === undefined ? [] : [mounts.mirrorCa]),

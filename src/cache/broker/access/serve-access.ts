@@ -24,14 +24,15 @@ export async function serveAccess(
   mirror: Mirror,
   route: AccessRoute,
   question: AccessQuestion,
-  mayAsk = true,
+  mayAsk: boolean,
 ): Promise<Answer> {
-  const { authorization, isFallback, signal } = question;
-  const unknown: Permission = { kind: 'unknown' };
-  if (route.kind === 'ping')
-    return pingAnswer(mayAsk ? await mirror.access.ping(authorization, signal) : unknown);
-  const object = objectQuestion(mirror, route.object, question);
-  return permissionAnswer(mayAsk ? await mirror.access.permission(object) : unknown, isFallback);
+  const permission: Permission = mayAsk ? await permissionOf(mirror, route, question) : { kind: 'unknown' };
+  return route.kind === 'ping' ? pingAnswer(permission) : permissionAnswer(permission, question.isFallback);
+}
+
+function permissionOf(mirror: Mirror, route: AccessRoute, question: AccessQuestion): Promise<Permission> {
+  if (route.kind === 'ping') return mirror.access.ping(question.authorization, question.signal);
+  return mirror.access.permission(objectQuestion(mirror, route.object, question));
 }
 
 /**
