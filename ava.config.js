@@ -15,6 +15,7 @@ const longest = [
   'renewals',
   'outages',
   'pulls',
+  'rewriting',
 ];
 
 function rank(file) {

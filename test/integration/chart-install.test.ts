@@ -147,7 +147,7 @@ function succeeds(t: ExecutionContext, { code, stdout, stderr }: HelmResult): vo
 
 async function startOperatorOfRelease(t: ExecutionContext, environment: Record<string, string> = {}) {
   const token = await tokenOf(account.name);
-  const operator = startOperator(await world.plane.kubeconfigFor({ token }), {
+  const operator = startOperator(await world.plane.podAccess(token), {
     NAMESPACE: namespace,
     NODE_DAEMONSETS: 'shared',
     ...environment,

@@ -53,8 +53,8 @@ test.serial('the map is not put right without the right to it, and the probe say
   await imageswapMap(rights.world, 'mine');
   await rights.running(t, operator, environment, async () => {
     await rights.there(pathsOf('hub').statefulSet);
-    const KUBECONFIG = await rights.kubeconfig(operator);
-    const probe = await startCommand(t, ['--map-check'], { ...environment, KUBECONFIG }).ended;
+    const access = await rights.podAccess(operator);
+    const probe = await startCommand(t, ['--map-check'], environment, access).ended;
     t.not(probe.code, 0);
     t.is((await rights.get(map)).data.maps, 'mine');
     await rights.world.delete(pathsOf('hub').mirror);

@@ -136,8 +136,8 @@ test.serial('services with imageswap elsewhere: the map is there', async (t) => 
     await eventually(async () => assert.match((await rights.get(map)).data.maps, /quay/), { timeout });
     await rights.world.patch(map, { data: { maps: 'mine' } });
     await eventually(async () => assert.match((await rights.get(map)).data.maps, /quay/), { timeout });
-    const KUBECONFIG = await rights.kubeconfig(operator);
-    const probe = await startCommand(t, ['--map-check'], { ...environment, KUBECONFIG }).ended;
+    const access = await rights.podAccess(operator);
+    const probe = await startCommand(t, ['--map-check'], environment, access).ended;
     t.is(probe.code, 0, probe.stderr);
     await rights.world.delete(pathsOf('hub').mirror);
     await rights.gone(pathsOf('hub').mirror);
@@ -159,8 +159,8 @@ test.serial('services: the map, its probe, and certificates of cert-manager', as
       async () => assert.match((await rights.get(`${core}/configmaps/imageswap-maps`)).data.maps, /quay/),
       { timeout },
     );
-    const KUBECONFIG = await rights.kubeconfig(operator);
-    const probe = await startCommand(t, ['--map-check'], { ...environment, KUBECONFIG }).ended;
+    const access = await rights.podAccess(operator);
+    const probe = await startCommand(t, ['--map-check'], environment, access).ended;
     t.is(probe.code, 0, probe.stderr);
     await rights.world.delete(pathsOf('hub').mirror);
     await rights.gone(pathsOf('hub').mirror);
@@ -176,9 +176,9 @@ test.serial('the hooks of the chart', async (t) => {
   await rights.use(hooks);
   await mirror({ upstreamUrl: 'quay.io' });
   await rights.world.patch(pathsOf('hub').mirror, { metadata: { finalizers: null } });
-  const KUBECONFIG = await rights.kubeconfig('registry-mirror-uninstall');
+  const access = await rights.podAccess('registry-mirror-uninstall');
   for (const args of [[], ['--leftovers']]) {
-    const { code, stderr } = await startCommand(t, ['uninstall', ...args], { KUBECONFIG }).ended;
+    const { code, stderr } = await startCommand(t, ['uninstall', ...args], {}, access).ended;
     t.is(code, 0, stderr);
   }
   await rights.settle(t);

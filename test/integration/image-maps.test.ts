@@ -16,7 +16,7 @@ let reconcilers: RuleReconcilers;
 test.before(async () => {
   world = await startWorld({ withoutCrd: true });
   // The CRD of RegistryMirror is missing all the time, that of ImageMap at first.
-  reconcilers = await startRuleReconcilers(world.proxy.kubeconfigPath);
+  reconcilers = await startRuleReconcilers(world.proxy.access);
 });
 test.afterEach.always((t) => {
   if (!t.passed) t.log(reconcilers?.log.slice(-40).join(''));
@@ -81,7 +81,7 @@ test.serial('Of two maps of one age the name decides, also after a restart', asy
   await quiet();
   world.proxy.reset();
   await reconcilers.stop();
-  reconcilers = await startRuleReconcilers(world.proxy.kubeconfigPath);
+  reconcilers = await startRuleReconcilers(world.proxy.access);
   await quiet();
   t.deepEqual(world.proxy.writes(), [], 'a restart writes nothing');
   t.deepEqual(await Promise.all([get('twins', 'a'), get('twins', 'b')]), before);
@@ -161,7 +161,7 @@ test.serial(
     await quiet();
     world.proxy.reset();
 
-    reconcilers = await startRuleReconcilers(world.proxy.kubeconfigPath);
+    reconcilers = await startRuleReconcilers(world.proxy.access);
     await eventually(async () => assert.equal(await world.find(pathOf('adopted', 'leaving')), undefined));
     await quiet();
     const after = await get('adopted', 'boot');
@@ -184,7 +184,7 @@ test.serial('A status that somebody else empties is put back', async (t) => {
     status: { conditions: [{ type: 'Ready', status: 'False', message: 'by hand' }] },
   });
   await reconcilers.stop();
-  reconcilers = await startRuleReconcilers(world.proxy.kubeconfigPath);
+  reconcilers = await startRuleReconcilers(world.proxy.access);
   await settled('drift', 'boot', 'True');
   t.pass();
 });
@@ -273,7 +273,7 @@ test.serial('The CRD goes with its maps, the original’s finalizer or not, and 
   await apply('back', 'boot', { nginx: 'r/1' }, { finalizers: [group] });
   await world.delete(crdPath);
   t.truthy(await world.find(crdPath), 'held by its map, which is held by the finalizer');
-  reconcilers = await startRuleReconcilers(world.proxy.kubeconfigPath);
+  reconcilers = await startRuleReconcilers(world.proxy.access);
   await eventually(async () => assert.equal(await world.find(crdPath), undefined));
   await eventually(() => assert.equal(reconcilers.result('nginx', 'back'), 'nginx'));
   await quiet();

@@ -70,7 +70,7 @@ async function publish(replicas: number): Promise<void> {
 
 /** An operator in this process, which polls all the time. Returns what ends it. */
 async function startOperator(t: ExecutionContext): Promise<() => Promise<void>> {
-  const client = createClient(await loadConnection({ kubeconfigPath: world.proxy.kubeconfigPath }), {
+  const client = createClient(await loadConnection(world.proxy.access), {
     userAgent: 'test',
   });
   const operator = new Operator({

@@ -27,11 +27,8 @@ const taint = { key: taintKey, effect: 'NoSchedule' };
 const other = { key: 'example.com/other', value: 'x', effect: 'NoExecute' };
 
 /** An operator in this process, which asks agents all the time. */
-async function startOperator(
-  t: ExecutionContext,
-  kubeconfigPath = world.proxy.kubeconfigPath,
-): Promise<void> {
-  const client = createClient(await loadConnection({ kubeconfigPath }), { userAgent: 'test' });
+async function startOperator(t: ExecutionContext, access = world.proxy.access): Promise<void> {
+  const client = createClient(await loadConnection(access), { userAgent: 'test' });
   const operator = new Operator({
     client,
     settings: settingsOf(),
@@ -208,7 +205,7 @@ test.serial('An operator without the right to nodes says what it lacks', async (
   const without = rules.filter(({ resources }: Live) => !resources.includes('nodes'));
   t.is(without.length, rules.length - 1);
   await world.patch(role, { rules: without });
-  await startOperator(t, await world.plane.kubeconfigFor({ token: await world.plane.tokenFor(account) }));
+  await startOperator(t, await world.plane.podAccess(await world.plane.tokenFor(account)));
   const { message } = await world.condition('first', 'NodesWired', 'TaintNotRemoved');
   t.regex(message, /Taint example\.com\/not-wired .* no right to list nodes/);
   await world.condition('first', 'Stalled', 'Working');

@@ -117,8 +117,7 @@ test.serial(
       { apiGroups: ['apps'], resources: ['statefulsets', 'daemonsets'], verbs: ['*'] },
     ];
     const token = await world.plane.tokenFor({ namespace: 'default', name: 'old-operator' }, rules);
-    const kubeconfig = await world.plane.kubeconfigFor({ token });
-    const operator = world.start({ ...quick, KUBECONFIG: kubeconfig });
+    const operator = world.start(quick, await world.plane.podAccess(token));
     await world.mirror('rights', { upstreamUrl: 'rights.example' });
     await eventually(() => world.get(pathsOf('rights').daemonSet));
     await eventually(() => assert.match(operator.log(), /Not allowed to write the status/));

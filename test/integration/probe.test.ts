@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { compileTo } from '../support/compile.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,9 +27,7 @@ test.after.always(async () => {
 
 /** The files the Dockerfile puts into the image, and the service account a pod would find. */
 async function layOutImage(upper: string): Promise<void> {
-  await execute('npx', ['tsc', '-p', 'tsconfig.build.json', '--outDir', join(upper, 'app/dist')], {
-    cwd: root,
-  });
+  await compileTo(join(upper, 'app/dist'));
   await mkdir(join(upper, 'app/node_modules'));
   for (const [from, to] of await copiedFiles())
     await cp(join(root, from), join(upper, to), { recursive: true });

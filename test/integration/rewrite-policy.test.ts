@@ -36,8 +36,7 @@ test.before(async (t) => {
   await plane.applyFile(join(deploy, 'base/service-accounts.yaml'));
   for (const file of ['base/rbac.yaml', 'components/rewriting/rbac.yaml'])
     await plane.applyFile(join(deploy, file));
-  const adminToken = await plane.tokenFor(account);
-  proxy = await startCountingProxy({ url: plane.url, caFile: plane.caFile, adminToken });
+  proxy = await startCountingProxy(plane, await plane.tokenFor(account));
 });
 test.afterEach.always(async (t) => {
   if (!t.passed) t.log(running?.log.slice(-8).join('').slice(-2_000));
@@ -51,7 +50,7 @@ test.after.always(async () => {
 
 async function start(options: Partial<PolicyOperatorOptions> = {}): Promise<PolicyOperator> {
   await running?.stop();
-  running = await startPolicyOperator({ kubeconfigPath: proxy.kubeconfigPath, ...options });
+  running = await startPolicyOperator({ access: proxy.access, ...options });
   return running;
 }
 
@@ -242,14 +241,14 @@ test.serial('without parameters, and without their kind, pods are admitted as th
 });
 
 test.serial('who may not watch policies is told so, and everything is the webhook’s', async (t) => {
-  const adminToken = await plane.tokenFor({ namespace: 'default', name: 'poor' }, [
+  const token = await plane.tokenFor({ namespace: 'default', name: 'poor' }, [
     { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
     { apiGroups: ['mapper.imagerelocation.pivotal.io'], resources: ['imagemaps'], verbs: ['list', 'watch'] },
     { apiGroups: ['k8s.osp.tech'], resources: ['rewriterules', 'rewriterules/status'], verbs: ['*'] },
   ]);
-  const poor = await startCountingProxy({ url: plane.url, caFile: plane.caFile, adminToken });
+  const poor = await startCountingProxy(plane, token);
   t.teardown(() => poor.close());
-  await start({ settings: { gilly }, kubeconfigPath: poor.kubeconfigPath });
+  await start({ settings: { gilly }, access: poor.access });
   await eventually(async () => {
     const { why, webhook } = (await running?.routing()) ?? {};
     assert.match(why ?? '', /^the operator has no right to watch mutatingadmissionpolicies/);
@@ -260,7 +259,7 @@ test.serial('who may not watch policies is told so, and everything is the webhoo
 
 test.serial('as long as the policy cannot be made, everything is the webhook’s', async (t) => {
   await plane.adminFetch(policyPath, { method: 'DELETE' }).catch(() => undefined);
-  const adminToken = await plane.tokenFor({ namespace: 'default', name: 'watching' }, [
+  const token = await plane.tokenFor({ namespace: 'default', name: 'watching' }, [
     { apiGroups: [''], resources: ['namespaces'], verbs: ['list', 'watch'] },
     { apiGroups: ['mapper.imagerelocation.pivotal.io'], resources: ['imagemaps'], verbs: ['list', 'watch'] },
     { apiGroups: ['k8s.osp.tech'], resources: ['rewriterules', 'rewriterules/status'], verbs: ['*'] },
@@ -270,9 +269,9 @@ test.serial('as long as the policy cannot be made, everything is the webhook’s
       verbs: ['list', 'watch'],
     },
   ]);
-  const watching = await startCountingProxy({ url: plane.url, caFile: plane.caFile, adminToken });
+  const watching = await startCountingProxy(plane, token);
   t.teardown(() => watching.close());
-  await start({ settings: { gilly }, kubeconfigPath: watching.kubeconfigPath });
+  await start({ settings: { gilly }, access: watching.access });
   await eventually(async () => {
     const { engine, why, webhook } = (await running?.routing()) ?? {};
     assert.match(why ?? '', /^the policy could not be brought about: .*403/);

@@ -35,8 +35,8 @@ test.before(async () => {
   await writeFile(config, kubeconfig(api.url, '', { token: 'none' }));
   const maps = join(folder, 'maps.conf');
   await writeFile(maps, 'default::swap.local/all\nbad.io::no_.local\n[REPLACE]*pattern*::pattern.local');
-  const environment = { IMAGESWAP_MAPS_FILE: maps, LOG_LEVEL: 'info' };
-  webhook = await startWebhook(folder, { kubeconfig: config, authority, environment });
+  const environment = { KUBECONFIG: config, IMAGESWAP_MAPS_FILE: maps, LOG_LEVEL: 'info' };
+  webhook = await startWebhook(folder, { authority, environment });
   await webhook.untilReady();
   agent = new Agent({
     connect: { ca: authority.certificatePem },

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ExecutionContext } from 'ava';
+import { inPod, type PodAccess } from './pod-access.ts';
 import { programEnvironment } from './program-environment.ts';
 
 const executable = join(import.meta.dirname, '../../bin/registry-mirror-operator');
@@ -17,15 +18,22 @@ export interface RunningCommand {
   readonly ended: Promise<{ code: number | string; stdout: string; stderr: string }>;
 }
 
-/** Starts it with three pipes; ends it with the test. Only `PATH` and `env` are its environment. */
+/** Starts it with three pipes, with `access` as a pod's command; ends it with the test. Only `PATH` and `env` are its environment. */
 export function startCommand(
   t: Pick<ExecutionContext, 'teardown'>,
   args: readonly string[],
-  env: Record<string, string> = {},
+  environment: Record<string, string> = {},
+  access?: PodAccess,
 ): RunningCommand {
+  const outside = {
+    program: executable,
+    args,
+    env: { ...programEnvironment, HOME: '/nonexistent', ...environment },
+  };
+  const command = access === undefined ? outside : inPod(access, outside);
   // Ends with us, even when the test run is killed.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', executable, ...args], {
-    env: { ...programEnvironment, HOME: '/nonexistent', ...env },
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command.program, ...command.args], {
+    env: command.env,
   });
   child.stdin.on('error', () => undefined);
   const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(

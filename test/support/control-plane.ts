@@ -22,6 +22,7 @@ import { Guardian } from '../kubernetes/guardian.ts';
 import { kubeconfig } from '../kubernetes/kube-config.ts';
 import { ServerProcess } from '../kubernetes/server-process.ts';
 import { eventually } from './eventually.ts';
+import { type PodAccess, writeServiceAccount } from './pod-access.ts';
 
 /** How a control plane differs from the default one; none of it is needed. */
 export interface ControlPlaneOptions {
@@ -211,6 +212,13 @@ export class ControlPlane extends AdminClient {
     const path = join(await mkdtemp(join(this.folder, 'kubeconfig-')), 'config');
     await writeFile(path, kubeconfig(this.url, authority.certificate, credentials), { mode: 0o600 });
     return path;
+  }
+
+  /** Writes a pod's way to this API server: the admin's, or that of another token. */
+  async podAccess(token = this.adminToken): Promise<PodAccess> {
+    const folder = await mkdtemp(join(this.folder, 'pod-'));
+    const ca = this.#access.authority.certificate;
+    return writeServiceAccount(folder, { apiServerUrl: this.url, ca, token });
   }
 
   /** The process of a server that runs. */

@@ -1,13 +1,14 @@
 /**
- * A plain HTTP proxy in front of an API server: records every request, and can cut, delay, or hold somebody's n-th write. The
+ * An HTTPS proxy in front of an API server: records every request, and can cut, delay, or hold somebody's n-th write. The
  * client's own Authorization is passed on.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Agent, request as httpsRequest } from 'node:https';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Agent, createServer, request as httpsRequest, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { filesIn } from '../kubernetes/flags.ts';
+import { type PodAccess, writeServiceAccount } from './pod-access.ts';
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'apply' | 'patch' | 'update' | 'delete';
 
@@ -19,8 +20,8 @@ export interface ProxiedRequest {
 }
 
 export interface CountingProxy {
-  /** Admin's kubeconfig through this proxy. */
-  readonly kubeconfigPath: string;
+  /** Of the account whose token was given, through this proxy. */
+  readonly access: PodAccess;
   readonly requests: readonly ProxiedRequest[];
   /** Writes but the Lease's. */
   writes(): ProxiedRequest[];
@@ -37,23 +38,26 @@ export interface CountingProxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy in front of the API server at `url`. */
-export async function startCountingProxy(plane: {
-  url: string;
-  caFile: string;
-  adminToken: string;
-}): Promise<CountingProxy> {
-  const agent = new Agent({ keepAlive: true, ca: await readFile(plane.caFile) });
+/** Starts a proxy in front of an API server, whose certificate it has; what it writes lies in that one's folder. */
+export async function startCountingProxy(
+  plane: { url: string; folder: string; adminToken: string },
+  token = plane.adminToken,
+): Promise<CountingProxy> {
+  const files = filesIn(plane.folder);
+  const [ca, cert, key] = await Promise.all([read(files.ca), read(files.certificate), read(files.key)]);
+  const agent = new Agent({ keepAlive: true, ca });
   const requests: ProxiedRequest[] = [];
   /** Writes that are still answered, by what is in their path; below 0 when the last one has taken effect. */
   const answered = new Map<string, number>();
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer({ cert, key }, (incoming, outgoing) => {
     setTimeout(() => forward(incoming, outgoing), proxy.delayMs);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const folder = await mkdtemp(join(tmpdir(), 'counting-proxy-'));
+  const { port } = server.address() as AddressInfo;
+  const apiServerUrl = `https://127.0.0.1:${port}`;
+  const folder = await mkdtemp(join(plane.folder, 'counting-proxy-'));
   const proxy: CountingProxy = {
-    kubeconfigPath: join(folder, 'config'),
+    access: await writeServiceAccount(folder, { apiServerUrl, ca, token }),
     requests,
     writes: () => requests.filter(isWrite),
     reset() {
@@ -67,11 +71,8 @@ export async function startCountingProxy(plane: {
     async close() {
       await closed(server);
       agent.destroy();
-      await rm(folder, { recursive: true, force: true });
     },
   };
-  const { port } = server.address() as AddressInfo;
-  await writeFile(proxy.kubeconfigPath, kubeconfig(`http://127.0.0.1:${port}`, plane.adminToken));
   return proxy;
 
   function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -136,15 +137,8 @@ function isCollection(path: string): boolean {
   return rest[0] === 'namespaces' && rest.length > 2 ? rest.length === 3 : rest.length === 1;
 }
 
-function kubeconfig(server: string, token: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'test',
-    clusters: [{ name: 'test', cluster: { server } }],
-    users: [{ name: 'test', user: { token } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-  });
+function read(path: string): Promise<string> {
+  return readFile(path, 'utf8');
 }
 
 function closed(server: Server): Promise<void> {

@@ -45,9 +45,9 @@ async function run(t: ExecutionContext, plane: ControlPlane, job: Live): Promise
   const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccountName}/token`;
   const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
   const { status } = await plane.adminFetch<Live>(path, { method: 'POST', body });
-  const KUBECONFIG = await plane.kubeconfigFor({ token: status.token });
   const { args } = containers[0];
-  const ended = await startCommand(t, args, { KUBECONFIG, NAMESPACE: namespace }).ended;
+  const access = await plane.podAccess(status.token);
+  const ended = await startCommand(t, args, { NAMESPACE: namespace }, access).ended;
   await report(plane, job, ended.code === 0);
   return { name, args, ...ended };
 }

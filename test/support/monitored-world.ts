@@ -116,7 +116,7 @@ function mirrorsFile({ host }: TestRegistry, credentials: object): string {
 
 async function startWebhookOf(t: ExecutionContext, world: World, folder: string): Promise<WebhookProcess> {
   const authority = await createAuthority({ commonName: 'webhook', days: 2 });
-  const webhook = await startWebhook(folder, { kubeconfig: world.proxy.kubeconfigPath, authority });
+  const webhook = await startWebhook(folder, { access: world.proxy.access, authority });
   t.teardown(() => webhook.kill());
   await webhook.untilReady();
   const body = JSON.stringify(reviewOf(pod({ a: 'nginx' })));

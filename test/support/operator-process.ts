@@ -1,7 +1,8 @@
-/** `bin/registry-mirror-operator` as a child process against a kubeconfig. */
+/** `bin/registry-mirror-operator` as a child process that runs as its pod does. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { inPod, type PodAccess } from './pod-access.ts';
 import { programEnvironment } from './program-environment.ts';
 
 const executable = fileURLToPath(new URL('../../bin/registry-mirror-operator', import.meta.url));
@@ -25,23 +26,28 @@ export interface OperatorProcess {
   stop(): Promise<number | string>;
 }
 
-/** Starts an operator, or the command named by `args`; `environment` is added to what every one gets. */
+/**
+ * Starts an operator, or the command named by `args`; `environment` is added to what every one gets. Without `access` it says where the API server
+ * is.
+ */
 export function startOperator(
-  kubeconfigPath: string,
+  access: PodAccess | undefined,
   environment: Record<string, string> = {},
   args: readonly string[] = [],
 ): OperatorProcess {
-  const child = spawn(executable, args, {
+  const env = {
+    ...programEnvironment,
+    HOME: '/nonexistent',
+    OPERATOR_IMAGE: 'registry.example/operator:1',
+    HTTP_PORT: '0',
+    LOG_LEVEL: 'debug',
+    ...environment,
+  };
+  const outside = { program: executable, args, env };
+  const command = access === undefined ? outside : inPod(access, outside);
+  const child = spawn(command.program, command.args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...programEnvironment,
-      HOME: '/nonexistent',
-      KUBECONFIG: kubeconfigPath,
-      OPERATOR_IMAGE: 'registry.example/operator:1',
-      HTTP_PORT: '0',
-      LOG_LEVEL: 'debug',
-      ...environment,
-    },
+    env: command.env,
   });
   const output: string[] = [];
   child.stdout.on('data', (chunk: Buffer) => output.push(chunk.toString()));

@@ -43,9 +43,9 @@ export class World {
     this.proxy = proxy;
   }
 
-  /** Starts an operator through the proxy. */
-  start(environment: Record<string, string> = {}): OperatorProcess {
-    const operator = startOperator(this.proxy.kubeconfigPath, environment);
+  /** Starts an operator, through the proxy where nothing else is said. */
+  start(environment: Record<string, string> = {}, access = this.proxy.access): OperatorProcess {
+    const operator = startOperator(access, environment);
     this.#operators.push(operator);
     return operator;
   }

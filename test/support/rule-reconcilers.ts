@@ -13,6 +13,7 @@ import { ImageMapStatuses } from '../../src/operator/rewriting/image-map-statuse
 import { MapFaults } from '../../src/operator/rewriting/map-faults.ts';
 import { RuleWatch } from '../../src/rewriting/rule-watch.ts';
 import { eventually } from './eventually.ts';
+import type { PodAccess } from './pod-access.ts';
 
 const settings: RewriteSettings = {
   engine: 'webhook',
@@ -33,12 +34,12 @@ export interface RuleReconcilers {
   stop(): Promise<void>;
 }
 
-/** Starts them against the API server of a kubeconfig; resolves when all rules were read. */
-export async function startRuleReconcilers(kubeconfigPath: string): Promise<RuleReconcilers> {
+/** Starts them against an API server; resolves when all rules were read. */
+export async function startRuleReconcilers(access: PodAccess): Promise<RuleReconcilers> {
   const log: string[] = [];
   const destination = { write: (line: string) => void log.push(line) };
   const logger = createLogger({ level: 'debug', destination });
-  const client = createClient(await loadConnection({ kubeconfigPath }), { userAgent: 'rules', logger });
+  const client = createClient(await loadConnection(access), { userAgent: 'rules', logger });
   const rules = new RuleWatch({ client, settings, maxPauseMs: 500, logger });
   const view = new LiveView(rules.imageMaps, { theirSpec: true });
   const events = new EventRecorder({ client, component: 'test', instance: 'test', logger });

@@ -5,6 +5,7 @@ import { issueLeaf, type KeyPair } from '../../src/cache/tls/authority.ts';
 import { freePorts } from '../kubernetes/free-ports.ts';
 import { eventually } from './eventually.ts';
 import { type OperatorProcess, startOperator } from './operator-process.ts';
+import type { PodAccess } from './pod-access.ts';
 
 export interface WebhookProcess extends OperatorProcess {
   /** Of reviews, over TLS. */
@@ -50,7 +51,7 @@ export class MountedPair {
 /** Starts one below `folder`; without `authority` it has no certificate yet. */
 export async function startWebhook(
   folder: string,
-  options: { kubeconfig: string; authority?: KeyPair; environment?: Record<string, string> },
+  options: { access?: PodAccess; authority?: KeyPair; environment?: Record<string, string> },
 ): Promise<WebhookProcess> {
   const [port = 0, httpPort = 0] = await freePorts(2);
   const certificates = new MountedPair(await mkdtemp(join(folder, 'pair-')));
@@ -63,7 +64,7 @@ export async function startWebhook(
     SECONDS_BETWEEN_STREAMS: '1',
     ...options.environment,
   };
-  const child = startOperator(options.kubeconfig, environment, ['webhook']);
+  const child = startOperator(options.access, environment, ['webhook']);
   const isReady = async () =>
     (await fetch(`http://127.0.0.1:${httpPort}/readyz`).catch(() => undefined))?.ok ?? false;
   return {

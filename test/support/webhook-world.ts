@@ -8,6 +8,7 @@ import { createAgent } from '../kubernetes/api-request.ts';
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from './control-plane.ts';
 import { eventually } from './eventually.ts';
 import type { Live } from './operator-world.ts';
+import type { PodAccess } from './pod-access.ts';
 import { removeFolder, startWebhook, type WebhookProcess } from './webhook-process.ts';
 
 const configurations = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
@@ -37,7 +38,7 @@ export class WebhookWorld {
   readonly folder: string;
   readonly authority: KeyPair;
   /** Of the webhook's service account, with the rights of `deploy/` and no others. */
-  readonly kubeconfig: string;
+  readonly access: PodAccess;
   readonly #agent: Agent;
   readonly #webhooks: WebhookProcess[] = [];
 
@@ -45,13 +46,13 @@ export class WebhookWorld {
     plane: ControlPlane;
     folder: string;
     authority: KeyPair;
-    kubeconfig: string;
+    access: PodAccess;
     ca: string;
   }) {
     this.plane = parts.plane;
     this.folder = parts.folder;
     this.authority = parts.authority;
-    this.kubeconfig = parts.kubeconfig;
+    this.access = parts.access;
     this.#agent = createAgent(parts.ca);
   }
 
@@ -67,8 +68,8 @@ export class WebhookWorld {
     environment: Record<string, string> = {},
     { certificate = true }: { certificate?: boolean } = {},
   ): Promise<WebhookProcess> {
-    const { kubeconfig, authority } = this;
-    const options = { kubeconfig, environment, ...(certificate && { authority }) };
+    const { access, authority } = this;
+    const options = { access, environment, ...(certificate && { authority }) };
     const webhook = await startWebhook(this.folder, options);
     this.#webhooks.push(webhook);
     return webhook;
@@ -237,11 +238,11 @@ export async function startWebhookWorld(options: ControlPlaneOptions = {}): Prom
       await plane.applyCrd(`crds/${crd}.yaml`);
     await plane.applyFile('deploy/components/webhook/rbac.yaml');
     const account = { namespace: 'default', name: 'registry-rewrite-webhook' };
-    const kubeconfig = await plane.kubeconfigFor({ token: await plane.tokenFor(account) });
+    const access = await plane.podAccess(await plane.tokenFor(account));
     const authority = await createAuthority({ commonName: 'webhook test', days: 2 });
     const folder = await mkdtemp(join(tmpdir(), 'webhook-'));
     const ca = await readFile(plane.caFile, 'utf8');
-    return new WebhookWorld({ plane, folder, authority, kubeconfig, ca });
+    return new WebhookWorld({ plane, folder, authority, access, ca });
   } catch (error) {
     await plane.stop();
     throw error;

@@ -7,6 +7,7 @@ import type { ControlPlane } from '../control-plane.ts';
 import { eventually } from '../eventually.ts';
 import { type OperatorProcess, startOperator } from '../operator-process.ts';
 import { type Live, startWorld, type World } from '../operator-world.ts';
+import type { PodAccess } from '../pod-access.ts';
 import { allows, type Grant, grantsOf, rightText } from './grants.ts';
 import { type AskedRight, AuthorizationRecorder } from './recorder.ts';
 import { removeInTurn, type Witness } from './removal.ts';
@@ -59,7 +60,12 @@ export class PermissionWorld {
     this.#recorder.take();
   }
 
-  /** A kubeconfig of an account of namespace `default` that the manifests made. */
+  /** What a pod has with an account of namespace `default` that the manifests made. */
+  async podAccess(name: string): Promise<PodAccess> {
+    return this.plane.podAccess(await this.#token(name));
+  }
+
+  /** The same for a person who has that account's token. */
   async kubeconfig(name: string): Promise<string> {
     return this.plane.kubeconfigFor({ token: await this.#token(name) });
   }
@@ -71,7 +77,7 @@ export class PermissionWorld {
     environment: Record<string, string>,
     use: (process: OperatorProcess) => Promise<T>,
   ): Promise<T> {
-    const process = startOperator(await this.kubeconfig(account), environment);
+    const process = startOperator(await this.podAccess(account), environment);
     try {
       const result = await use(process);
       t.is(await process.stop(), 0, process.log().slice(-2_000));

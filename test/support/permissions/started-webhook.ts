@@ -18,9 +18,9 @@ export async function startedWebhook(
   const folder = await mkdtemp(join(tmpdir(), 'permissions-'));
   t.teardown(() => removeFolder(folder));
   const authority = await createAuthority({ commonName: 'test', days: 1, now: new Date() });
-  const kubeconfig = await rights.kubeconfig('registry-rewrite-webhook');
+  const access = await rights.podAccess('registry-rewrite-webhook');
   const environment = deploymentVariables(objects, 'registry-rewrite-webhook');
-  const webhook = await startWebhook(folder, { kubeconfig, authority, environment });
+  const webhook = await startWebhook(folder, { access, authority, environment });
   t.teardown(() => webhook.kill());
   return { webhook, ca: authority.certificatePem };
 }

@@ -8,6 +8,7 @@ import { PolicyWork } from '../../../src/operator/rewriting/policy-work.ts';
 import type { Routing } from '../../../src/operator/rewriting/routing.ts';
 import type { OwnerReference } from '../../../src/resources/object.ts';
 import { RuleWatch } from '../../../src/rewriting/rule-watch.ts';
+import type { PodAccess } from '../pod-access.ts';
 import { defaultSettings } from './engine.ts';
 
 export interface PolicyOperator {
@@ -19,7 +20,7 @@ export interface PolicyOperator {
 }
 
 export interface PolicyOperatorOptions {
-  readonly kubeconfigPath: string;
+  readonly access: PodAccess;
   readonly settings?: Partial<RewriteSettings>;
   readonly owner?: readonly OwnerReference[];
   readonly lookMs?: number;
@@ -29,13 +30,13 @@ const key = 'policy';
 
 /** Starts it; it works until `stop`. */
 export async function startPolicyOperator(options: PolicyOperatorOptions): Promise<PolicyOperator> {
-  const { kubeconfigPath, owner = [], lookMs = 1_000 } = options;
+  const { access, owner = [], lookMs = 1_000 } = options;
   const log: string[] = [];
   const logger = createLogger({
     level: 'debug',
     destination: { write: (line: string) => void log.push(line) },
   });
-  const client = createClient(await loadConnection({ kubeconfigPath }), { userAgent: 'policy', logger });
+  const client = createClient(await loadConnection(access), { userAgent: 'policy', logger });
   const settings = { ...defaultSettings, mirrors: false, ...options.settings };
   const rules = new RuleWatch({ client, settings, maxPauseMs: 500, logger });
   const work = new PolicyWork({

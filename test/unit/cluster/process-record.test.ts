@@ -1,12 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { formatRecord, isThere, readRecord, recordItself, recordOf } from '../../cluster/process-record.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'records-'));
+test.after.always(() => rmSync(folder, { recursive: true }));
 
 test('a program that recorded itself is that process until it ends', async (t) => {
   const file = join(folder, 'sleep');
