@@ -56,6 +56,10 @@ export class ApiError extends Error {
   get forbidden(): boolean {
     return this.status === 403;
   }
+  /** 403 of the authorizer: rights are missing. Another 403 is that of a quota, a policy or a webhook. */
+  get lacksRights(): boolean {
+    return this.forbidden && / is forbidden: User "/.test(this.message);
+  }
   get notFound(): boolean {
     return this.status === 404;
   }

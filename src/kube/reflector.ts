@@ -54,6 +54,7 @@ const defaultTiming: ReflectorTiming = {
 };
 /** So many failures or short watches in a row, and what we resume from may be what the server chokes on: list again. */
 const troublesUntilList = 3;
+const refusalsUntilForbidden = 3;
 
 /** The reflector of one type; start it with `run`. */
 export class Reflector<T extends KubeObject = KubeObject> {
@@ -70,6 +71,9 @@ export class Reflector<T extends KubeObject = KubeObject> {
   #shortWatches = 0;
   #openedAt: number | undefined;
   #missedBefore = false;
+  #isKnown = true;
+  /** In a row, by rights. */
+  #refusals = 0;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
@@ -78,6 +82,11 @@ export class Reflector<T extends KubeObject = KubeObject> {
 
   get state(): ReflectorState {
     return this.#state;
+  }
+
+  /** False from when the server did not know the type until it has listed it again: an empty store says nothing then. */
+  get isKnown(): boolean {
+    return this.#isKnown;
   }
 
   /** True once the store has been equal to the server's state; an empty store for a missing type counts. */
@@ -120,6 +129,7 @@ export class Reflector<T extends KubeObject = KubeObject> {
     store.replace(items);
     this.#version = resourceVersion;
     this.#missedBefore = false;
+    this.#isKnown = true;
     this.#isSynced();
     // From the other states only an accepted watch leads back: with `list` allowed and `watch` not, we would flap.
     if (this.#state === 'starting' || this.#state === 'missing') this.#become('synced');
@@ -142,6 +152,7 @@ export class Reflector<T extends KubeObject = KubeObject> {
 
   #opened(): void {
     this.#openedAt = performance.now();
+    this.#refusals = 0;
     this.#become('synced');
   }
 
@@ -186,9 +197,11 @@ export class Reflector<T extends KubeObject = KubeObject> {
     return Math.min(this.#options.maxPauseMs, Math.max(asked, this.#backoff()));
   }
 
-  /** Named once; slower than other failures because a human has to act, but an API server that starts says 403, too. */
+  /** Named once; slower than other failures because a human has to act. An API server that starts says 403, too: where there were rights, the third in a row counts. */
   #forbidden(error: ApiError): number {
-    this.#become('forbidden', error);
+    this.#refusals += 1;
+    const hadRights = this.#synced && this.#state !== 'forbidden';
+    this.#become(hadRights && this.#refusals < refusalsUntilForbidden ? 'retrying' : 'forbidden', error);
     return this.#backoff(this.#timing.basePauseMs * 5);
   }
 
@@ -202,6 +215,7 @@ export class Reflector<T extends KubeObject = KubeObject> {
       return Math.min(maxPauseMs, this.#timing.basePauseMs * 5);
     }
     store.replace([]);
+    this.#isKnown = false;
     this.#isSynced();
     this.#become('missing', error);
     return this.#jitter(Math.min(maxPauseMs, this.#timing.missingPauseMs));

@@ -16,6 +16,8 @@ export interface WriteAction extends Dependent {
   readonly expected: Buffer | undefined;
   /** What the journal notes the first time. */
   readonly record: RecordNote;
+  /** True where somebody else's file is replaced: a restore brings back that one, whatever lay there before. */
+  readonly takesOver?: boolean;
   /** Absent: those of the file that is replaced. */
   readonly attributes?: Attributes;
 }

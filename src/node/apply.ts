@@ -203,9 +203,12 @@ function write(action: WriteAction, host: Host): void {
   replaceFile(host.files, real, action.content, action.attributes ?? attributesOf(current), host.redoFile);
 }
 
-/** The first original stays; a file that another mirror's agent recorded but did not come to write is this one's now. */
+/**
+ * The first original stays, but where somebody has put another file in place of ours. A file that another mirror's agent recorded but did not come to
+ * write is this one's now.
+ */
 function remember(action: WriteAction, current: FileState, host: Host): FileRecord {
-  const known = host.journal.find(action.path);
+  const known = action.takesOver ? undefined : host.journal.find(action.path);
   if (known !== undefined && known.kind !== 'folder' && known.mirror === action.record.mirror)
     return withNote(known, action.record, host);
   const original = known === undefined || known.kind === 'folder' ? originalOf(current) : known.original;

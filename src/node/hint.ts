@@ -1,9 +1,10 @@
-import { type FSWatcher, watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { pause, pauseUntil } from '../cache/pause.ts';
 import { resolveInRoot } from './host-root.ts';
 import type { AgentOptions } from './options.ts';
 import type { PassTools } from './pass.ts';
+import { watchFolder } from './watch-folder.ts';
 
 /** A hint is followed after this many ms, so that a burst (a Secret volume's swap) is one pass and a fight with another writer is bounded. */
 const settleTime = 500;
@@ -34,15 +35,10 @@ export class Hint {
   }
 
   #watch(folder: string, concerns: (name: string | null) => boolean): void {
-    try {
-      const watcher = watch(folder, (_, name) => {
-        if (concerns(name)) this.#changed.resolve();
-      });
-      watcher.on('error', () => watcher.close());
-      this.#watchers.push(watcher);
-    } catch {
-      // The folder is not there: the timer does it.
-    }
+    const watcher = watchFolder(folder, (name) => {
+      if (concerns(name)) this.#changed.resolve();
+    });
+    if (watcher !== undefined) this.#watchers.push(watcher);
   }
 }
 

@@ -3,7 +3,7 @@
  * hang on the journal alone. Pure; used by the targets.
  */
 import { createHash } from 'node:crypto';
-import type { Action, FileAction, RecordNote } from './action.ts';
+import type { Action, FileAction, RecordNote, WriteAction } from './action.ts';
 import type { FileState } from './files.ts';
 import { type Finding, unusablePath } from './finding.ts';
 import type { FileRecord } from './journal.ts';
@@ -49,14 +49,10 @@ export function planManagedFile(file: ManagedFile): FilePlan {
   if (header !== undefined)
     return refused(path, 'FileOfOtherMirror', `The file belongs to mirror ${header.mirror}`);
   if (file.foreignFiles === 'refuse') return refused(path, 'ForeignFile', 'A file that is not ours is kept');
-  return planned(file, content, state.content, [
-    {
-      reason: 'TakenOver',
-      path,
-      message: 'A file that was not ours is replaced until the restore',
-      blocks: false,
-    },
-  ]);
+  return {
+    actions: [{ ...written(file, content, state.content), takesOver: true }],
+    findings: [takenOver(path)],
+  };
 }
 
 /**
@@ -88,12 +84,25 @@ export function mirrorOf(content: Buffer): string | undefined {
 }
 
 function planned(
-  { path, mirror, kind }: ManagedFile,
+  file: ManagedFile,
   content: Buffer,
   expected: Buffer | undefined,
   findings: readonly Finding[] = [],
 ): FilePlan {
-  return { actions: [{ do: 'write', path, content, expected, record: { kind, mirror } }], findings };
+  return { actions: [written(file, content, expected)], findings };
+}
+
+function written(
+  { path, mirror, kind }: ManagedFile,
+  content: Buffer,
+  expected: Buffer | undefined,
+): WriteAction {
+  return { do: 'write', path, content, expected, record: { kind, mirror } };
+}
+
+function takenOver(path: string): Finding {
+  const message = 'A file that was not ours is replaced until the restore';
+  return { reason: 'TakenOver', path, message, blocks: false };
 }
 
 function edited(path: string): Finding {

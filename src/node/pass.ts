@@ -1,6 +1,6 @@
 /** One pass over a node: read, plan, and only if something differs: lock, finish what a crash left, plan again, apply. */
 import { dirname } from 'node:path';
-import type { Action, SignalledProcess } from './action.ts';
+import type { SignalledProcess } from './action.ts';
 import {
   type ActionResult,
   applyActions,
@@ -20,7 +20,7 @@ import { type FileCalls, type FileState, readState, removeFile, unless } from '.
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
 import { type HostView, recordedFiles } from './host-view.ts';
-import { Journal } from './journal.ts';
+import { type FolderRecord, Journal } from './journal.ts';
 import { knownFiles } from './known-files.ts';
 import type { Release } from './lock.ts';
 import { markedFiles } from './marked-files.ts';
@@ -129,10 +129,9 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
       await tools.settle?.();
       rounds.push(carryOut(plan, failed, host));
     }
-    if (restores || rounds.some((round) => round.plan.actions.some(takesBack))) {
-      pruneFolders(host);
-      host.journal.removeIfEmpty();
-    }
+    // Also one that was made for a file which could not be written: containerd would look there, and nowhere else.
+    pruneFolders(host);
+    host.journal.removeIfEmpty();
     const results = rounds.flatMap((round) =>
       round === rounds.at(-1) ? round.results : round.results.filter(({ error }) => error === undefined),
     );
@@ -169,10 +168,6 @@ function hasTold(rounds: readonly CarriedOut[]): boolean {
   return rounds.some(({ results }) =>
     results.some(({ action, error }) => action.do === 'signal' && error === undefined),
   );
-}
-
-function takesBack(action: Action): boolean {
-  return action.do === 'delete' || action.do === 'forget';
 }
 
 function openHost(places: NodePlaces, { files, signal = refuseSignal }: PassTools): Host {
@@ -213,7 +208,14 @@ function viewOf(host: Host): Snapshot {
 /** True where a crash left something, or another agent is at work (then it is gone once the lock is ours). */
 function hasLeftovers(host: Host, targets: readonly string[]): boolean {
   if (readState(host.files, host.redoFile).kind !== 'absent') return true;
-  return host.owed.read().length > 0 || temporaries(host, targets).length > 0;
+  if (host.owed.read().length > 0 || temporaries(host, targets).length > 0) return true;
+  return host.journal.read().records.some((record) => record.kind === 'folder' && isEmpty(record, host));
+}
+
+/** True for a folder of ours that has lost its file, of an agent that lost its life before the folder could follow. */
+function isEmpty({ path, target }: FolderRecord, host: Host): boolean {
+  const isFolder = target === undefined && readHostPath(host, path).kind === 'folder';
+  return isFolder && listHostFolder(host, path)?.length === 0;
 }
 
 /** The real paths of temporary files beside the targets, beside every recorded path and in the journal. */

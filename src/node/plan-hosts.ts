@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import type { Runtime } from '../api/node-mirror.ts';
 import { splitHostPort } from '../api/upstream.ts';
 import type { Action } from './action.ts';
+import { readConfigs } from './containerd/config.ts';
 import { certificatePath } from './docker-ca.ts';
-import { hub, isClassicDocker, type NodeFacts, trustedNames } from './facts.ts';
+import { hub, isClassicDocker, isWired, type NodeFacts, trustedNames } from './facts.ts';
 import { type Finding, unusablePath } from './finding.ts';
 import { type HostView, recordedFiles } from './host-view.ts';
 import { mirrorsIn, planHostsFile, withoutMirrors } from './hosts-file.ts';
@@ -49,7 +50,7 @@ export function hostsPaths(view: HostView): string[] {
 
 function planLines(mirror: WiredMirror, input: MirrorPlanInput, view: HostView): TargetPlan {
   const path = input.places.hostsFile;
-  const others = othersWithFallback(mirror, input, view);
+  const others = othersWithUpstream(mirror, input, view);
   const entries = hostsEntries(mirror, ledNames(mirror, input, others));
   const kept = notLed(mirror, input, others);
   const isOurs = (name: string) => name === mirror.name;
@@ -105,13 +106,31 @@ function isWatched({ endpoint }: WiredMirror): boolean {
   return endpoint === 'loopback';
 }
 
-/** The runtimes that go to the upstream, by its name, where the mirror does not serve: a line would lead them back to the mirror. */
-function othersWithFallback(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostView): Runtime[] {
+/**
+ * The runtimes beside Docker that go to the upstream by its name: a line would lead them to the mirror, whose certificate for that name they do not
+ * trust. Where they are wired that is their fallback, and where they are not all that they have.
+ */
+function othersWithUpstream(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostView): Runtime[] {
   const hasFiles = (kind: FileRecord['kind']) => recordedFiles(view, kind, mirror.name).length > 0;
+  const hasContainerd = facts.containerd?.running === true && hasFiles('containerd-hosts');
+  const hasCrio =
+    facts.crio?.running === true && (isWired('crio', mirror, facts) || hasFiles('containers-registries'));
   return [
-    ...(facts.containerd?.running === true && hasFiles('containerd-hosts') ? ['containerd' as const] : []),
-    ...(facts.crio?.running === true && hasFiles('containers-registries') ? ['crio' as const] : []),
+    ...(hasContainerd || mayPullByContainerd(mirror, facts, view) ? ['containerd' as const] : []),
+    ...(hasCrio ? ['crio' as const] : []),
   ];
+}
+
+/** A kubelet may pull by it, whether or not it can be wired; one without its CRI plugin is Docker's or a builder's. */
+function mayPullByContainerd(
+  mirror: WiredMirror,
+  { containerd, ...facts }: NodeFacts,
+  view: HostView,
+): boolean {
+  if (containerd === undefined || !isWired('containerd', mirror, { containerd, ...facts })) return false;
+  const files = { read: view.read, list: (path: string) => view.list(path) ?? [] };
+  const { configs } = readConfigs(files, containerd.version);
+  return configs.length === 0 || configs.some(({ disabled }) => !disabled);
 }
 
 /** What a classic Docker is not led to, and why. */

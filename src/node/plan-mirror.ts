@@ -81,6 +81,8 @@ function planDaemon(mirror: WiredMirror, { facts }: MirrorPlanInput, view: HostV
     const removal = planDockerDaemonRemoval({ ...shared, leaves, owed: isOwed(view) });
     return { ...removal, findings: [...removal.findings, ...withoutCertificate(mirror, facts)] };
   }
+  // Which arguments it is started with is only seen while it runs, and beside one of the same meaning it would not start.
+  if (facts.docker?.running === false) return { actions: [], findings: [] };
   const { commandLine } = facts.docker ?? {};
   return planDockerDaemon({ ...shared, mirror: mirror.name, url, ...(commandLine && { commandLine }) });
 }

@@ -72,7 +72,7 @@ function isOutOfReach(name: string, { hostProcFolder, ...tools }: ProcessTools):
   }
 }
 
-/** The processes named `name` (the first 15 bytes of their program's file name), without those they have forked. */
+/** The processes named `name` (the first 15 bytes of their program's file name), without those they have forked and those with process ids of their own. */
 export function findProcesses(name: string, tools: Omit<ProcessTools, 'kill'>): FoundProcess[] {
   const uptime = Number.parseFloat(tools.files.readFileSync(join(tools.procFolder, 'uptime'), 'utf8'));
   const pids = tools.files.readdirSync(tools.procFolder).filter((entry) => /^[1-9][0-9]*$/.test(entry));
@@ -93,6 +93,7 @@ function readProcess(
   const read = (file: string) => tools.files.readFileSync(join(folder, file), 'utf8');
   if (read('comm').trimEnd() !== name.slice(0, 15)) return [];
   if (tools.files.lstatSync(folder).uid !== tools.uid) return [];
+  if (isInContainer(read('status'))) return [];
   const stat = read('stat');
   // The name in parentheses may hold anything; what follows the last one begins with field 3.
   const [state, parent, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -100,6 +101,12 @@ function readProcess(
   const began = Number(rest[17]) / ticks;
   const commandLine = read('cmdline').split('\0').slice(0, -1);
   return [{ pid: Number(pid), parent: Number(parent), age: uptime - began, began, commandLine }];
+}
+
+/** A dockerd in a pod is a process of the host too, and not the host's dockerd. */
+function isInContainer(status: string): boolean {
+  const ids = /^NSpid:(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/) ?? [];
+  return ids.length > 1;
 }
 
 function killOne(pid: number, signal: NodeJS.Signals, tools: ProcessTools): true {

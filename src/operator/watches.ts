@@ -83,9 +83,9 @@ export class Watches {
     };
   }
 
-  /** False while the API server does not know our kind: no mirrors then means nothing. */
+  /** False from when the API server does not know our kind until it has listed it again: no mirrors then means nothing. */
   get mirrorsKnown(): boolean {
-    return this.#mirrors.reflector.state !== 'missing';
+    return this.#mirrors.reflector.isKnown;
   }
 
   /** True once every store has been equal to the server's state. */

@@ -114,6 +114,48 @@ test.serial(
 );
 
 test.serial(
+  'A policy that refuses our finalizer is no missing permission: the mirror is not wired without it',
+  async (t) => {
+    const policy = {
+      failurePolicy: 'Fail',
+      matchConstraints: {
+        resourceRules: [
+          {
+            apiGroups: ['k8s.osp.tech'],
+            apiVersions: ['v1'],
+            operations: ['UPDATE'],
+            resources: ['registrymirrors'],
+            resourceNames: ['guarded'],
+          },
+        ],
+      },
+      validations: [{ expression: 'false', reason: 'Forbidden', message: 'hands off' }],
+    };
+    const of = (kind: string, spec: object) =>
+      ({ apiVersion: 'admissionregistration.k8s.io/v1', kind, metadata: { name: 'guard' }, spec }) as Live;
+    await world.plane.apply(of('ValidatingAdmissionPolicy', policy));
+    await world.plane.apply(
+      of('ValidatingAdmissionPolicyBinding', { policyName: 'guard', validationActions: ['Deny'] }),
+    );
+    await world.mirror('guarded', { upstreamUrl: 'guarded.example' });
+    // Until the policy is in force.
+    await eventually(async () => {
+      const error = await world
+        .patch(pathsOf('guarded').mirror, { metadata: { labels: { a: 'b' } } })
+        .catch(String);
+      assert.match(String(error), /hands off/);
+    });
+    world.start();
+    t.regex((await world.condition('guarded', 'Stalled', 'ObjectForbidden')).message, /hands off/);
+    t.is(await world.find(pathsOf('guarded').daemonSet), undefined);
+    for (const kind of ['validatingadmissionpolicybindings', 'validatingadmissionpolicies'])
+      await world.delete(`/apis/admissionregistration.k8s.io/v1/${kind}/guard`);
+    await eventually(() => world.get(pathsOf('guarded').daemonSet));
+    t.truthy((await world.get(pathsOf('guarded').mirror)).metadata.finalizers);
+  },
+);
+
+test.serial(
   'A field that Kubernetes does not know is named, also where the mirror served before',
   async (t) => {
     const upstreamUrl = 'typo.example';

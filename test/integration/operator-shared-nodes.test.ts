@@ -124,3 +124,25 @@ test.serial(
     t.is(spec.template.spec.nodeSelector.pool, undefined);
   },
 );
+
+test.serial(
+  'a mirror whose own agents the API server refuses is left to the shared ones until it is mended',
+  async (t) => {
+    t.timeout(120_000);
+    const node = agentNode(t, world);
+    world.start(shared);
+    await world.mirror('edited', { upstreamUrl: 'edited.example' });
+    await wired('edited');
+    const before = node.hosts();
+    const resources = { requests: { memory: '2Gi' }, limits: { memory: '1Gi' } };
+    await world.mirror('edited', { upstreamUrl: 'edited.example', nodes: { resources } });
+    await world.condition('edited', 'Stalled', 'ObjectRefused');
+    await world.quiet();
+    const { mirrors, others } = await list();
+    t.true(mirrors.some(({ name }) => name === 'edited'));
+    t.false(others.includes('edited'));
+    t.is(node.hosts(), before);
+    await world.deleteMirror('edited');
+    t.notRegex(node.hosts(), /edited/);
+  },
+);

@@ -1,8 +1,8 @@
 /**
  * The folder of a name below `config_path`: which one containerd takes, and what one of ours would hide from it. Pure.
  *
- * For each root in turn containerd takes the first folder that exists of `<host>_<port>_`, `<host>:<port>`, `<host>`, `_default` (hosts.go,
- * `hostPaths`), whatever is in it. A `hosts.toml` in it counts alone; without one its `*.crt`, `*.cert` and `*.key` are used for the name itself.
+ * For each root in turn containerd takes the first folder that exists of `<host>_<port>_`, `<host>:<port>`, `_default` (hosts.go, `hostPaths`),
+ * whatever is in it. A `hosts.toml` in it counts alone; without one its `*.crt`, `*.cert` and `*.key` are used for the name itself.
  */
 import { isIPv6 } from 'node:net';
 import { parseCaBundle } from '../ca-bundle.ts';
@@ -67,8 +67,7 @@ function usedWithout(
   roots: readonly string[],
   host: HostFiles,
 ): string | undefined {
-  const bare = name.replace(/:\d+$/, '');
-  const all = roots.flatMap((root) => [...foldersOf(name, root), `${root}/${bare}`, `${root}/_default`]);
+  const all = roots.flatMap((root) => [...foldersOf(name, root), `${root}/_default`]);
   return [...new Set(all)].find((each) => {
     if (host.read(each).kind !== 'folder') return false;
     return foreignIn(each, host).length > 0 || (each !== folder && host.list(each).length === 0);

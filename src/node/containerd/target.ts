@@ -34,7 +34,10 @@ export function planContainerd(input: ContainerdInput, others: readonly PathInFo
     pathInForce(config, input.release),
   );
   const inForce = decisions.flatMap((decision) => decision.inForce ?? []);
-  const plan = planHostFolders([...inForce, ...others], input, complete);
+  // Whether there is a default hangs on the release: what lies there stays until a containerd has said which it is.
+  const isKnown =
+    complete && (!input.found || input.release !== undefined || inForce.length === decisions.length);
+  const plan = planHostFolders([...inForce, ...others], input, isKnown);
   return {
     ...plan,
     findings: [...findings, ...decisions.flatMap((decision) => decision.findings), ...plan.findings],

@@ -2,12 +2,13 @@
  * Offers mirrors as plain HTTP on the node's loopback for as long as they answer, and speaks verified TLS to them.
  * The main file of this folder; used by the node agent alone. Level-based: whatever happened, what nginx runs on is made what it should be.
  */
-import { mkdirSync, watch } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { LogFollower } from '../../cache/broker/metrics/log-follower.ts';
 import { pause, pauseUntil } from '../../cache/pause.ts';
 import { errorMessage, type Logger } from '../../observe/log.ts';
 import type { Finding } from '../finding.ts';
+import { watchFolder } from '../watch-folder.ts';
 import {
   connectionLogName,
   type ForwardedMirror,
@@ -260,10 +261,9 @@ export class Forwarder {
   async #count(signal: AbortSignal): Promise<void> {
     const { folder } = this.#options;
     let ended = Promise.withResolvers<void>();
-    const watcher = watch(folder, (_, name) => {
+    const watcher = watchFolder(folder, (name) => {
       if (name === connectionLogName) ended.resolve();
     });
-    watcher.on('error', () => watcher.close());
     try {
       do {
         ended = Promise.withResolvers();
@@ -271,7 +271,7 @@ export class Forwarder {
         await pause(restMs, signal);
       } while (await pauseUntil(ended.promise, countMs, signal));
     } finally {
-      watcher.close();
+      watcher?.close();
     }
   }
 }

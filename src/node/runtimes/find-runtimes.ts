@@ -46,10 +46,15 @@ const programs = { docker: 'dockerd', containerd: 'containerd', crio: 'crio' } a
 
 type Name = keyof typeof programs;
 
+/** A runtime that is restarted is gone for a moment, and its socket with it: this long it counts as one that does not run. */
+const goneAfterMs = 120_000;
+
 export class RuntimeFinder {
   readonly #options: FinderOptions;
   /** What processes said of themselves, by process: asked once in its life. */
   readonly #said = new Map<string, Promise<unknown>>();
+  /** When each was last seen running, and what it last said of itself: while it is away or silent it is taken for what it was. */
+  readonly #seen = new Map<Name, { readonly at: number; readonly said: unknown }>();
   /** Of the look that goes on. */
   #processFiles: ProcessFiles;
 
@@ -81,10 +86,14 @@ export class RuntimeFinder {
     const [process] = this.#processes(programs[name]).filter(isNodes);
     const socket = sockets[name].map((path) => this.#real(path)).find((path) => path !== undefined);
     const isConfigured = configuration[name].some((path) => this.#real(path) !== undefined);
-    if (process === undefined && socket === undefined && !isConfigured) return undefined;
-    if (process === undefined) return { running: false } as T;
     const now = (this.#options.now ?? Date.now)();
-    const said = socket === undefined ? undefined : await this.#once(process, name, () => ask(socket));
+    const last = this.#seen.get(name);
+    const isThere =
+      socket !== undefined || isConfigured || (last !== undefined && now - last.at < goneAfterMs);
+    if (process === undefined) return isThere ? ({ ...(last?.said ?? {}), running: false } as T) : undefined;
+    const answer = socket === undefined ? undefined : await this.#once(process, name, () => ask(socket));
+    const said = answer ?? (last?.said as Partial<T> | undefined);
+    this.#seen.set(name, { at: now, said });
     return {
       running: true,
       startedAt: now - process.age * 1000,
@@ -109,9 +118,11 @@ export class RuntimeFinder {
     return said;
   }
 
-  /** A containerd that only carries Docker's containers: nobody has configured it, and the kubelet does not name it. */
+  /** A containerd that only carries Docker's containers: nobody has configured it, and the kubelet, which k3s and k0s have within, does not name it. */
   #isDockersAlone(docker: RuntimeFacts | undefined): boolean {
-    if (docker?.running !== true || this.#real(defaultConfigFile) !== undefined) return false;
+    const [, ...ofDistributions] = sockets.containerd;
+    const signs = [defaultConfigFile, ...ofDistributions].filter((path) => this.#real(path) !== undefined);
+    if (docker?.running !== true || signs.length > 0) return false;
     const texts = ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env'].map((path) =>
       this.#text(path),
     );

@@ -86,7 +86,10 @@ export class KnownAgents {
   hasNews(now: number): boolean {
     const mayAnswer = ({ agent, failingSince }: KnownAgent) =>
       failingSince === undefined || now - agent.createdAt < startingMs;
-    return this.all().some((one) => mayAnswer(one) && presses(one, now));
+    // A pod that lasts unready while its agent answers is a node whose kubelet is away: that is no news.
+    const isNews = ({ agent, report }: KnownAgent) =>
+      agent.ready || report === undefined || now - agent.createdAt < youngMs;
+    return this.all().some((one) => mayAnswer(one) && isNews(one) && presses(one, now));
   }
 
   /** Nodes of shared agents that have not said since then that nothing of the mirror is left; with how many such agents there are. */

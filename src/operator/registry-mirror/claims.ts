@@ -39,7 +39,7 @@ export function planClaims(
     return { ...(templates && { templates }), storage: wanted, growths: [], obstacles: changed };
   }
   const template = templates?.[0];
-  const sizes = live.claims.flatMap((claim) => claim.status?.capacity?.storage ?? requestOf(claim) ?? []);
+  const sizes = sizesInUse(mirror, live.claims);
   const known = template === undefined || sizes.length > 0 ? sizes : [requestOf(template) ?? wanted];
   return {
     ...(templates && { templates }),
@@ -50,6 +50,17 @@ export function planClaims(
       .map((claim) => ({ claim, storage: String(wanted) })),
     obstacles: [...changed, ...shrinking(wanted, template, live.claims), ...otherClaims(mirror, template)],
   };
+}
+
+/**
+ * Of the volumes that replicas have. One that is new and smaller, from a template that could not grow with the others, takes nothing from those that
+ * serve while it is brought to their size: the broker sees to it that it does not fill.
+ */
+function sizesInUse(mirror: RegistryMirror, claims: readonly LiveClaim[]): (string | number)[] {
+  const ofReplicas = claims.filter((claim) => ordinalOf(claim) < mirror.spec.replicas);
+  const grown = ofReplicas.filter((claim) => !isSmaller(capacityOf(claim) ?? 0, claimSize(mirror)));
+  const counted = grown.length > 0 ? grown : ofReplicas;
+  return counted.flatMap((claim) => capacityOf(claim) ?? requestOf(claim) ?? []);
 }
 
 /** A mirror whose claims have `storage`: what the cache's size is computed from. */
@@ -107,6 +118,15 @@ function otherClaims(mirror: RegistryMirror, template: LiveClaim | undefined): O
   if (changed.length === 0) return [];
   const message = `volumeClaimTemplate changes ${changed.join(' and ')}, which claims cannot: delete StatefulSet and claims of the mirror to make them anew`;
   return [{ reason: 'ClaimTemplateImmutable', message }];
+}
+
+function capacityOf(claim: LiveClaim): string | undefined {
+  return claim.status?.capacity?.storage;
+}
+
+/** `cache-registry-mirror-hub-2` is of the third replica. */
+function ordinalOf({ metadata }: LiveClaim): number {
+  return Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 }
 
 function requestOf(claim: LiveClaim): string | undefined {

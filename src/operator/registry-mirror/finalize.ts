@@ -13,6 +13,7 @@ import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
+import { sharesNodes } from '../../resources/shared-nodes.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
 import { registryMirrors } from '../resource-types.ts';
 import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
@@ -43,7 +44,7 @@ export interface FinalizerOptions {
   readonly applier: Applier;
   readonly reporter: Reporter;
   readonly nodeReports?: Pick<NodeReports, 'holding'>;
-  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet' | 'wires' | 'leftSince'>;
+  readonly sharedNodes?: Pick<SharedNodes, 'daemonSet' | 'wires' | 'takesBack' | 'leftSince'>;
   readonly now: () => Date;
 }
 
@@ -63,7 +64,7 @@ export class Finalizer {
     if (!stored.metadata.finalizers?.includes(finalizer)) return undefined;
     const { views, settings } = this.#options;
     const live = gatherLive(views, settings.namespace, stored.metadata.name);
-    const shared = live.daemonSet === undefined ? this.#sharedAgents() : undefined;
+    const shared = live.daemonSet === undefined && this.#shares(stored) ? this.#sharedAgents() : undefined;
     const isTold = shared !== undefined && this.#wasListed(stored.metadata.name);
     if (live.daemonSet !== undefined || isTold || mayBeWired(stored)) {
       const waitMs =
@@ -94,6 +95,14 @@ export class Finalizer {
   #sharedAgents(): LiveDaemonSet | undefined {
     const { settings, sharedNodes } = this.#options;
     return settings.nodeDaemonSets === 'shared' ? sharedNodes?.daemonSet() : undefined;
+  }
+
+  /** False for a mirror that had agents of its own: their DaemonSet may be gone before we look, and shared ones do not take back what they made. */
+  #shares(stored: StoredMirror): boolean {
+    const { settings, sharedNodes } = this.#options;
+    const { name } = stored.metadata;
+    if (sharedNodes?.wires(name) || sharedNodes?.takesBack(name)) return true;
+    return sharesNodes(mirrorOf(stored), settings);
   }
 
   /** A status that was written when the mirror had left the list, and was not being deleted yet, names no nodes. */

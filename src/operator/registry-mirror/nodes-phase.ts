@@ -38,6 +38,8 @@ export interface NodesPhaseInput {
 
 /** What it found; `checkAt`: when to look again, in milliseconds since the epoch. */
 export interface NodesPhaseResult {
+  /** False where the API server has refused the wiring DaemonSet. */
+  readonly isApplied: boolean;
   readonly obstacles: readonly Obstacle[];
   readonly checkAt?: number;
 }
@@ -52,8 +54,7 @@ export class NodesPhase {
   /** Makes no request when no node leaves and the DaemonSet is as it is to be. */
   async apply(input: NodesPhaseInput, pass: ObjectsPass, signal: AbortSignal): Promise<NodesPhaseResult> {
     if (!isReadablePlacement(placementOf(podSpecOf(input.daemonSet)))) {
-      await pass.apply(input.daemonSet, signal);
-      return { obstacles: [] };
+      return { isApplied: await pass.apply(input.daemonSet, signal), obstacles: [] };
     }
     const plan = this.#plan(input, input.daemonSet);
     if (plan.step !== 'refuse') return this.#take(plan, input, pass, signal);
@@ -85,11 +86,11 @@ export class NodesPhase {
     if (plan.step === 'finish' && plan.unreached) await this.#nameUnreached(stored, signal);
     // Before nodes that are selected again are wired.
     if (plan.step === 'none' || plan.step === 'release') await this.#end(live.restoreDaemonSet, signal);
-    const applied = await pass.apply(marked(daemonSet, plan), signal);
+    const isApplied = await pass.apply(marked(daemonSet, plan), signal);
     // Only once the mark is gone: else it would all begin again.
-    if (plan.step === 'finish' && applied) await this.#end(live.restoreDaemonSet, signal);
-    if (plan.step === 'restore' && applied) await pass.apply(this.#restoring(input, plan), signal);
-    return { obstacles: [], ...('checkAt' in plan && { checkAt: plan.checkAt }) };
+    if (plan.step === 'finish' && isApplied) await this.#end(live.restoreDaemonSet, signal);
+    if (plan.step === 'restore' && isApplied) await pass.apply(this.#restoring(input, plan), signal);
+    return { isApplied, obstacles: [], ...('checkAt' in plan && { checkAt: plan.checkAt }) };
   }
 
   #restoring({ mirror }: NodesPhaseInput, plan: Restore): KubeObject {

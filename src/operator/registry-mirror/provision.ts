@@ -44,7 +44,10 @@ export interface ProvisionerOptions {
   /** What node agents say of their nodes; absent: nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
-  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince' | 'obstacles'>;
+  readonly sharedNodes?: Pick<
+    SharedNodes,
+    'tell' | 'daemonSet' | 'wires' | 'takesBack' | 'leftSince' | 'obstacles'
+  >;
   readonly now: () => Date;
 }
 
@@ -104,7 +107,7 @@ export class Provisioner {
     const classMissing = await this.#named.missingClass(mirror, signal);
     const nodeClassMissing = await this.#named.missingNodeClass(mirror, signal);
     const pass = new ObjectsPass(applier);
-    let nodes: NodesPhaseResult = { obstacles: [] };
+    let nodes: Omit<NodesPhaseResult, 'isApplied'> = { obstacles: [] };
     let configuration: string | undefined;
     for (const { name, objects } of phases) {
       if (name === 'services' || (classMissing && (name === 'cache' || name === 'nodes'))) continue;
@@ -163,7 +166,8 @@ export class Provisioner {
     const before = input.live.daemonSet ?? (sharedNodes?.wires(name) ? sharedNodes.daemonSet() : undefined);
     const live = { ...input.live, ...(before && { daemonSet: before }) };
     const result = await this.#nodes.apply({ ...input, live }, pass, signal);
-    sharedNodes?.tell(name, 'elsewhere');
+    // Until it has some, the shared ones go on.
+    if (result.isApplied || input.live.daemonSet !== undefined) sharedNodes?.tell(name, 'elsewhere');
     return result;
   }
 

@@ -49,7 +49,10 @@ export interface ReconcilerOptions {
   /** What node agents say of their nodes; absent: nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of' | 'holding' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
-  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince' | 'obstacles'>;
+  readonly sharedNodes?: Pick<
+    SharedNodes,
+    'tell' | 'daemonSet' | 'wires' | 'takesBack' | 'leftSince' | 'obstacles'
+  >;
   /** What a person must do about this mirror's nodes. */
   readonly nodeObstacles?: (mirror: string) => readonly Obstacle[];
   readonly now?: () => Date;
@@ -141,7 +144,7 @@ export class MirrorReconciler {
     try {
       await this.#applier.apply(identity(stored), signal);
     } catch (error) {
-      if (!(error instanceof ApiError && error.forbidden)) throw error;
+      if (!(error instanceof ApiError && error.lacksRights)) throw error;
       if (!this.#unmarked) this.#options.logger.error({ error }, 'Not allowed to label and finalize mirrors');
       this.#unmarked = true;
     }

@@ -180,7 +180,7 @@ function hinderedBy(finding: Finding, obstacles: readonly Obstacle[]): Finding {
   const [first] = obstacles;
   if (first === undefined) return finding;
   const message = [finding.message, ...obstacles.map((obstacle) => obstacle.message)].join('; ');
-  return { ...finding, status: 'False', reason: first.reason, message, warn: true };
+  return { ...finding, status: 'False', reason: first.reason, message, warn: 'byReason' };
 }
 
 /** The pass was about `stored`: a spec that came meanwhile was not looked at, and its generation is not to be named. */

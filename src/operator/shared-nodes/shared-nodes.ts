@@ -94,6 +94,12 @@ export class SharedNodes {
     return toldList(this.#secret()).listed.includes(name);
   }
 
+  /** True where they were told to take back what they have wired of it. */
+  takesBack(name: string): boolean {
+    const { gone, left } = toldList(this.#secret());
+    return gone.includes(name) && left.has(name);
+  }
+
   /** The version of the list since which the agents are to wire the mirror no more; undefined where they are to, or were not told to lately. */
   leftSince(name: string): number | undefined {
     return this.wires(name) ? undefined : toldList(this.#secret()).left.get(name);

@@ -9,6 +9,8 @@ export interface ToldList {
   readonly version: number;
   /** Names of mirrors. */
   readonly listed: readonly string[];
+  /** Names of those that are to be taken back. */
+  readonly gone: readonly string[];
   /** Since which version they are in it no more. */
   readonly left: ReadonlyMap<string, number>;
 }
@@ -26,11 +28,12 @@ export function toldList(secret: KubeObject | undefined): ToldList {
 }
 
 function readList(secret: KubeObject | undefined): ToldList {
-  const { version, mirrors = [], left } = parsed(secret) ?? {};
+  const { version, mirrors = [], gone, left } = parsed(secret) ?? {};
   const counts = Object.entries(left ?? {}).filter(([, since]) => Number.isSafeInteger(since));
   return {
     version: Number.isSafeInteger(version) ? Number(version) : 0,
     listed: mirrors.map(({ name }) => name),
+    gone: Array.isArray(gone) ? gone : [],
     left: new Map(counts),
   };
 }

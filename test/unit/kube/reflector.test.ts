@@ -152,12 +152,12 @@ test('a missing permission is named once, is no reason to forget objects, and is
   fake.endWatches();
   const before = count('watch') + count('list');
   await eventually(() => assert.ok(count('watch') + count('list') > before + 3));
-  t.deepEqual(states, ['synced', 'forbidden']);
+  t.deepEqual(states, ['synced', 'retrying', 'forbidden']);
   t.is(reflector.state, 'forbidden');
   t.is(store.size, 1);
   fake.script = () => undefined;
   await matches();
-  await eventually(() => assert.deepEqual(states, ['synced', 'forbidden', 'synced']));
+  await eventually(() => assert.deepEqual(states, ['synced', 'retrying', 'forbidden', 'synced']));
 });
 
 test('with list allowed and watch forbidden the store is still kept up', async (t) => {
@@ -165,10 +165,42 @@ test('with list allowed and watch forbidden the store is still kept up', async (
   fake.script = ({ verb }) => (verb === 'watch' ? { status: 403 } : undefined);
   const { states } = start();
   await matches();
-  await eventually(() => assert.deepEqual(states, ['synced', 'forbidden']));
+  await eventually(() => assert.deepEqual(states, ['synced', 'retrying', 'forbidden']));
   fake.state.create(things, thing('a'));
   await matches();
-  t.deepEqual(states, ['synced', 'forbidden']);
+  t.deepEqual(states, ['synced', 'retrying', 'forbidden']);
+});
+
+test('two refusals where there were rights are an API server that starts, and no missing permission', async (t) => {
+  const { fake, start, matches, watched, count } = await setUp(t);
+  const { states } = start();
+  await watched();
+  fake.fail([{ status: 403 }, { status: 403 }], watches);
+  const before = count('watch');
+  fake.endWatches();
+  await eventually(() => assert.ok(count('watch') >= before + 3));
+  await matches();
+  t.deepEqual(states, ['synced', 'retrying', 'synced']);
+});
+
+test('what an unknown type had says nothing until it is listed again, whatever else goes wrong meanwhile', async (t) => {
+  const { fake, start, matches, watched, count } = await setUp(t);
+  fake.state.create(things, thing('a'));
+  const { reflector, states } = start();
+  await watched();
+  t.true(reflector.isKnown);
+  fake.script = () => ({ status: 404 });
+  fake.endWatches();
+  await eventually(() => assert.equal(states.at(-1), 'missing'));
+  t.false(reflector.isKnown);
+  const before = count('list');
+  fake.script = () => ({ status: 503 });
+  await eventually(() => assert.ok(count('list') > before + 1));
+  t.is(reflector.state, 'retrying');
+  t.false(reflector.isKnown);
+  fake.script = () => undefined;
+  await matches();
+  await eventually(() => assert.ok(reflector.isKnown));
 });
 
 test('one 404 does not empty the store, two do', async (t) => {

@@ -1,29 +1,80 @@
 import * as fs from 'node:fs';
 import test from 'ava';
 import { RuntimeFinder } from '../../../src/node/runtimes/find-runtimes.ts';
-import { makeSandbox } from './sandbox.ts';
+import { makeSandbox, type Sandbox } from './sandbox.ts';
 
 const silent = async () => undefined;
 const questions = { containerdVersion: silent, crioVersion: silent, dockerInfo: silent };
+
+/** A process of root's on the node; `ids` where it is in a container. */
+function run(box: Sandbox, pid: number, name: string, ids: readonly number[] = [pid]): void {
+  box.put(`proc/${pid}/comm`, `${name}\n`);
+  box.put(`proc/${pid}/status`, `NSpid:\t${ids.join('\t')}\n`);
+  box.put(`proc/${pid}/stat`, `${pid} (${name}) S 1 ${'0 '.repeat(17)}5000 0`);
+  box.put(`proc/${pid}/cmdline`, `/usr/bin/${name}\0`);
+}
+
+/** Everything is root's. */
+const rootsFiles = new Proxy(fs, {
+  get: (real, name: keyof typeof fs) =>
+    name === 'lstatSync' ? (path: string) => Object.assign(fs.lstatSync(path), { uid: 0 }) : real[name],
+});
+
+test('Docker in a pod is not the node’s, nor is a k3s node’s containerd Docker’s alone', async (t) => {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  box.put('proc/uptime', '100.00 0');
+  run(box, 10, 'dockerd', [10, 1]);
+  run(box, 11, 'containerd');
+  box.put('run/k3s/containerd/containerd.sock', '');
+  const finder = new RuntimeFinder({ files: rootsFiles, hostRoot: box.root, ...questions });
+  const found = await finder.find();
+  t.is(found.docker, undefined);
+  t.like(found.containerd, { running: true });
+  run(box, 12, 'dockerd');
+  t.like(await finder.find(), { docker: { running: true }, containerd: { running: true } });
+});
+
+test('A runtime that is away or silent for a moment is what it said before; later it is gone', async (t) => {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  box.put('proc/uptime', '100.00 0');
+  run(box, 11, 'containerd');
+  box.put('run/containerd/containerd.sock', '');
+  const clock = { now: 100_000 };
+  const answers: (string | undefined)[] = ['2.2.1'];
+  const containerdVersion = async () => answers.shift();
+  const options = {
+    ...questions,
+    containerdVersion,
+    files: rootsFiles,
+    hostRoot: box.root,
+    now: () => clock.now,
+  };
+  const finder = new RuntimeFinder(options);
+  t.like((await finder.find()).containerd, { running: true, version: '2.2.1' });
+  for (const path of ['proc/11', 'run/containerd']) fs.rmSync(`${box.root}/${path}`, { recursive: true });
+  clock.now += 30_000;
+  t.deepEqual((await finder.find()).containerd, { running: false, version: '2.2.1' });
+  run(box, 12, 'containerd');
+  box.put('run/containerd/containerd.sock', '');
+  t.like((await finder.find()).containerd, { running: true, version: '2.2.1' }, 'it does not answer yet');
+  answers.push('2.3.0');
+  t.like((await finder.find()).containerd, { running: true, version: '2.3.0' });
+  for (const path of ['proc/12', 'run/containerd']) fs.rmSync(`${box.root}/${path}`, { recursive: true });
+  clock.now += 120_000;
+  t.is((await finder.find()).containerd, undefined);
+});
 
 test('each look reads the name of every process once, whatever it looks for', async (t) => {
   const box = makeSandbox();
   t.teardown(box.remove);
   box.put('proc/uptime', '100.00 0');
-  for (const [pid, name] of [
-    [10, 'dockerd'],
-    [11, 'containerd'],
-    [12, 'sh'],
-  ] as const) {
-    box.put(`proc/${pid}/comm`, `${name}\n`);
-    box.put(`proc/${pid}/stat`, `${pid} (${name}) S 1 ${'0 '.repeat(17)}5000 0`);
-    box.put(`proc/${pid}/cmdline`, `/usr/bin/${name}\0`);
-  }
+  for (const [at, name] of ['dockerd', 'containerd', 'sh'].entries()) run(box, 10 + at, name);
   box.put('etc/containerd/config.toml', '');
   const read: string[] = [];
-  const files = new Proxy(fs, {
+  const files = new Proxy(rootsFiles, {
     get: (real, name: keyof typeof fs) => {
-      if (name === 'lstatSync') return (path: string) => Object.assign(fs.lstatSync(path), { uid: 0 });
       if (name !== 'readFileSync') return real[name];
       return (path: string, ...rest: []) => {
         if (path.endsWith('/comm')) read.push(path);

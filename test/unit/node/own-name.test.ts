@@ -17,10 +17,11 @@ async function wiredFor(
   name: string,
   facts: NodeFacts,
   changes: Partial<WiredMirror> = {},
+  files: Record<string, string> = {},
 ) {
   const box = makeSandbox();
   t.teardown(box.remove);
-  for (const [path, text] of Object.entries(configuration)) box.put(path, text);
+  for (const [path, text] of Object.entries({ ...configuration, ...files })) box.put(path, text);
   const mirror = wiredMirror('own', box.caFile, {
     names: [{ name, upstream: true }],
     addresses: ['10.96.0.10'],
@@ -94,6 +95,24 @@ for (const [title, { facts, hub, quay }] of Object.entries(nodes))
       await wired.pass(false);
       t.false(wired.line());
     });
+
+test('Beside a Docker no line takes the upstream from a containerd that cannot be wired', async (t) => {
+  for (const docker of [classic.docker, { running: false }]) {
+    const facts = { docker, containerd: { running: true, version: '1.6.20' } };
+    const wired = await wiredFor(t, 'quay.io', facts, {}, { 'etc/containerd/config.toml': 'version = 2\n' });
+    t.true(wired.reasons.includes('ConfigPathUnset'));
+    t.is(wired.reasons.includes('DockerNotLed'), docker.running);
+    t.false(wired.line());
+    t.false(wired.containerd());
+  }
+});
+
+test('A containerd without its CRI plugin is Docker’s own, and no line takes anything from it', async (t) => {
+  const facts = { ...classic, ...containerd };
+  const config = { 'etc/containerd/config.toml': 'version = 2\ndisabled_plugins = ["cri"]\n' };
+  const wired = await wiredFor(t, 'quay.io', facts, {}, config);
+  t.true(wired.line());
+});
 
 test('A Docker whose mirrors must be on loopback gets no line for Docker Hub, which would serve nobody', async (t) => {
   const wired = await wiredFor(t, 'docker.io', classic, { endpoint: 'service' });

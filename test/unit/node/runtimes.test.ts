@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import test from 'ava';
 import { makePass, restoreMirrors } from '../../../src/node/pass.ts';
 import { bothMirrors, configuration, everyRuntime, sharedAgent, wiredFiles } from './runtime-node.ts';
-import { makeSandbox, passInput, type Sandbox, toolsWith, wiredMirror } from './sandbox.ts';
+import {
+  faultyFiles,
+  Killed,
+  makeSandbox,
+  passInput,
+  type Sandbox,
+  toolsWith,
+  wiredMirror,
+} from './sandbox.ts';
 
 function node(t: { teardown: (remove: () => void) => void }): Sandbox {
   const box = makeSandbox();
@@ -64,6 +72,92 @@ test('an upstream that speaks plain HTTP is asked so by every runtime that falls
     box.get('etc/containers/registries.conf.d/50-registry-mirror-reg.local_3a5000.conf'),
     /^location = "reg\.local:5000"\ninsecure = true$/m,
   );
+});
+
+test('dockerd’s file is left alone while it is down: nobody sees which arguments it will be started with', async (t) => {
+  const box = node(t);
+  const down = { facts: { ...everyRuntime, docker: { ...everyRuntime.docker, running: false } } };
+  const report = await box.pass(sharedAgent(box, undefined, down));
+  t.true(report.complete);
+  t.is(box.get('etc/docker/daemon.json'), configuration['etc/docker/daemon.json'] ?? '');
+  await box.pass(sharedAgent(box));
+  const wired = box.get('etc/docker/daemon.json');
+  t.regex(wired, /29001/);
+  await box.pass(sharedAgent(box, undefined, down));
+  t.is(box.get('etc/docker/daemon.json'), wired);
+  await box.pass(sharedAgent(box, [], down));
+  t.notRegex(box.get('etc/docker/daemon.json'), /29001/);
+});
+
+test('what wires a containerd by its default stays while it does not say which release it is', async (t) => {
+  const box = node(t);
+  box.put('etc/containerd/config.toml', 'version = 2\n');
+  const containerd = { running: true, version: '2.2.1' };
+  await box.pass(sharedAgent(box, undefined, { facts: { containerd } }));
+  const before = box.tree();
+  t.not(box.bytes('etc/containerd/certs.d/docker.io/hosts.toml'), undefined);
+  for (const silent of [{ running: true }, { running: false }]) {
+    await box.pass(sharedAgent(box, undefined, { facts: { containerd: silent } }));
+    t.deepEqual(box.tree(), before);
+  }
+  await box.pass(
+    sharedAgent(box, undefined, { facts: { containerd: { running: true, version: '1.7.27' } } }),
+  );
+  t.is(box.bytes('etc/containerd/certs.d/docker.io/hosts.toml'), undefined);
+});
+
+test('with takeover a restore brings back what was there last, whenever it came', async (t) => {
+  const path = 'etc/containerd/certs.d/docker.io/hosts.toml';
+  for (const first of [undefined, '[host."https://first.example"]\n']) {
+    const box = node(t);
+    if (first !== undefined) box.put(path, first);
+    const mirrors = bothMirrors(box.caFile).map((mirror) => ({
+      ...mirror,
+      foreignFiles: 'takeover' as const,
+    }));
+    await box.pass(sharedAgent(box, mirrors));
+    const second = '[host."https://second.example"]\n';
+    box.put(path, second, 0o600);
+    const before = { ...box.tree() };
+    const report = await box.pass(sharedAgent(box, mirrors));
+    t.true(report.findings.some(({ reason }) => reason === 'TakenOver'));
+    t.regex(box.get(path), /29001/);
+    await restoreMirrors(box.options(), toolsWith(fs), () => true);
+    t.is(box.get(path), second);
+    t.is(box.tree()[path], before[path]);
+  }
+});
+
+test('a folder whose file cannot be written does not stay: containerd would look nowhere else', async (t) => {
+  const box = node(t);
+  const folder = join(box.root, 'etc/containerd/certs.d/docker.io');
+  const full = new Proxy(fs, {
+    get: (real, name: keyof typeof fs) => {
+      if (name !== 'openSync') return real[name];
+      return (path: string, ...rest: [string]) => {
+        if (path.startsWith(`${folder}/`)) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+        return fs.openSync(path, ...rest);
+      };
+    },
+  });
+  const report = await box.pass(sharedAgent(box), full as never);
+  t.false(report.complete);
+  t.false(fs.existsSync(folder));
+});
+
+test('a folder that a killed agent has left goes with the next pass', async (t) => {
+  const box = node(t);
+  const before = box.tree();
+  await box.pass(sharedAgent(box));
+  const counted = faultyFiles('fail', 0);
+  const twin = node(t);
+  await twin.pass(sharedAgent(twin));
+  await twin.pass(sharedAgent(twin, []), counted);
+  const at = counted.made.indexOf('rmdirSync') + 1;
+  await t.throwsAsync(box.pass(sharedAgent(box, []), faultyFiles('kill-before', at)), { instanceOf: Killed });
+  t.notDeepEqual(box.tree(), before);
+  await box.pass(sharedAgent(box, []));
+  t.deepEqual(box.tree(), before);
 });
 
 test('a second pass has nothing to do', async (t) => {

@@ -59,6 +59,12 @@ test('what a program has forked, what has ended, and what another user runs, is 
   t.deepEqual(sendSignal('dockerd', 'SIGHUP', { ...tools, uid: uid + 1 }), { sent: [] });
 });
 
+test('a program in a container with process ids of its own is not the node’s', (t) => {
+  const { tools, killed } = fakeProc(t, { 7: { comm: 'dockerd', ids: [7, 1] }, 8: { comm: 'dockerd' } });
+  t.deepEqual(sendSignal('dockerd', 'SIGHUP', tools), { sent: [8] });
+  t.deepEqual(killed, [8]);
+});
+
 test('a program that has just begun is left for the next time: it may not handle the signal yet', (t) => {
   const { tools, killed } = fakeProc(t, {
     7: { comm: 'crio', age: youngestSignalled - 1 },

@@ -85,8 +85,8 @@ function hidden(files: Record<string, string>, foreignFiles: 'refuse' | 'takeove
   };
 }
 
-test('hosts of _default or of the name without its port are said, without credentials', (t) => {
-  for (const path of ['/c/_default', '/c/r', '/d/_default', '/d/r']) {
+test('hosts of _default are said, without credentials', (t) => {
+  for (const path of ['/c/_default', '/d/_default']) {
     const { found, messages } = hidden({ [`${path}/hosts.toml`]: hosts, '/c/r:1/hosts.toml': mine });
     t.deepEqual(found, [`ShadowedHosts ${path}/hosts.toml`]);
     t.regex(messages[0]!, /https:\/\/m, s$/);
@@ -95,10 +95,17 @@ test('hosts of _default or of the name without its port are said, without creden
 
 test('only what containerd uses without us counts', (t) => {
   const files = { '/c/_default/hosts.toml': hosts };
-  t.deepEqual(hidden({ ...files, '/c/r/': '' }).found, []);
+  t.deepEqual(hidden({ ...files, '/c/r_1_/': '' }).found, []);
   t.deepEqual(hidden({ ...files, '/c/r:1/other.crt': certificateOne }).found, []);
   t.deepEqual(hidden({ '/c/_default/hosts.toml': mine }).found, []);
   t.deepEqual(hidden({ '/c/_default/hosts.toml': 'broken = ' }).found, []);
+});
+
+test('a folder of the host without its port is no folder of the name', (t) => {
+  const files = { '/c/r/client.cert': 'x', '/c/r/client.key': 'x', '/c/_default/a.crt': certificateOne };
+  const { pem, found } = hidden(files);
+  t.is(pem, certificateOne);
+  t.deepEqual(found, []);
 });
 
 test('a folder of the name in a later root is a foreign file: kept, or hidden by a takeover', (t) => {

@@ -77,6 +77,18 @@ test('An agent that was asked while it started is asked again soon; one that fai
   t.false(known.hasNews(now + minute));
 });
 
+test('An agent that answers while its pod lasts unready is asked in each round, and hurries none', (t) => {
+  const [young] = agentsOn(['a'], {
+    ready: false,
+    metadata: { creationTimestamp: new Date(now).toISOString() },
+  });
+  const known = knownOf([young!]);
+  known.heard(young!, nodeReport(), now + 1_000);
+  t.true(known.hasNews(now + 9 * minute));
+  t.false(known.hasNews(now + 11 * minute));
+  t.is(whomToAsk(known.all(), now + 11 * minute).pressing.length, 1);
+});
+
 test('Who does not answer keeps its last word for two minutes, and is then unreachable until it answers', (t) => {
   const [agent] = agentsOn(['a']);
   const known = knownOf([agent!]);

@@ -5,17 +5,18 @@ import { planClaims, sizeNote, withStorage } from '../../../../src/operator/regi
 import type { LiveClaim, LiveStatefulSet } from '../../../../src/operator/registry-mirror/live-objects.ts';
 import { mirrorOf } from '../../resources/fixtures.ts';
 
-const mirror = (storage: string, more: Record<string, unknown> = {}) =>
+const mirror = (storage: string, more: Record<string, unknown> = {}, replicas = 2) =>
   mirrorOf({
     upstreamUrl: 'gcr.io',
+    replicas,
     volumeClaimTemplate: { spec: { ...more, resources: { requests: { storage } } } },
   });
 
-function claim(storage: string, capacity?: string): LiveClaim {
+function claim(storage: string, capacity?: string, ordinal = 0): LiveClaim {
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
-    metadata: { name: 'image-store-registry-mirror-hub-0', namespace: 'default' },
+    metadata: { name: `image-store-registry-mirror-hub-${ordinal}`, namespace: 'default' },
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } },
     ...(capacity && { status: { phase: 'Bound', capacity: { storage: capacity } } }),
   };
@@ -45,12 +46,29 @@ test('The live templates are sent back whatever is asked for', (t) => {
 });
 
 test('Claims that are smaller than asked for grow; the cache grows with the smallest volume', (t) => {
-  const [small, grown] = [claim('20Gi', '20Gi'), claim('30Gi', '25Gi')];
-  const plan = planClaims(mirror('30Gi'), { statefulSet: set('20Gi'), claims: [small, grown] });
+  const [small, growing] = [claim('20Gi', '20Gi'), claim('30Gi', '25Gi')];
+  const plan = planClaims(mirror('30Gi'), { statefulSet: set('20Gi'), claims: [small, growing] });
   t.deepEqual(plan.growths, [{ claim: small, storage: '30Gi' }]);
   t.is(plan.storage, '20Gi');
+  const grown = growing;
   const done = planClaims(mirror('30Gi'), { statefulSet: set('20Gi'), claims: [grown] });
   t.deepEqual([done.growths, done.obstacles, done.storage], [[], [], '25Gi']);
+});
+
+test('A replica that joins with the volume of an old template takes nothing from the caches of the others', (t) => {
+  const grown = [0, 1].map((ordinal) => claim('100Gi', '100Gi', ordinal));
+  const pending: LiveClaim = { ...claim('10Gi', undefined, 2), status: { phase: 'Pending' } };
+  for (const joining of [pending, claim('10Gi', '10Gi', 2), claim('100Gi', '10Gi', 2)]) {
+    const wanted = mirror('100Gi', {}, 3);
+    t.is(planClaims(wanted, { statefulSet: set('10Gi'), claims: [...grown, joining] }).storage, '100Gi');
+  }
+});
+
+test('The claim of a replica that is no more holds nothing back', (t) => {
+  const claims = [claim('100Gi', '50Gi', 0), claim('100Gi', '50Gi', 1), claim('100Gi', '10Gi', 2)];
+  t.is(planClaims(mirror('100Gi', {}, 2), { statefulSet: set('10Gi'), claims }).storage, '50Gi');
+  t.is(planClaims(mirror('100Gi', {}, 3), { statefulSet: set('10Gi'), claims }).storage, '10Gi');
+  t.is(planClaims(mirror('100Gi', {}, 0), { statefulSet: set('10Gi'), claims }).storage, '10Gi');
 });
 
 test('A claim that is not bound is not asked to grow, and is no obstacle: the server refuses that', (t) => {

@@ -25,11 +25,13 @@ interface Scene {
   readonly list?: 'listed' | 'left' | 'never';
   /** Since when agents of its own restore, by their DaemonSet. */
   readonly restoringSince?: string;
+  /** Of its spec. */
+  readonly ownNodes?: object;
 }
 
 /** A mirror that was wired by shared agents and is deleted; returns what became of it. */
 async function finalized(scene: Scene) {
-  const { nodeDaemonSets, nodes, holding, status: stands, list = 'left', restoringSince } = scene;
+  const { nodeDaemonSets, nodes, holding, status: stands, list = 'left', restoringSince, ownNodes } = scene;
   const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
   const types = ['mirrors', 'services', 'secrets', 'statefulSets', 'claims', 'endpointSlices'];
   const sets = new Store();
@@ -70,6 +72,7 @@ async function finalized(scene: Scene) {
     sharedNodes: {
       daemonSet: () => shared,
       wires: () => list === 'listed',
+      takesBack: () => list === 'left',
       leftSince: () => (list === 'left' ? 7 : undefined),
     },
     now: () => new Date(Date.parse(deletionTimestamp) + 1_000),
@@ -78,7 +81,7 @@ async function finalized(scene: Scene) {
     apiVersion: 'k8s.osp.tech/v1',
     kind: 'RegistryMirror',
     metadata: { name: 'm', uid: 'u', finalizers: ['k8s.osp.tech/undo-nodes'], deletionTimestamp },
-    spec: { upstreamUrl: 'm.example' },
+    spec: { upstreamUrl: 'm.example', ...(ownNodes && { nodes: ownNodes }) },
     ...(stands && { status: stands }),
   } as unknown as StoredMirror;
   await finalizer.finalize(stored, new AbortController().signal);
@@ -114,6 +117,20 @@ test('A mirror that shared agents were never told of waits for none of them', as
   const status = { observedGeneration: 1, conditions };
   t.deepEqual((await finalized({ ...scene, holding, status })).letGo, ['m']);
   t.deepEqual((await finalized({ ...scene, holding })).letGo, [], 'no pass has said what came of it');
+});
+
+test('A mirror with agents of its own is taken back by such, also where the garbage collector was faster', async (t) => {
+  const holding = { nodes: [], of: 2 };
+  const status = { observedGeneration: 1, nodes: '1/1' };
+  const ownNodes = { nodeSelector: { pool: 'gpu' } };
+  const scene = { nodeDaemonSets: 'shared', nodes: 2, list: 'never', holding, status, ownNodes } as const;
+  const { applied, letGo } = await finalized(scene);
+  t.deepEqual(applied, ['registry-mirror-m-utils']);
+  t.deepEqual(letGo, []);
+  const moved = await finalized({ ...scene, list: 'listed', holding: undefined });
+  t.deepEqual([moved.applied, moved.letGo], [[], []], 'shared agents have not let it go yet');
+  const refused = await finalized({ ...scene, list: 'left' });
+  t.deepEqual([refused.applied, refused.letGo], [[], ['m']], 'there were none of its own');
 });
 
 test('Shared agents that are about to go take nothing back: its nodes get agents that do', async (t) => {

@@ -85,9 +85,9 @@ test('A Secret that somebody has changed is read as far as it can be', (t) => {
     const data = { 'mirrors.json': Buffer.from(JSON.stringify(list)).toString('base64') };
     return toldList({ ...secretOf(listOf([])), data } as KubeObject);
   };
-  const nothing = { version: 0, listed: [], left: new Map() };
+  const nothing = { version: 0, listed: [], gone: [], left: new Map() };
   for (const list of [null, 7, {}, { mirrors: 'x' }]) t.deepEqual(told(list), nothing);
   const odd = { version: 'x', mirrors: [{ name: 'a' }], left: { b: 'x', constructor: 5 } };
-  t.deepEqual(told(odd), { version: 0, listed: ['a'], left: new Map([['constructor', 5]]) });
+  t.deepEqual(told(odd), { version: 0, listed: ['a'], gone: [], left: new Map([['constructor', 5]]) });
   t.deepEqual(toldList(undefined), nothing);
 });
