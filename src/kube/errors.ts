@@ -56,7 +56,7 @@ export class ApiError extends Error {
   get forbidden(): boolean {
     return this.status === 403;
   }
-  /** 403 of the authorizer: rights are missing. Another 403 is that of a quota, a policy or a webhook. */
+  /** 403 of the authorizer: rights are missing. Another 403 is that of a quota, a policy or a webhook; these words are all that tells them apart. */
   get lacksRights(): boolean {
     return this.forbidden && / is forbidden: User "/.test(this.message);
   }

@@ -8,6 +8,8 @@ import type { FileState } from './files.ts';
 import { type Finding, unusablePath } from './finding.ts';
 import type { FileRecord } from './journal.ts';
 
+const mark = 'registry-mirror-operator: managed';
+
 export interface TargetPlan {
   readonly actions: readonly Action[];
   readonly findings: readonly Finding[];
@@ -49,8 +51,10 @@ export function planManagedFile(file: ManagedFile): FilePlan {
   if (header !== undefined)
     return refused(path, 'FileOfOtherMirror', `The file belongs to mirror ${header.mirror}`);
   if (file.foreignFiles === 'refuse') return refused(path, 'ForeignFile', 'A file that is not ours is kept');
+  // One of ours whose header is not where it was is nothing to bring back.
+  const takesOver = !state.content.includes(mark);
   return {
-    actions: [{ ...written(file, content, state.content), takesOver: true }],
+    actions: [{ ...written(file, content, state.content), takesOver }],
     findings: [takenOver(path)],
   };
 }
@@ -120,7 +124,7 @@ interface Header {
 }
 
 function withHeader(mirror: string, body: string): string {
-  return `# registry-mirror-operator: managed; ${mirror}; sha256 ${sha256(body)}\n${body}`;
+  return `# ${mark}; ${mirror}; sha256 ${sha256(body)}\n${body}`;
 }
 
 function headerOf(content: Buffer): Header | undefined {

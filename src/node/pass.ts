@@ -1,6 +1,6 @@
 /** One pass over a node: read, plan, and only if something differs: lock, finish what a crash left, plan again, apply. */
 import { dirname } from 'node:path';
-import type { SignalledProcess } from './action.ts';
+import type { Action, SignalledProcess } from './action.ts';
 import {
   type ActionResult,
   applyActions,
@@ -16,7 +16,7 @@ import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
 import { containerdInForce } from './containerd/in-force.ts';
 import type { Liveness } from './containerd/liveness.ts';
 import type { NodeFacts, RuntimeFacts } from './facts.ts';
-import { type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
+import { errorCode, type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
 import { type HostView, recordedFiles } from './host-view.ts';
@@ -116,7 +116,8 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
   const view = viewOf(host);
   const survey = plan(view, new Set());
   const targets = [places.hostsFile, places.hostsBackup, ...known(view).map(({ path }) => path)];
-  const idle = survey.actions.length === 0 && !hasLeftovers(host, targets);
+  const hasLeft = hasLeftovers(host, targets);
+  const idle = survey.actions.length === 0 && !hasLeft;
   if (idle && !restores) return reportOf(asked, view, survey, []);
   const release = await tools.lock(lockPath(places, tools.files));
   try {
@@ -130,8 +131,8 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
       rounds.push(carryOut(plan, failed, host));
     }
     // Also one that was made for a file which could not be written: containerd would look there, and nowhere else.
-    pruneFolders(host);
-    host.journal.removeIfEmpty();
+    const takes = restores || rounds.some((round) => round.plan.actions.some(takesBack));
+    if (takes || hasLeft || failed.size > 0) prune(host, takes);
     const results = rounds.flatMap((round) =>
       round === rounds.at(-1) ? round.results : round.results.filter(({ error }) => error === undefined),
     );
@@ -168,6 +169,20 @@ function hasTold(rounds: readonly CarriedOut[]): boolean {
   return rounds.some(({ results }) =>
     results.some(({ action, error }) => action.do === 'signal' && error === undefined),
   );
+}
+
+function takesBack(action: Action): boolean {
+  return action.do === 'delete' || action.do === 'forget';
+}
+
+/** What cannot be removed is tried again with the next pass; where it is to go, that is said. */
+function prune(host: Host, isWanted: boolean): void {
+  try {
+    pruneFolders(host);
+    host.journal.removeIfEmpty();
+  } catch (error) {
+    if (isWanted || errorCode(error) === undefined) throw error;
+  }
 }
 
 function openHost(places: NodePlaces, { files, signal = refuseSignal }: PassTools): Host {

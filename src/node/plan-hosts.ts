@@ -127,7 +127,9 @@ function mayPullByContainerd(
   { containerd, ...facts }: NodeFacts,
   view: HostView,
 ): boolean {
-  if (containerd === undefined || !isWired('containerd', mirror, { containerd, ...facts })) return false;
+  // One whose release is known has run a moment ago.
+  const isThere = containerd?.running === true || containerd?.version !== undefined;
+  if (!isThere || !isWired('containerd', mirror, { containerd, ...facts })) return false;
   const files = { read: view.read, list: (path: string) => view.list(path) ?? [] };
   const { configs } = readConfigs(files, containerd.version);
   return configs.length === 0 || configs.some(({ disabled }) => !disabled);

@@ -6,6 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BoundedMap } from './bounded-map.ts';
+import { elapsedMs } from './elapsed.ts';
 import { UpstreamStatusError } from './upstream-error.ts';
 
 export interface LimitedRequest {
@@ -30,7 +31,7 @@ export class RateGate {
   readonly #shutUntil = new BoundedMap<string, number>(4096);
   readonly #paces = new BoundedMap<string, { until: number; next: number }>(256);
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = elapsedMs) {
     this.#now = now;
   }
 

@@ -1,6 +1,7 @@
 /** Bearer tokens by the distribution token specification: one request in flight per scope, kept until they expire. */
 import { BoundedMap } from './bounded-map.ts';
 import type { Credentials } from './credentials.ts';
+import { elapsedMs } from './elapsed.ts';
 import { type LimitedRequest, RateGate } from './rate-gate.ts';
 import { discard, readBody } from './read-body.ts';
 import type { HttpAnswer, HttpRequest, Transport } from './transport.ts';
@@ -44,6 +45,7 @@ const longestLife = 86_400;
 export class TokenSource {
   readonly #transport: () => Transport;
   readonly #now: () => number;
+  readonly #elapsed: () => number;
   readonly #onFetch: () => void;
   readonly #gate: RateGate;
   readonly #entries = new BoundedMap<string, Entry>(4096);
@@ -58,7 +60,8 @@ export class TokenSource {
     this.#transport = options.transport;
     this.#now = options.now ?? Date.now;
     this.#onFetch = options.onFetch ?? (() => {});
-    this.#gate = options.gate ?? new RateGate(this.#now);
+    this.#elapsed = options.now ?? elapsedMs;
+    this.#gate = options.gate ?? new RateGate(options.now);
   }
 
   /**
@@ -69,7 +72,8 @@ export class TokenSource {
     const entry = this.#entry(request);
     const now = this.#now();
     if (entry.token !== undefined && !isUsable(entry.token, now, refused)) delete entry.token;
-    const failure = entry.failure !== undefined && now < entry.failure.until ? entry.failure : undefined;
+    const failure =
+      entry.failure !== undefined && this.#elapsed() < entry.failure.until ? entry.failure : undefined;
     if (entry.token !== undefined) {
       const isOld = entry.token.refreshAt <= now && failure === undefined;
       if (isOld) this.#fetchShared(entry, request).catch(() => {});
@@ -96,7 +100,7 @@ export class TokenSource {
         return token;
       })
       .catch((error: unknown) => {
-        entry.failure = { error, until: this.#now() + failureMs };
+        entry.failure = { error, until: this.#elapsed() + failureMs };
         throw error;
       })
       .finally(() => delete entry.pending);

@@ -75,7 +75,7 @@ export class UpstreamClient {
     const { transport, counters, credentials, origin } = options;
     const now = options.now ?? Date.now;
     this.#now = now;
-    this.#gate = new RateGate(now);
+    this.#gate = new RateGate(options.now);
     this.#sender = new Sender(transport, counters);
     const tokens = new TokenSource({ transport, now, gate: this.#gate, onFetch: () => counters.tokens++ });
     this.#authorizer = new Authorizer({

@@ -54,6 +54,20 @@ test('a manifest by tag and by digest is fetched once for all replicas', async (
   }
 });
 
+test('while another masquerade comes to one replica after the other, all serve', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  const renamed = mirrorOf(upstream, { masquerade: 'renamed.test' });
+  await replicas.cache('m-0').reload([renamed]);
+  const blob = owned(upstream, replicas, 'm-1', slice + 1);
+  const { status, body } = await replicas.cache('m-0').get(blob.path);
+  t.is(status, 200);
+  t.true(body.equals(blob.bytes));
+  for (let tag = 0; tag < 8; tag += 1) {
+    upstream.addManifest('library/app', `v${tag}`, { schemaVersion: 2, layers: [], tag });
+    t.is((await replicas.cache('m-0').get(`/v2/library/app/manifests/v${tag}`)).status, 200, `v${tag}`);
+  }
+});
+
 test('a slow upstream still sees one download', async (t) => {
   const { upstream, replicas } = await start(t, 2);
   // 10 KiB each 10 ms: about 1 MB/s.

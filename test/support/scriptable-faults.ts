@@ -34,6 +34,8 @@ export interface Faults {
   contentEncoding?: string;
   /** A Docker-Content-Digest that is not the manifest's, or none. */
   statedDigest?: string | 'none';
+  /** The same of every HEAD. */
+  headDelayMs?: number;
   /** Answer every HEAD with this status. */
   headStatus?: number;
   /** Further headers of every object. */

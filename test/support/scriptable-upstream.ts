@@ -217,7 +217,8 @@ class State implements ScriptableUpstream {
       return;
     }
     const faults = origin === 'cdn' ? this.cdnFaults : this.faults;
-    if (faults.delayMs !== undefined) await delay(faults.delayMs, undefined, { ref: false });
+    const delayMs = (method === 'HEAD' ? faults.headDelayMs : undefined) ?? faults.delayMs;
+    if (delayMs !== undefined) await delay(delayMs, undefined, { ref: false });
     const script = origin === 'cdn' ? this.cdnAuth : this.auth;
     const isDenied = this.denied !== undefined && url.pathname.startsWith(`/v2/${this.denied}/`);
     if (isDenied || !this.#admits(script, headers.authorization)) {

@@ -1,11 +1,12 @@
 /** Failures that stand for a moment, so that those who come one after another are answered without asking anew. */
 import { BoundedMap } from '../../registry/bounded-map.ts';
+import { elapsedMs } from '../../registry/elapsed.ts';
 
 export class FailureMemory {
   readonly #now: () => number;
   readonly #failures = new BoundedMap<string, { error: unknown; until: number }>(4096);
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = elapsedMs) {
     this.#now = now;
   }
 

@@ -1,6 +1,6 @@
 /** Finds out what a tag is: from what was found out a moment ago, from the replica that owns it, from the upstream. */
 import { BoundedMap } from '../../registry/bounded-map.ts';
-import type { Manifest } from '../../registry/manifest.ts';
+import type { Manifest, StatedManifest } from '../../registry/manifest.ts';
 import { UpstreamStatusError } from '../../registry/upstream-error.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { isLastWord, type MirrorPeers } from './peers/mirror-peers.ts';
@@ -20,6 +20,8 @@ import { stateOf, type TagQuestion, type TagState } from './tag-state.ts';
 const ownerMs = 1_500;
 /** Then there is a second left for asking the upstream oneself. Milliseconds. */
 const hurriedMs = 2_500;
+/** What was said to others before is told for so long, then the upstream is asked again. Milliseconds. */
+const soonMs = 1_000;
 
 export interface TagFinderOptions {
   readonly config: BrokerMirror;
@@ -74,15 +76,37 @@ export class TagFinder {
     return found !== undefined && found.validUntil > Date.now() ? found : undefined;
   }
 
+  #askHere(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
+    return question.isHurried ? this.#askHurried(question, recent) : this.#askUpstream(question, recent);
+  }
+
+  /** Nobody waits for an upstream that always takes longer; what it said to those before is newer than what nginx has. */
+  async #askHurried(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
+    try {
+      return await this.#askUpstream(question, recent);
+    } catch (error) {
+      const last = this.found(question);
+      if (saysNo(error) || last === undefined || last.digest === question.known) throw error;
+      const { value: manifest } = await this.#fetch(question, last.digest);
+      return { ...stateOf(manifest, Date.now() + soonMs), isStale: true };
+    }
+  }
+
+  #check(question: TagQuestion): Promise<Dated<StatedManifest | undefined>> {
+    return this.#options.tags.check(question, ({ value, askedAt }) => {
+      if (value !== undefined) this.#remember(question, { ...value, validUntil: this.#endOf(askedAt) });
+    });
+  }
+
   async #ask(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
     const { name, reference, fromPeer, signal } = question;
     const owner = fromPeer ? undefined : this.#options.peers.ownerOfManifest(name, reference);
-    if (owner === undefined) return this.#askUpstream(question, recent);
+    if (owner === undefined) return this.#askHere(question, recent);
     try {
       return await askOwner(owner, { ...question, signal: ownerLimit(question) });
     } catch (error) {
       if (isLastWord(error) || signal.aborted) throw error;
-      return this.#askUpstream(question, recent);
+      return this.#askHere(question, recent);
     }
   }
 
@@ -91,7 +115,7 @@ export class TagFinder {
     const { tags } = this.#options;
     const { known, wantsBody, isHurried } = question;
     const asks = recent === undefined && (known !== undefined || !wantsBody);
-    const checked = asks ? await (isHurried ? tags.check(question) : tags.head(question)) : undefined;
+    const checked = asks ? await (isHurried ? this.#check(question) : tags.head(question)) : undefined;
     const found = checked?.value ?? recent;
     const isEnough =
       found !== undefined && (found.digest === known || (!wantsBody && found.head !== undefined));
@@ -124,6 +148,11 @@ export class TagFinder {
     this.#found.set(keyOf(question), { ...state, head });
     if (manifest !== undefined) this.#options.tags.remember(question, manifest);
   }
+}
+
+/** The upstream has refused the tag itself: what it was before does not count. */
+function saysNo(error: unknown): boolean {
+  return error instanceof UpstreamStatusError && error.status < 500 && error.status !== 429;
 }
 
 function ownerLimit({ isHurried, signal }: TagQuestion): AbortSignal {

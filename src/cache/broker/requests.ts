@@ -133,9 +133,8 @@ async function handleMirror(
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
     // A body that has begun was broken off by whoever sent it.
     if (response.headersSent) return;
-    const isOnes =
-      isLaterSlice(route, request) || isClients(mirror, error) || hidesCopy(route, request, error);
-    const seconds = isOnes ? 0 : failureSeconds(error);
+    const isNotKept = isLaterSlice(route, request) || isClients(mirror, error) || hidesCopy(request, error);
+    const seconds = isNotKept ? 0 : failureSeconds(error);
     const isFallback = request.headers[addressKindHeader] === 'fallback';
     const { authorization } = request.headers;
     const answer =
@@ -190,11 +189,11 @@ function isLaterSlice({ kind }: ObjectRoute, { headers }: IncomingMessage): bool
 
 /**
  * A refusal that nginx kept would stand in the place of what it has, and once it is over nginx has forgotten that it lies on its disk: it would be gone
- * for when the upstream is away. Of a list nobody is told whether nginx has one.
+ * for when the upstream is away.
  */
-function hidesCopy({ kind }: ObjectRoute, { headers }: IncomingMessage, error: unknown): boolean {
-  const mayHaveCopy = kind === 'list' || headers['if-none-match'] !== undefined;
-  return mayHaveCopy && error instanceof UpstreamStatusError && error.status < 500;
+function hidesCopy({ headers }: IncomingMessage, error: unknown): boolean {
+  const hasCopy = headers['if-none-match'] !== undefined;
+  return hasCopy && error instanceof UpstreamStatusError && error.status < 500;
 }
 
 /** What the upstream refuses to one client it may let another read, whose failures have the same place in nginx's cache. */

@@ -1,4 +1,5 @@
 /** Passes tag lists and referrers through; nginx keeps them for a moment, and for when the upstream fails. */
+import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isRecord } from '../../api/is-record.ts';
 import { authorizationKey } from '../../registry/authorization-key.ts';
@@ -65,9 +66,14 @@ async function askList(
   const page = nextPage(answer.headers['link'], answer.url.host);
   const link = nextLink(page, route, question.headers['x-forwarded-prefix']);
   const filters = answer.headers['oci-filters-applied'];
+  const etag = `"${createHash('sha256').update(`${link}\n`).update(body).digest('hex')}"`;
+  if (question.headers['if-none-match'] === etag)
+    return { status: 304, headers: { ETag: etag, ...keepFor(keptSeconds) }, body: '' };
   return {
     status: 200,
     headers: {
+      // By which nginx says, when it asks again, that it has one.
+      ETag: etag,
       'Content-Type': mediaType,
       ...keepFor(keptSeconds),
       ...(link === undefined ? {} : { Link: link }),

@@ -3,6 +3,8 @@ import { authorizationKey } from '../../registry/authorization-key.ts';
 import { BoundedMap } from '../../registry/bounded-map.ts';
 import { fetchManifest, headManifest, type Manifest, type StatedManifest } from '../../registry/manifest.ts';
 import type { UpstreamClient } from '../../registry/upstream-client.ts';
+import { toUpstreamError } from '../../registry/upstream-error.ts';
+import { waitFor } from '../../registry/wait-for.ts';
 import { SharedWork } from './shared-work.ts';
 
 export interface ReferenceRequest {
@@ -23,6 +25,8 @@ export interface Dated<T> {
 
 /** A cached tag waits this long at most to hear whether it still stands; after that it is served as it is. Milliseconds. */
 const checkMs = 1_000;
+/** An answer that comes later is heard for this long, for those who ask next. Milliseconds. */
+const lateMs = 10_000;
 /** For this long after such a failure nobody waits again. Milliseconds. */
 export const failureMs = 2_000;
 /** A manifest of 4 MiB that drips in may take this long, a cold HEAD as well. Milliseconds. */
@@ -38,6 +42,7 @@ export class TagReader {
   readonly #now: () => number;
   readonly #fetched = new BoundedMap<string, Manifest>(rememberedCount);
   readonly #checks = new SharedWork<Dated<StatedManifest | undefined>>({ limitMs: checkMs, failureMs });
+  readonly #asked = new SharedWork<Dated<StatedManifest | undefined>>({ limitMs: lateMs, failureMs });
   readonly #heads = new SharedWork<Dated<StatedManifest | undefined>>({ limitMs: fetchMs, failureMs });
   readonly #manifests = new SharedWork<Dated<Manifest>>({ limitMs: fetchMs, failureMs });
   readonly #near = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs });
@@ -49,11 +54,26 @@ export class TagReader {
     this.#now = now;
   }
 
-  /** What a tag is upstream now, within a second. Rejects as `headManifest` does, also at once after a failure. */
-  check(request: ReferenceRequest): Promise<Dated<StatedManifest | undefined>> {
-    return this.#checks.run(keyOf(request), request.signal, (signal) =>
-      this.#dated(() => this.#head({ ...request, signal })),
-    );
+  /**
+   * What a tag is upstream now, within a second. Rejects as `headManifest` does, also at once after a failure. `onLate` is told what an upstream says
+   * that takes longer.
+   */
+  check(
+    request: ReferenceRequest,
+    onLate: (said: Dated<StatedManifest | undefined>) => void,
+  ): Promise<Dated<StatedManifest | undefined>> {
+    const key = keyOf(request);
+    return this.#checks.run(key, request.signal, async (signal) => {
+      const asked = this.#asked.run(key, new AbortController().signal, (limit) =>
+        this.#dated(() => this.#head({ ...request, signal: limit })),
+      );
+      try {
+        return await waitFor(asked, signal);
+      } catch (error) {
+        asked.then(onLate, () => undefined);
+        throw toUpstreamError(error, this.#client.origin.host);
+      }
+    });
   }
 
   /** The same without the hurry, for a tag of which nothing is known yet. */

@@ -118,16 +118,30 @@ export class RuntimeFinder {
     return said;
   }
 
-  /** A containerd that only carries Docker's containers: nobody has configured it, and the kubelet, which k3s and k0s have within, does not name it. */
+  /**
+   * A containerd that only carries Docker's containers: the kubelet names cri-dockerd (packages leave a configuration of containerd all the same), or
+   * nobody has configured it and the kubelet, which k3s and k0s have within, does not name it.
+   */
   #isDockersAlone(docker: RuntimeFacts | undefined): boolean {
-    const [, ...ofDistributions] = sockets.containerd;
-    const signs = [defaultConfigFile, ...ofDistributions].filter((path) => this.#real(path) !== undefined);
-    if (docker?.running !== true || signs.length > 0) return false;
+    if (docker === undefined || !(docker.running || this.#wasSeen('docker'))) return false;
     const texts = ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env'].map((path) =>
       this.#text(path),
     );
     const [kubelet] = this.#processes('kubelet');
-    return ![...texts, ...(kubelet?.commandLine ?? [])].some((text) => text.includes('containerd.sock'));
+    const names = (socket: string) =>
+      [...texts, ...(kubelet?.commandLine ?? [])].some((text) => text.includes(socket));
+    if (names('containerd.sock')) return false;
+    const [, ...ofDistributions] = sockets.containerd;
+    const isConfigured = [defaultConfigFile, ...ofDistributions].some(
+      (path) => this.#real(path) !== undefined,
+    );
+    return !isConfigured || names('cri-dockerd.sock');
+  }
+
+  /** It may be being restarted. */
+  #wasSeen(name: Name): boolean {
+    const { now = Date.now } = this.#options;
+    return now() - (this.#seen.get(name)?.at ?? Number.NEGATIVE_INFINITY) < goneAfterMs;
   }
 
   /** The host's own, whichever processes are named in ours. */

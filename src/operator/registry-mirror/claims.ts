@@ -19,11 +19,14 @@ export interface Growth {
 export interface ClaimPlan {
   /** Templates of the live StatefulSet, none of an ephemeral one; undefined: there is no set, a new one is made. */
   readonly templates?: readonly unknown[];
-  /** What the smallest volume has, for nginx's `max_size`; never more than what is asked for. */
+  /** What the smallest volume has that counts, for nginx's `max_size`; never more than what is asked for. */
   readonly storage: string | number;
   readonly growths: readonly Growth[];
   readonly obstacles: readonly Obstacle[];
 }
+
+/** Claims of replicas that were made together are no further apart. Milliseconds. */
+const togetherMs = 600_000;
 
 /** Compares what the mirror asks for with the live set and its claims. */
 export function planClaims(
@@ -53,13 +56,16 @@ export function planClaims(
 }
 
 /**
- * Of the volumes that replicas have. One that is new and smaller, from a template that could not grow with the others, takes nothing from those that
- * serve while it is brought to their size: the broker sees to it that it does not fill.
+ * Of the volumes that replicas have. A replica that joins gets its volume from a template that could not grow with the others: while that one is
+ * brought to their size it takes nothing from those that serve, and its broker sees to it that it does not fill.
  */
 function sizesInUse(mirror: RegistryMirror, claims: readonly LiveClaim[]): (string | number)[] {
   const ofReplicas = claims.filter((claim) => ordinalOf(claim) < mirror.spec.replicas);
-  const grown = ofReplicas.filter((claim) => !isSmaller(capacityOf(claim) ?? 0, claimSize(mirror)));
-  const counted = grown.length > 0 ? grown : ofReplicas;
+  const isGrown = (claim: LiveClaim) => !isSmaller(capacityOf(claim) ?? 0, claimSize(mirror));
+  const grown = ofReplicas.filter(isGrown);
+  const joins = (claim: LiveClaim) => grown.every((other) => madeAt(claim) > madeAt(other) + togetherMs);
+  const counted =
+    grown.length === 0 ? ofReplicas : ofReplicas.filter((claim) => isGrown(claim) || !joins(claim));
   return counted.flatMap((claim) => capacityOf(claim) ?? requestOf(claim) ?? []);
 }
 
@@ -124,7 +130,11 @@ function capacityOf(claim: LiveClaim): string | undefined {
   return claim.status?.capacity?.storage;
 }
 
-/** `cache-registry-mirror-hub-2` is of the third replica. */
+function madeAt({ metadata }: LiveClaim): number {
+  return Date.parse(metadata.creationTimestamp ?? '') || 0;
+}
+
+/** `image-store-registry-mirror-hub-2` is of the third replica. */
 function ordinalOf({ metadata }: LiveClaim): number {
   return Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 }

@@ -21,7 +21,7 @@ import type { Applier } from './apply.ts';
 import { caBundleMissing } from './ca-bundle.ts';
 import { ClaimGrowth } from './claim-growth.ts';
 import { sizeNote } from './claims.ts';
-import { phases } from './desired.ts';
+import { type CompositionInputs, phases } from './desired.ts';
 import { gatherLive } from './gather.ts';
 import { gatherInputs } from './inputs.ts';
 import type { LiveDaemonSet } from './live-objects.ts';
@@ -44,10 +44,7 @@ export interface ProvisionerOptions {
   /** What node agents say of their nodes; absent: nobody asks them. */
   readonly nodeReports?: Pick<NodeReports, 'of' | 'listing'>;
   /** The agents of all mirrors; absent: each mirror has its own. */
-  readonly sharedNodes?: Pick<
-    SharedNodes,
-    'tell' | 'daemonSet' | 'wires' | 'takesBack' | 'leftSince' | 'obstacles'
-  >;
+  readonly sharedNodes?: Pick<SharedNodes, 'tell' | 'daemonSet' | 'wires' | 'leftSince' | 'obstacles'>;
   readonly now: () => Date;
 }
 
@@ -119,7 +116,12 @@ export class Provisioner {
       }
       for (const object of objects(composition)) {
         if (name === 'nodes')
-          nodes = await this.#wireAlone({ stored, mirror, live, daemonSet: object }, pass, signal);
+          nodes = await this.#wireAlone(
+            { stored, mirror, live, daemonSet: object },
+            composition,
+            pass,
+            signal,
+          );
         else if ((await pass.apply(object, signal)) && name === 'configuration')
           configuration = configurationMark(secretText(object, 'broker.json') ?? '');
       }
@@ -158,6 +160,7 @@ export class Provisioner {
   /** By agents of its own; nodes that the shared ones wired and that these do not are given back as nodes that leave. */
   async #wireAlone(
     input: NodesPhaseInput,
+    composition: CompositionInputs,
     pass: ObjectsPass,
     signal: AbortSignal,
   ): Promise<NodesPhaseResult> {
@@ -166,8 +169,9 @@ export class Provisioner {
     const before = input.live.daemonSet ?? (sharedNodes?.wires(name) ? sharedNodes.daemonSet() : undefined);
     const live = { ...input.live, ...(before && { daemonSet: before }) };
     const result = await this.#nodes.apply({ ...input, live }, pass, signal);
-    // Until it has some, the shared ones go on.
     if (result.isApplied || input.live.daemonSet !== undefined) sharedNodes?.tell(name, 'elsewhere');
+    // It gets none as it is: the shared ones go on, with what it is now.
+    else if (sharedNodes?.wires(name)) await this.#shared.wire(composition, input.live, signal);
     return result;
   }
 

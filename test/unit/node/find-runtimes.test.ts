@@ -35,6 +35,37 @@ test('Docker in a pod is not the node’s, nor is a k3s node’s containerd Dock
   t.like(await finder.find(), { docker: { running: true }, containerd: { running: true } });
 });
 
+test('The containerd of a Docker that the kubelet uses is Docker’s alone, also while Docker is restarted', async (t) => {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  box.put('proc/uptime', '100.00 0');
+  run(box, 10, 'dockerd');
+  run(box, 11, 'containerd');
+  box.put('run/containerd/containerd.sock', '');
+  const clock = { now: 100_000 };
+  const finder = new RuntimeFinder({
+    ...questions,
+    files: rootsFiles,
+    hostRoot: box.root,
+    now: () => clock.now,
+  });
+  t.is((await finder.find()).containerd, undefined);
+  fs.rmSync(`${box.root}/proc/10`, { recursive: true });
+  t.is((await finder.find()).containerd, undefined, 'Docker is being restarted');
+  clock.now += 120_000;
+  t.like((await finder.find()).containerd, { running: true });
+  run(box, 12, 'dockerd');
+  // As Debian's package leaves it.
+  box.put('etc/containerd/config.toml', 'version = 2\n[plugins]\n');
+  t.like((await finder.find()).containerd, { running: true });
+  const flags = (socket: string) =>
+    `KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///run/${socket}"\n`;
+  box.put('var/lib/kubelet/kubeadm-flags.env', flags('cri-dockerd.sock'));
+  t.is((await finder.find()).containerd, undefined);
+  box.put('var/lib/kubelet/kubeadm-flags.env', flags('containerd/containerd.sock'));
+  t.like((await finder.find()).containerd, { running: true });
+});
+
 test('A runtime that is away or silent for a moment is what it said before; later it is gone', async (t) => {
   const box = makeSandbox();
   t.teardown(box.remove);

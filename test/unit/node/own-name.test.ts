@@ -107,6 +107,11 @@ test('Beside a Docker no line takes the upstream from a containerd that cannot b
   }
 });
 
+test('What a containerd that was removed has left takes no line from Docker', async (t) => {
+  const wired = await wiredFor(t, 'quay.io', { ...classic, containerd: { running: false } });
+  t.true(wired.line());
+});
+
 test('A containerd without its CRI plugin is Docker’s own, and no line takes anything from it', async (t) => {
   const facts = { ...classic, ...containerd };
   const config = { 'etc/containerd/config.toml': 'version = 2\ndisabled_plugins = ["cri"]\n' };

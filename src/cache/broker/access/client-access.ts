@@ -4,6 +4,7 @@
  */
 import { authorizationKey } from '../../../registry/authorization-key.ts';
 import { BoundedMap } from '../../../registry/bounded-map.ts';
+import { elapsedMs } from '../../../registry/elapsed.ts';
 import type { UpstreamClient } from '../../../registry/upstream-client.ts';
 import { UpstreamError, UpstreamStatusError } from '../../../registry/upstream-error.ts';
 import { SharedWork } from '../shared-work.ts';
@@ -39,7 +40,7 @@ export class ClientAccess {
   readonly #unknown: SharedWork<void>;
   #challenge: string | undefined;
 
-  constructor(client: UpstreamClient, ttlMs: number, now: () => number = Date.now) {
+  constructor(client: UpstreamClient, ttlMs: number, now: () => number = elapsedMs) {
     this.#client = client;
     this.#ttlMs = ttlMs;
     this.#now = now;

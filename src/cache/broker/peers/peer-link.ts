@@ -1,8 +1,10 @@
 /** What is known of one other replica: whether it can be connected to, and what is being waited for from it. */
+
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import type { Dispatcher } from 'undici';
+import { elapsedMs } from '../../../registry/elapsed.ts';
 import { lookupOnce } from '../../../registry/resolve.ts';
 import { type HttpAnswer, userAgent } from '../../../registry/transport.ts';
 import { toUpstreamError, UpstreamError } from '../../../registry/upstream-error.ts';
@@ -32,7 +34,7 @@ export class PeerLink {
   #brokenUntil = 0;
   #isWatched = false;
 
-  constructor(replica: Replica, now: () => number = Date.now) {
+  constructor(replica: Replica, now: () => number = elapsedMs) {
     this.replica = replica;
     this.#now = now;
   }

@@ -2,9 +2,11 @@
  * The other replicas of this cache, as the broker of one of them asks them before it asks an upstream. The main file of
  * this folder; opened by `broker.ts`, used by what answers for blobs and manifests (docs/adr/0009-replicas.md).
  */
+
 import { Agent } from 'undici';
 import type { Logger } from '../../../observe/log.ts';
 import { BoundedMap } from '../../../registry/bounded-map.ts';
+import { elapsedMs } from '../../../registry/elapsed.ts';
 import type { HttpAnswer } from '../../../registry/transport.ts';
 import { peerConnector } from './connect.ts';
 import { ownerOf } from './owner.ts';
@@ -38,7 +40,7 @@ export class Peers {
   readonly #distrusted = new BoundedMap<string, number>(4096);
 
   /** `self` is the name of this replica in the list. */
-  constructor(self: string, log: Logger, now: () => number = Date.now) {
+  constructor(self: string, log: Logger, now: () => number = elapsedMs) {
     this.#self = self;
     this.#log = log;
     this.#now = now;

@@ -1,5 +1,5 @@
-/** Counts what a cache folder holds and finds what was used longest ago, in one walk. */
-import { stat } from 'node:fs/promises';
+/** Counts what a cache folder holds and finds what was used longest ago, in one walk, which takes what a dead nginx was writing with it. */
+import { stat, unlink } from 'node:fs/promises';
 import { forEachObject } from './cache-folder.ts';
 
 export interface AgedFile {
@@ -20,6 +20,9 @@ export interface Census {
 /** How many candidates for eviction are remembered: 64 GiB of slices, 3 MB of memory. */
 const remembered = 8192;
 
+/** Longer than nginx waits for the next byte of anything (`proxy_read_timeout`): nobody writes that file any more. Milliseconds. */
+const abandonedMs = 45 * 60_000;
+
 /** Walks through `dir`; of a walk that `signal` ended the numbers are too small. */
 export async function takeCensus(dir: string, signal: AbortSignal, limit = remembered): Promise<Census> {
   let [bytes, files] = [0, 0];
@@ -27,6 +30,8 @@ export async function takeCensus(dir: string, signal: AbortSignal, limit = remem
   await forEachObject(dir, signal, async ({ path, temporary }) => {
     const found = await ageOf(temporary ?? path);
     if (found === undefined) return;
+    // Of an nginx that was killed. Itself it passes over them when it starts, and does not count them.
+    if (temporary !== undefined && Date.now() - found.usedMs > abandonedMs) return remove(temporary);
     bytes += found.bytes;
     if (temporary !== undefined) return;
     files += 1;
@@ -45,6 +50,13 @@ export async function ageOf(path: string): Promise<AgedFile | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** It may be gone already. */
+export async function remove(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
 }
 
 function first(files: AgedFile[], limit: number): AgedFile[] {

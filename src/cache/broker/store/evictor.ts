@@ -2,9 +2,8 @@
  * Removes what was used longest ago. nginx does the same within its own bound, but only every ten seconds, and it knows
  * nothing of the volume; a file that vanishes under it is a miss that heals itself (docs/adr/0012-the-cache-volume.md).
  */
-import { unlink } from 'node:fs/promises';
 import type { Logger } from '../../../observe/log.ts';
-import { type AgedFile, ageOf, type Census, takeCensus } from './census.ts';
+import { type AgedFile, ageOf, type Census, remove, takeCensus } from './census.ts';
 
 /** One mirror's folder. */
 export interface CacheFolder {
@@ -39,7 +38,10 @@ interface Holding {
 export interface EvictorOptions {
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** As files are dated. */
   readonly now: () => number;
+  /** For what is done every so often. */
+  readonly elapsed: () => number;
 }
 
 export class Evictor {
@@ -91,7 +93,7 @@ export class Evictor {
    * volume, where `freeBytes` are free and we leave `spareBytes`.
    */
   async look(freeBytes: number, spareBytes: number): Promise<void> {
-    if (this.#options.now() < this.#walkedAt + Math.max(walkEveryMs, walkShare * this.#walkMs)) return;
+    if (this.#options.elapsed() < this.#walkedAt + Math.max(walkEveryMs, walkShare * this.#walkMs)) return;
     const isFirst = this.#keptBytes === Number.POSITIVE_INFINITY;
     await this.#walkAll();
     if (!isFirst || this.#options.signal.aborted) return;
@@ -162,9 +164,7 @@ export class Evictor {
     holding.bytes = Math.max(0, holding.bytes - bytes);
     holding.files = Math.max(0, holding.files - 1);
     if (now === undefined) return 0;
-    await unlink(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
+    await remove(path);
     const { evicted } = holding;
     const ageMs = this.#options.now() - usedMs;
     evicted.files += 1;
@@ -175,7 +175,7 @@ export class Evictor {
 
   async #walkInHurry(): Promise<boolean> {
     const due = this.#walkedAt + Math.max(hurriedWalkMs, walkShare * this.#walkMs);
-    if (this.#walk === undefined && this.#options.now() < due) return false;
+    if (this.#walk === undefined && this.#options.elapsed() < due) return false;
     await this.#walkAll();
     return true;
   }
@@ -188,15 +188,15 @@ export class Evictor {
   }
 
   async #takeAll(): Promise<void> {
-    const { now, signal, log } = this.#options;
-    const startedAt = now();
+    const { elapsed, signal, log } = this.#options;
+    const startedAt = elapsed();
     for (const holding of this.#holdings) {
       const before = holding.bytes;
       const census = await takeCensus(holding.folder.dir, signal);
       if (signal.aborted) return;
       take(holding, census, before);
     }
-    this.#walkedAt = now();
+    this.#walkedAt = elapsed();
     this.#walkMs = this.#walkedAt - startedAt;
     log.debug({ ms: this.#walkMs, bytes: this.heldBytes }, 'Cache folders counted');
   }

@@ -2,8 +2,10 @@
  * What the broker does on the cache volume, beside nginx which owns it: it watches the disk, removes, purges and verifies.
  * One for each broker process; the first does the work, the others ask it. Started by `broker.ts`.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../../observe/log.ts';
+import { elapsedMs } from '../../../registry/elapsed.ts';
 import type { BrokerConfig, BrokerMirror } from '../broker-config.ts';
 import { Admission, type Decide, type Fill } from './admission.ts';
 import { Evictor } from './evictor.ts';
@@ -38,13 +40,14 @@ export class Store {
 
   constructor(config: BrokerConfig, options: StoreOptions) {
     const { log, signal, now = Date.now } = options;
+    const elapsed = options.now ?? elapsedMs;
     this.#options = options;
     this.#config = config;
     const outstanding = () => this.#admission.outstanding();
     const decide: Decide = (wish, reserve) =>
       this.#isFirst ? this.#volume.admit(wish, reserve) : this.#remote.decide(wish, reserve);
     this.#admission = new Admission({ decide, onFilled: (blob) => this.#noteFilled(blob), now });
-    this.#evictor = new Evictor({ log, signal, now });
+    this.#evictor = new Evictor({ log, signal, now, elapsed });
     this.#volume = new VolumeWatch({
       dir: config.stateDir,
       evictor: this.#evictor,
@@ -53,6 +56,7 @@ export class Store {
       log,
       signal,
       now,
+      elapsed,
     });
     this.#remote = new RemoteVolume({
       first: () => this.#socket(0),

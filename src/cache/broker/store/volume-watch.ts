@@ -28,7 +28,10 @@ export interface VolumeWatchOptions {
   readonly sliceBytes: number;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** As faults are dated. */
   readonly now: () => number;
+  /** For what is done every so often. */
+  readonly elapsed: () => number;
 }
 
 /** What one answer wants to have kept. */
@@ -59,7 +62,7 @@ export class VolumeWatch {
   constructor(options: VolumeWatchOptions) {
     this.#options = options;
     this.#faults = new VolumeFaults(options.log, options.now);
-    this.#probedAt = options.now();
+    this.#probedAt = options.elapsed();
   }
 
   /** Looks every second until its signal aborts. */
@@ -100,7 +103,7 @@ export class VolumeWatch {
 
   /** Notes what another process has promised in all, which it says each time it asks. */
   noteOther(name: string, bytes: number): void {
-    this.#others.set(name, { bytes, at: this.#options.now() });
+    this.#others.set(name, { bytes, at: this.#options.elapsed() });
   }
 
   /** True while anything is on its way to the volume. */
@@ -120,7 +123,7 @@ export class VolumeWatch {
   }
 
   #promised(): number {
-    const alive = this.#options.now() - forgetMs;
+    const alive = this.#options.elapsed() - forgetMs;
     let sum = this.#options.outstanding();
     for (const [name, { bytes, at }] of this.#others) {
       if (at < alive) this.#others.delete(name);
@@ -130,24 +133,24 @@ export class VolumeWatch {
   }
 
   async #look(maxAgeMs = freshMs): Promise<Space | VolumeFault> {
-    const { now, dir } = this.#options;
+    const { elapsed, dir } = this.#options;
     if (this.#looking !== undefined) return this.#looking;
-    if (!this.#faults.has('look') && now() - this.#lookedAt < maxAgeMs) return this.#space;
+    if (!this.#faults.has('look') && elapsed() - this.#lookedAt < maxAgeMs) return this.#space;
     this.#looking = lookAt(dir).finally(() => {
       this.#looking = undefined;
     });
     const found = await this.#looking;
-    this.#lookedAt = now();
+    this.#lookedAt = elapsed();
     this.#faults.set('look', isFault(found) ? found : undefined);
     if (!isFault(found)) this.#space = found;
     return found;
   }
 
   async #probe(): Promise<void> {
-    const { now, dir } = this.#options;
-    if (!this.#faults.has('probe') && now() - this.#probedAt < probeEveryMs) return;
+    const { elapsed, dir } = this.#options;
+    if (!this.#faults.has('probe') && elapsed() - this.#probedAt < probeEveryMs) return;
     this.#faults.set('probe', await probe(dir));
-    this.#probedAt = now();
+    this.#probedAt = elapsed();
   }
 
   /** Frees what is missing for `bytes` more, and up to the high mark while it is at it. */

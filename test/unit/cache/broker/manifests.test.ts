@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { parseUpstream } from '../../../../src/api/upstream.ts';
 import type { BrokerMirror } from '../../../../src/cache/broker/broker-config.ts';
@@ -114,6 +115,19 @@ test('a tag of an upstream that is late to a HEAD is 504 after a second, and at 
   t.is(upstream.counters.requests, 1);
 });
 
+test('a tag that moved at an upstream that is always late to a HEAD is told to those who ask next', async (t) => {
+  const { upstream, tag, digest } = await setUp(t, manifest, ociManifest, { tagTtlSeconds: 1 });
+  const known = { 'if-none-match': `"${digest}"` };
+  const moved = upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+  upstream.faults = { headDelayMs: 1_500 };
+  t.is((await tag(known)).status, 504);
+  // Later than any failure stands, and than what was said counts.
+  await delay(4_000);
+  const answer = await tag(known);
+  t.is(answer.status, 200);
+  t.is(answer.headers['docker-content-digest'], moved);
+});
+
 test('those who revalidate a tag at the same time share one HEAD and, when it moved, one GET', async (t) => {
   const { upstream, tag, digest, methods } = await setUp(t, manifest, ociManifest, { tagTtlSeconds: 0 });
   upstream.faults = { delayMs: 250 };
@@ -178,12 +192,17 @@ test('an upstream that states no digest gets the sha256 of what it sent', async 
   t.is((await tag()).headers['docker-content-digest'], digest);
 });
 
-test('a tag that is gone upstream is 404 for five seconds', async (t) => {
+test('a tag that is not there is 404 for five seconds; where nginx has one that is gone, it keeps that and no 404', async (t) => {
   const { upstream, tag, digest } = await setUp(t);
   upstream.faults = { status: 404 };
-  const answer = await tag({ 'if-none-match': `"${digest}"` });
-  t.is(answer.status, 404);
-  t.is(answer.headers['x-accel-expires'], '5');
+  for (const [headers, kept] of [
+    [{}, '5'],
+    [{ 'if-none-match': `"${digest}"` }, '0'],
+  ] as const) {
+    const answer = await tag(headers);
+    t.is(answer.status, 404);
+    t.is(answer.headers['x-accel-expires'], kept);
+  }
 });
 
 for (const [upstreamStatus, status, kept] of [
@@ -199,11 +218,16 @@ for (const [upstreamStatus, status, kept] of [
   test(`status ${upstreamStatus} of the upstream is ${status}, without a challenge, cold and revalidating`, async (t) => {
     const { upstream, tag, digest } = await setUp(t);
     upstream.faults = { status: upstreamStatus };
-    for (const answer of [await tag(), await tag({ 'if-none-match': `"${digest}"` })]) {
+    const revalidating = upstreamStatus < 500 ? 0 : kept;
+    for (const [headers, seconds] of [
+      [{}, kept],
+      [{ 'if-none-match': `"${digest}"` }, revalidating],
+    ] as const) {
+      const answer = await tag(headers);
       t.is(answer.status, status);
       t.is(answer.headers['www-authenticate'], undefined);
       t.is(typeof JSON.parse(answer.body.toString()).errors[0].code, 'string');
-      t.is(answer.headers['x-accel-expires'], String(kept));
+      t.is(answer.headers['x-accel-expires'], String(seconds));
     }
   });
 }

@@ -126,6 +126,15 @@ test('a foreign hosts.toml is kept, taken over by policy, or serves as it is', (
   t.like(plan({ [path]: ours.replace('2s', '9s') }), { done: [`write ${path}`], reasons: ['EditedFile'] });
 });
 
+test('a file of ours whose header was moved is no foreign one to bring back', (t) => {
+  const takesOver = (content: string) =>
+    plan({ [path]: content }, { foreignFiles: 'takeover' }).actions.map(
+      (action) => 'takesOver' in action && action.takesOver,
+    );
+  t.deepEqual(takesOver(`# a note\n${ours.replaceAll('30001', '30009')}`), [false]);
+  t.deepEqual(takesOver('[host."https://other"]\n'), [true]);
+});
+
 test('hosts of _default that our folder hides are said', (t) => {
   t.like(plan({ '/c/_default/hosts.toml': '[host."https://other"]\n' }), {
     done: [`write ${path}`],

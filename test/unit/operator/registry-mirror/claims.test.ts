@@ -12,11 +12,15 @@ const mirror = (storage: string, more: Record<string, unknown> = {}, replicas = 
     volumeClaimTemplate: { spec: { ...more, resources: { requests: { storage } } } },
   });
 
-function claim(storage: string, capacity?: string, ordinal = 0): LiveClaim {
+function claim(storage: string, capacity?: string, ordinal = 0, day = 1): LiveClaim {
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
-    metadata: { name: `image-store-registry-mirror-hub-${ordinal}`, namespace: 'default' },
+    metadata: {
+      name: `image-store-registry-mirror-hub-${ordinal}`,
+      namespace: 'default',
+      creationTimestamp: `2026-01-0${day}T00:00:00Z`,
+    },
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } } },
     ...(capacity && { status: { phase: 'Bound', capacity: { storage: capacity } } }),
   };
@@ -57,11 +61,14 @@ test('Claims that are smaller than asked for grow; the cache grows with the smal
 
 test('A replica that joins with the volume of an old template takes nothing from the caches of the others', (t) => {
   const grown = [0, 1].map((ordinal) => claim('100Gi', '100Gi', ordinal));
-  const pending: LiveClaim = { ...claim('10Gi', undefined, 2), status: { phase: 'Pending' } };
-  for (const joining of [pending, claim('10Gi', '10Gi', 2), claim('100Gi', '10Gi', 2)]) {
-    const wanted = mirror('100Gi', {}, 3);
+  const pending: LiveClaim = { ...claim('10Gi', undefined, 2, 2), status: { phase: 'Pending' } };
+  const wanted = mirror('100Gi', {}, 3);
+  for (const joining of [pending, claim('10Gi', '10Gi', 2, 2), claim('100Gi', '10Gi', 2, 2)]) {
     t.is(planClaims(wanted, { statefulSet: set('10Gi'), claims: [...grown, joining] }).storage, '100Gi');
   }
+  const growing = claim('100Gi', '10Gi', 2);
+  const plan = planClaims(wanted, { statefulSet: set('10Gi'), claims: [...grown, growing] });
+  t.is(plan.storage, '10Gi', 'a replica that was there is waited for');
 });
 
 test('The claim of a replica that is no more holds nothing back', (t) => {
