@@ -1,6 +1,6 @@
 /**
- * The journal of a node: what lay at each path before the first change by any mirror's agent, under one host folder, one file per path (so that each
- * record is written atomically). Used under the lock only, except for reading.
+ * The journal of a node: what lay at each path before the first change by any mirror's agent (of a file taken over: before the last), under one host
+ * folder, one file per path (so that each record is written atomically). Used under the lock only, except for reading.
  */
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';

@@ -90,7 +90,12 @@ function leafFiles({ certificate, key, ca }: Leaf): Record<string, string> {
   return { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': ca };
 }
 
-function annotated(object: KubernetesObject, key: string, value: string | undefined): KubernetesObject {
+/** The object with an annotation, where there is a value. */
+export function annotated(
+  object: KubernetesObject,
+  key: string,
+  value: string | undefined,
+): KubernetesObject {
   if (value === undefined) return object;
   return { ...object, metadata: { ...object.metadata, annotations: { [key]: value } } };
 }

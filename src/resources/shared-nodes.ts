@@ -18,7 +18,13 @@ import {
   variables,
 } from './daemon-set.ts';
 import { type KubernetesObject, objectFrom, podLabels } from './object.ts';
-import { encodedFiles, type Leaf, peerAuthoritiesKey } from './secret.ts';
+import {
+  annotated,
+  authoritySinceAnnotation,
+  encodedFiles,
+  type Leaf,
+  peerAuthoritiesKey,
+} from './secret.ts';
 
 /** A mirror as it stands in the list. */
 export interface ListedMirror {
@@ -46,6 +52,8 @@ export interface SharedList {
 export interface SharedIdentity {
   readonly leaf: Leaf;
   readonly authorities: string;
+  /** While the leaf waits for agents that do not trust a new authority yet: since when they are given it, as in `ConfigOptions`. */
+  readonly authoritySince?: string | undefined;
 }
 
 /** False for a mirror that chooses its nodes, their priority, or what its agents may use: it has agents of its own. */
@@ -74,7 +82,7 @@ export function listFiles({ listed, others, gone, left, version }: SharedList): 
 export function sharedNodesSecret(
   settings: OperatorSettings,
   list: SharedList,
-  { leaf, authorities }: SharedIdentity,
+  { leaf, authorities, authoritySince }: SharedIdentity,
 ): KubernetesObject {
   const files = {
     'tls.crt': leaf.certificate,
@@ -84,7 +92,8 @@ export function sharedNodesSecret(
     ...listFiles(list),
   };
   const data = encodedFiles(files);
-  return objectFrom('secret.yaml', { metadata: metadata(settings), type: 'kubernetes.io/tls', data });
+  const object = objectFrom('secret.yaml', { metadata: metadata(settings), type: 'kubernetes.io/tls', data });
+  return annotated(object, authoritySinceAnnotation, authoritySince);
 }
 
 /** The DaemonSet on every node that tolerates it; `authority` as in `nodeDaemonSet`. */

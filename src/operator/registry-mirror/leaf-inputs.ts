@@ -4,8 +4,9 @@
  * with it, or when they were waited for long enough.
  */
 import type { Logger } from '../../observe/log.ts';
-import { agentsBehindAnnotation, authoritySinceAnnotation, type Leaf } from '../../resources/secret.ts';
+import { agentsBehindAnnotation, type Leaf } from '../../resources/secret.ts';
 import { type Authority, authorityMark } from '../certificates/authority-secret.ts';
+import { sinceOf, sinceText } from '../certificates/authority-since.ts';
 import {
   isSignedBy,
   leafFault,
@@ -78,7 +79,7 @@ export async function leafInputs(question: LeafQuestion, names: readonly string[
     client,
     trusted: [authority.certificatePem, ...former],
     ...(renewal && { renewal }),
-    ...(waiting !== undefined && { authoritySince: sinceText(question) }),
+    ...(waiting !== undefined && { authoritySince: sinceText(authorityMark(authority), givenAt(question)) }),
     checkAt: Math.min(
       nextLeafCheck(leaf, authority),
       nextLeafCheck(client, authority),
@@ -102,12 +103,12 @@ async function keptLeaf(
 
 /** Replicas ask each other as long as they do not all have the new leaf: those that do not must trust it before. */
 function podsKnow(question: LeafQuestion): boolean {
-  return sinceOf(question) + podsFollowMs <= question.now.getTime();
+  return givenAt(question) + podsFollowMs <= question.now.getTime();
 }
 
 /** When pods have followed, or else when the wait for agents ends; agents that get ready are an event. */
 function nextLook(question: LeafQuestion, waitEnds: number): number {
-  return podsKnow(question) ? waitEnds : Math.min(waitEnds, sinceOf(question) + podsFollowMs);
+  return podsKnow(question) ? waitEnds : Math.min(waitEnds, givenAt(question) + podsFollowMs);
 }
 
 /** It signed before (nothing goes back), no node was ever wired, or the wait is over. */
@@ -120,19 +121,11 @@ function mayNotWait(question: LeafQuestion, leaf: Leaf | undefined): boolean {
 
 /** Counted from when this mirror's nodes were given the authority: an operator may have been down since it was made. */
 function waitEnd(question: LeafQuestion): number {
-  return sinceOf(question) + spreadMs;
+  return givenAt(question) + spreadMs;
 }
 
-/** `<mark> <time>`: of another authority, it counts anew. */
-function sinceText(question: LeafQuestion): string {
-  return `${authorityMark(question.authority)} ${new Date(sinceOf(question)).toISOString()}`;
-}
-
-function sinceOf({ live, authority, now }: LeafQuestion): number {
-  const text = live.configSecret?.metadata.annotations?.[authoritySinceAnnotation] ?? '';
-  const [mark, time = ''] = text.split(' ');
-  const since = Date.parse(time);
-  return mark === authorityMark(authority) && since <= now.getTime() ? since : now.getTime();
+function givenAt({ live, authority, now }: LeafQuestion): number {
+  return sinceOf(live.configSecret, authorityMark(authority), now);
 }
 
 interface Change {

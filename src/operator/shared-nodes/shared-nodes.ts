@@ -17,7 +17,8 @@ import {
 } from '../../resources/shared-nodes.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
 import { authorityMark } from '../certificates/authority-secret.ts';
-import { leafFault, newLeaf, nextLeafCheck, readLeaf } from '../certificates/leaf.ts';
+import { sinceOf, sinceText } from '../certificates/authority-since.ts';
+import { isSignedBy, leafFault, newLeaf, nextLeafCheck, readLeaf, spreadMs } from '../certificates/leaf.ts';
 import { secretText } from '../certificates/secret-text.ts';
 import { trustBundle } from '../certificates/trust-bundle.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
@@ -147,21 +148,27 @@ export class SharedNodes {
     const authority = await this.#authorities.get(now, signal);
     const mark = authorityMark(authority);
     const before = readLeaf(secret);
+    // A node that stays away does not keep the others' agents from mirrors that trust the former authority no more.
+    const since = sinceOf(secret, mark, now);
+    const waitEnds = since + spreadMs;
     const wanted = {
       names: [sharedNodeCommonName],
       identity: { commonName: sharedNodeCommonName, usages: ['serverAuth', 'clientAuth'] as const },
       authority,
-      renewedSigns: before === undefined || agentsTrust(this.daemonSet(), mark),
+      renewedSigns: before === undefined || agentsTrust(this.daemonSet(), mark) || waitEnds <= now.getTime(),
       now,
     };
     const leaf = before && leafFault(before, wanted) === undefined ? before : await newLeaf(wanted, before);
     const authorities = trustBundle([authority.certificatePem, ...authority.previous], now);
-    const identity: SharedIdentity = { leaf, authorities };
+    const isWaiting = !isSignedBy(leaf, authority);
+    const authoritySince = isWaiting ? sinceText(mark, since) : undefined;
+    const identity: SharedIdentity = { leaf, authorities, authoritySince };
     await this.#tell(list, identity, signal);
     const startupTaints = [...new Set(mirrors.flatMap(taintOf))].sort();
     await this.#applier.apply(sharedDaemonSet(settings, list, { authority: mark, startupTaints }), signal);
     this.#options.agents?.expect(this.daemonSet()?.status?.desiredNumberScheduled ?? 0);
-    const next = Math.min(nextLeafCheck(leaf, authority), forgetAt(list, names));
+    const wait = isWaiting ? waitEnds : Number.POSITIVE_INFINITY;
+    const next = Math.min(nextLeafCheck(leaf, authority), forgetAt(list, names), wait);
     return Math.max(1_000, Math.min(dailyMs, next - now.getTime()));
   }
 
