@@ -14,6 +14,7 @@ export const collections = {
   services: `/api/v1/namespaces/${namespace}/services`,
   secrets: `/api/v1/namespaces/${namespace}/secrets`,
   statefulsets: `/apis/apps/v1/namespaces/${namespace}/statefulsets`,
+  poddisruptionbudgets: `/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets`,
   daemonsets: `/apis/apps/v1/namespaces/${namespace}/daemonsets`,
 } as const;
 
@@ -44,6 +45,7 @@ export function expectedObjects(mirrors: readonly string[]): string[] {
       `secrets/${names.configSecret}`,
       `secrets/${names.leafSecret}`,
       `statefulsets/${names.statefulSet}`,
+      `poddisruptionbudgets/${names.disruptionBudget}`,
       `daemonsets/${names.daemonSet}`,
       `registrymirrors/${name}/status`,
     ];

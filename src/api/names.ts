@@ -61,6 +61,8 @@ export interface ObjectNames {
   readonly service: string;
   readonly headlessService: string;
   readonly statefulSet: string;
+  /** Over the cache pods. */
+  readonly disruptionBudget: string;
   readonly daemonSet: string;
   /** Restores nodes that left the selection; gone when they are. */
   readonly restoreDaemonSet: string;
@@ -82,6 +84,7 @@ export function objectNames(name: string): ObjectNames {
     service: base,
     headlessService: `${base}-headless`,
     statefulSet: base,
+    disruptionBudget: base,
     daemonSet: `${base}-utils`,
     restoreDaemonSet: `${base}-restore`,
     configSecret: `${base}-secret`,
@@ -95,6 +98,11 @@ export function objectNames(name: string): ObjectNames {
 /** The two labels of every object of a mirror, the mirror itself included; immutable selector of its workloads. */
 export function selectorLabels(name: string): { app: 'docker-registry'; mirror: string } {
   return { app: 'docker-registry', mirror: name };
+}
+
+/** Labels that the cache pods of a mirror have and no other pod has. */
+export function cachePodLabels(name: string): Readonly<Record<string, string>> {
+  return { ...selectorLabels(name), [componentLabel]: components.cache };
 }
 
 /** `app=docker-registry,mirror=<name>` for list requests and the scale subresource; with a component only its pods. */
@@ -117,6 +125,9 @@ export function nodeCommonName(name: string): string {
 
 /** The DaemonSet that wires all mirrors, and its Secret; no mirror's object of these kinds has such a name. */
 export const sharedNodesName = 'registry-mirror-nodes';
+
+/** The budget of the operator's own pods, made by `deploy/`: a mirror called `operator` would take it away from them. */
+export const operatorBudgetName = 'registry-mirror-operator';
 
 /** Common name, and DNS name, of what an agent shows that wires all mirrors. */
 export const sharedNodeCommonName = 'registry-mirror.node';

@@ -43,8 +43,8 @@ export function enqueueChanges(
     on(views.issuers, mirrorsOfIssuer),
     on(views.caBundle, () => 'all'),
     on(views.daemonSets, mirrorsOfDaemonSet),
-    ...[views.services, views.statefulSets, views.claims, views.certificates].map((view) =>
-      on(view, mirrorsOf),
+    ...[views.services, views.statefulSets, views.disruptionBudgets, views.claims, views.certificates].map(
+      (view) => on(view, mirrorsOf),
     ),
     ...mapEnds(views, settings, () => queue.add(keys.mapKey)),
     ...sharedEnds(views, () => queue.add(keys.sharedNodesKey)),

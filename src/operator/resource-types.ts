@@ -9,6 +9,7 @@ export const pods = core('pods', 'Pod');
 export const persistentVolumeClaims = core('persistentvolumeclaims', 'PersistentVolumeClaim');
 export const statefulSets = namespaced('apps', 'v1', 'statefulsets', 'StatefulSet');
 export const daemonSets = namespaced('apps', 'v1', 'daemonsets', 'DaemonSet');
+export const podDisruptionBudgets = namespaced('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget');
 export const endpointSlices = namespaced('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice');
 export const certificates = namespaced('cert-manager.io', 'v1', 'certificates', 'Certificate');
 export const issuers = namespaced('cert-manager.io', 'v1', 'issuers', 'Issuer');

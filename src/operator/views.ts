@@ -6,6 +6,7 @@ import {
   certificates,
   daemonSets,
   persistentVolumeClaims,
+  podDisruptionBudgets,
   registryMirrors,
   secrets,
   services,
@@ -19,6 +20,7 @@ export interface Views {
   readonly secrets: LiveView;
   readonly statefulSets: LiveView;
   readonly daemonSets: LiveView;
+  readonly disruptionBudgets: LiveView;
   readonly claims: LiveView;
   /** Of the headless Services: where the cache replicas are. */
   readonly endpointSlices: LiveView;
@@ -58,6 +60,8 @@ export function homeOf(object: Pick<KubeObject, 'kind'>, views: Views): Home {
       return { type: statefulSets, view: views.statefulSets };
     case 'DaemonSet':
       return { type: daemonSets, view: views.daemonSets };
+    case 'PodDisruptionBudget':
+      return { type: podDisruptionBudgets, view: views.disruptionBudgets };
     case 'PersistentVolumeClaim':
       return { type: persistentVolumeClaims, view: views.claims };
     case 'Certificate':

@@ -9,7 +9,15 @@ export interface PrintedObject {
 }
 
 /** The order in which objects are made, and in which they are printed. */
-const kinds = ['Secret', 'Service', 'Certificate', 'StatefulSet', 'DaemonSet', 'ConfigMap'];
+const kinds = [
+  'Secret',
+  'Service',
+  'Certificate',
+  'StatefulSet',
+  'PodDisruptionBudget',
+  'DaemonSet',
+  'ConfigMap',
+];
 
 /** Returns one YAML document for each object, ordered by kind and name whatever order they come in. */
 export function printObjects(objects: readonly PrintedObject[]): string {

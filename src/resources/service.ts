@@ -1,5 +1,5 @@
 /** The two Services of a mirror: the one clients dial, and the headless one that names the replicas. */
-import { componentLabel, components, objectNames, selectorLabels } from '../api/names.ts';
+import { cachePodLabels, objectNames } from '../api/names.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import { masqueradeOf, parseUpstream, splitHostPort } from '../api/upstream.ts';
 import { ports as podPorts } from '../cache/ports.ts';
@@ -82,10 +82,7 @@ export function fallbackPort(mirror: Pick<RegistryMirror, 'spec'>): number {
 }
 
 function serviceView(input: MirrorInput, { name, ...options }: ServiceOptions): ServiceView {
-  const selector = {
-    ...selectorLabels(input.mirror.metadata.name),
-    [componentLabel]: components.cache,
-  };
+  const selector = cachePodLabels(input.mirror.metadata.name);
   return { metadata: metadataView(input, name), selector, ...options };
 }
 

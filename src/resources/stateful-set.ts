@@ -2,7 +2,7 @@
 import { basename, dirname } from 'node:path';
 import { credentialSecrets } from '../api/access.ts';
 import { claimSize } from '../api/cache-size.ts';
-import { componentLabel, components, objectNames, selectorLabels } from '../api/names.ts';
+import { cachePodLabels, objectNames, selectorLabels } from '../api/names.ts';
 import type { RegistryMirror, ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
 import { parseUpstream } from '../api/upstream.ts';
 import { ports } from '../cache/ports.ts';
@@ -67,14 +67,13 @@ export function statefulSetView(input: MirrorInput, options: CacheOptions): Stat
   const { mirror, settings } = input;
   const { spec } = mirror;
   const names = objectNames(mirror.metadata.name);
-  const selector = selectorLabels(mirror.metadata.name);
   return {
     metadata: metadataView(input, names.statefulSet, settings.labels),
     replicas: spec.replicas,
     serviceName: names.headlessService,
-    selector,
+    selector: selectorLabels(mirror.metadata.name),
     retention: spec.persistentVolumeClaimRetentionPolicy ?? { whenDeleted: 'Retain', whenScaled: 'Retain' },
-    podLabels: podLabels(settings, { ...selector, [componentLabel]: components.cache }),
+    podLabels: podLabels(settings, cachePodLabels(mirror.metadata.name)),
     nginx: { image: settings.images.nginx, resources: spec.resources ?? defaultNginx },
     broker: { image: settings.images.operator, resources: brokerResources(mirror) },
     configSecret: names.configSecret,
@@ -165,6 +164,6 @@ function scheduling({ mirror: { metadata, spec }, settings }: MirrorInput) {
 }
 
 function spread(name: string): StatefulSetView['spread'] {
-  const matchLabels = { ...selectorLabels(name), [componentLabel]: components.cache };
+  const matchLabels = cachePodLabels(name);
   return topologies.map((topologyKey) => ({ topologyKey, matchLabels }));
 }

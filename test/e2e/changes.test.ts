@@ -40,6 +40,7 @@ test.serial(
       `${core}/services/registry-mirror-example-headless`,
       `${core}/secrets/registry-mirror-example-secret`,
       '/apis/apps/v1/namespaces/default/statefulsets/registry-mirror-example',
+      '/apis/policy/v1/namespaces/default/poddisruptionbudgets/registry-mirror-example',
       '/apis/apps/v1/namespaces/default/daemonsets/registry-mirror-nodes',
     ];
     for (const path of owned) {

@@ -8,7 +8,7 @@ import { startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { kustomizeBuild } from '../support/kustomize.ts';
 import { type Live, pathsOf } from '../support/operator-world.ts';
-import { withoutRight } from '../support/permissions/grants.ts';
+import { rightsOf, withoutRight } from '../support/permissions/grants.ts';
 import { deploymentVariables } from '../support/permissions/manifests.ts';
 import { imageswapMap } from '../support/permissions/objects.ts';
 import { operator, PermissionWorld } from '../support/permissions/permission-world.ts';
@@ -43,6 +43,29 @@ test.serial('what is made is not made without the right to it, and the mirror sa
     },
   );
 });
+
+test.serial(
+  'without the rights to budgets mirrors work as with the roles of an earlier release',
+  async (t) => {
+    const objects = await kustomizeBuild(['hostess']);
+    const budgets = rightsOf(objects).filter((right) => right.includes(' policy/poddisruptionbudgets'));
+    t.is(budgets.length, 5);
+    await rights.use(budgets.reduce(withoutRight, objects));
+    await rights.running(t, operator, deploymentVariables(objects, operator), async (process) => {
+      await mirror({ upstreamUrl: 'quay.io' });
+      await rights.there(pathsOf('hub').statefulSet);
+      await rights.there(agents);
+      await rights.world.condition('hub', 'Stalled', 'Working');
+      await mirror({ upstreamUrl: 'quay.io', replicas: 1 });
+      await rights.world.settled('hub');
+      t.is(await rights.world.find(pathsOf('hub').disruptionBudget), undefined);
+      t.is(process.log().match(/Not allowed to limit evictions/g)?.length, 1);
+      t.notRegex(process.log(), /Could not reconcile/);
+      await rights.world.delete(pathsOf('hub').mirror);
+      await rights.gone(pathsOf('hub').mirror);
+    });
+  },
+);
 
 test.serial('the map is not put right without the right to it, and the probe says so', async (t) => {
   const right = 'Role registry-mirror-operator-imageswap-map: patch configmaps imageswap-maps';

@@ -98,6 +98,7 @@ test.serial('hostess: a mirror that wires a node, grows, and goes', async (t) =>
     await rights.gone(pathsOf('hub').mirror);
     t.notRegex(node.hosts(), /mirror-quay\.io/, 'it is let go when its nodes are as they were');
     await rights.gone(pathsOf('hub').leafSecret);
+    await rights.gone(pathsOf('hub').disruptionBudget);
   });
   await rights.settle(t);
 });

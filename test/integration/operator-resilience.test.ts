@@ -109,7 +109,7 @@ test.serial('Of two replicas one acts; the other takes over within the lease whe
 });
 
 test.serial(
-  'Without the right to Leases, events and status it works as a single replica and says so once',
+  'Without the right to Leases, events, status and budgets it works as a single replica and says so once',
   async (t) => {
     const rules = [
       { apiGroups: ['k8s.osp.tech'], resources: ['registrymirrors'], verbs: ['get', 'list', 'watch'] },
@@ -123,10 +123,12 @@ test.serial(
     await eventually(() => assert.match(operator.log(), /Not allowed to write the status/));
     await world.mirror('rights-two', { upstreamUrl: 'rights-two.example' });
     await eventually(() => world.get(pathsOf('rights-two').daemonSet));
+    t.is(await world.find(pathsOf('rights-two').disruptionBudget), undefined);
     for (const message of [
       /Not allowed to use Leases/g,
       /Not allowed to write the status/g,
       /Not allowed to label/g,
+      /Not allowed to limit evictions/g,
     ]) {
       t.is(operator.log().match(message)?.length, 1, String(message));
     }

@@ -15,7 +15,7 @@ test.after.always(() => world?.end());
 
 const labels = (name: string) => ({ app: 'docker-registry', mirror: name });
 
-test.serial('A new mirror becomes the objects of the contract, in at most 9 requests', async (t) => {
+test.serial('A new mirror becomes the objects of the contract, in at most 10 requests', async (t) => {
   world.start();
   await world.mirror('first', { upstreamUrl: 'gcr.io' });
   await world.settled('first');
@@ -28,7 +28,7 @@ test.serial('A new mirror becomes the objects of the contract, in at most 9 requ
 
   const made = world.proxy.requests.filter(({ path }) => !path.includes('/leases'));
   t.log(made.map(({ verb, path }) => `${verb} ${path}`).join('\n'));
-  t.true(made.length <= 9, `${made.length} requests`);
+  t.true(made.length <= 10, `${made.length} requests`);
   t.deepEqual(mirror.metadata.labels, { mirror: 'hub' });
   t.deepEqual(mirror.metadata.finalizers, ['k8s.osp.tech/undo-nodes']);
   await assertContract(t, 'hub', mirror);
@@ -54,6 +54,10 @@ async function assertContract(t: Live, name: string, mirror: Live): Promise<void
   const daemonSet = await world.get(paths.daemonSet);
   t.deepEqual(daemonSet.spec.selector.matchLabels, labels(name));
   t.is(daemonSet.spec.template.metadata.labels.component, 'hostess-certificate');
+  const budget = await world.get(paths.disruptionBudget);
+  const { maxUnavailable, unhealthyPodEvictionPolicy, selector } = budget.spec;
+  t.deepEqual([maxUnavailable, unhealthyPodEvictionPolicy], [1, 'AlwaysAllow']);
+  t.deepEqual(selector, { matchLabels: { ...labels(name), component: 'registry' } });
   const config = await world.get(paths.configSecret);
   t.deepEqual(Object.keys(config.data).sort(), ['broker.json', 'ca.crt', 'default.conf', 'nginx.conf']);
   for (const path of Object.values(paths)) {
@@ -72,7 +76,7 @@ async function assertContract(t: Live, name: string, mirror: Live): Promise<void
   t.is(mirrors.items.length, 1);
 }
 
-test.serial('A restart makes no write but the Lease and at most 21 requests', async (t) => {
+test.serial('A restart makes no write but the Lease and at most 23 requests', async (t) => {
   const first = world.start({ ADDRESSING_SCHEME: 'services' });
   for (const name of ['a', 'b', 'c']) await world.mirror(name, { upstreamUrl: `${name}.example` });
   for (const name of ['a', 'b', 'c']) await world.settled(name);
@@ -91,7 +95,7 @@ test.serial('A restart makes no write but the Lease and at most 21 requests', as
 
   t.deepEqual(world.proxy.writes(), []);
   t.log(`${world.proxy.requests.length} requests`);
-  t.true(world.proxy.requests.length <= 21, `${world.proxy.requests.length} requests`);
+  t.true(world.proxy.requests.length <= 23, `${world.proxy.requests.length} requests`);
 });
 
 test.serial(
@@ -144,7 +148,19 @@ test.serial(
       },
     );
 
-    for (const path of [paths.statefulSet, paths.daemonSet, paths.configSecret, paths.leafSecret]) {
+    const budget = await world.get(paths.disruptionBudget);
+    const theirs = { maxUnavailable: null, minAvailable: 2 };
+    const narrowed = { selector: { matchExpressions: [{ key: 'extra', operator: 'Exists' }] } };
+    for (const spec of [theirs, narrowed]) {
+      await world.patch(paths.disruptionBudget, { spec });
+      await eventually(
+        async () => assert.deepEqual((await world.get(paths.disruptionBudget)).spec, budget.spec),
+        { timeout: 2_000 },
+      );
+    }
+
+    const { mirror: _itself, service: _asked, ...owned } = paths;
+    for (const path of Object.values(owned)) {
       await world.delete(path);
       await eventually(() => world.get(path), { timeout: 2_000, message: `${path} was not made again` });
     }

@@ -24,6 +24,7 @@ export function pathsOf(name: string) {
     configSecret: `${core}/secrets/${base}-secret`,
     leafSecret: `${core}/secrets/${base}-leaf`,
     statefulSet: `${apps}/statefulsets/${base}`,
+    disruptionBudget: `/apis/policy/v1/namespaces/default/poddisruptionbudgets/${base}`,
     daemonSet: `${apps}/daemonsets/${base}-utils`,
   };
 }

@@ -2,10 +2,12 @@
  * Which objects a mirror becomes, phase by phase: the one composition used by the reconciler and by `render`. Pure; the
  * same inputs give the same objects.
  */
+import { objectNames, operatorBudgetName } from '../../api/names.ts';
 import { masqueradeOf } from '../../api/upstream.ts';
 import { cacheFiles } from '../../cache/cache-files.ts';
 import { certificate } from '../../resources/certificate.ts';
 import { nodeDaemonSet } from '../../resources/daemon-set.ts';
+import { disruptionBudget } from '../../resources/disruption-budget.ts';
 import type { KubernetesObject, MirrorInput } from '../../resources/object.ts';
 import {
   clientSecret,
@@ -101,7 +103,9 @@ function configurationObjects(inputs: CompositionInputs): readonly KubernetesObj
 
 function cacheObjects(inputs: CompositionInputs): readonly KubernetesObject[] {
   const { volumeClaimTemplates } = inputs;
-  return [cacheStatefulSet(inputs, volumeClaimTemplates ? { volumeClaimTemplates } : {})];
+  const set = cacheStatefulSet(inputs, volumeClaimTemplates ? { volumeClaimTemplates } : {});
+  const isTaken = objectNames(inputs.mirror.metadata.name).disruptionBudget === operatorBudgetName;
+  return [set, ...(isTaken ? [] : [disruptionBudget(inputs)])];
 }
 
 function nodeObjects(inputs: CompositionInputs): readonly KubernetesObject[] {

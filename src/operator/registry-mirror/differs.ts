@@ -1,6 +1,7 @@
 /**
  * Whether applying an object would change anything, decided without asking the API server: a desired leaf has another
- * value, or our field manager owns something that is no longer desired. What others added is not looked at. Pure.
+ * value, or our field manager owns something that is no longer desired. What others added is not looked at, but where
+ * `null` is desired: that nobody sets the field. Pure.
  */
 import { isRecord } from '../../api/is-record.ts';
 import { counterpart, type Fields, listKind } from './list-items.ts';
@@ -13,7 +14,7 @@ export interface Ownership {
   readonly subresource?: string;
 }
 
-/** Maps that are one value to the API: a key somebody added is a change of ours. */
+/** Maps and structures that are one value to the API: a key somebody added is a change of ours. */
 const atomicMaps = new Set(['selector', 'matchLabels', 'nodeSelector']);
 /** Maps from names to texts that are the user's: there an empty text is a value (`node-role.kubernetes.io/worker: ""`). */
 const textMaps = new Set([...atomicMaps, 'labels', 'annotations', 'data']);
@@ -37,9 +38,8 @@ export function differs(desired: Fields, live: Fields | undefined, owner: Owners
 type Path = readonly string[];
 
 function findUnequal(desired: unknown, live: unknown, path: Path): Path | undefined {
-  if (desired === undefined || desired === null || (live === undefined && isDropped(desired, path))) {
-    return undefined;
-  }
+  if (desired === undefined || (live === undefined && isDropped(desired, path))) return undefined;
+  if (desired === null) return live === undefined || live === null ? undefined : path;
   if (Array.isArray(desired)) return findUnequalItem(desired, live, path);
   if (isRecord(desired)) return findUnequalField(desired, live, path);
   return sameValue(desired, live, path) ? undefined : path;
@@ -48,7 +48,7 @@ function findUnequal(desired: unknown, live: unknown, path: Path): Path | undefi
 function findUnequalField(desired: Fields, live: unknown, path: Path): Path | undefined {
   if (!isRecord(live)) return path;
   const names = Object.keys(desired);
-  if ((atomicMaps.has(path.at(-1) ?? '') && isTextMap(desired)) || isInWholeItem(path)) {
+  if (atomicMaps.has(path.at(-1) ?? '') || isInWholeItem(path)) {
     const added = Object.keys(live).find((name) => !names.includes(name));
     if (added !== undefined) return [...path, added];
   }
@@ -86,10 +86,6 @@ function isDropped(desired: unknown, path: Path): boolean {
 function isInWholeItem(path: Path): boolean {
   const from = path.findIndex((field) => wholeItems.has(field));
   return from >= 0 && path.slice(from).some((step) => /^[0-9]+$/.test(step));
-}
-
-function isTextMap(fields: Fields): boolean {
-  return Object.values(fields).every((value) => typeof value === 'string');
 }
 
 function first<T>(items: readonly T[], find: (item: T, at: number) => Path | undefined): Path | undefined {

@@ -15,6 +15,7 @@ export function gatherLive(views: Views, namespace: string, name: string): LiveO
     clientSecret: views.secrets.get(at(names.clientSecret)),
     configSecret: views.secrets.get(at(names.configSecret)),
     statefulSet: views.statefulSets.get(at(names.statefulSet)),
+    disruptionBudget: views.disruptionBudgets.get(at(names.disruptionBudget)),
     daemonSet: views.daemonSets.get(at(names.daemonSet)),
     restoreDaemonSet: views.daemonSets.get(at(names.restoreDaemonSet)),
     certificate: views.certificates?.get(at(names.certificate)),

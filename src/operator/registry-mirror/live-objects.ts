@@ -70,6 +70,7 @@ export interface LiveObjects {
   readonly clientSecret?: KubeObject;
   readonly configSecret?: KubeObject;
   readonly statefulSet?: LiveStatefulSet;
+  readonly disruptionBudget?: KubeObject;
   readonly daemonSet?: LiveDaemonSet;
   /** Restores the nodes that left the selection. */
   readonly restoreDaemonSet?: LiveDaemonSet;

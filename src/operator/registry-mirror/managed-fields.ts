@@ -46,12 +46,12 @@ export function wasAppliedByUs(object: Fields): boolean {
   return ownedFields(object, { manager: fieldManager }) !== undefined;
 }
 
-/** Returns the first path in `tree` that `desired` does not have, or undefined. */
+/** Returns the first path in `tree` that `desired` does not have, or undefined. What is desired as `null` is owned, too, and its absence wanted. */
 export function unwantedPath(tree: FieldTree, desired: unknown): readonly string[] | undefined {
   for (const [key, below] of Object.entries(tree)) {
     if (key === '.' || ignored.has(key)) continue;
     const value = step(key, desired);
-    if (value === undefined || value === null) return [nameOf(key)];
+    if (value === undefined) return [nameOf(key)];
     const deeper = isRecord(below) ? unwantedPath(below, value) : undefined;
     if (deeper !== undefined) return [nameOf(key), ...deeper];
   }

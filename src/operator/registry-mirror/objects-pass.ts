@@ -4,10 +4,14 @@ import { type KubeObject, keyOf } from '../../kube/object.ts';
 import type { Applier } from './apply.ts';
 import type { Obstacle } from './finding.ts';
 
+/** What an old installation's RBAC does not know of; mirrors work without it. */
+const optionalKinds = ['PodDisruptionBudget'];
+
 export class ObjectsPass {
   readonly #applier: Applier;
   readonly #obstacles: Obstacle[] = [];
   #failure: unknown;
+  #missingRights: ApiError | undefined;
 
   constructor(applier: Applier) {
     this.#applier = applier;
@@ -23,12 +27,21 @@ export class ObjectsPass {
     return this.#failure;
   }
 
+  /** Set when the operator has no rights to a kind that mirrors work without. */
+  get missingRights(): ApiError | undefined {
+    return this.#missingRights;
+  }
+
   /** False where the server refused. Throws what says nothing about this object: no connection, a busy server, a conflict. */
   async apply(object: KubeObject, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#applier.apply(object, signal);
       return true;
     } catch (error) {
+      if (optionalKinds.includes(object.kind) && error instanceof ApiError && error.lacksRights) {
+        this.#missingRights = error;
+        return false;
+      }
       const refusal = refusalOf(error, `${object.kind} ${keyOf(object)}`);
       if (refusal === undefined) throw error;
       this.#obstacles.push(...refusal.obstacles);

@@ -67,6 +67,7 @@ export class Provisioner {
   readonly #nodes: NodesPhase;
   readonly #shared: SharedPhase;
   readonly #ports: NodePorts;
+  #withoutBudgets = false;
 
   constructor(options: ProvisionerOptions) {
     const { client, settings, views, logger, now } = options;
@@ -126,6 +127,7 @@ export class Provisioner {
           configuration = configurationMark(secretText(object, 'broker.json') ?? '');
       }
     }
+    this.#tellMissingRights(pass);
     const bundleMissing = caBundleMissing(settings, (key) => views.caBundle?.get(key));
     const authoritiesMissing = await this.#named.missingAuthorities(mirror, signal);
     const growth = await this.#claims.grow(claims.growths, signal);
@@ -155,6 +157,13 @@ export class Provisioner {
       ),
       failure: pass.failure,
     };
+  }
+
+  /** Once: with an old installation's RBAC every pass of every mirror meets it. */
+  #tellMissingRights({ missingRights: error }: ObjectsPass): void {
+    if (error === undefined || this.#withoutBudgets) return;
+    this.#options.logger.error({ error }, 'Not allowed to limit evictions of cache pods; working without');
+    this.#withoutBudgets = true;
   }
 
   /** By agents of its own; nodes that the shared ones wired and that these do not are given back as nodes that leave. */

@@ -6,7 +6,15 @@ import { LiveView } from '../../../src/operator/live-view.ts';
 import { masqueradeHosts } from '../../../src/operator/mirror-keys.ts';
 import { masqueradeIndex, mirrorIndex, type Views } from '../../../src/operator/views.ts';
 
-const others = ['services', 'secrets', 'statefulSets', 'daemonSets', 'claims', 'endpointSlices'];
+const others = [
+  'services',
+  'secrets',
+  'statefulSets',
+  'daemonSets',
+  'disruptionBudgets',
+  'claims',
+  'endpointSlices',
+];
 
 export function viewsOfMirrors(stored: readonly KubeObject[]): Views {
   const mirrors = new Store({ indexes: { [masqueradeIndex]: masqueradeHosts } });

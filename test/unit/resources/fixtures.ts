@@ -6,6 +6,7 @@ import { fieldPath, validateRegistryMirror } from '../../../src/api/validate.ts'
 import { readOperatorSettings } from '../../../src/config/operator-environment.ts';
 import { certificate } from '../../../src/resources/certificate.ts';
 import { nodeDaemonSet } from '../../../src/resources/daemon-set.ts';
+import { disruptionBudget } from '../../../src/resources/disruption-budget.ts';
 import type { KubernetesObject, MirrorInput } from '../../../src/resources/object.ts';
 import { clientSecret, configSecret, type LeafOptions, leafSecret } from '../../../src/resources/secret.ts';
 import { clusterService, headlessService } from '../../../src/resources/service.ts';
@@ -44,6 +45,7 @@ export function allObjects(input: MirrorInput, clusterIPs = ['10.96.7.1']): Kube
     headlessService(input),
     ...(input.settings.addressingScheme === 'services' ? [certificate(input, { clusterIPs })] : []),
     cacheStatefulSet(input),
+    disruptionBudget(input),
     nodeDaemonSet(input, { clusterIPs, mode: 'wire', ownerReferences: true, certificateNames, authority }),
   ];
 }

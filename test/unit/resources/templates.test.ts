@@ -3,6 +3,7 @@ import test from 'ava';
 import { templateSource } from '../../../src/cache/render.ts';
 import { certificateView } from '../../../src/resources/certificate.ts';
 import { daemonSetView } from '../../../src/resources/daemon-set.ts';
+import { disruptionBudgetView } from '../../../src/resources/disruption-budget.ts';
 import { secretView } from '../../../src/resources/secret.ts';
 import { clusterServiceView, headlessServiceView } from '../../../src/resources/service.ts';
 import { statefulSetView } from '../../../src/resources/stateful-set.ts';
@@ -22,6 +23,7 @@ const rewriting = settingsOf({ REWRITE_ENGINE: 'webhook' }).rewriting!;
 /** Views that between them have a value for every optional part. */
 const views: Record<string, object[]> = {
   'service.yaml': [clusterServiceView(input, clusterIPs), headlessServiceView(input)],
+  'disruption-budget.yaml': [disruptionBudgetView(input)],
   'secret.yaml': [secretView(input, 'name', 'Opaque', { file: 'text' })],
   'certificate.yaml': [certificateView(input, clusterIPs)],
   'webhook-certificate.yaml': [webhookCertificateView('default', { kind: 'Issuer', name: 'one' })],

@@ -40,6 +40,7 @@ test('A mirror becomes its objects in the order in which they need each other', 
     'Secret registry-mirror-hub-client',
     'Secret registry-mirror-hub-secret',
     'StatefulSet registry-mirror-hub',
+    'PodDisruptionBudget registry-mirror-hub',
     'DaemonSet registry-mirror-hub-utils',
   ]);
 });
@@ -54,6 +55,12 @@ test('Without a port no node is wired, and the cache is made all the same', (t) 
   const made = names(rest);
   t.true(made.includes('StatefulSet registry-mirror-hub'));
   t.false(made.some((name) => name.startsWith('DaemonSet ')));
+});
+
+test('A mirror called like the operator leaves it its budget', (t) => {
+  const made = names(inputs({ mirror: mirrorOf({ upstreamUrl: 'docker.io' }, { name: 'operator' }) }));
+  t.true(made.includes('StatefulSet registry-mirror-operator'));
+  t.false(made.some((name) => name.startsWith('PodDisruptionBudget ')));
 });
 
 test('With cert-manager’s Issuer its Certificate is asked for', (t) => {

@@ -77,6 +77,24 @@ test('A key that somebody adds to a selector is a change of our field', (t) => {
   t.is(difference(desired, live, owner), 'spec.selector.tier');
 });
 
+test('So is an expression that somebody adds to a selector of labels', (t) => {
+  const desired = { spec: { selector: { matchLabels: { app: 'a' } } } };
+  const expressions = { matchExpressions: [{ key: 'tier', operator: 'Exists' }] };
+  const live = { spec: { selector: { ...desired.spec.selector, ...expressions } } };
+  t.is(difference(desired, live, owner), 'spec.selector.matchExpressions');
+});
+
+test('What is desired to be null may be set by nobody', (t) => {
+  const desired = { spec: { maxUnavailable: 1, minAvailable: null } };
+  // The API server notes us as owner of a field that is not there.
+  const live = applied(desired);
+  t.is(difference(desired, { ...live, spec: { maxUnavailable: 1 } }, owner), undefined);
+  t.is(
+    difference(desired, { ...live, spec: { maxUnavailable: 1, minAvailable: 1 } }, owner),
+    'spec.minAvailable',
+  );
+});
+
 test('An empty text is a value in a map of texts, and nothing anywhere else', (t) => {
   const missed = (spec: Fields, live: Fields) => difference({ spec }, { spec: live }, owner);
   const worker = { nodeSelector: { 'kubernetes.io/os': 'linux', 'node-role.kubernetes.io/worker': '' } };

@@ -33,7 +33,15 @@ interface Scene {
 async function finalized(scene: Scene) {
   const { nodeDaemonSets, nodes, holding, status: stands, list = 'left', restoringSince, ownNodes } = scene;
   const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
-  const types = ['mirrors', 'services', 'secrets', 'statefulSets', 'claims', 'endpointSlices'];
+  const types = [
+    'mirrors',
+    'services',
+    'secrets',
+    'statefulSets',
+    'disruptionBudgets',
+    'claims',
+    'endpointSlices',
+  ];
   const sets = new Store();
   const views = {
     ...Object.fromEntries(types.map((type) => [type, view()])),

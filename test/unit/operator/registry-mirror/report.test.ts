@@ -26,6 +26,7 @@ function scene() {
     secrets: other(),
     statefulSets: new LiveView(statefulSets),
     daemonSets: new LiveView(daemonSets),
+    disruptionBudgets: other(),
     endpointSlices: other(),
   };
   const events: string[] = [];
