@@ -173,6 +173,17 @@ for (const asked of [['m-0'], ['m-0', 'm-1'], ['m-1', 'm-0']]) {
   });
 }
 
+test('an upstream that ignores Range: who resumes on the other replica costs it one download', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { noRange: true };
+  const blob = owned(upstream, replicas, 'm-1', 16 * slice);
+  const headers = { Range: `bytes=${3 * slice + 7}-` };
+  const { status, body } = await replicas.cache('m-0').get(blob.path, { headers });
+  t.is(status, 206);
+  t.true(body.equals(blob.bytes.subarray(3 * slice + 7)));
+  t.is(upstream.counters.bytes, blob.bytes.length);
+});
+
 test('an upstream that ignores Range, and an owner that breaks off in the middle: one more download, exact bytes', async (t) => {
   const { upstream, replicas } = await start(t, 2);
   upstream.faults = { noRange: true };
