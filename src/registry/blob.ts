@@ -4,6 +4,8 @@ import { type BlobRange, type BlobWindow, checkWindow } from './blob-range.ts';
 import type { BlobAnswer, BlobRequest, BlobSource } from './blob-source.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { finishDigest } from './digest.ts';
+import { HeldBodies } from './held-bodies.ts';
+import { OpenBody } from './open-body.ts';
 import { discard } from './read-body.ts';
 import { UpstreamBlobs } from './upstream-blobs.ts';
 import type { UpstreamClient } from './upstream-client.ts';
@@ -21,7 +23,7 @@ export interface Blob {
 interface Opened {
   readonly source: BlobSource;
   readonly others: readonly BlobSource[];
-  readonly answer: BlobAnswer;
+  readonly body: OpenBody;
   readonly window: BlobWindow;
 }
 
@@ -34,6 +36,7 @@ export class BlobReader {
   readonly #upstream: BlobSource;
   /** Sizes seen, so that two slices of one blob never come from objects of two sizes. */
   readonly #sizes = new BoundedMap<string, { readonly total: number; readonly at: number }>(4096);
+  readonly #held = new HeldBodies();
   readonly #now: () => number;
 
   constructor(client: UpstreamClient, now: () => number = Date.now) {
@@ -63,12 +66,21 @@ export class BlobReader {
     [source = this.#upstream, ...others]: readonly BlobSource[],
   ): Promise<Opened> {
     try {
-      const answer = await askFor(source, request, range);
-      return { source, others, answer, window: await this.#check(answer, request.digest.text, range) };
+      const body = await this.#bodyOf(source, request, range);
+      const window = await this.#check(body.answer, request.digest.text, range);
+      return { source, others, body, window };
     } catch (error) {
       if (others.length === 0 || request.signal.aborted || source.hasLastWord(error)) throw error;
       return this.#ask(request, range, others);
     }
+  }
+
+  async #bodyOf(source: BlobSource, request: BlobRequest, range: BlobRange | undefined): Promise<OpenBody> {
+    const start = range?.start ?? 0;
+    const held = source === this.#upstream ? this.#held.take(request, start) : undefined;
+    return (
+      held ?? OpenBody.open(request.signal, start, (signal) => askFor(source, { ...request, signal }, range))
+    );
   }
 
   async #check(answer: BlobAnswer, digest: string, range: BlobRange | undefined): Promise<BlobWindow> {
@@ -103,10 +115,10 @@ export class BlobReader {
     const { window } = first;
     let [opened, at] = [first, window.start];
     for (let resumes = 0; ; resumes++) {
-      const { answer, source } = opened;
-      const host = answer.url.host;
+      const { body, source } = opened;
+      const host = body.answer.url.host;
       try {
-        for await (const piece of part(answer, at, window)) {
+        for await (const piece of part(body, at, window)) {
           at += piece.length;
           source.received(piece.length);
           yield piece;
@@ -116,6 +128,8 @@ export class BlobReader {
       } catch (error) {
         const failure = toUpstreamError(request.signal.aborted ? request.signal.reason : error, host);
         if (resumes === maxResumes || !isResumable(failure, window) || request.signal.aborted) throw failure;
+      } finally {
+        this.#leave(request, opened, window);
       }
       // It broke between the last byte and the end of its framing.
       if (isComplete(at, window)) return;
@@ -125,17 +139,22 @@ export class BlobReader {
     }
   }
 
+  /** What comes after a part that was cut out of the upstream's whole is held for those who ask for it next. */
+  #leave(request: BlobRequest, { source, body }: Opened, window: BlobWindow): void {
+    const isAtCut = isCut(body.answer, window) && body.position === (window.end ?? 0) + 1;
+    if (isAtCut && source === this.#upstream && !request.signal.aborted) this.#held.hold(request, body);
+    else body.close();
+  }
+
   /** One that died in the middle is asked again only when there is nobody else. */
   async #resume(request: BlobRequest, at: number, { source, others, window }: Opened): Promise<Opened> {
     const range = { start: at, end: window.end ?? at };
     const rest = await this.#ask(request, range, others.length === 0 ? [source] : others);
-    const isRest = rest.answer.status === 200 || rest.window.end === window.end;
+    const { answer } = rest.body;
+    const isRest = answer.status === 200 || rest.window.end === window.end;
     if (rest.window.total === window.total && isRest) return rest;
-    await discard(rest.answer);
-    throw new UpstreamError(
-      'answer',
-      `${rest.answer.url.host}: expected the rest of a blob, got another part`,
-    );
+    await discard(answer);
+    throw new UpstreamError('answer', `${answer.url.host}: expected the rest of a blob, got another part`);
   }
 
   /** Holds each piece back until the next has come, so that a whole blob of wrong bytes is never whole for the reader. */
@@ -176,21 +195,26 @@ async function askFor(
   }
 }
 
-/** The pieces of an answer from byte `at` to the window's end; of an answer that ignored Range the rest is dropped. */
-async function* part(answer: BlobAnswer, at: number, window: BlobWindow): AsyncGenerator<Buffer, void> {
+/** The pieces of a body from byte `at` to the window's end; of an answer that ignored Range what is before is dropped. */
+async function* part(body: OpenBody, at: number, window: BlobWindow): AsyncGenerator<Buffer, void> {
+  const { status, url } = body.answer;
   const end = window.end ?? Number.POSITIVE_INFINITY;
-  let position = answer.status === 206 ? at : 0;
-  for await (const piece of answer.body as AsyncIterable<Buffer>) {
-    const wanted = piece.subarray(Math.max(0, at - position), Math.max(0, end + 1 - position));
-    position += piece.length;
-    if (answer.status === 206 && position > end + 1) {
-      throw new UpstreamError('answer', `${answer.url.host}: expected bytes up to ${end}, got more`);
+  for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
+    const start = body.position - piece.length;
+    if (status === 206 && body.position > end + 1) {
+      throw new UpstreamError('answer', `${url.host}: expected bytes up to ${end}, got more`);
     }
+    const wanted = piece.subarray(Math.max(0, at - start), Math.max(0, end + 1 - start));
     if (wanted.length > 0) yield wanted;
-    // Not at the blob's own end: a body that was read to its end leaves a connection that can be used again.
-    if (position > end && window.total !== undefined && end < window.total - 1 && answer.status === 200)
-      return;
+    if (body.position <= end || !isCut(body.answer, window)) continue;
+    body.putBack(piece.subarray(end + 1 - start));
+    return;
   }
+}
+
+/** Not at the blob's own end: a body that was read to its end leaves a connection that can be used again. */
+function isCut({ status }: BlobAnswer, { end, total }: BlobWindow): boolean {
+  return status === 200 && end !== undefined && total !== undefined && end < total - 1;
 }
 
 function isComplete(at: number, window: BlobWindow): boolean {

@@ -42,6 +42,26 @@ test('every subset of cached slices and an owner that dies in the middle: a GET 
   t.true(link.broken > 5);
 });
 
+test('every subset of cached slices, an upstream that ignores Range and an owner that dies in the middle: the exact bytes', async (t) => {
+  const world = await start(t);
+  const link = world.replicas.links[1]!;
+  for (const subset of subsets()) {
+    world.upstream.cdnFaults = {};
+    const blob = await prepare(t, world, `no ranges ${subset}`, subset);
+    world.upstream.cdnFaults = { noRange: true };
+    const from = Math.random() < 0.5 ? 0 : Math.floor(Math.random() * size);
+    link.breakAfter(Math.floor(Math.random() * (size - from)));
+    const headers = from === 0 ? {} : { Range: `bytes=${from}-` };
+    const { body, complete } = await world.replicas.cache('m-0').get(blob.path, { headers });
+    t.true(complete, `subset ${subset.join()} from ${from}`);
+    t.true(body.equals(blob.bytes.subarray(from)), `subset ${subset.join()} from ${from}`);
+    link.restore();
+    for (const cache of world.replicas.caches)
+      t.true((await cache.get(blob.path)).body.equals(blob.bytes), `subset ${subset.join()} afterwards`);
+  }
+  t.true(link.broken > 5);
+});
+
 test('an owner that dies for good in the middle, with every slice but one here', async (t) => {
   const world = await start(t);
   for (let missing = 0; missing < slices; missing++) {

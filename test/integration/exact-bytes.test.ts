@@ -195,6 +195,30 @@ test('an upstream that ignores Range: the bytes are exact, whatever part is aske
   }
 });
 
+test('an upstream that ignores Range: who resumes a download costs it one more, however many slices are left', async (t) => {
+  const { cache, upstream } = await start(t);
+  upstream.faults = { noRange: true };
+  upstream.cdnFaults = { noRange: true };
+  const bytes = randomBytes('resumed', 64 * slice);
+  const path = `/v2/library/app/blobs/${upstream.addBlob(bytes)}`;
+  const from = 2 * slice + 5;
+  for (let round = 0; round < 2; round++) {
+    const { status, body } = await cache.get(path, { headers: { Range: `bytes=${from}-` } });
+    t.is(status, 206);
+    t.true(body.equals(bytes.subarray(from)));
+    t.is(upstream.counters.bytes, bytes.length);
+  }
+});
+
+test('an upstream that ignores Range from some moment on: the slices that are missing come out of one download', async (t) => {
+  const { cache, upstream } = await start(t);
+  const blob = await prepare(t, cache, upstream, 'no more ranges', [0, 3]);
+  upstream.counters.bytes = 0;
+  upstream.cdnFaults = { noRange: true };
+  t.true((await cache.get(blob.path)).body.equals(blob.bytes));
+  t.is(upstream.counters.bytes, size);
+});
+
 test('every subset of cached slices: a range or a condition that cannot be met gets no byte of the blob and spoils none', async (t) => {
   const { cache, upstream } = await start(t);
   for (const subset of subsets()) {

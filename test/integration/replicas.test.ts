@@ -166,6 +166,58 @@ test('replicas become more and fewer under load while their lists differ: exact 
   t.true(upstream.counters.requests <= objects * 4 * 3);
 });
 
+for (const asked of [['m-0'], ['m-0', 'm-1'], ['m-1', 'm-0']]) {
+  test(`an upstream that ignores Range, ${asked.join(' then ')} asked for a blob of m-1: one download`, async (t) => {
+    const { upstream, replicas } = await start(t, 2);
+    upstream.faults = { noRange: true };
+    const blob = owned(upstream, replicas, 'm-1', 16 * slice);
+    const answers = await Promise.all(asked.map((name) => replicas.cache(name).get(blob.path)));
+    for (const { status, headers, body } of answers) {
+      t.is(status, 200);
+      t.is(headers['accept-ranges'], 'bytes');
+      t.true(body.equals(blob.bytes));
+    }
+    // Kept whole by both: neither has to ask for a part of it.
+    await upstream.close();
+    for (const { name } of replicas.replicas)
+      t.true((await replicas.cache(name).get(blob.path)).body.equals(blob.bytes));
+    const headers = { Range: 'bytes=5-9' };
+    t.true((await replicas.cache('m-0').get(blob.path, { headers })).body.equals(blob.bytes.subarray(5, 10)));
+    t.is(upstream.counters.bytes, blob.bytes.length);
+  });
+}
+
+test('an upstream that ignores Range: who resumes on the other replica costs it one download', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { noRange: true };
+  const blob = owned(upstream, replicas, 'm-1', 16 * slice);
+  const headers = { Range: `bytes=${3 * slice + 7}-` };
+  const { status, body } = await replicas.cache('m-0').get(blob.path, { headers });
+  t.is(status, 206);
+  t.true(body.equals(blob.bytes.subarray(3 * slice + 7)));
+  t.is(upstream.counters.bytes, blob.bytes.length);
+});
+
+test('an upstream that ignores Range, and an owner that breaks off in the middle: one more download, exact bytes', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { noRange: true };
+  const blob = owned(upstream, replicas, 'm-1', 16 * slice);
+  replicas.links[1]!.breakAfter(5.5 * slice);
+  const { body, complete } = await replicas.cache('m-0').get(blob.path);
+  t.true(complete && body.equals(blob.bytes));
+  t.true(upstream.counters.bytes <= 2 * blob.bytes.length);
+  t.is(upstream.counters.requests, 2);
+});
+
+test('an upstream that ignores Range and breaks off now and then: exact bytes on the other replica', async (t) => {
+  const { upstream, replicas } = await start(t, 2);
+  upstream.faults = { noRange: true, breakAfter: 10.5 * slice, breaks: 1 };
+  const blob = owned(upstream, replicas, 'm-1', 16 * slice);
+  const { body, complete } = await replicas.cache('m-0').get(blob.path);
+  t.true(complete && body.equals(blob.bytes));
+  t.is(upstream.counters.requests, 2);
+});
+
 interface Started {
   readonly upstream: ScriptableUpstream;
   readonly replicas: Replicas;

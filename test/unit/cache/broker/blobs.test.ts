@@ -101,6 +101,50 @@ test('an upstream without Range: a blob that fits one slice is 206, a larger one
   t.true(answer.body.equals(small));
 });
 
+test('an upstream without Range: slices that are asked for one after the other come out of one answer', async (t) => {
+  const { upstream, slice, blob } = await setUp(t, 5 * sliceBytes + 1000);
+  upstream.faults = { noRange: true };
+  // The third is in nginx's cache, the last one is short.
+  for (const index of [1, 2, 4, 5]) {
+    const [start, end] = [index * sliceBytes, (index + 1) * sliceBytes];
+    const { status, body } = await slice(start, end - 1);
+    t.is(status, 206);
+    t.true(body.equals(blob.subarray(start, end)), `slice ${index}`);
+  }
+  t.is(upstream.counters.requests, 1);
+});
+
+test('an upstream without Range: who asks for what is past in every answer gets one of his own, and costs the others none', async (t) => {
+  const { upstream, slice, blob } = await setUp(t, 6 * sliceBytes);
+  upstream.faults = { noRange: true };
+  for (const index of [3, 1, 4, 2, 5, 3]) {
+    const [start, end] = [index * sliceBytes, (index + 1) * sliceBytes];
+    t.true((await slice(start, end - 1)).body.equals(blob.subarray(start, end)), `slice ${index}`);
+  }
+  t.is(upstream.counters.requests, 2);
+});
+
+test('an upstream without Range that closes connections which are held: the next slice is exact all the same', async (t) => {
+  const { upstream, slice, blob } = await setUp(t, 20 * sliceBytes);
+  upstream.faults = { noRange: true };
+  // Far apart: what is on its way is more than a slice.
+  for (const index of [1, 18]) {
+    const [start, end] = [index * sliceBytes, (index + 1) * sliceBytes];
+    t.true((await slice(start, end - 1)).body.equals(blob.subarray(start, end)), `slice ${index}`);
+    upstream.closeConnections();
+  }
+  t.is(upstream.counters.requests, 2);
+});
+
+test('an upstream without Range: what is held for one repository is not given to another one', async (t) => {
+  const { upstream, broker, digest, slice } = await setUp(t, 4 * sliceBytes);
+  upstream.faults = { noRange: true };
+  await slice(sliceBytes, 2 * sliceBytes - 1);
+  const range = `bytes=${2 * sliceBytes}-${3 * sliceBytes - 1}`;
+  t.is((await broker.get(`/m/v2/no/where/blobs/${digest}`, { range })).status, 206);
+  t.is(upstream.counters.requests, 2);
+});
+
 async function setUpSmall(t: ExecutionContext, upstream: ScriptableUpstream, digest: string) {
   const broker = await startBroker(t, [mirrorOf(`http://${upstream.host}`)]);
   return broker.get(`/m/v2/a/b/blobs/${digest}`, { range: `bytes=0-${sliceBytes - 1}` });
