@@ -150,7 +150,9 @@ function podOf(objects: readonly object[], kind: string): KubeObject {
 
 /** Paths of a desired object that are absent from the stored one, or another value there. */
 function missing(desired: unknown, stored: unknown, path = ''): string[] {
-  if (desired === null || typeof desired !== 'object') return isSame(desired, stored) ? [] : [path];
+  // That nobody sets the field is desired, and it is not stored.
+  if (desired === null) return stored === undefined ? [] : [path];
+  if (typeof desired !== 'object') return isSame(desired, stored) ? [] : [path];
   if (stored === null || typeof stored !== 'object') return [path];
   return Object.entries(desired).flatMap(([key, value]) =>
     missing(value, (stored as Record<string, unknown>)[key], `${path}.${key}`),

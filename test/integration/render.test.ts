@@ -36,7 +36,7 @@ test('render prints the same bytes each time, from a file and from standard inpu
   const fromInput = await render(['-f', '-', '--cluster-ip', '10.96.0.10'], { input: mirror });
   t.is(fromFile.code, 0);
   t.is(fromFile.stdout, fromInput.stdout);
-  t.is((loadAll(fromFile.stdout) as unknown[]).length, 7);
+  t.is((loadAll(fromFile.stdout) as unknown[]).length, 8);
 });
 
 test('render lists the faults of flags, environment and every document, and prints nothing', async (t) => {

@@ -24,6 +24,7 @@ test('a mirror becomes the objects of the contract, in one order whatever the fi
     `Service/registry-mirror-${name}`,
     `Service/registry-mirror-${name}-headless`,
     `StatefulSet/registry-mirror-${name}`,
+    `PodDisruptionBudget/registry-mirror-${name}`,
     `DaemonSet/registry-mirror-${name}-utils`,
   ];
   t.deepEqual(names(text), [...ofOne('hub'), ...ofOne('quay')]);

@@ -14,9 +14,9 @@ function figures(mirrors: number): Figures {
     loadBefore: 1,
     cpuSeconds: 1,
     newMirrors: {
-      requests: { total: 9 * mirrors, verbs: { patch: 8 * mirrors, create: mirrors } },
-      requestsPerMirror: 9,
-      mostRequestsForOne: 9,
+      requests: { total: 10 * mirrors, verbs: { patch: 9 * mirrors, create: mirrors } },
+      requestsPerMirror: 10,
+      mostRequestsForOne: 10,
       requestsNamingNone: 0,
       refused: 0,
       tally: { 'patch services/registry-mirror-<mirror>': mirrors },
@@ -39,12 +39,12 @@ test('numbers are aligned to the right under their column and no line ends in sp
 test('figures that just keep the promises meet them, and each broken promise is told', (t) => {
   t.true(expectationsOf([figures(1), figures(50)]).every(({ met }) => met));
   const broken = { ...figures(50), secondsUntilAllExist: 1.81 };
-  broken.restart = { ...broken.restart, writesButLease: 1, requests: { total: 23, verbs: {} } };
-  broken.newMirrors = { ...broken.newMirrors, mostRequestsForOne: 10 };
+  broken.restart = { ...broken.restart, writesButLease: 1, requests: { total: 25, verbs: {} } };
+  broken.newMirrors = { ...broken.newMirrors, mostRequestsForOne: 11 };
   const missed = expectationsOf([figures(1), broken]).filter(({ met }) => !met);
   t.deepEqual(
     missed.map(({ measured }) => measured),
-    ['9, 10', '0, 1', '20, 23', '1.81'],
+    ['10, 11', '0, 1', '20, 25', '1.81'],
   );
 });
 
@@ -56,7 +56,7 @@ test('nothing is said about what no run measured', (t) => {
 test('the report has a column for each run, requests per mirror by verb, and the requests of the last run', (t) => {
   const lines = report([figures(1), figures(50)]).split('\n');
   t.regex(lines[0] ?? '', /^ +1 mirror {2}50 mirrors$/);
-  t.true(lines.some((line) => /^ {2}patch +8 +8$/.test(line)));
+  t.true(lines.some((line) => /^ {2}patch +9 +9$/.test(line)));
   t.true(lines.includes('Requests for 50 new mirrors:'));
   t.true(lines.includes('  50 patch services/registry-mirror-<mirror>'));
 });
