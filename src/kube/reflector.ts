@@ -197,7 +197,10 @@ export class Reflector<T extends KubeObject = KubeObject> {
     return Math.min(this.#options.maxPauseMs, Math.max(asked, this.#backoff()));
   }
 
-  /** Named once; slower than other failures because a human has to act. An API server that starts says 403, too: where there were rights, the third in a row counts. */
+  /**
+   * Named once; slower than other failures because a human has to act. An API server that starts says 403, too: where there were rights, the third in
+   * a row counts.
+   */
   #forbidden(error: ApiError): number {
     this.#refusals += 1;
     const hadRights = this.#synced && this.#state !== 'forbidden';

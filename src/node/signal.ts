@@ -72,7 +72,7 @@ function isOutOfReach(name: string, { hostProcFolder, ...tools }: ProcessTools):
   }
 }
 
-/** The processes named `name` (the first 15 bytes of their program's file name), without those they have forked and those with process ids of their own. */
+/** The processes named `name` (the first 15 bytes of their program's file name), without those they have forked and those in containers. */
 export function findProcesses(name: string, tools: Omit<ProcessTools, 'kill'>): FoundProcess[] {
   const uptime = Number.parseFloat(tools.files.readFileSync(join(tools.procFolder, 'uptime'), 'utf8'));
   const pids = tools.files.readdirSync(tools.procFolder).filter((entry) => /^[1-9][0-9]*$/.test(entry));
