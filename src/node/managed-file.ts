@@ -9,6 +9,7 @@ import { type Finding, unusablePath } from './finding.ts';
 import type { FileRecord } from './journal.ts';
 
 const mark = 'registry-mirror-operator: managed';
+const headerPattern = new RegExp(`^# ${mark}; ([-a-z0-9]+); sha256 ([0-9a-f]{64})\\r?\\n(.*)$`, 's');
 
 export interface TargetPlan {
   readonly actions: readonly Action[];
@@ -128,9 +129,7 @@ function withHeader(mirror: string, body: string): string {
 }
 
 function headerOf(content: Buffer): Header | undefined {
-  const match = /^# registry-mirror-operator: managed; ([-a-z0-9]+); sha256 ([0-9a-f]{64})\r?\n(.*)$/s.exec(
-    content.toString('latin1'),
-  );
+  const match = headerPattern.exec(content.toString('latin1'));
   if (match === null) return undefined;
   const [, mirror = '', sum, body = ''] = match;
   return { mirror, intact: sha256(body) === sum };

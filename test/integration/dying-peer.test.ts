@@ -25,41 +25,28 @@ test('every subset of cached slices, with the others at the owner or upstream: a
 
 test('every subset of cached slices and an owner that dies in the middle: a GET and a Range return the exact bytes', async (t) => {
   const world = await start(t);
-  const link = world.replicas.links[1]!;
   for (const subset of subsets()) {
     const blob = await prepare(t, world, `dying ${subset}`, subset);
-    const from = Math.random() < 0.5 ? 0 : Math.floor(Math.random() * size);
-    link.breakAfter(Math.floor(Math.random() * (size - from)));
-    const headers = from === 0 ? {} : { Range: `bytes=${from}-` };
-    const { body, complete } = await world.replicas.cache('m-0').get(blob.path, { headers });
-    t.true(complete, `subset ${subset.join()} from ${from}`);
-    t.true(body.equals(blob.bytes.subarray(from)), `subset ${subset.join()} from ${from}`);
-    link.restore();
+    await assertExactWhileDying(t, world, blob, subset);
     const again = await world.replicas.cache('m-0').get(blob.path);
     t.true(again.body.equals(blob.bytes), `subset ${subset.join()} afterwards`);
   }
-  t.log(`connections to the owner broke in ${link.broken} of ${2 ** slices} downloads`);
-  t.true(link.broken > 5);
+  const { broken } = world.replicas.links[1]!;
+  t.log(`connections to the owner broke in ${broken} of ${2 ** slices} downloads`);
+  t.true(broken > 5);
 });
 
 test('every subset of cached slices, an upstream that ignores Range and an owner that dies in the middle: the exact bytes', async (t) => {
   const world = await start(t);
-  const link = world.replicas.links[1]!;
   for (const subset of subsets()) {
     world.upstream.cdnFaults = {};
     const blob = await prepare(t, world, `no ranges ${subset}`, subset);
     world.upstream.cdnFaults = { noRange: true };
-    const from = Math.random() < 0.5 ? 0 : Math.floor(Math.random() * size);
-    link.breakAfter(Math.floor(Math.random() * (size - from)));
-    const headers = from === 0 ? {} : { Range: `bytes=${from}-` };
-    const { body, complete } = await world.replicas.cache('m-0').get(blob.path, { headers });
-    t.true(complete, `subset ${subset.join()} from ${from}`);
-    t.true(body.equals(blob.bytes.subarray(from)), `subset ${subset.join()} from ${from}`);
-    link.restore();
+    await assertExactWhileDying(t, world, blob, subset);
     for (const cache of world.replicas.caches)
       t.true((await cache.get(blob.path)).body.equals(blob.bytes), `subset ${subset.join()} afterwards`);
   }
-  t.true(link.broken > 5);
+  t.true(world.replicas.links[1]!.broken > 5);
 });
 
 test('an owner that dies for good in the middle, with every slice but one here', async (t) => {
@@ -118,6 +105,23 @@ async function prepare(
     }
   }
   return { path, bytes };
+}
+
+/** Asks m-0 for all of a blob or its end, while the way to its owner breaks somewhere. */
+async function assertExactWhileDying(
+  t: ExecutionContext,
+  { replicas }: World,
+  { path, bytes }: { path: string; bytes: Buffer },
+  subset: readonly number[],
+): Promise<void> {
+  const link = replicas.links[1]!;
+  const from = Math.random() < 0.5 ? 0 : Math.floor(Math.random() * size);
+  link.breakAfter(Math.floor(Math.random() * (size - from)));
+  const headers = from === 0 ? {} : { Range: `bytes=${from}-` };
+  const { body, complete } = await replicas.cache('m-0').get(path, { headers });
+  t.true(complete, `subset ${subset.join()} from ${from}`);
+  t.true(body.equals(bytes.subarray(from)), `subset ${subset.join()} from ${from}`);
+  link.restore();
 }
 
 function subsets(): number[][] {

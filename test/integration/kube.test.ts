@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { dump } from 'js-yaml';
@@ -146,23 +146,15 @@ test.serial('what RBAC refuses is forbidden and names the request', async (t) =>
 
 test.serial('a client certificate and a service account directory connect as well', async (t) => {
   const kubeconfigPath = await plane.kubeconfigFor({ user: 'jane', groups: ['system:masters'] });
-  const dir = join(plane.folder, 'serviceaccount');
   const token = await plane.tokenFor({ namespace: 'default', name: 'in-cluster' }, [
     { apiGroups: [''], resources: ['configmaps'], verbs: ['list'] },
   ]);
-  await writeServiceAccount(dir, token);
-  for (const sources of [{ kubeconfigPath }, { serviceAccountDir: dir, apiServerUrl: plane.url }]) {
+  for (const sources of [{ kubeconfigPath }, await plane.podAccess(token)]) {
     const other = createClient(await loadConnection(sources), { userAgent: 'kube-test' });
     t.teardown(() => other.close());
     t.true((await other.listAll(configMapType)).items.length > 0);
   }
 });
-
-async function writeServiceAccount(dir: string, token: string): Promise<void> {
-  await mkdir(dir);
-  await cp(plane.caFile, join(dir, 'ca.crt'));
-  await writeFile(join(dir, 'token'), token);
-}
 
 async function installType(): Promise<void> {
   const file = join(plane.folder, 'gadgets.yaml');

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { compileTo } from '../support/compile.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
+import { writeServiceAccount } from '../support/pod-access.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const execute = promisify(execFile);
@@ -31,18 +32,13 @@ async function layOutImage(upper: string): Promise<void> {
   await mkdir(join(upper, 'app/node_modules'));
   for (const [from, to] of await copiedFiles())
     await cp(join(root, from), join(upper, to), { recursive: true });
-  const account = join(upper, 'run/secrets/kubernetes.io/serviceaccount');
-  await mkdir(account, { recursive: true });
-  await writeFile(join(account, 'namespace'), 'default');
-  await cp(plane.caFile, join(account, 'ca.crt'));
   const rules = [
     { apiGroups: ['k8s.osp.tech'], resources: ['registrymirrors'], verbs: ['list'] },
     { apiGroups: [''], resources: ['services', 'configmaps'], verbs: ['list', 'get'] },
   ];
-  await writeFile(
-    join(account, 'token'),
-    await plane.tokenFor({ namespace: 'default', name: 'mirror-operator' }, rules),
-  );
+  const token = await plane.tokenFor({ namespace: 'default', name: 'mirror-operator' }, rules);
+  const ca = await readFile(plane.caFile, 'utf8');
+  await writeServiceAccount(join(upper, 'run'), { apiServerUrl: plane.url, ca, token });
 }
 
 /** What the last stage of the Dockerfile copies from the checkout, and where to. */

@@ -25,12 +25,8 @@ export function startCommand(
   environment: Record<string, string> = {},
   access?: PodAccess,
 ): RunningCommand {
-  const outside = {
-    program: executable,
-    args,
-    env: { ...programEnvironment, HOME: '/nonexistent', ...environment },
-  };
-  const command = access === undefined ? outside : inPod(access, outside);
+  const env = { ...programEnvironment, HOME: '/nonexistent', ...environment };
+  const command = inPod(access, { program: executable, args, env });
   // Ends with us, even when the test run is killed.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command.program, ...command.args], {
     env: command.env,

@@ -43,8 +43,7 @@ export function startOperator(
     LOG_LEVEL: 'debug',
     ...environment,
   };
-  const outside = { program: executable, args, env };
-  const command = access === undefined ? outside : inPod(access, outside);
+  const command = inPod(access, { program: executable, args, env });
   const child = spawn(command.program, command.args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: command.env,

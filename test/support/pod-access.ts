@@ -33,8 +33,10 @@ export async function writeServiceAccount(
   return { apiServerUrl, serviceAccountDir };
 }
 
-/** The same program as in a pod: in a mount namespace with a `/run` of its own. Its process id is that of what is started here. */
-export function inPod(access: PodAccess, { program, args, env }: Command): Command {
+/** The same program as in a pod: in a mount namespace with a `/run` of its own. Its process id is that of what is started here. Without `access` as it is. */
+export function inPod(access: PodAccess | undefined, command: Command): Command {
+  if (access === undefined) return command;
+  const { program, args, env } = command;
   const { hostname, port } = new URL(access.apiServerUrl);
   const run = access.serviceAccountDir.slice(0, -mounted.length);
   return {

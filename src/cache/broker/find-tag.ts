@@ -14,7 +14,7 @@ import {
   type ReferenceRequest,
   type TagReader,
 } from './tag-reader.ts';
-import { stateOf, type TagQuestion, type TagState } from './tag-state.ts';
+import { isTrouble, stateOf, type TagQuestion, type TagState } from './tag-state.ts';
 
 /** The owner has a second for its upstream, and half a one to tell. Milliseconds. */
 const ownerMs = 1_500;
@@ -76,19 +76,17 @@ export class TagFinder {
     return found !== undefined && found.validUntil > Date.now() ? found : undefined;
   }
 
-  #askHere(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
-    return question.isHurried ? this.#askHurried(question, recent) : this.#askUpstream(question, recent);
-  }
-
-  /** Nobody waits for an upstream that always takes longer; what it said to those before is newer than what nginx has. */
-  async #askHurried(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
+  /** In a hurry nobody waits for an upstream that always takes longer; what it said to those before is newer than what nginx has. */
+  async #askHere(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
     try {
       return await this.#askUpstream(question, recent);
     } catch (error) {
-      const last = this.found(question);
-      if (saysNo(error) || last === undefined || last.digest === question.known) throw error;
-      const { value: manifest } = await this.#fetch(question, last.digest);
-      return { ...stateOf(manifest, Date.now() + soonMs), isStale: true };
+      const last = question.isHurried && isTrouble(error) ? this.found(question) : undefined;
+      if (last === undefined || last.digest === question.known) throw error;
+      const validUntil = Date.now() + soonMs;
+      const told =
+        this.recall(question, last) ?? stateOf((await this.#fetch(question, last.digest)).value, validUntil);
+      return { ...told, validUntil, isStale: true };
     }
   }
 
@@ -148,11 +146,6 @@ export class TagFinder {
     this.#found.set(keyOf(question), { ...state, head });
     if (manifest !== undefined) this.#options.tags.remember(question, manifest);
   }
-}
-
-/** The upstream has refused the tag itself: what it was before does not count. */
-function saysNo(error: unknown): boolean {
-  return error instanceof UpstreamStatusError && error.status < 500 && error.status !== 429;
 }
 
 function ownerLimit({ isHurried, signal }: TagQuestion): AbortSignal {

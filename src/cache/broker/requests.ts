@@ -193,12 +193,16 @@ function isLaterSlice({ kind }: ObjectRoute, { headers }: IncomingMessage): bool
  */
 function hidesCopy({ headers }: IncomingMessage, error: unknown): boolean {
   const hasCopy = headers['if-none-match'] !== undefined;
-  return hasCopy && error instanceof UpstreamStatusError && error.status < 500;
+  return hasCopy && isRefusal(error);
 }
 
 /** What the upstream refuses to one client it may let another read, whose failures have the same place in nginx's cache. */
 function isClients({ config }: Mirror, error: unknown): boolean {
-  return config.access === 'passThrough' && error instanceof UpstreamStatusError && error.status < 500;
+  return config.access === 'passThrough' && isRefusal(error);
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof UpstreamStatusError && error.status < 500;
 }
 
 /** Undefined: the answer was streamed. */

@@ -1,11 +1,10 @@
 /** Answers for tags: how fresh they are kept (`tagPolicy`, docs/adr/0010), and until when nginx may tell them. */
-import { UpstreamError, UpstreamStatusError } from '../../registry/upstream-error.ts';
 import { type Answer, forever, keepFor, keepUntil } from './answer.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { manifestAnswer, notModified } from './manifest-answer.ts';
 import type { Mirror } from './mirror.ts';
 import { validUntilHeader } from './peers/told.ts';
-import type { TagQuestion, TagState } from './tag-state.ts';
+import { isTrouble, type TagQuestion, type TagState } from './tag-state.ts';
 
 /** While the upstream is being asked behind, nginx comes again after this. Seconds. */
 const behindSeconds = 1;
@@ -53,12 +52,6 @@ async function find({ finder, status }: Mirror, question: TagQuestion): Promise<
     if (question.known !== undefined && isTrouble(error)) status.staleTags.note(tag);
     throw error;
   }
-}
-
-/** Not what the upstream has said of the tag: then it is no longer served. */
-function isTrouble(error: unknown): boolean {
-  if (error instanceof UpstreamStatusError) return error.status >= 500 || error.status === 429;
-  return error instanceof UpstreamError;
 }
 
 function answerOf(config: BrokerMirror, question: TagQuestion, state: TagState): Answer {

@@ -1,5 +1,6 @@
 /** What is asked about a tag, and what is known of it. Pure. */
 import type { Manifest, ManifestHead } from '../../registry/manifest.ts';
+import { UpstreamError, UpstreamStatusError } from '../../registry/upstream-error.ts';
 import type { ReferenceRequest } from './tag-reader.ts';
 
 export interface TagQuestion extends ReferenceRequest {
@@ -25,6 +26,12 @@ export interface TagState {
   readonly manifest?: Manifest | undefined;
   /** True when nobody could ask the upstream: the owner's copy from before. */
   readonly isStale?: boolean;
+}
+
+/** Not what the upstream has said of the tag: then it is no longer what it was. */
+export function isTrouble(error: unknown): boolean {
+  if (error instanceof UpstreamStatusError) return error.status >= 500 || error.status === 429;
+  return error instanceof UpstreamError;
 }
 
 /** The state of a tag that is this manifest. */

@@ -61,12 +61,12 @@ export function planClaims(
  */
 function sizesInUse(mirror: RegistryMirror, claims: readonly LiveClaim[]): (string | number)[] {
   const ofReplicas = claims.filter((claim) => ordinalOf(claim) < mirror.spec.replicas);
-  const isGrown = (claim: LiveClaim) => !isSmaller(capacityOf(claim) ?? 0, claimSize(mirror));
-  const grown = ofReplicas.filter(isGrown);
-  const joins = (claim: LiveClaim) => grown.every((other) => madeAt(claim) > madeAt(other) + togetherMs);
-  const counted =
-    grown.length === 0 ? ofReplicas : ofReplicas.filter((claim) => isGrown(claim) || !joins(claim));
-  return counted.flatMap((claim) => capacityOf(claim) ?? requestOf(claim) ?? []);
+  const grown = ofReplicas.filter((claim) => !isSmaller(capacityOf(claim) ?? 0, claimSize(mirror)));
+  const joins = (claim: LiveClaim) =>
+    grown.length > 0 && grown.every((other) => madeAt(claim) > madeAt(other) + togetherMs);
+  return ofReplicas
+    .filter((claim) => !joins(claim))
+    .flatMap((claim) => capacityOf(claim) ?? requestOf(claim) ?? []);
 }
 
 /** A mirror whose claims have `storage`: what the cache's size is computed from. */

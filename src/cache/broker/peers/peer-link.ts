@@ -1,5 +1,4 @@
 /** What is known of one other replica: whether it can be connected to, and what is being waited for from it. */
-
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:tls';

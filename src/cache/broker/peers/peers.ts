@@ -2,7 +2,6 @@
  * The other replicas of this cache, as the broker of one of them asks them before it asks an upstream. The main file of
  * this folder; opened by `broker.ts`, used by what answers for blobs and manifests (docs/adr/0009-replicas.md).
  */
-
 import { Agent } from 'undici';
 import type { Logger } from '../../../observe/log.ts';
 import { BoundedMap } from '../../../registry/bounded-map.ts';

@@ -1,5 +1,5 @@
-/** Walks through a cache folder of nginx without ever holding the names of all its files. */
-import { readdir } from 'node:fs/promises';
+/** Walks through a cache folder of nginx without ever holding the names of all its files, and removes them one by one. */
+import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface FolderEntry {
@@ -57,4 +57,9 @@ export async function forEachObject(
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+/** Removes a file of the folder; nginx may have been quicker. */
+export async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch(ignoreGone);
 }

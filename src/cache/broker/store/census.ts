@@ -1,6 +1,6 @@
 /** Counts what a cache folder holds and finds what was used longest ago, in one walk, which takes what a dead nginx was writing with it. */
-import { stat, unlink } from 'node:fs/promises';
-import { forEachObject } from './cache-folder.ts';
+import { stat } from 'node:fs/promises';
+import { forEachObject, removeFile } from './cache-folder.ts';
 
 export interface AgedFile {
   readonly path: string;
@@ -31,7 +31,7 @@ export async function takeCensus(dir: string, signal: AbortSignal, limit = remem
     const found = await ageOf(temporary ?? path);
     if (found === undefined) return;
     // Of an nginx that was killed. Itself it passes over them when it starts, and does not count them.
-    if (temporary !== undefined && Date.now() - found.usedMs > abandonedMs) return remove(temporary);
+    if (temporary !== undefined && Date.now() - found.usedMs > abandonedMs) return removeFile(temporary);
     bytes += found.bytes;
     if (temporary !== undefined) return;
     files += 1;
@@ -50,13 +50,6 @@ export async function ageOf(path: string): Promise<AgedFile | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** It may be gone already. */
-export async function remove(path: string): Promise<void> {
-  await unlink(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
 }
 
 function first(files: AgedFile[], limit: number): AgedFile[] {

@@ -3,7 +3,8 @@
  * nothing of the volume; a file that vanishes under it is a miss that heals itself (docs/adr/0012-the-cache-volume.md).
  */
 import type { Logger } from '../../../observe/log.ts';
-import { type AgedFile, ageOf, type Census, remove, takeCensus } from './census.ts';
+import { removeFile } from './cache-folder.ts';
+import { type AgedFile, ageOf, type Census, takeCensus } from './census.ts';
 
 /** One mirror's folder. */
 export interface CacheFolder {
@@ -164,7 +165,7 @@ export class Evictor {
     holding.bytes = Math.max(0, holding.bytes - bytes);
     holding.files = Math.max(0, holding.files - 1);
     if (now === undefined) return 0;
-    await remove(path);
+    await removeFile(path);
     const { evicted } = holding;
     const ageMs = this.#options.now() - usedMs;
     evicted.files += 1;

@@ -2,12 +2,11 @@
  * Verifies blobs after they came in slice by slice: nobody saw all of them at once. One at a time and slowly; what does not
  * match its digest is removed, so that the next client gets it anew.
  */
-import { unlink } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../../observe/log.ts';
 import { type Digest, parseDigest } from '../../../registry/digest.ts';
 import { readCacheFile } from './cache-file.ts';
-import { forEachObject } from './cache-folder.ts';
+import { forEachObject, removeFile } from './cache-folder.ts';
 import type { StoreMirrorReport } from './store-report.ts';
 import { type StoredBlob, slicesOf, verifyBlob } from './verify-blob.ts';
 
@@ -145,8 +144,6 @@ export class Scrubber {
 
 async function remove(blob: StoredBlob): Promise<void> {
   for (const { path } of slicesOf(blob)) {
-    await unlink(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
+    await removeFile(path);
   }
 }

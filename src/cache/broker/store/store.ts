@@ -2,7 +2,6 @@
  * What the broker does on the cache volume, beside nginx which owns it: it watches the disk, removes, purges and verifies.
  * One for each broker process; the first does the work, the others ask it. Started by `broker.ts`.
  */
-
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../../observe/log.ts';
 import { elapsedMs } from '../../../registry/elapsed.ts';

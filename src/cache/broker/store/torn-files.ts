@@ -2,10 +2,9 @@
  * Finds what the sudden end of a machine leaves of a cache: nginx flushes nothing to the disk, and serves a file that is too short as if it were whole,
  * so that the next slice comes at the wrong place.
  */
-import { unlink } from 'node:fs/promises';
 import { pause } from '../../pause.ts';
 import { type CacheFile, openUnmarked, readHead } from './cache-file.ts';
-import { forEachObject } from './cache-folder.ts';
+import { forEachObject, removeFile } from './cache-folder.ts';
 
 /** After each file: a thousand a second at most, so that no client feels it. Milliseconds. */
 const pauseMs = 2;
@@ -17,7 +16,7 @@ export async function removeTornFiles(dir: string, signal: AbortSignal): Promise
     // That one is still being written.
     if (temporary !== undefined) return;
     if (await isTorn(path)) {
-      await unlink(path).catch(ignoreGone);
+      await removeFile(path);
       removed += 1;
     }
     await pause(pauseMs, signal);
@@ -55,8 +54,4 @@ function statedBytes(headers: ReadonlyMap<string, string>): number | undefined {
   if (start !== undefined && end !== undefined) return Number(end) - Number(start) + 1;
   const length = headers.get('content-length');
   return length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined;
-}
-
-function ignoreGone(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }
