@@ -85,15 +85,21 @@ export class TagFinder {
       if (last === undefined || last.digest === question.known) throw error;
       const validUntil = Date.now() + soonMs;
       const told =
-        this.recall(question, last) ?? stateOf((await this.#fetch(question, last.digest)).value, validUntil);
+        this.recall(question, last) ?? stateOf(await this.#fetch(question, last.digest), validUntil);
       return { ...told, validUntil, isStale: true };
     }
   }
 
-  #check(question: TagQuestion): Promise<Dated<StatedManifest | undefined>> {
-    return this.#options.tags.check(question, ({ value, askedAt }) => {
-      if (value !== undefined) this.#remember(question, { ...value, validUntil: this.#endOf(askedAt) });
-    });
+  /** What a HEAD of the upstream tells; whoever asks from now on knows it. */
+  async #check(question: TagQuestion): Promise<TagState | undefined> {
+    const { tags } = this.#options;
+    const hear = ({ value, askedAt }: Dated<StatedManifest | undefined>): TagState | undefined => {
+      if (value === undefined) return undefined;
+      const state = { ...value, validUntil: this.#endOf(askedAt) };
+      this.#remember(question, state);
+      return state;
+    };
+    return hear(await (question.isHurried ? tags.check(question, hear) : tags.head(question)));
   }
 
   async #ask(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
@@ -111,28 +117,26 @@ export class TagFinder {
   /** One HEAD decides about a copy that nginx has; a HEAD of the client is answered by one as well. */
   async #askUpstream(question: TagQuestion, recent: TagState | undefined): Promise<TagState> {
     const { tags } = this.#options;
-    const { known, wantsBody, isHurried } = question;
-    const asks = recent === undefined && (known !== undefined || !wantsBody);
-    const checked = asks ? await (isHurried ? this.#check(question) : tags.head(question)) : undefined;
-    const found = checked?.value ?? recent;
-    const isEnough =
-      found !== undefined && (found.digest === known || (!wantsBody && found.head !== undefined));
-    const validUntil = recent?.validUntil ?? (checked && this.#endOf(checked.askedAt));
-    if (isEnough) return { ...found, validUntil: validUntil ?? 0 };
-    const remembered = found && tags.remembered(question, found.digest);
-    if (remembered !== undefined) return stateOf(remembered, validUntil ?? 0);
-    const { value: manifest, askedAt } = await this.#fetch(question, recent?.digest);
-    return stateOf(manifest, validUntil ?? this.#endOf(askedAt));
+    const { known, wantsBody } = question;
+    const found = recent ?? (known !== undefined || !wantsBody ? await this.#check(question) : undefined);
+    if (found === undefined) {
+      const { value: manifest, askedAt } = await tags.fetch(question);
+      return stateOf(manifest, this.#endOf(askedAt));
+    }
+    if (found.digest === known || (!wantsBody && found.head !== undefined)) return found;
+    const manifest = tags.remembered(question, found.digest) ?? (await this.#fetch(question, found.digest));
+    return stateOf(manifest, found.validUntil);
   }
 
-  /** What HEAD was told a moment ago is what GET gets, unless it is gone. */
-  async #fetch(question: TagQuestion, recent: string | undefined): Promise<Dated<Manifest>> {
+  /** What a HEAD was told (`digest`) is what GET gets, once for all who ask, unless it is gone. */
+  async #fetch(question: TagQuestion, digest: string): Promise<Manifest> {
     const { tags } = this.#options;
-    if (recent === undefined) return tags.fetch(question);
-    return tags.fetch({ ...question, reference: recent }).catch((error: unknown) => {
-      if (error instanceof UpstreamStatusError && error.status === 404) return tags.fetch(question);
-      throw error;
-    });
+    try {
+      return (await tags.fetch({ ...question, reference: digest })).value;
+    } catch (error) {
+      if (!(error instanceof UpstreamStatusError && error.status === 404)) throw error;
+      return (await tags.fetch(question)).value;
+    }
   }
 
   #endOf(askedAt: number): number {

@@ -83,22 +83,21 @@ export class TagReader {
     );
   }
 
-  /** A manifest that was fetched lately, if it is the one that a HEAD has just told of. */
-  remembered(request: Omit<ReferenceRequest, 'signal'>, stated: string): Manifest | undefined {
-    const manifest = this.#fetched.get(keyOf(request));
-    return manifest?.digest === stated ? manifest : undefined;
+  /** The manifest of that digest, if it was fetched lately. */
+  remembered(request: Omit<ReferenceRequest, 'signal'>, digest: string): Manifest | undefined {
+    return this.#fetched.get(keyOf({ ...request, reference: digest }));
   }
 
   /**
    * The manifest itself, verified. What it brought is remembered: clients whose copies are over at slightly different
    * moments get what one GET brought.
    */
-  async fetch(request: ReferenceRequest): Promise<Dated<Manifest>> {
-    const fetched = await this.#manifests.run(keyOf(request), request.signal, (signal) =>
-      this.#dated(() => this.#get({ ...request, signal })),
-    );
-    this.remember(request, fetched.value);
-    return fetched;
+  fetch(request: ReferenceRequest): Promise<Dated<Manifest>> {
+    return this.#manifests.run(keyOf(request), request.signal, async (signal) => {
+      const fetched = await this.#dated(() => this.#get({ ...request, signal }));
+      this.remember(request, fetched.value);
+      return fetched;
+    });
   }
 
   /**
@@ -116,7 +115,8 @@ export class TagReader {
 
   /** Keeps a manifest for those who are about to ask for the same. */
   remember(request: Omit<ReferenceRequest, 'signal'>, manifest: Manifest): void {
-    if (manifest.bytes.length <= rememberedBytes) this.#fetched.set(keyOf(request), manifest);
+    if (manifest.bytes.length > rememberedBytes) return;
+    this.#fetched.set(keyOf({ ...request, reference: manifest.digest }), manifest);
   }
 
   async #head(request: ReferenceRequest): Promise<StatedManifest | undefined> {

@@ -180,6 +180,7 @@ test('two refusals where there were rights are an API server that starts, and no
   fake.endWatches();
   await eventually(() => assert.ok(count('watch') >= before + 3));
   await matches();
+  await eventually(() => assert.equal(states.at(-1), 'synced'));
   t.deepEqual(states, ['synced', 'retrying', 'synced']);
 });
 

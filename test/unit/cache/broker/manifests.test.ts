@@ -142,6 +142,19 @@ test('those who revalidate a tag at the same time share one HEAD and, when it mo
   t.is(later.filter((method) => method === 'GET').length, 1);
 });
 
+test('a tag that moved is fetched once for those who waited for its HEAD and those who come after that', async (t) => {
+  const { upstream, tag, digest, methods } = await setUp(t);
+  const moved = upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+  upstream.faults = { headDelayMs: 0, delayMs: 500 };
+  const known = { 'if-none-match': `"${digest}"` };
+  const waited = tag(known);
+  await tag(known, 'HEAD');
+  for (const answer of await Promise.all([waited, tag()])) {
+    t.is(answer.headers['docker-content-digest'], moved);
+  }
+  t.deepEqual(methods(), ['HEAD', 'GET']);
+});
+
 test('a HEAD of a cold tag costs a HEAD and no GET', async (t) => {
   const { tag, digest, methods } = await setUp(t);
   const answer = await tag({}, 'HEAD');
