@@ -3,10 +3,11 @@
  * `admission-server.ts`. `src/admission` may be imported by `src/cli` only.
  */
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
+import { bypassOf } from '../image/bypass.ts';
 import type { RuleTable } from '../image/rules/table.ts';
 import type { Rewrite } from '../image/settle.ts';
 import { objectOptOut } from '../rewriting/scope.ts';
-import { type JsonObject, listOf, objectOf } from './json-value.ts';
+import { type JsonObject, objectOf } from './json-value.ts';
 import { controllerOf, guardedController } from './loop-guard.ts';
 import { type AnnotatedImages, annotationOperations } from './original-images.ts';
 import { pathScope, type ReviewPath } from './paths.ts';
@@ -68,11 +69,10 @@ export function admit(input: AdmitInput): Admission {
   if (optedOut !== undefined) return leftAlone('object', optedOut);
   const owner = comparingOwner(request.object, subject.pod, settings);
   if (owner !== undefined) return leftAlone('owner', `its controller is a ${owner}`);
-  const hasPullSecrets = listOf(subject.pod.spec['imagePullSecrets']).length > 0;
-  const about = { namespace: request.namespace, hasPullSecrets };
+  const about = { namespace: request.namespace, bypass: bypassOf(subject.pod.spec) };
   const rewriteImage = rememberingRewriter(table, scope.sources, about);
   const decisions = subject.images.map((place): Decision => {
-    const rewrite = rewriteImage(place.image);
+    const rewrite = rewriteImage(place.image, place.isNeverPulled);
     return { place, rewrite, leftToPods: subject.pod.isTemplate && hasMirrorRule(rewrite) };
   });
   const isMadeOf = (image: string, original: string) => rewriteImage(original).result === image;

@@ -21,6 +21,8 @@ export interface ImagePlace {
   /** Name of the container or volume; empty where it has none. */
   readonly name: string;
   readonly image: string;
+  /** Whether its pull policy is `Never`. */
+  readonly isNeverPulled: boolean;
 }
 
 const imageLists: readonly ImageList[] = ['containers', 'initContainers', 'ephemeralContainers', 'volumes'];
@@ -54,11 +56,22 @@ export function imagesIn({ spec }: PodPlace): ImagePlace[] {
     const entries = listOf(spec[list]);
     for (let index = 0; index < entries.length; index += 1) {
       const entry = objectOf(entries[index]);
-      const image = list === 'volumes' ? objectOf(entry?.['image'])?.['reference'] : entry?.['image'];
-      if (typeof image === 'string') places.push({ list, index, name: textOf(entry?.['name']), image });
+      const { image, policy } = list === 'volumes' ? ofVolume(entry) : ofContainer(entry);
+      const isNeverPulled = policy === 'Never';
+      if (typeof image === 'string')
+        places.push({ list, index, name: textOf(entry?.['name']), image, isNeverPulled });
     }
   }
   return places;
+}
+
+function ofContainer(entry: JsonObject | undefined) {
+  return { image: entry?.['image'], policy: entry?.['imagePullPolicy'] };
+}
+
+function ofVolume(entry: JsonObject | undefined) {
+  const source = objectOf(entry?.['image']);
+  return { image: source?.['reference'], policy: source?.['pullPolicy'] };
 }
 
 /** Tells an image from the others of its pod, also when their order changes. */

@@ -21,14 +21,13 @@ export function rememberingRewriter(
   table: RuleTable,
   sources: readonly SourceName[],
   request: RewriteRequest,
-): (image: string) => Rewrite {
+): (image: string, isNeverPulled?: boolean) => Rewrite {
   const memory = memoryOf(table);
-  const scope = `${request.namespace} ${request.hasPullSecrets} ${sources}`;
-  const images = memory.byScope.get(scope);
-  return (image) => {
-    const known = images?.get(image);
+  return (image, isNeverPulled = false) => {
+    const scope = `${request.namespace} ${request.bypass} ${isNeverPulled} ${sources}`;
+    const known = memory.byScope.get(scope)?.get(image);
     if (known !== undefined) return known;
-    const rewrite = rewriterOf(table, sources)(image, request);
+    const rewrite = rewriterOf(table, sources)(image, { ...request, isNeverPulled });
     if (image.length <= maxReferenceLength) remember(memory, scope, rewrite);
     return rewrite;
   };

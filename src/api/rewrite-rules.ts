@@ -80,7 +80,10 @@ const rulesSchema = z
     wildcards: texts('Images with one of these in them stay.'),
     default: ruleOf(['none', 'stay', 'path', 'glue'], 'What no line is for.'),
     mirrors: z
-      .record(z.string(), ruleOf(['repository'], 'A mirror.'))
+      .record(
+        z.string(),
+        ruleOf(['repository', 'path'], 'A mirror; path: one whose images are nowhere else.'),
+      )
       .meta({ description: 'Available mirrors by the registry they stand for.' }),
     mirrorTargets: z
       .object(prefixes('What mirrors put images below.'))

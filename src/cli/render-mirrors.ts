@@ -217,6 +217,7 @@ function renderMap(placed: readonly PlacedMirror[], settings: OperatorSettings):
     upstreamUrl: mirror.spec.upstreamUrl,
     masquerade: masqueradeOf(mirror),
     clusterIPs,
+    asksCertificate: mirror.spec.nodes?.clientCertificate === true,
   }));
   const { text, leftOut } = imageswapMap(lines, settings.imageswapSeparator);
   const object = {

@@ -1,13 +1,13 @@
 /** The flags of `rewrite` that say where rules come from. */
-import { isConditionTrue } from '../api/conditions.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
-import { masqueradeOf } from '../api/upstream.ts';
+import { isAlias, masqueradeOf } from '../api/upstream.ts';
 import { ConfigError } from '../config/problems.ts';
 import { parseExclusions } from '../image/rules/gilly.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { RuleSources } from '../image/rules/table.ts';
-import { mapAddress } from '../rewriting/services-mirrors.ts';
+import { certificateObstacle, mapAddress } from '../rewriting/services-mirrors.ts';
+import { isMirrorAvailable } from '../rewriting/sources.ts';
 import { collect } from './collect.ts';
 import { addressesOf, type GivenAddresses, parseAddresses } from './given-addresses.ts';
 import { readImageMapDocuments } from './image-map-documents.ts';
@@ -110,7 +110,9 @@ function ruleMirror(mirror: RegistryMirror, addresses: GivenAddresses): RuleMirr
     name: mirror.metadata.name,
     masquerade: masqueradeOf(mirror),
     address: mapAddress(addressesOf(mirror, addresses)),
-    available: mirror.status === undefined || isConditionTrue(mirror.status.conditions, 'CacheAvailable'),
+    isAlias: isAlias(mirror),
+    available: mirror.status === undefined || isMirrorAvailable(mirror.status),
+    ...(mirror.spec.nodes?.clientCertificate && { obstacle: certificateObstacle }),
   };
 }
 

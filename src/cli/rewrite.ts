@@ -39,7 +39,10 @@ async function rewrite(images: readonly string[], flags: RewriteFlags): Promise<
   const table = compileRules(await readSources(flags));
   refuseTargets(table);
   await tellFaults(table, flags);
-  const request = { namespace: flags.namespace, hasPullSecrets: flags.pullSecrets };
+  const request = {
+    namespace: flags.namespace,
+    bypass: flags.pullSecrets ? ('pullSecrets' as const) : undefined,
+  };
   const seen = new Map<string, Rewrite>();
   for await (const image of imagesOf(images)) {
     const rewritten = rewriteImage(table, image, request);

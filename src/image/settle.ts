@@ -29,17 +29,24 @@ export type Verdict =
   | { readonly rule: Rule; readonly to: string }
   | { readonly rule: Rule; readonly stay: 'decided' | 'already' };
 
+/**
+ * Why the images of a pod are pulled from the registry that they name, where a mirror has one: pull secrets are for its name; what a node needs to
+ * come up may be needed for the way to the mirror; no node with Windows trusts a mirror's address.
+ */
+export type Bypass = 'pullSecrets' | 'nodeCritical' | 'windows';
+
 /** A rule that matched and did not apply. */
 export interface PassedOver {
   readonly rule: Rule;
-  readonly reason: 'pullSecrets' | 'mirrorUnavailable' | 'excluded';
+  readonly reason: Bypass | 'neverPulled' | 'mirrorUnavailable' | 'excluded';
 }
 
 /** What is known of the pod. */
 export interface RewriteRequest {
   readonly namespace?: string | undefined;
-  /** True where the pod, or its service account, has imagePullSecrets: they do not match a mirror's name. */
-  readonly hasPullSecrets?: boolean | undefined;
+  readonly bypass?: Bypass | undefined;
+  /** True of an image that is on the node under its own name or nowhere: its pull policy is `Never`. */
+  readonly isNeverPulled?: boolean | undefined;
   /** Why nothing of this pod is rewritten, for people. */
   readonly optedOut?: string | undefined;
 }

@@ -81,14 +81,20 @@ export function webhookConfiguration(input: WebhookConfigurationInput): Kubernet
 /** The view of the configuration. */
 export function webhookConfigurationView(input: WebhookConfigurationInput): WebhookConfigurationView {
   const { settings, rewrite, owner } = input;
-  const webhook = (name: string, rules: readonly object[]): WebhookView => ({
+  // With `Fail`, what runs the webhook could not be mended while no webhook answers. Its pods are rewritten like others.
+  const elsewhere = { key: namespaceNameLabel, operator: 'NotIn', values: [rewrite.namespace] } as const;
+  const webhook = (
+    name: string,
+    rules: readonly object[],
+    expressions: readonly SelectorExpression[] = [],
+  ): WebhookView => ({
     name: `${name}.${webhookNames.domain}`,
     failurePolicy: settings.failurePolicy,
     timeoutSeconds: settings.timeoutSeconds,
     reinvocationPolicy: settings.reinvocationPolicy,
     caBundle: Buffer.from(input.authorities).toString('base64'),
     service: { name: webhookNames.service, namespace: rewrite.namespace, path: '/rewrite', port: 443 },
-    namespaceExpressions: namespaceExpressions(input.namespaces),
+    namespaceExpressions: [...namespaceExpressions(input.namespaces), ...expressions],
     objectExpressions: rewrittenObjects(rewrite),
     rules,
   });
@@ -98,7 +104,7 @@ export function webhookConfigurationView(input: WebhookConfigurationInput): Webh
     ownerReferences: owner,
     webhooks: [
       webhook('pods', podRules),
-      ...(settings.workloads ? [webhook('workloads', workloadRules)] : []),
+      ...(settings.workloads ? [webhook('workloads', workloadRules, [elsewhere])] : []),
     ],
   };
 }

@@ -14,10 +14,20 @@ export interface MapMirror {
   readonly upstreamUrl: string;
   readonly masquerade: string;
   readonly clusterIPs: readonly string[];
+  /** True where clients have to show a certificate, which runtimes do not where images name an address. */
+  readonly asksCertificate: boolean;
 }
 
+/** Why such a mirror has no rule. */
+export const certificateObstacle =
+  'spec.nodes.clientCertificate: runtimes show none at an address in an image';
+
 interface MirrorFields {
-  readonly spec?: { readonly upstreamUrl?: unknown; readonly masqueradeUrl?: unknown };
+  readonly spec?: {
+    readonly upstreamUrl?: unknown;
+    readonly masqueradeUrl?: unknown;
+    readonly nodes?: { readonly clientCertificate?: unknown };
+  };
   readonly status?: { readonly clusterIPs?: readonly string[] };
 }
 
@@ -54,7 +64,7 @@ function mapMirror(
   serviceIPs: ReadonlyMap<string, readonly string[]>,
 ): MapMirror | undefined {
   const { spec, status } = mirror as KubeObject & MirrorFields;
-  const { upstreamUrl, masqueradeUrl } = spec ?? {};
+  const { upstreamUrl, masqueradeUrl, nodes } = spec ?? {};
   if (mirror.metadata.deletionTimestamp !== undefined) return undefined;
   // Stored before there was a schema, such values could make a line of their own, or stop the map for all.
   if (typeof upstreamUrl !== 'string' || !upstreamUrlForm.test(upstreamUrl)) return undefined;
@@ -65,6 +75,7 @@ function mapMirror(
     upstreamUrl,
     masquerade,
     clusterIPs: serviceIPs.get(objectNames(mirror.metadata.name).service) ?? status?.clusterIPs ?? [],
+    asksCertificate: nodes?.clientCertificate === true,
   };
 }
 

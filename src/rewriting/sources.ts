@@ -1,11 +1,12 @@
 /** Rule sources from the objects in the API server. Pure. */
-import { isConditionTrue } from '../api/conditions.ts';
+import { findCondition, isConditionTrue } from '../api/conditions.ts';
 import { imageswapConfigMap } from '../api/names.ts';
 import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
+import { isAlias } from '../api/upstream.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { mapAddress, mapMirrors } from './services-mirrors.ts';
+import { certificateObstacle, mapAddress, mapMirrors } from './services-mirrors.ts';
 
 /** Takes ImageMaps as they are stored; what has no such form (of an older CRD without a schema) counts as empty. Those being deleted are gone. */
 export function imageMapsOf(objects: readonly KubeObject[]): ImageMap[] {
@@ -30,18 +31,28 @@ function linesOf(spec: unknown): ImageMap['map'] {
 
 /** Takes RegistryMirrors; their address is that of their status. Older ones first: of two with one masquerade name the first counts. */
 export function ruleMirrorsOf(mirrors: readonly KubeObject[]): RuleMirror[] {
-  const available = new Set(mirrors.filter(isCacheAvailable).map(({ metadata }) => metadata.name));
-  return mapMirrors(mirrors, []).map(({ name, masquerade, clusterIPs }) => ({
+  const statuses = new Map(
+    mirrors.map(({ metadata, status }) => [metadata.name, status as RegistryMirrorStatus | undefined]),
+  );
+  return mapMirrors(mirrors, []).map(({ name, upstreamUrl, masquerade, clusterIPs, asksCertificate }) => ({
     name,
     masquerade,
     address: mapAddress(clusterIPs),
-    available: available.has(name),
+    isAlias: isAlias({ spec: { upstreamUrl, masqueradeUrl: masquerade } }),
+    available: isMirrorAvailable(statuses.get(name)),
+    ...(asksCertificate && { obstacle: certificateObstacle }),
   }));
 }
 
-function isCacheAvailable(mirror: KubeObject): boolean {
-  const status = mirror['status'] as RegistryMirrorStatus | undefined;
-  return isConditionTrue(status?.conditions, 'CacheAvailable');
+/**
+ * Whether a mirror serves images that are elsewhere, too. While nodes are selected and not one of them trusts its address no pull of it can succeed; where
+ * some do not, or agents cannot be asked, it is told by `NodesWired` alone.
+ */
+export function isMirrorAvailable(status: RegistryMirrorStatus | undefined): boolean {
+  if (!isConditionTrue(status?.conditions, 'CacheAvailable')) return false;
+  const wired = findCondition(status?.conditions, 'NodesWired');
+  const isTrustedNowhere = wired?.status === 'False' && /^0[/][1-9]/.test(status?.nodes ?? '');
+  return !isTrustedNowhere || wired.reason === 'Unreachable';
 }
 
 /** The text of imageswap's map in its ConfigMap; undefined where it is missing. */

@@ -74,6 +74,8 @@ test.serial(
       await rights.gone(configuration);
       await rights.there(certificate);
     });
+    await rights.plane.apply(issuedSecret() as Live);
+    await rights.running(t, operator, environment, async () => rights.gone(certificate));
     await rights.settle(t);
   },
 );
@@ -165,6 +167,19 @@ test.serial('no shipped right is without use', async (t) => {
 });
 
 /** Makes the components' roles the only ones; returns the operator's variables. */
+/** As cert-manager leaves it. */
+function issuedSecret(): Live {
+  const name = 'registry-rewrite-webhook-tls';
+  const stringData = { 'tls.crt': 'of somebody else', 'tls.key': 'of somebody else' };
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace: 'default' },
+    type: 'kubernetes.io/tls',
+    stringData,
+  } as Live;
+}
+
 async function use(components: readonly string[]): Promise<Record<string, string>> {
   const objects = await kustomizeBuild(components);
   await rights.use(objects);

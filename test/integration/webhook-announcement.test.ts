@@ -1,4 +1,5 @@
 /** The operator announces the webhook to a real API server: certificate, trust, what is sent to it; and takes it all back. */
+import assert from 'node:assert/strict';
 import test from 'ava';
 import { createAuthority, issueLeaf } from '../../src/cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../src/cache/tls/certificate.ts';
@@ -145,7 +146,7 @@ test.serial(
   async (t) => {
     await world.delete(secretPath).catch(() => undefined);
     // What was announced before would stay so for a while.
-    await world.delete(ours);
+    await world.delete(ours).catch(() => undefined);
     world.start({
       ...environment,
       WEBHOOK_CERTIFICATE: 'cert-manager',
@@ -164,6 +165,7 @@ test.serial(
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: { name: 'registry-rewrite-webhook-tls', namespace: 'default' },
+      type: 'kubernetes.io/tls',
       stringData: {
         'tls.crt': authority.certificatePem,
         'tls.key': authority.keyPem,
@@ -171,7 +173,27 @@ test.serial(
       },
     } as Live);
     await announced((configuration) => bundleOf(configuration) === authority.certificatePem);
+    // Its Certificate would have the pair of the operator's authority replaced again, for ever.
+    await world.stopOperators();
+    world.start(environment);
+    await eventually(() => assert.rejects(world.get(path), /404/));
+    await announced((configuration) => bundleOf(configuration) !== authority.certificatePem);
     await world.delete(secretPath);
+  },
+);
+
+test.serial(
+  'with no webhook there and Fail, what runs the webhook can be changed; other workloads cannot',
+  async (t) => {
+    const metadata = { name: 'elsewhere' };
+    await world.plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata } as Live);
+    world.start({ ...environment, WEBHOOK_FAILURE_POLICY: 'Fail', WEBHOOK_WORKLOADS: 'true' });
+    await announced(({ webhooks }) => webhooks.length === 2 && webhooks[1].failurePolicy === 'Fail');
+    await eventually(() =>
+      assert.rejects(world.plane.apply(deploymentIn('elsewhere')), /failed calling webhook/),
+    );
+    await t.notThrowsAsync(world.plane.apply(deploymentIn('default')));
+    await world.delete(ours);
   },
 );
 
@@ -200,3 +222,14 @@ test.serial('a configuration of the user’s is told the authority and nothing e
     if ((await world.find(ours)) !== undefined) throw new Error('ours is still announced');
   });
 });
+
+function deploymentIn(namespace: string): Live {
+  const labels = { app: 'runs-the-webhook' };
+  const spec = { containers: [{ name: 'app', image: 'nginx' }] };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'runs-the-webhook', namespace },
+    spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+  } as Live;
+}

@@ -3,7 +3,10 @@ import { type Outcome, type PassedOver, type Rewrite, type RewriteRequest, ruleN
 
 const passedOverReasons: Readonly<Record<PassedOver['reason'], string>> = {
   pullSecrets: 'the pod has imagePullSecrets, which are not for the mirror’s name',
-  mirrorUnavailable: 'no cache of the mirror is available',
+  nodeCritical: 'the node needs the pod to come up',
+  windows: 'no node with Windows trusts a mirror',
+  neverPulled: 'its pull policy is Never',
+  mirrorUnavailable: 'no cache of the mirror is available, or no node trusts it yet',
   excluded: 'the image’s registry is excluded',
 };
 

@@ -8,8 +8,12 @@ export interface RuleMirror {
   readonly masquerade: string;
   /** `host[:port]`, IPv6 in brackets; undefined while its Service has none. */
   readonly address: string | undefined;
-  /** Condition `CacheAvailable`. */
+  /** True where its images are nowhere else: they are asked of it whatever is known of it and of their pod. */
+  readonly isAlias: boolean;
+  /** Whether a cache answers that nodes trust. */
   readonly available: boolean;
+  /** Why there can be no rule; most mirrors have none. */
+  readonly obstacle?: string | undefined;
 }
 
 /** The rule of a mirror that has one. */
@@ -17,6 +21,7 @@ export interface MirrorRule {
   readonly rule: Rule;
   /** `<address>/<masquerade>`, which the mirror takes off again. */
   readonly prefix: string;
+  readonly isAlias: boolean;
   readonly available: boolean;
 }
 
@@ -32,7 +37,7 @@ export function compileMirrors(mirrors: readonly RuleMirror[]): {
 
 /**
  * Rules by the registry they are for. Of two mirrors with one masquerade the first counts. An image is looked up by its registry, as written and
- * as meant. Pods with pull secrets are passed over: their secrets are for the registry that the image named.
+ * as meant. Where there is a registry of that name, it is left to it while the mirror is not available, and by pods that have a reason (`Bypass`).
  */
 export function mirrorRules(mirrors: readonly RuleMirror[]): {
   readonly byRegistry: ReadonlyMap<string, MirrorRule>;
@@ -47,8 +52,9 @@ export function mirrorRules(mirrors: readonly RuleMirror[]): {
       continue;
     }
     const rule: Rule = { source: 'mirror', key: mirror.masquerade, object: mirror.name };
+    const { isAlias, available } = mirror;
     const prefix = `${mirror.address}/${mirror.masquerade}`;
-    byRegistry.set(mirror.masquerade, { rule, prefix, available: mirror.available });
+    byRegistry.set(mirror.masquerade, { rule, prefix, isAlias, available });
   }
   return { byRegistry, leftOut };
 }
@@ -56,6 +62,7 @@ export function mirrorRules(mirrors: readonly RuleMirror[]): {
 function obstacleOf(mirror: RuleMirror, byRegistry: ReadonlyMap<string, MirrorRule>): string | undefined {
   const { masquerade, address } = mirror;
   if (address === undefined) return 'it has no address yet';
+  if (mirror.obstacle !== undefined) return mirror.obstacle;
   if (masquerade.includes(':')) return 'a masqueradeUrl with a port makes an invalid image path';
   if (!isReferencePrefix(`${address}/${masquerade}`))
     return `${address}/${masquerade} is no beginning of an image reference`;
@@ -70,9 +77,10 @@ function stageOf(byRegistry: ReadonlyMap<string, MirrorRule>, made: ReadonlyMap<
     if (maker !== undefined) return { rule: maker, stay: 'already' };
     const found = byRegistry.get(reference.registry ?? '') ?? byRegistry.get(registryOf(reference));
     if (found === undefined) return undefined;
-    const { rule, prefix, available } = found;
-    if (!available) return passOver({ rule, reason: 'mirrorUnavailable' });
-    if (request.hasPullSecrets) return passOver({ rule, reason: 'pullSecrets' });
+    const { rule, prefix, isAlias, available } = found;
+    if (request.isNeverPulled) return passOver({ rule, reason: 'neverPulled' });
+    if (!isAlias && !available) return passOver({ rule, reason: 'mirrorUnavailable' });
+    if (!isAlias && request.bypass !== undefined) return passOver({ rule, reason: request.bypass });
     return { rule, to: `${prefix}/${repositoryOf(reference)}${suffixOf(reference)}` };
   };
 }

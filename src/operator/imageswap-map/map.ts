@@ -1,6 +1,5 @@
 /** The text that imageswap reads: one line per mirror. Pure. */
-import { parseUpstream } from '../../api/upstream.ts';
-import { type MapMirror, mapAddress } from '../../rewriting/services-mirrors.ts';
+import { certificateObstacle, type MapMirror, mapAddress } from '../../rewriting/services-mirrors.ts';
 
 /** The map, and for each mirror that has no line the reason why. */
 export interface ImageswapMap {
@@ -27,6 +26,7 @@ function obstacleOf(
   separator: ':' | '::',
 ): string | undefined {
   if (address === undefined) return 'its Service has no cluster IP yet';
+  if (mirror.asksCertificate) return certificateObstacle;
   if (mirror.masquerade === 'default') return 'imageswap takes a line for default as one for every image';
   if (mirror.masquerade.includes(':')) return 'a masqueradeUrl with a port makes an invalid image path';
   if (separator === ':' && address.includes(':'))
@@ -37,7 +37,7 @@ function obstacleOf(
 /** Docker Hub under its own name needs a second line, because imageswap gives one-segment names no `library/`. */
 function linesOf(mirror: MapMirror, address: string, separator: string): string[] {
   const line = (key: string) => `${key}${separator}${address}/${key}`;
-  const hub = mirror.masquerade === 'docker.io' && parseUpstream(mirror.upstreamUrl).dockerHub;
+  const hub = mirror.masquerade === 'docker.io';
   return hub ? [line(mirror.masquerade), line('docker.io/library')] : [line(mirror.masquerade)];
 }
 

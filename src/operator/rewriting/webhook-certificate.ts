@@ -18,6 +18,7 @@ import { trustBundle } from '../certificates/trust-bundle.ts';
 import type { LiveView } from '../live-view.ts';
 import type { Applier } from '../registry-mirror/apply.ts';
 import { differs } from '../registry-mirror/differs.ts';
+import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
 import { certificates } from '../resource-types.ts';
 import { FormerAuthorities } from './former-authorities.ts';
 
@@ -90,6 +91,7 @@ export class WebhookCertificate {
       now,
     };
     const leaf = before && leafFault(before, wanted) === undefined ? before : await newLeaf(wanted, before);
+    if (leaf !== before) await this.#leaveCertManager(signal);
     await applier.apply(webhookSecret(namespace, leaf), signal);
     const authorities = trustBundle([authority.certificatePem, ...authority.previous, leaf.ca], now);
     const nextMs = Math.min(dailyMs, nextLeafCheck(leaf, authority) - now.getTime());
@@ -119,6 +121,14 @@ export class WebhookCertificate {
     const live = await client.getOrUndefined(certificates, key, { signal });
     if (!differs(desired, live, { manager: fieldManager })) return;
     await client.apply(certificates, desired, { fieldManager, force: true, signal });
+  }
+
+  /** As long as its Certificate is there, cert-manager puts its own pair back, and neither side ever ends. */
+  async #leaveCertManager(signal: AbortSignal): Promise<void> {
+    const { client, namespace } = this.#options;
+    const key = { namespace, name: webhookNames.certificate };
+    const live = await client.getOrUndefined(certificates, key, { signal });
+    if (live !== undefined && wasAppliedByUs(live)) await client.delete(certificates, key, { signal });
   }
 
   /** Of a Secret that somebody else writes. Without an authority in it, its certificate is the anchor. */

@@ -16,14 +16,21 @@ export interface Pod {
     readonly containers: readonly Container[];
     readonly initContainers?: readonly Container[];
     readonly ephemeralContainers?: readonly Container[];
-    readonly volumes?: readonly { readonly name: string; readonly image?: { readonly reference?: string } }[];
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly image?: { readonly reference?: string; readonly pullPolicy?: string };
+    }[];
     readonly imagePullSecrets?: readonly { readonly name: string }[];
+    readonly priorityClassName?: string;
+    readonly os?: { readonly name: string };
+    readonly nodeSelector?: Readonly<Record<string, string>>;
   };
 }
 
 export interface Container {
   readonly name: string;
   readonly image: string;
+  readonly imagePullPolicy?: string;
 }
 
 /** Rules and namespaces (by name, with their labels) that are in force until the next ones. */
@@ -73,6 +80,20 @@ export function imagesOf({ spec }: Pod): Record<string, string> {
     image?.reference === undefined ? [] : [[`volumes/${name}`, image.reference] as const],
   );
   return Object.fromEntries([...ofContainers, ...ofVolumes]);
+}
+
+/** Those of them that are never pulled. */
+export function neverPulledOf({ spec }: Pod): ReadonlySet<string> {
+  const lists = ['containers', 'initContainers', 'ephemeralContainers'] as const;
+  const ofContainers = lists.flatMap((list) =>
+    (spec[list] ?? [])
+      .filter((each) => each.imagePullPolicy === 'Never')
+      .map(({ name }) => `${list}/${name}`),
+  );
+  const ofVolumes = (spec.volumes ?? [])
+    .filter(({ image }) => image?.pullPolicy === 'Never')
+    .map(({ name }) => `volumes/${name}`);
+  return new Set([...ofContainers, ...ofVolumes]);
 }
 
 /** The annotations that keep originals. */

@@ -1,5 +1,7 @@
 /** The rules as a function, with what is said of pods around them: what both engines are compared with. */
+
 import type { RewriteSettings } from '../../../src/api/rewrite-settings.ts';
+import { bypassOf } from '../../../src/image/bypass.ts';
 import {
   compileRules,
   type RuleTable,
@@ -11,6 +13,7 @@ import {
   type Answer,
   defaultSettings,
   imagesOf,
+  neverPulledOf,
   type Pod,
   type Question,
   type RewriteEngine,
@@ -26,7 +29,8 @@ export class FunctionEngine implements RewriteEngine {
   async answers(questions: readonly Question[]): Promise<readonly Answer[]> {
     return questions.map(({ sources, images, hasPullSecrets }) => {
       const table = compileRules(sources);
-      return images.map((image) => rewriteImage(table, image, { namespace: 'team', hasPullSecrets }).result);
+      const request = { namespace: 'team', bypass: hasPullSecrets ? ('pullSecrets' as const) : undefined };
+      return images.map((image) => rewriteImage(table, image, request).result);
     });
   }
 
@@ -46,13 +50,15 @@ export class FunctionEngine implements RewriteEngine {
   #admit(namespace: string, pod: Pod, before?: Pod, takesAnnotations = true): Pod {
     const settings = { ...defaultSettings, ...this.#world.settings };
     const sources = this.#sources(namespace, pod, settings);
-    const hasPullSecrets = (pod.spec.imagePullSecrets ?? []).length > 0;
+    const bypass = bypassOf(pod.spec);
+    const neverPulled = neverPulledOf(pod);
     const admitted = structuredClone(pod) as Writable<Pod>;
     const annotations = { ...pod.metadata?.annotations };
     const imagesBefore = before === undefined ? {} : imagesOf(before);
     for (const [key, image] of Object.entries(imagesOf(pod))) {
       if (imagesBefore[key] === image) continue;
-      const { result } = rewriteImage(this.#table, image, { namespace, hasPullSecrets }, sources);
+      const request = { namespace, bypass, isNeverPulled: neverPulled.has(key) };
+      const { result } = rewriteImage(this.#table, image, request, sources);
       const [list = '', name = ''] = key.split('/');
       put(admitted, list, name, result);
       const annotation = `original-${list === 'volumes' ? 'volume-' : ''}image.k8s.osp.tech/${name}`;

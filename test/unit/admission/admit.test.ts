@@ -16,8 +16,8 @@ const table = compileRules({
   ],
   imageswap: { map: 'default::\nghcr.io::swap.local\nbad.io::no_.local' },
   mirrors: [
-    { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', available: true },
-    { name: 'away', masquerade: 'away.io', address: '10.0.0.2', available: false },
+    { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', isAlias: false, available: true },
+    { name: 'away', masquerade: 'away.io', address: '10.0.0.2', isAlias: false, available: false },
   ],
   gilly: { registry: 'gilly.local', exclude: [], keepSource: false },
 });
@@ -253,6 +253,20 @@ test('a mirror that is away, and pods with pull secrets, are passed over', (t) =
     ['pullSecrets'],
   );
   t.deepEqual(admission.warnings, []);
+});
+
+test('images with the pull policy Never are left by mirrors, the same ones without it are not', (t) => {
+  const containers = [
+    { name: 'a', image: 'quay.io/x', imagePullPolicy: 'Never' },
+    { name: 'b', image: 'quay.io/x' },
+  ];
+  const volumes = [{ name: 'c', image: { reference: 'quay.io/x', pullPolicy: 'Never' } }];
+  const { patch } = decide({ object: pod({}, {}, { containers, volumes }), options: { annotate: false } });
+  t.deepEqual(patch, [
+    { op: 'replace', path: '/spec/containers/0/image', value: 'gilly.local/x' },
+    { op: 'replace', path: '/spec/containers/1/image', value: '10.0.0.1/quay.io/x' },
+    { op: 'replace', path: '/spec/volumes/0/image/reference', value: 'gilly.local/x' },
+  ]);
 });
 
 test('a rule that could not be applied is a warning', (t) => {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import {
   defaultMasquerade,
+  isAlias,
   masqueradeUrlPattern,
   parseUpstream,
   upstreamUrlPattern,
@@ -72,5 +73,20 @@ for (const hostile of [
   test(`${JSON.stringify(hostile)} passes neither pattern`, (t) => {
     t.notRegex(hostile, new RegExp(upstreamUrlPattern));
     t.notRegex(hostile, new RegExp(masqueradeUrlPattern));
+  });
+}
+
+for (const [upstreamUrl, masqueradeUrl, expected] of [
+  ['quay.io', undefined, true],
+  ['harbor.example/proxy', undefined, true],
+  ['quay.io', 'quay-mirror.corp', true],
+  ['quay.io', 'quay.io', false],
+  ['https://registry.example:443', 'registry.example', false],
+  ['docker.io', 'registry-1.docker.io', false],
+  ['mirror.gcr.io', 'docker.io', false],
+  ['harbor.example/quay-proxy', 'quay.io', false],
+] as const) {
+  test(`${masqueradeUrl ?? 'the default'} for ${upstreamUrl} is ${expected ? 'an alias' : 'a registry, too'}`, (t) => {
+    t.is(isAlias({ spec: { upstreamUrl, masqueradeUrl } }), expected);
   });
 }

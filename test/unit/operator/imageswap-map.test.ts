@@ -4,7 +4,14 @@ import { imageswapMap } from '../../../src/operator/imageswap-map/map.ts';
 import { type MapMirror, mapAddress, mapMirrors } from '../../../src/rewriting/services-mirrors.ts';
 
 function mapMirror(name: string, fields: Partial<MapMirror> = {}): MapMirror {
-  return { name, upstreamUrl: 'gcr.io', masquerade: `mirror-${name}`, clusterIPs: ['10.0.0.1'], ...fields };
+  return {
+    name,
+    upstreamUrl: 'gcr.io',
+    masquerade: `mirror-${name}`,
+    clusterIPs: ['10.0.0.1'],
+    asksCertificate: false,
+    ...fields,
+  };
 }
 
 test('the map begins with default and has one line per mirror by name', (t) => {
@@ -21,11 +28,13 @@ test('the dialect of imageswap 1.5 separates by two colons', (t) => {
 });
 
 test('Docker Hub under its own name gets a second line for names of one segment', (t) => {
-  const hub = mapMirror('hub', { upstreamUrl: 'hub.docker.io', masquerade: 'docker.io' });
-  t.is(
-    imageswapMap([hub], ':').text,
-    'default:\ndocker.io:10.0.0.1/docker.io\ndocker.io/library:10.0.0.1/docker.io/library\n',
-  );
+  for (const upstreamUrl of ['hub.docker.io', 'harbor.example/dockerhub-proxy']) {
+    const hub = mapMirror('hub', { upstreamUrl, masquerade: 'docker.io' });
+    t.is(
+      imageswapMap([hub], ':').text,
+      'default:\ndocker.io:10.0.0.1/docker.io\ndocker.io/library:10.0.0.1/docker.io/library\n',
+    );
+  }
 });
 
 test('a mirror without address, or that the dialect cannot write, is left out with its reason', (t) => {
@@ -34,11 +43,12 @@ test('a mirror without address, or that the dialect cannot write, is left out wi
       mapMirror('a', { clusterIPs: [] }),
       mapMirror('b', { masquerade: 'm:5000' }),
       mapMirror('c', { clusterIPs: ['fd00::1'] }),
+      mapMirror('d', { asksCertificate: true }),
     ],
     ':',
   );
   t.is(text, 'default:\n');
-  t.deepEqual([...leftOut.keys()], ['a', 'b', 'c']);
+  t.deepEqual([...leftOut.keys()], ['a', 'b', 'c', 'd']);
 });
 
 test('a mirror whose masqueradeUrl is the word for every image has no line', (t) => {

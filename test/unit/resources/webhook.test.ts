@@ -1,5 +1,9 @@
 import test from 'ava';
-import { announcedNamespaces, webhookConfiguration } from '../../../src/resources/webhook.ts';
+import {
+  announcedNamespaces,
+  webhookConfiguration,
+  webhookConfigurationView,
+} from '../../../src/resources/webhook.ts';
 import { defaultSettings } from '../../support/rewriting/engine.ts';
 
 const settings = {
@@ -11,6 +15,28 @@ const settings = {
   managesConfiguration: true,
   injectInto: [],
 } as const;
+
+test('workloads in the operator’s namespace, what runs the webhook among them, are not sent to it; their pods are', (t) => {
+  const input = {
+    settings,
+    rewrite: defaultSettings,
+    authorities: '',
+    namespaces: 'all',
+    owner: [],
+  } as const;
+  const { webhooks } = webhookConfigurationView(input);
+  const own = { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['default'] } as const;
+  t.deepEqual(
+    webhooks.map(({ name, namespaceExpressions }) => [
+      name.split('.')[0],
+      namespaceExpressions.some((each) => JSON.stringify(each) === JSON.stringify(own)),
+    ]),
+    [
+      ['pods', false],
+      ['workloads', true],
+    ],
+  );
+});
 
 test('a configuration tells which namespaces it is for', (t) => {
   for (const namespaces of ['all', ['team', 'other']] as const) {

@@ -61,11 +61,37 @@ test('a mirror is a rule to the address in its status, while its cache is availa
       mirror('c', { upstreamUrl: 'ghcr.io' }),
     ]),
     [
-      { name: 'a', masquerade: 'docker.io', address: '10.0.0.1', available: true },
-      { name: 'b', masquerade: 'quay.io', address: '[fd00:0:0:0:0:0:0:1]', available: false },
-      { name: 'c', masquerade: 'mirror-ghcr.io', address: undefined, available: false },
+      { name: 'a', masquerade: 'docker.io', address: '10.0.0.1', isAlias: false, available: true },
+      { name: 'b', masquerade: 'quay.io', address: '[fd00:0:0:0:0:0:0:1]', isAlias: false, available: false },
+      { name: 'c', masquerade: 'mirror-ghcr.io', address: undefined, isAlias: true, available: false },
     ],
   );
+});
+
+for (const [nodes, condition, available] of [
+  [undefined, undefined, true],
+  ['3/3', { status: 'True', reason: 'Wired' }, true],
+  ['1/3', { status: 'False', reason: 'NodesNotWired' }, true],
+  ['0/3', { status: 'False', reason: 'NodesNotWired' }, false],
+  ['0/3', { status: 'False', reason: 'RollingOut' }, false],
+  ['0/3', { status: 'False', reason: 'Unreachable' }, true],
+  ['0/0', { status: 'True', reason: 'NoNodeSelected' }, true],
+] as const) {
+  test(`with ${nodes} nodes wired, ${condition?.reason ?? 'nothing known'}, a mirror ${available ? 'has' : 'has no'} rule`, (t) => {
+    const conditions = [
+      { type: 'CacheAvailable', status: 'True' },
+      ...(condition === undefined ? [] : [{ type: 'NodesWired', ...condition }]),
+    ];
+    const spec = { upstreamUrl: 'quay.io', masqueradeUrl: 'quay.io' };
+    const [rule] = ruleMirrorsOf([mirror('a', spec, { clusterIPs: ['10.0.0.1'], nodes, conditions })]);
+    t.is(rule?.available, available);
+  });
+}
+
+test('a mirror that asks its clients for certificates can have no rule', (t) => {
+  const spec = { upstreamUrl: 'quay.io', nodes: { clientCertificate: true } };
+  const mirrors = ruleMirrorsOf([mirror('a', spec, { clusterIPs: ['10.0.0.1'] })]);
+  t.regex(compileRules({ mirrors }).mirrorsLeftOut.get('a') ?? '', /^spec.nodes.clientCertificate: /);
 });
 
 test('of two mirrors with one masqueradeUrl the older one is the rule, and one that is being deleted is none', (t) => {

@@ -86,12 +86,12 @@ function resultOf({ table, namespace, sources }: ImageInputs, from: string): str
   return result === from ? '' : result;
 }
 
-/** Pull secrets keep mirrors from it, so both are asked. */
+/** Some pods and images go past mirrors, so both are asked. */
 function isToBeLeft(
   made: string,
   images: Readonly<Record<string, string>>,
   later: readonly Stage[],
 ): boolean {
   if (made in images || !isImageReference(made)) return false;
-  return [false, true].some((hasPullSecrets) => settle(later, made, { hasPullSecrets }).result !== made);
+  return [false, true].some((isNeverPulled) => settle(later, made, { isNeverPulled }).result !== made);
 }

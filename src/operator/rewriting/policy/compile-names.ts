@@ -6,7 +6,9 @@ import { mirrorRules, type RuleMirror } from '../../../image/rules/mirrors.ts';
 import { namesOf, noRule, prefixesOf } from './compile-lines.ts';
 import { wholeExpression } from './glob-expression.ts';
 
-/** Available mirrors by every registry whose images they get; what an unavailable one made stays, too. */
+/**
+ * Mirrors that have a rule now, by every registry whose images they get; what another one made stays, too. `path`: an alias, which there is no way past.
+ */
 export function compileMirrorNames(
   mirrors: readonly RuleMirror[],
 ): Pick<RuleSet, 'mirrors' | 'mirrorTargets'> {
@@ -19,7 +21,8 @@ export function compileMirrorNames(
     mirrors: Object.fromEntries(
       [...registries].flatMap((registry) => {
         const found = byRegistry.get(registry) ?? byRegistry.get(registryOf({ registry }));
-        return found?.available ? [[registry, { form: 'repository', to: found.prefix }]] : [];
+        if (found === undefined || !(found.isAlias || found.available)) return [];
+        return [[registry, { form: found.isAlias ? 'path' : 'repository', to: found.prefix }]];
       }),
     ),
     mirrorTargets: prefixesOf(made),

@@ -2,9 +2,10 @@
  * What becomes of each image, in CEL: `rewriteImage` for the rules in `params.spec.rules`, in one pass over the pod. Each variable is a step for all
  * images, has a cost budget of its own, and is a list of rows of texts. Pure; the main file of the expressions.
  */
-import { allOf, anyOf, bind, choose, raw } from './cel.ts';
+import { nodeCriticalPriority, osLabel } from '../../../image/bypass.ts';
+import { allOf, anyOf, bind, choose, quoted, raw } from './cel.ts';
 import { hostOf, isReference, isShortEnough, nameOf, registryWithSlash } from './reference-cel.ts';
-import { rowsOf } from './rows-cel.ts';
+import { neverPulled, rowsOf } from './rows-cel.ts';
 
 const rules = 'params.spec.rules';
 
@@ -26,7 +27,8 @@ export function decisionVariables(): readonly CelVariable[] {
         `${rules}.legacy.form != 'none'`,
       ]),
     },
-    { name: 'pullSecrets', expression: 'size(object.spec.?imagePullSecrets.orValue([])) > 0' },
+    { name: 'bypass', expression: bypass() },
+    { name: 'neverPulled', expression: neverPulled('object') },
     {
       // By name: what stands in the stored pod. Names are unique there.
       name: 'before',
@@ -167,7 +169,7 @@ function ruleFor(image: string): string {
       [`${rules}.wildcards.exists(w, ${image}.contains(w))`, stay],
       [`${fallback}.form != 'none'`, `(${isMadeByDefault(image)} ? ${stay} : ${fallback})`],
       [isBelow(image, `${rules}.mirrorTargets`), stay],
-      [`!variables.pullSecrets && ${written} in ${rules}.mirrors`, `${rules}.mirrors[${written}]`],
+      [asksMirror(), `${rules}.mirrors[${written}]`],
       [
         anyOf([
           `${rules}.gilly.form == 'none'`,
@@ -179,6 +181,25 @@ function ruleFor(image: string): string {
     ],
     `${rules}.gilly`,
   );
+}
+
+/** Whether the pod's images go past mirrors that are not the only way to them: `Bypass`. */
+function bypass(): string {
+  return anyOf([
+    'size(object.spec.?imagePullSecrets.orValue([])) > 0',
+    `object.spec.?priorityClassName.orValue('') == ${quoted(nodeCriticalPriority)}`,
+    "object.spec.?os.?name.orValue('') == 'windows'",
+    `object.spec.?nodeSelector[?${quoted(osLabel)}].orValue('') == 'windows'`,
+  ]);
+}
+
+function asksMirror(): string {
+  const isAlias = `${rules}.mirrors[${written}].form == 'path'`;
+  return allOf([
+    `${written} in ${rules}.mirrors`,
+    anyOf(['!variables.bypass', isAlias]),
+    '!(p[1] in variables.neverPulled)',
+  ]);
 }
 
 /** One look-up for each length that such a name has. */

@@ -28,6 +28,17 @@ export function anyImage(object: string, of: (image: string) => string): string 
   return anyOf([...lists, ofVolumes]);
 }
 
+/** The annotations, as in rows, of images that are on the node or nowhere. */
+export function neverPulled(object: string): string {
+  const isNever = (policy: string) => `c.?${policy}.orValue('') == 'Never'`;
+  const ofContainers = containerLists.map(
+    (list) =>
+      `${object}.spec.?${list}.orValue([]).map(c, ${isNever('imagePullPolicy')}, '${originalImageAnnotation}/' + string(c.name))`,
+  );
+  const ofVolumes = `${object}.spec.?volumes.orValue([]).map(c, ${isNever('image.?pullPolicy')}, '${originalVolumeImageAnnotation}/' + string(c.name))`;
+  return `(${[...ofContainers, ofVolumes].join(' + ')})`;
+}
+
 /** The same as rows: path for a patch, annotation, image. Annotations are names, too: containers of all lists have different ones. */
 export function rowsOf(object: string): string {
   const ofContainers = containerLists.map((list) =>

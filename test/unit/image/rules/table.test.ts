@@ -11,7 +11,7 @@ const imageMap = (map: Record<string, string>, name = 'boot') => ({
   creationTimestamp: '2026-01-01T00:00:00Z',
   map: Object.entries(map).map(([from, to]) => ({ from, to })),
 });
-const mirror = { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', available: true };
+const mirror = { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', isAlias: false, available: true };
 const gilly = { registry: 'my.internal.repo', exclude: [], keepSource: false };
 
 const every: RuleSources = {
@@ -123,6 +123,7 @@ const sources = fc.record(
         name: fc.constantFrom('m', 'n'),
         masquerade: hosts,
         address: fc.option(hosts, { nil: undefined }),
+        isAlias: fc.boolean(),
         available: fc.boolean(),
       }),
       { maxLength: 3 },
@@ -141,10 +142,11 @@ test('whatever the rules, results are image references, and applied again they s
     fc.property(
       sources,
       fc.array(image, { minLength: 5, maxLength: 5 }),
+      fc.constantFrom(undefined, 'pullSecrets' as const),
       fc.boolean(),
-      (all, images, hasPullSecrets) => {
+      (all, images, bypass, isNeverPulled) => {
         const table = compileRules(all);
-        const request = { namespace: 'team', hasPullSecrets };
+        const request = { namespace: 'team', bypass, isNeverPulled };
         for (const one of images) {
           const rewrite = rewriteImage(table, one, request);
           t.true(rewrite.result === one || isImageReference(rewrite.result), rewrite.result);
