@@ -28,7 +28,7 @@ async function world(source: ConstructorParameters<typeof WebhookCertificate>[0]
     secret: undefined as KubeObject | undefined,
   };
   const certificate = new WebhookCertificate({
-    client: {} as KubeClient,
+    client: { getOrUndefined: async () => undefined } as unknown as KubeClient,
     namespace: 'default',
     source,
     secrets: { get: () => state.secret } as unknown as LiveView,
