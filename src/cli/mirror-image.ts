@@ -1,6 +1,7 @@
 /** Image references as clients of a mirror write them. Pure. */
 import type { Upstream } from '../api/upstream.ts';
 import { ConfigError, cut } from '../config/problems.ts';
+import { repositoryOf } from '../image/reference.ts';
 import { parseDigest } from '../registry/digest.ts';
 import { isRepository, isTag } from '../registry/repository.ts';
 
@@ -41,19 +42,20 @@ export function parseMirrorImage(text: string, mirror: MirrorNames): MirrorImage
   }
   return {
     text,
-    repository: repositoryOf(path, host, mirror),
+    repository: askedRepository(path, host, mirror),
     ...(tag !== undefined && { tag }),
     ...(digest !== undefined && { digest }),
   };
 }
 
 /**
- * Every client makes `library/nginx` of `nginx` and `docker.io/nginx` before it asks, and leaves another host's names alone: the cache keeps
- * manifests by what it was asked for.
+ * Every client makes `library/nginx` of `nginx` and `docker.io/nginx` before it asks, and leaves another host's names alone, that of an alias too:
+ * the cache keeps manifests by what it was asked for.
  */
-function repositoryOf(path: string, host: string | undefined, { masquerade, upstream }: MirrorNames): string {
-  const isDockerIo = upstream.dockerHub && (host === undefined || host !== masquerade);
-  return isDockerIo && upstream.pathPrefix === '' && !path.includes('/') ? `library/${path}` : path;
+function askedRepository(path: string, host: string | undefined, mirror: MirrorNames): string {
+  const { masquerade, upstream } = mirror;
+  const isDockerIo = upstream.dockerHub && upstream.pathPrefix === '' && host !== masquerade;
+  return repositoryOf({ registry: isDockerIo ? 'docker.io' : masquerade, path });
 }
 
 /** The rule of every client: what is before the first slash is a host when it could be no part of a repository. */

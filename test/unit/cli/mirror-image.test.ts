@@ -36,6 +36,21 @@ test('on Docker Hub’s mirror short names are what clients make of them: librar
   t.is(read('mirror-docker.io/library/nginx'), 'library/nginx - -');
 });
 
+test('where the mirror masquerades as Docker Hub its name is no alias: clients make library/ of short names', (t) => {
+  const mirrors = [
+    names('docker.io', 'docker.io'),
+    // Behind a path, or a registry that stands for Docker Hub: clients know nothing of it.
+    names('harbor.example/hub', 'docker.io'),
+    names('mirror.gcr.io', 'docker.io'),
+  ];
+  for (const mirror of mirrors) {
+    for (const text of ['nginx:1', 'docker.io/nginx:1', 'docker.io/library/nginx:1'])
+      t.is(read(text, mirror), 'library/nginx 1 -', `${mirror.upstream.host} ${text}`);
+    t.is(read('docker.io/team/app', mirror), 'team/app - -');
+  }
+  t.is(read('index.docker.io/nginx:1', names('docker.io', 'docker.io')), 'library/nginx 1 -');
+});
+
 test('other registries’ names are taken as they are', (t) => {
   t.is(read('app', harbor), 'app - -');
   t.is(read('harbor.example:8443/team/app:v1', harbor), 'team/app v1 -');
