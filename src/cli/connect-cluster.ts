@@ -20,7 +20,8 @@ export async function connectCluster(
 ): Promise<{ client: KubeClient; namespace: string }> {
   const { namespace, sources } = readMirrorAccess(processEnvironment(), flags);
   const connection = await loadConnection(sources).catch((error: unknown) => {
-    const { kubeconfigPath: file } = sources;
+    const { kubeconfigPath, kubeconfigPaths } = sources;
+    const file = kubeconfigPath ?? kubeconfigPaths?.join(':');
     if (file === undefined) throw error;
     const named = flags.kubeconfig === undefined ? 'KUBECONFIG' : '--kubeconfig';
     throw new ConfigError([

@@ -1,9 +1,9 @@
 /** Where the API server is and who we are to it, from the environment. */
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { type Environment, text } from './environment.ts';
 
-/** Either the service account of a pod, or a kubeconfig file. */
+/** Either the service account of a pod, or kubeconfig files. */
 export interface KubernetesAccess {
   readonly inCluster: boolean;
   /** Base URL of the API server, in a cluster only. */
@@ -11,13 +11,19 @@ export interface KubernetesAccess {
   readonly serviceAccountDir: string;
   /** The kubeconfig to read, outside a cluster only. */
   readonly kubeconfigPath?: string;
+  /** Those of `KUBECONFIG` in the place of it: a list, as kubectl takes it. */
+  readonly kubeconfigPaths?: readonly string[];
 }
 
-/** `KUBECONFIG` wins, then the pod's service account, then the user's kubeconfig. */
-export function readKubernetesAccess(env: Environment): KubernetesAccess {
+/** The file that is named wins (`--kubeconfig`), then `KUBECONFIG`, then the pod's service account, then the user's kubeconfig. */
+export function readKubernetesAccess(env: Environment, named?: string): KubernetesAccess {
   const serviceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
-  const kubeconfigPath = text(env, 'KUBECONFIG');
-  if (kubeconfigPath !== undefined) return { inCluster: false, serviceAccountDir, kubeconfigPath };
+  if (named !== undefined) return { inCluster: false, serviceAccountDir, kubeconfigPath: named };
+  const list = text(env, 'KUBECONFIG');
+  if (list !== undefined) {
+    const kubeconfigPaths = list.split(delimiter).filter((path) => path !== '');
+    return { inCluster: false, serviceAccountDir, kubeconfigPaths };
+  }
   const host = text(env, 'KUBERNETES_SERVICE_HOST');
   if (host !== undefined) {
     const port = text(env, 'KUBERNETES_SERVICE_PORT') ?? '443';

@@ -8,6 +8,7 @@ export interface MirrorAccess {
   readonly namespace: string;
   readonly sources: {
     readonly kubeconfigPath?: string;
+    readonly kubeconfigPaths?: readonly string[];
     readonly kubeconfigContext?: string;
     readonly serviceAccountDir?: string;
     readonly apiServerUrl?: string;
@@ -21,19 +22,16 @@ export function readMirrorAccess(
 ): MirrorAccess {
   const problems = new Problems();
   const namespace = flags.namespace ?? namespaceOf(env, 'NAMESPACE', problems) ?? 'default';
-  const given = flags.kubeconfig === undefined ? env : { ...env, KUBECONFIG: flags.kubeconfig };
-  const { kubeconfigPath, apiServerUrl, serviceAccountDir } = readKubernetesAccess(given);
-  if (flags.context !== undefined && kubeconfigPath === undefined) {
+  const { inCluster, ...access } = readKubernetesAccess(env, flags.kubeconfig);
+  if (flags.context !== undefined && inCluster) {
     problems.add('--context', 'a kubeconfig that has it');
   }
   problems.throwIfAny();
   return {
     namespace,
     sources: {
-      serviceAccountDir,
-      ...(kubeconfigPath !== undefined && { kubeconfigPath }),
+      ...access,
       ...(flags.context !== undefined && { kubeconfigContext: flags.context }),
-      ...(apiServerUrl !== undefined && { apiServerUrl }),
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Where the API server is and how to prove who we are. Everything is passed in; the environment is not read here. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadKubeconfig } from './kubeconfig.ts';
+import { loadKubeconfig, loadKubeconfigs } from './kubeconfig.ts';
 
 /** What TLS towards the API server needs; PEM texts. A new object is returned whenever something changed. */
 export interface TlsOptions {
@@ -27,6 +27,8 @@ export interface Connection {
 /** Where to find a connection; a kubeconfig wins over the service account. */
 export interface ConnectionSources {
   kubeconfigPath?: string;
+  /** Those of `KUBECONFIG`, of which any may be missing. */
+  kubeconfigPaths?: readonly string[];
   kubeconfigContext?: string;
   /** `/var/run/secrets/kubernetes.io/serviceaccount` in a pod: `token`, `ca.crt`, `namespace`. */
   serviceAccountDir?: string;
@@ -41,6 +43,9 @@ const lookAgainAfterMs = 60_000;
 export async function loadConnection(sources: ConnectionSources): Promise<Connection> {
   if (sources.kubeconfigPath !== undefined) {
     return loadKubeconfig(sources.kubeconfigPath, sources.kubeconfigContext);
+  }
+  if (sources.kubeconfigPaths !== undefined) {
+    return loadKubeconfigs(sources.kubeconfigPaths, sources.kubeconfigContext);
   }
   if (sources.apiServerUrl === undefined || sources.serviceAccountDir === undefined) {
     throw new Error(

@@ -1,4 +1,5 @@
 /** Connections from a kubeconfig: the only place that loads `@kubernetes/client-node` (0.4 s, 118 MB: design.md 6). */
+import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Connection, TlsOptions } from './connection.ts';
@@ -15,17 +16,34 @@ const tlsFields = ['ca', 'cert', 'key', 'servername'] as const;
 const useForMs = 60_000;
 
 /** Reads the file and returns the connection of `context` (default: its current one). Exec plugins run when asked. */
-export async function loadKubeconfig(path: string, context?: string): Promise<Connection> {
-  let config = await read(path, context);
+export function loadKubeconfig(path: string, context?: string): Promise<Connection> {
+  return connectionOf({ name: path, context, read: () => readOne(path) });
+}
+
+/** The same of several files as `KUBECONFIG` lists them. Those that are missing or empty count as none; throws where all are. */
+export function loadKubeconfigs(paths: readonly string[], context?: string): Promise<Connection> {
+  return connectionOf({ name: paths.join(':'), context, read: () => readMerged(paths) });
+}
+
+interface Source {
+  /** For messages. */
+  readonly name: string;
+  readonly context: string | undefined;
+  readonly read: () => Promise<KubeConfig>;
+}
+
+async function connectionOf(source: Source): Promise<Connection> {
+  let config = await read(source);
   const cluster = config.getCurrentCluster();
-  if (cluster === null) throw new Error(`${path}: no cluster for context ${config.getCurrentContext()}`);
-  if (cluster.proxyUrl !== undefined) throw new Error(`${path}: proxy-url is not supported`);
+  if (cluster === null)
+    throw new Error(`${source.name}: no cluster for context ${config.getCurrentContext()}`);
+  if (cluster.proxyUrl !== undefined) throw new Error(`${source.name}: proxy-url is not supported`);
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace;
   let applied: Promise<Credentials> | undefined;
   let appliedAt = 0;
 
   async function credentials(fresh = false): Promise<Credentials> {
-    if (fresh) config = await read(path, context);
+    if (fresh) config = await read(source);
     if (fresh || applied === undefined || performance.now() - appliedAt > useForMs) {
       appliedAt = performance.now();
       applied = apply(config);
@@ -48,16 +66,50 @@ export async function loadKubeconfig(path: string, context?: string): Promise<Co
   };
 }
 
-async function read(path: string, context: string | undefined): Promise<KubeConfig> {
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
-  config.loadFromFile(path);
+async function read({ context, read: readFiles }: Source): Promise<KubeConfig> {
+  const config = await readFiles();
   if (context !== undefined) config.setCurrentContext(context);
   // client-node refuses plain HTTP unless verification is off; a local proxy (kubectl proxy, tests) is plain HTTP.
   config.clusters = config.clusters.map((cluster) =>
     cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster,
   );
   return config;
+}
+
+async function readOne(path: string): Promise<KubeConfig> {
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const config = new KubeConfig();
+  config.loadFromFile(path);
+  return config;
+}
+
+/** As kubectl merges: of entries with one name the first counts, and the first current context that is named. */
+async function readMerged(paths: readonly string[]): Promise<KubeConfig> {
+  const present = await Promise.all(paths.map(hasContent));
+  const configs = await Promise.all(paths.filter((_, at) => present[at]).map(readOne));
+  const [merged] = configs;
+  if (merged === undefined) throw new Error(`no file that KUBECONFIG lists is there: ${paths.join(':')}`);
+  merged.loadFromOptions({
+    clusters: firstOfName(configs.flatMap(({ clusters }) => clusters)),
+    users: firstOfName(configs.flatMap(({ users }) => users)),
+    contexts: firstOfName(configs.flatMap(({ contexts }) => contexts)),
+    currentContext: configs.map(({ currentContext }) => currentContext).find((name) => name),
+  });
+  return merged;
+}
+
+async function hasContent(path: string): Promise<boolean> {
+  try {
+    return (await readFile(path, 'utf8')).trim() !== '';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function firstOfName<T extends { readonly name: string }>(entries: readonly T[]): T[] {
+  const byName = new Map(entries.toReversed().map((entry) => [entry.name, entry]));
+  return entries.filter((entry) => byName.get(entry.name) === entry);
 }
 
 async function apply(config: KubeConfig): Promise<Credentials> {

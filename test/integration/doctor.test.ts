@@ -117,7 +117,12 @@ test('--cluster: every node by name, with those that give no or no good answer, 
   t.is(heads[2], 'node-3: agent agent-3 does not answer: its pod is Pending');
   t.regex(heads[3] ?? '', /^node-4: agent agent-4 does not answer: node report: /);
   t.is(heads[4], '1 of 4 agents have everything in place');
-  const elsewhere = await startCommand(t, ['doctor', '--cluster', '-n', 'kube-system'], env).ended;
+  const list = { KUBECONFIG: `/nowhere/config::${plane.kubeconfigPath}` };
+  const elsewhere = await startCommand(t, ['doctor', '--cluster', '-n', 'kube-system'], list).ended;
   t.is(elsewhere.code, 1);
   t.regex(elsewhere.stderr, /There is no node agent in namespace kube-system/);
+  const none = { KUBECONFIG: '/nowhere/config:/nowhere/other' };
+  const unconfigured = await startCommand(t, ['doctor', '--cluster'], none).ended;
+  t.is(unconfigured.code, 1);
+  t.regex(unconfigured.stderr, /^KUBECONFIG: expected .*\/nowhere\/config:\/nowhere\/other/);
 });

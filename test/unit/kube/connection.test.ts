@@ -76,6 +76,45 @@ test.serial('a kubeconfig may name a plain HTTP server, such as kubectl proxy', 
   t.is(await connection.authorization(), undefined);
 });
 
+test.serial('files that KUBECONFIG lists are merged as kubectl merges them', async (t) => {
+  const dir = await folder(t);
+  const entry = (file: string) => ({ name: file, context: { cluster: file, user: file, namespace: file } });
+  const write = async (file: string, server: string, changes: object = {}) => {
+    const path = join(dir, file, 'config');
+    await mkdir(join(dir, file));
+    const users = [{ name: file, user: { token: `token of ${file}` } }];
+    const clusters = [{ name: file, cluster: { server, 'certificate-authority': 'ca.crt' } }];
+    await writeFile(join(dir, file, 'ca.crt'), `CA of ${file}`);
+    await writeFile(path, dump({ clusters, users, contexts: [entry(file)], ...changes }));
+    return path;
+  };
+  const first = await write('first', 'https://first.example');
+  const second = await write('second', 'https://second.example', { 'current-context': 'second' });
+  const third = await write('third', 'https://third.example', {
+    'current-context': 'third',
+    clusters: [
+      { name: 'second', cluster: { server: 'https://wrong.example' } },
+      { name: 'third', cluster: { server: 'https://third.example' } },
+    ],
+  });
+  const empty = join(dir, 'empty');
+  await writeFile(empty, '\n');
+  const kubeconfigPaths = [join(dir, 'none'), empty, first, second, third];
+  const connection = await loadConnection({ kubeconfigPaths });
+  t.is(connection.url, 'https://second.example', 'the first current context, the first cluster of its name');
+  t.is(connection.namespace, 'second');
+  t.is(await connection.authorization({ fresh: true }), 'Bearer token of second');
+  t.is(String((await connection.tls()).ca), 'CA of second', 'a path in a file is beside that file');
+  for (const kubeconfigContext of ['first', 'third']) {
+    const { url } = await loadConnection({ kubeconfigPaths, kubeconfigContext });
+    t.is(url, `https://${kubeconfigContext}.example`);
+  }
+  await t.throwsAsync(loadConnection({ kubeconfigPaths: [join(dir, 'none'), empty] }), {
+    message: /KUBECONFIG.*none/,
+  });
+  await t.throwsAsync(loadConnection({ kubeconfigPath: join(dir, 'none') }), { message: /ENOENT/ });
+});
+
 const execPlugin = {
   apiVersion: 'client.authentication.k8s.io/v1',
   command: process.execPath,
