@@ -1,7 +1,7 @@
 /** What an earlier run may leave: its lock and nginx workers that hold the port, when it was killed, and caches. Linux only (`/proc`). */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,7 +19,7 @@ const mirrorName = new RegExp(`^${subdomain}$`);
 
 /** Takes the data folder for this process; throws a `ConfigError` that names the process that has it. */
 export async function lockFolder(folders: Folders): Promise<void> {
-  const turn = await waitForTurn(folders.lockFile);
+  const turn = await waitForTurn(await realpath(folders.root));
   try {
     await lockInTurn(folders);
   } finally {
@@ -31,8 +31,8 @@ export async function lockFolder(folders: Folders): Promise<void> {
  * Of several starts one at a time looks at the lock: another could remove the one that was just made for that of a dead process. An abstract
  * unix socket is had by one process and goes with it (unix(7)).
  */
-async function waitForTurn(lockFile: string): Promise<Server> {
-  const name = createHash('sha256').update(lockFile).digest('hex');
+async function waitForTurn(root: string): Promise<Server> {
+  const name = createHash('sha256').update(root).digest('hex');
   for (;;) {
     const server = createServer();
     try {
@@ -69,12 +69,14 @@ export async function endLeftovers(folders: Folders, log: Logger): Promise<void>
   const pidFile = nginxPidFile(folders);
   const group = await readPid(pidFile);
   if (group === undefined) return;
-  const left = await processesOf(group, folders.root);
+  // The system's own name of the folder (proc(5)), which may be given by way of a link.
+  const root = await realpath(folders.root);
+  const left = await processesOf(group, root);
   if (left.length > 0) log.warn({ processes: left }, 'Ended nginx processes that an earlier run left');
   signalAll(left, 'SIGTERM');
   const deadline = Date.now() + termWaitMs;
-  while (Date.now() < deadline && (await processesOf(group, folders.root)).length > 0) await delay(50);
-  signalAll(await processesOf(group, folders.root), 'SIGKILL');
+  while (Date.now() < deadline && (await processesOf(group, root)).length > 0) await delay(50);
+  signalAll(await processesOf(group, root), 'SIGKILL');
   await rm(pidFile, { force: true });
 }
 

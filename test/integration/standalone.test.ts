@@ -13,6 +13,7 @@ import {
   rmSync,
   statfsSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:https';
@@ -250,6 +251,9 @@ test.serial(
 
 test.serial('workers of an nginx that was killed together with it are ended by the next start', async (t) => {
   const { dir, registry } = await prepare(t);
+  // The system names open files by their own paths, and the folder by another.
+  mkdirSync(join(dir, 'disk'));
+  symlinkSync(join(dir, 'disk'), join(dir, 'data'));
   const port = ['--port', String(await freePort())];
   const { url, standalone } = await start(t, dir, yaml(registry), registry, port);
   // Stopped first, since it starts another nginx for one that dies.
