@@ -23,8 +23,6 @@ COPY crds crds
 COPY deploy/image/python /usr/local/bin/python
 COPY deploy/image/operator.py mirroroperator/operator.py
 RUN ln -s /app/bin/registry-mirror-operator /usr/local/bin/registry-mirror-operator
-# The image's own name, so that Deployments which do not set it find it: docker build --build-arg IMAGE=registry/name:tag
-ARG IMAGE=registry-mirror-operator:0.1.0
-ENV NODE_ENV=production OPERATOR_IMAGE=$IMAGE
+ENV NODE_ENV=production
 USER 65532:65532
 ENTRYPOINT ["registry-mirror-operator"]

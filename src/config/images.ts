@@ -5,7 +5,7 @@ import { isImageReference, isReferencePrefix, isRegistryHost, parseReference } f
 import { type Environment, text } from './environment.ts';
 import type { Problems } from './problems.ts';
 
-/** Used outside a cluster where nothing names our image. */
+/** Used outside a cluster where nothing names our image; in one, our own pod does. */
 export const fallbackImage = 'registry-mirror-operator:0.1.0';
 
 /** Reads the images of all pods we make, `DOCKER_REGISTRY` applied. */
@@ -21,7 +21,9 @@ export function readImages(
     notices.push('HOSTESS_DOCKER_REGISTRY is deprecated, use DOCKER_REGISTRY');
   const inRegistry = (image: string, name = registry) =>
     name === undefined ? image : withDomain(image, name);
-  const operator = readOwnImage(env, options, problems, notices);
+  const operator = readImage(env, 'OPERATOR_IMAGE', problems) ?? fallbackImage;
+  if (!options.inCluster && text(env, 'OPERATOR_IMAGE') === undefined)
+    notices.push(`OPERATOR_IMAGE is not set, pods will run from ${fallbackImage}`);
   const nginx = readImage(env, 'NGINX_IMAGE', problems) ?? operator;
   const hostess = readHostessImage(env, problems, notices);
   const own = hostess === undefined || hostess === operator;
@@ -40,20 +42,6 @@ function readRegistry(env: Environment, name: string, problems: Problems): strin
     problems.add(name, 'a registry as host[:port], optionally with a path', value);
   }
   return value;
-}
-
-function readOwnImage(
-  env: Environment,
-  options: { inCluster: boolean },
-  problems: Problems,
-  notices: string[],
-): string {
-  const image = readImage(env, 'OPERATOR_IMAGE', problems);
-  if (image !== undefined) return image;
-  if (options.inCluster)
-    problems.add('OPERATOR_IMAGE', 'the image of this operator, because its other pods run from it', null);
-  else notices.push(`OPERATOR_IMAGE is not set, pods will run from ${fallbackImage}`);
-  return fallbackImage;
 }
 
 function readHostessImage(env: Environment, problems: Problems, notices: string[]): string | undefined {

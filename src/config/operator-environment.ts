@@ -30,6 +30,8 @@ export interface OperatorEnvironment {
   readonly logLevel: LogLevel;
   /** Name of this replica in the Lease: the pod's name where there is one; unique. */
   readonly identity: string;
+  /** Name of our pod, where no variable names our image: it is the pod's, and these settings have a stand-in for it. */
+  readonly imageOfPod?: string;
   /** Port of `/healthz` and `/readyz`; 0: none. */
   readonly httpPort: number;
   /** Things worth one log line at start: fallbacks, deprecated variables. */
@@ -43,12 +45,14 @@ export function readOperatorEnvironment(env: Environment): OperatorEnvironment {
   const problems = new Problems();
   const notices: string[] = [];
   const kubernetes = readKubernetesAccess(env);
+  const imageOfPod = readImageOfPod(env, kubernetes, problems);
   const result: OperatorEnvironment = {
     settings: readSettings(env, { inCluster: kubernetes.inCluster }, problems, notices),
     kubernetes,
     secondsBetweenStreams: readSecondsBetweenStreams(env, problems),
     logLevel: readLogLevel(env, problems),
-    identity: readIdentity(env, kubernetes),
+    identity: podName(env, kubernetes) ?? `${hostname()}-${process.pid}`,
+    ...(imageOfPod === undefined ? {} : { imageOfPod }),
     httpPort: readHttpPort(env, problems),
     notices,
   };
@@ -138,8 +142,19 @@ function readNames(env: Environment, name: string, problems: Problems): string[]
   return names;
 }
 
+function readImageOfPod(
+  env: Environment,
+  kubernetes: KubernetesAccess,
+  problems: Problems,
+): string | undefined {
+  if (!kubernetes.inCluster || text(env, 'OPERATOR_IMAGE') !== undefined) return undefined;
+  const pod = podName(env, kubernetes);
+  if (pod === undefined)
+    problems.add('OPERATOR_IMAGE', 'the image of this operator, or in POD_NAME the pod that has it', null);
+  return pod;
+}
+
 /** A pod's host name is its own; elsewhere two operators may run on one host. */
-function readIdentity(env: Environment, kubernetes: KubernetesAccess): string {
-  const pod = text(env, 'POD_NAME') ?? (kubernetes.inCluster ? text(env, 'HOSTNAME') : undefined);
-  return pod ?? `${hostname()}-${process.pid}`;
+function podName(env: Environment, { inCluster }: KubernetesAccess): string | undefined {
+  return text(env, 'POD_NAME') ?? (inCluster ? text(env, 'HOSTNAME') : undefined);
 }

@@ -92,10 +92,12 @@ function withImages(object: KubeObject, operator: string, pods: string): KubeObj
   if (object.kind !== 'Deployment') return object;
   const copy = structuredClone(object) as KubeObject & { spec: { template: { spec: PodSpec } } };
   const [container] = copy.spec.template.spec.containers;
-  const setting = container?.env?.find((each) => each.name === 'OPERATOR_IMAGE');
-  assert.ok(container && setting);
+  assert.ok(container);
   container.image = operator;
-  setting.value = pods;
+  const others = container.env?.filter(({ name: variable }) => variable !== 'OPERATOR_IMAGE') ?? [];
+  // An operator of now makes pods of its own image where it is told nothing.
+  const told = pods === ownImage && operator === ownImage ? [] : [{ name: 'OPERATOR_IMAGE', value: pods }];
+  container.env = [...others, ...told];
   return copy;
 }
 

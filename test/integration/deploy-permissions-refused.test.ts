@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import test from 'ava';
+import type { KubeObject } from '../kubernetes/api-request.ts';
 import { startCommand } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { kustomizeBuild } from '../support/kustomize.ts';
@@ -61,6 +62,37 @@ test.serial(
       t.is(await rights.world.find(pathsOf('hub').disruptionBudget), undefined);
       t.is(process.log().match(/Not allowed to limit evictions/g)?.length, 1);
       t.notRegex(process.log(), /Could not reconcile/);
+      await rights.world.delete(pathsOf('hub').mirror);
+      await rights.gone(pathsOf('hub').mirror);
+    });
+  },
+);
+
+test.serial(
+  'what it makes pods of is read from its own pod, and without the right to that it waits',
+  async (t) => {
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const image = `registry.example/mirrors/operator@${digest}`;
+    const objects = await kustomizeBuild(['hostess'], {
+      images: [{ name: operator, newName: 'registry.example/mirrors/operator', digest }],
+    });
+    await rights.use(withoutRight(objects, 'Role registry-mirror-operator: list pods'));
+    const own = await podOf(objects, operator);
+    const environment = {
+      ...deploymentVariables(objects, operator),
+      OPERATOR_IMAGE: '',
+      POD_NAME: own.metadata.name,
+    };
+    await mirror({ upstreamUrl: 'quay.io' });
+    await rights.running(t, operator, environment, async (process) => {
+      await eventually(() => assert.match(process.log(), /OPERATOR_IMAGE is not set.*\n/), { timeout });
+      t.regex(process.log(), /pods.* is forbidden/);
+      t.is(await rights.world.find(pathsOf('hub').statefulSet), undefined);
+      await rights.use(objects);
+      for (const path of [pathsOf('hub').statefulSet, agents]) {
+        const { containers } = (await rights.there(path)).spec.template.spec;
+        for (const container of containers) t.is(container.image, image, `${path} ${container.name}`);
+      }
       await rights.world.delete(pathsOf('hub').mirror);
       await rights.gone(pathsOf('hub').mirror);
     });
@@ -146,6 +178,23 @@ test.serial('the webhook is not ready without the right to list what its rules a
   await webhook.untilReady();
   await webhook.stop();
 });
+
+/** A pod as a Deployment's controller makes them, among others. */
+async function podOf(objects: readonly KubeObject[], deployment: string): Promise<Live> {
+  const { spec } = objects.find(
+    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === deployment,
+  ) as Live;
+  const [container] = spec.template.spec.containers;
+  const pod = (name: string, image: string) =>
+    rights.plane.apply({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default', labels: spec.template.metadata.labels },
+      spec: { ...spec.template.spec, containers: [{ ...container, image }] },
+    } as Live);
+  await pod(`${deployment}-0`, 'another:1');
+  return pod(`${deployment}-1`, container.image);
+}
 
 function mirror(spec: Record<string, unknown>): Promise<Live> {
   return rights.world.mirror('hub', spec);

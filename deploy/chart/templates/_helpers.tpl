@@ -45,7 +45,6 @@ app.kubernetes.io/part-of: registry-mirror-operator
 {{- $own := dict
   "NAMESPACE" "the release's namespace"
   "POD_NAME" "the pod's name"
-  "OPERATOR_IMAGE" "image"
   "ADDRESSING_SCHEME" "addressingScheme"
   "NODE_DAEMONSETS" "nodeDaemonSets"
   "REWRITE_ENGINE" "rewriting.engine"

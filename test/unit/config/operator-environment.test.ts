@@ -4,7 +4,7 @@ import { ConfigError } from '../../../src/config/problems.ts';
 
 const cluster = { KUBERNETES_SERVICE_HOST: '10.0.0.1', OPERATOR_IMAGE: 'ghcr.example/team/operator:1' };
 
-test('nothing but our own image is required, and the defaults are the documented ones', (t) => {
+test('nothing is required, and the defaults are the documented ones', (t) => {
   const { settings, secondsBetweenStreams, kubernetes } = readOperatorEnvironment(cluster);
   t.deepEqual(settings, {
     namespace: 'default',
@@ -103,6 +103,18 @@ test('every wrong value is listed in one error that names variable, expectation 
     'SS_DS_TOLERATIONS',
   ]);
   t.true(error?.message.includes('ADDRESSING_SCHEME: expected one of hostess, services, got "magic"'));
+});
+
+test('in a cluster the image is that of our own pod where no variable names one', (t) => {
+  const { OPERATOR_IMAGE: image, ...place } = cluster;
+  const read = (env: Record<string, string>) => readOperatorEnvironment({ ...place, ...env });
+  t.is(read({ POD_NAME: 'operator-1', HOSTNAME: 'node-1' }).imageOfPod, 'operator-1');
+  t.is(read({ HOSTNAME: 'mirror-operator-1', OPERATOR_IMAGE: ' ' }).imageOfPod, 'mirror-operator-1');
+  t.deepEqual(read({ POD_NAME: 'operator-1' }).notices, []);
+  const named = read({ POD_NAME: 'operator-1', OPERATOR_IMAGE: image });
+  t.is(named.imageOfPod, undefined);
+  t.is(named.settings.images.operator, image);
+  t.throws(() => read({}), { message: /^OPERATOR_IMAGE: expected .*POD_NAME/ });
 });
 
 test('outside a cluster a missing OPERATOR_IMAGE is said, not refused', (t) => {

@@ -1,0 +1,73 @@
+/** The image that this operator runs from, read from its own pod: what it makes pods of where no variable says it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConfigError } from '../config/problems.ts';
+import { backoffMs } from '../kube/backoff.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { KubeObject, ObjectKey } from '../kube/object.ts';
+import { errorMessage, type Logger } from '../observe/log.ts';
+import { pods } from '../operator/resource-types.ts';
+
+interface Pod extends KubeObject {
+  readonly spec: { readonly containers: readonly { readonly name: string; readonly image: string }[] };
+}
+
+export interface OwnImageOptions {
+  readonly client: KubeClient;
+  /** Upper bound of the pause before it is tried again. */
+  readonly maxPauseMs: number;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Its container in our manifests. */
+const ownContainer = 'operator';
+
+/**
+ * Returns the image as the pod's spec has it; undefined once `signal` is aborted. Asks until the API server answers: rights may come later than
+ * we do. Throws `ConfigError` for a pod that is not there or does not tell which of its images it is.
+ */
+export async function readOwnImage(pod: ObjectKey, options: OwnImageOptions): Promise<string | undefined> {
+  const { maxPauseMs, logger, signal } = options;
+  let told = '';
+  for (let failures = 1; !signal.aborted; failures += 1) {
+    try {
+      return imageOf(await readPod(pod, options), `${pod.namespace}/${pod.name}`);
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      const message = errorMessage(error);
+      if (message !== told && !signal.aborted)
+        logger.warn({ error, pod }, 'OPERATOR_IMAGE is not set and our pod could not be read; trying again');
+      told = message;
+      const pauseMs = backoffMs(failures, { baseMs: 200, maxMs: maxPauseMs });
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  return undefined;
+}
+
+/** By a list, to which the operator has the right already. */
+async function readPod(
+  { namespace, name }: ObjectKey,
+  { client, signal }: OwnImageOptions,
+): Promise<Pod | undefined> {
+  const { items } = await client.list<Pod>(pods, {
+    namespace,
+    fieldSelector: `metadata.name=${name}`,
+    signal,
+  });
+  return items[0];
+}
+
+/** Others may have been put beside ours: its name tells it, or that it is the only one. */
+function imageOf(pod: Pod | undefined, name: string): string {
+  const expected = 'OPERATOR_IMAGE: expected the image of this operator, or a pod to read it from';
+  if (pod === undefined) throw new ConfigError([`${expected}, and there is no pod ${name}`]);
+  const { containers } = pod.spec;
+  const only = containers.length === 1 ? containers[0] : undefined;
+  const image = (containers.find((container) => container.name === ownContainer) ?? only)?.image;
+  if (image === undefined)
+    throw new ConfigError([
+      `${expected}, and pod ${name} has no container ${ownContainer} and more than one`,
+    ]);
+  return image;
+}
