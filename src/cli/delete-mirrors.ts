@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { findCondition, restoringReason } from '../api/conditions.ts';
 import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { ApiError, ConnectionError } from '../kube/errors.ts';
+import { ApiError, isUnavailable } from '../kube/errors.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { errorMessage } from '../observe/error-message.ts';
 import { registryMirrors } from '../operator/resource-types.ts';
@@ -118,16 +118,9 @@ async function patiently<T>(
     try {
       return await call();
     } catch (error) {
-      if (!passes(error) || Date.now() >= deadline) throw error;
+      if (!isUnavailable(error) || Date.now() >= deadline) throw error;
       print(`Trying again: ${errorMessage(error)}`);
       await delay(pauseMs, undefined, { signal });
     }
   }
-}
-
-function passes(error: unknown): boolean {
-  return (
-    error instanceof ConnectionError ||
-    (error instanceof ApiError && (error.status >= 500 || error.tooManyRequests))
-  );
 }

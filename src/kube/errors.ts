@@ -88,6 +88,14 @@ export class ConnectionError extends Error {
   }
 }
 
+/** The API server is away or has too much to do, which passes: nothing is said about what was asked. */
+export function isUnavailable(error: unknown): boolean {
+  return (
+    error instanceof ConnectionError ||
+    (error instanceof ApiError && (error.status >= 500 || error.tooManyRequests))
+  );
+}
+
 /** Makes the error for an HTTP answer; `text` is its body (a Status, or whatever a proxy in between wrote). */
 export function answerToError(what: string, status: number, text: string, retryAfter?: string): ApiError {
   const seconds = Number(retryAfter);

@@ -56,6 +56,7 @@ export class Transport {
   readonly #origin: string;
   readonly #basePath: string;
   readonly #warned = new Set<string>();
+  readonly #closed = new AbortController();
 
   constructor(connection: Connection, options: TransportOptions) {
     const url = new URL(connection.url);
@@ -71,7 +72,7 @@ export class Transport {
       bodyTimeout: bodyMs,
       keepAliveTimeout: idleConnectionMs,
       keepAliveMaxTimeout: idleConnectionMs,
-      connect: rotatingConnector(connection),
+      connect: rotatingConnector(connection, this.#closed.signal),
     });
   }
 
@@ -135,6 +136,8 @@ export class Transport {
   /** Ends every request and connection. */
   async close(): Promise<void> {
     await this.#agent.destroy();
+    // undici leaves a connection that is still being made to its timeout, for which the process would wait.
+    this.#closed.abort();
   }
 
   async #authorization(
@@ -260,12 +263,12 @@ function queryString(query: TransportRequest['query']): string {
 }
 
 /** Asks for the TLS settings with each new connection; a connector is kept while they are the same object. */
-function rotatingConnector(connection: Connection): buildConnector.connector {
+function rotatingConnector(connection: Connection, signal: AbortSignal): buildConnector.connector {
   let made: { tls: TlsOptions; connect: buildConnector.connector } | undefined;
   return (options, callback) => {
     connection.tls().then(
       (tls) => {
-        if (made?.tls !== tls) made = { tls, connect: buildConnector(connectorOptions(tls)) };
+        if (made?.tls !== tls) made = { tls, connect: buildConnector(connectorOptions(tls, signal)) };
         made.connect(options, callback);
       },
       (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
@@ -273,9 +276,13 @@ function rotatingConnector(connection: Connection): buildConnector.connector {
   };
 }
 
-function connectorOptions(tls: TlsOptions): buildConnector.BuildOptions {
+function connectorOptions(
+  tls: TlsOptions,
+  signal: AbortSignal,
+): buildConnector.BuildOptions & { signal: AbortSignal } {
   return {
     ...tls,
+    signal,
     allowH2: false,
     timeout: connectMs,
     keepAlive: true,

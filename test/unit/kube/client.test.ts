@@ -1,4 +1,5 @@
-import { createServer as createTcpServer } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
 import { type ClientOptions, createClient, type RequestRecord } from '../../../src/kube/client.ts';
@@ -160,27 +161,22 @@ test('leaving a watch closes its connection', async (t) => {
 });
 
 test('an abort is heeded at once, also while the TLS handshake hangs', async (t) => {
-  const deaf = createTcpServer((socket) => socket.on('error', () => undefined).pause()).listen(
-    0,
-    '127.0.0.1',
-  );
-  await new Promise((resolve) => deaf.once('listening', resolve));
-  const { port } = deaf.address() as { port: number };
-  const connection = {
-    url: `https://127.0.0.1:${port}`,
-    tls: async () => ({}),
-    authorization: async () => undefined,
-  };
-  const client = createClient(connection, { userAgent: 'test' });
-  t.teardown(async () => {
-    await client.close();
-    deaf.close();
-  });
+  const { client } = await setUpDeaf(t);
   const started = performance.now();
   await t.throwsAsync(client.get(secrets, key, { signal: AbortSignal.timeout(50) }), {
     name: 'TimeoutError',
   });
   t.true(performance.now() - started < 5_000);
+});
+
+test('a client that is closed gives up the connections that are still being made', async (t) => {
+  const { client, deaf } = await setUpDeaf(t);
+  const accepted = once(deaf, 'connection') as Promise<[Socket]>;
+  await t.throwsAsync(client.get(secrets, key, { signal: AbortSignal.timeout(500) }));
+  const [socket] = await accepted;
+  const started = performance.now();
+  await Promise.all([once(socket.resume(), 'close'), client.close()]);
+  t.true(performance.now() - started < 3_000, 'before its timeout, for which a process would wait');
 });
 
 test('nothing is sent once the signal is aborted, also when that happens while credentials are fetched', async (t) => {
@@ -227,6 +223,24 @@ async function setUp(
     await fake.stop();
   });
   return { fake, client };
+}
+
+/** A server that takes connections and never says a word. */
+async function setUpDeaf(t: ExecutionContext) {
+  const deaf = createTcpServer((socket) => socket.on('error', () => undefined).pause());
+  await once(deaf.listen(0, '127.0.0.1'), 'listening');
+  const { port } = deaf.address() as AddressInfo;
+  const connection = {
+    url: `https://127.0.0.1:${port}`,
+    tls: async () => ({}),
+    authorization: async () => undefined,
+  };
+  const client = createClient(connection, { userAgent: 'test' });
+  t.teardown(async () => {
+    await client.close();
+    deaf.close();
+  });
+  return { client, deaf };
 }
 
 async function closed(fake: FakeApiServer): Promise<void> {
