@@ -68,6 +68,20 @@ test('every variable of operator and webhook is on a page, and none is that they
   );
 });
 
+test('logs of pods that are selected by a label are shown from their beginning', (t) => {
+  const commands = pages.flatMap((page) =>
+    textOf(page)
+      .split(/[\n`|]/)
+      .filter((text) => /\bkubectl logs\b.* (-l|--selector)\b/.test(text)),
+  );
+  t.true(commands.length > 0);
+  // By a selector kubectl shows ten lines.
+  t.deepEqual(
+    commands.filter((command) => !command.includes(' --tail')),
+    [],
+  );
+});
+
 interface Link {
   readonly page: string;
   readonly path: string;
