@@ -18,7 +18,8 @@ kubectl label namespace registry-mirrors pod-security.kubernetes.io/enforce=priv
 helm install registry-mirror-operator deploy/chart -n registry-mirrors --set image.repository=YOUR_REGISTRY/registry-mirror-operator
 \`\`\`
 
-One release in a cluster: the kinds are the cluster's, and so are the names of its roles. Wrong values are refused, by their name.
+One release in a cluster: the kinds are the cluster's, and so are the names of its roles. Wrong values are refused, by their name. As a dependency it
+takes \`condition: registry-mirror-operator.enabled\`.
 
 | component of kustomize | values |
 |---|---|

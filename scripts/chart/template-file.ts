@@ -9,6 +9,8 @@ export interface TemplateFile {
   readonly name: string;
   /** A template expression: without it being true the file is empty. */
   readonly when?: string;
+  /** A value with labels of these objects, beside those of every one. */
+  readonly labels?: string;
   /** Edits of the manifest's text beyond those of every one. */
   readonly edit?: (text: string) => string;
 }
@@ -17,11 +19,14 @@ export interface TemplateFile {
 const image = /\bregistry-mirror-operator:\d[^\s]*$/gm;
 
 /** Returns the template: namespace, image and labels are the release's, the comments stay. */
-export function templateOf({ source, when, edit = (text) => text }: TemplateFile, manifest: string): string {
+export function templateOf(
+  { source, when, labels, edit = (text) => text }: TemplateFile,
+  manifest: string,
+): string {
   const escaped = manifest.replaceAll('{{', '{{ "{{" }}').replace(/^# Generated from .*\n/, '');
   const documents = edit(escaped)
     .split(/^---\n/m)
-    .map(labelled);
+    .map((document) => labelled(document, labels));
   const text = documents
     .join('---\n')
     .replaceAll(/^( +)namespace: default$/gm, '$1namespace: {{ .Release.Namespace }}')
@@ -31,10 +36,11 @@ export function templateOf({ source, when, edit = (text) => text }: TemplateFile
   return `${head}{{- if ${when} }}\n${text}{{- end }}\n`;
 }
 
-const labels = '    {{- include "registry-mirror-operator.labels" . | nindent 4 }}';
-
-function labelled(document: string): string {
+function labelled(document: string, further: string | undefined): string {
+  const [template, argument] =
+    further === undefined ? ['labels', '.'] : ['labelsWith', `(list . ${further})`];
+  const line = `    {{- include "registry-mirror-operator.${template}" ${argument} | nindent 4 }}`;
   return /^metadata:\n(?: +.*\n)*? {2}labels:\n/m.test(document)
-    ? addWithin(document, '  labels:', [labels])
-    : replaceBlock(document, 'metadata:', (lines) => [...lines, '  labels:', labels]);
+    ? addWithin(document, '  labels:', [line])
+    : replaceBlock(document, 'metadata:', (lines) => [...lines, '  labels:', line]);
 }

@@ -74,40 +74,28 @@ export const templateFiles: readonly TemplateFile[] = [
     source: 'components/monitoring/pod-monitors.yaml',
     name: 'monitoring-pod-monitors',
     when: isMonitored,
-    edit: (text) => atStatusPort(editDocuments(text, () => true, withMonitoringLabels)),
+    labels: '.Values.monitoring.labels',
+    edit: atStatusPort,
   },
   {
     source: 'components/monitoring/rules.yaml',
     name: 'monitoring-rules',
     when: isMonitored,
+    labels: '.Values.monitoring.labels',
     edit: (text) =>
-      withMonitoringLabels(text).replaceAll(
-        `runbook_url: ${runbookPage}#`,
-        'runbook_url: {{ .Values.monitoring.runbookPage }}#',
-      ),
+      text.replaceAll(`runbook_url: ${runbookPage}#`, 'runbook_url: {{ .Values.monitoring.runbookPage }}#'),
   },
   {
     source: 'components/monitoring/dashboard.yaml',
     name: 'monitoring-dashboard',
     when: isMonitored,
-    edit: (text) =>
-      replaceBlock(text, '  labels:', ([head = '']) => [
-        head,
-        ...labelsFrom('.Values.monitoring.dashboardLabels'),
-      ]),
+    labels: '.Values.monitoring.dashboardLabels',
+    edit: (text) => replaceBlock(text, '  labels:', () => []),
   },
 ];
 
 function atStatusPort(text: string): string {
   return text.replaceAll(':29000', ':{{ include "registry-mirror-operator.statusPort" . }}');
-}
-
-function withMonitoringLabels(text: string): string {
-  return addWithin(text, 'metadata:', ['  labels:', ...labelsFrom('.Values.monitoring.labels')]);
-}
-
-function labelsFrom(values: string): string[] {
-  return [`    {{- with ${values} }}`, '    {{- toYaml . | nindent 4 }}', '    {{- end }}'];
 }
 
 /** The template of a CustomResourceDefinition, whose file is named by its plural and group. Those of a component come with it. */
@@ -232,7 +220,10 @@ function webhookDeployment(manifest: string): string {
   const given = `(${operatorVariable('WEBHOOK_CERTIFICATE_SECRET')})`;
   const secretName = `ternary ${given} "${webhookNames.secret}" ${comesFrom('secret')}`;
   const named = replaceOnce(text, `secretName: ${webhookNames.secret}`, `secretName: {{ ${secretName} }}`);
-  return replaceOnce(named, 'optional: false', `optional: {{ ${comesFrom('files')} }}`);
+  const optional = replaceOnce(named, 'optional: false', `optional: {{ ${comesFrom('files')} }}`);
+  return replaceBlock(optional, '      terminationGracePeriodSeconds:', () => [
+    '      terminationGracePeriodSeconds: {{ include "registry-mirror-operator.webhookGraceSeconds" . }}',
+  ]);
 }
 
 /** What the operator is told: its own variables come before those it shares. */

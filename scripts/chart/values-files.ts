@@ -47,6 +47,10 @@ export function valuesSchema(values: Values): string {
     ...groupSchema({
       ...values,
       global: { description: 'Values of a parent chart; none is read.', schema: { type: 'object' } },
+      enabled: {
+        description: 'What the condition of a parent chart asks for; it is not read here.',
+        schema: { type: 'boolean' },
+      },
     }),
   };
   return `${JSON.stringify(schema, null, 2)}\n`;

@@ -23,6 +23,7 @@ export interface DefaultManifests {
 }
 
 const text: Schema = { type: 'string' };
+const filled: Schema = { ...text, minLength: 1 };
 const truth: Schema = { type: 'boolean' };
 const name: Schema = { type: 'string', pattern: '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$' };
 const texts: Schema = { type: 'object', additionalProperties: text };
@@ -30,6 +31,25 @@ const objects: Schema = { type: 'array', items: { type: 'object' } };
 const quantities: Schema = { type: 'object', additionalProperties: { type: ['string', 'number'] } };
 const resources = closed({ requests: quantities, limits: quantities, claims: objects });
 const affinity = closed({ nodeAffinity: open(), podAffinity: open(), podAntiAffinity: open() });
+const volumes: Schema = {
+  type: 'array',
+  items: { type: 'object', properties: { name: filled }, required: ['name'] },
+};
+const volumeMounts: Schema = {
+  type: 'array',
+  items: {
+    ...closed({
+      name: filled,
+      mountPath: filled,
+      subPath: text,
+      subPathExpr: text,
+      readOnly: truth,
+      recursiveReadOnly: text,
+      mountPropagation: text,
+    }),
+    required: ['name', 'mountPath'],
+  },
+};
 const tolerations: Schema = {
   type: 'array',
   items: closed({
@@ -45,10 +65,7 @@ const tolerations: Schema = {
 export function chartValues(manifests: DefaultManifests): Readonly<Record<string, Value>> {
   return {
     image: group('The image of every pod: operator, webhook, caches and node agents are one.', {
-      repository: value('Registry and name, without a tag.', 'registry-mirror-operator', {
-        ...text,
-        minLength: 1,
-      }),
+      repository: value('Registry and name, without a tag.', 'registry-mirror-operator', filled),
       tag: value('Its tag; empty: the version of the chart’s application.', '', text),
       digest: value('Its digest; it counts instead of the tag.', '', {
         type: 'string',
@@ -64,7 +81,11 @@ export function chartValues(manifests: DefaultManifests): Readonly<Record<string
       [],
       { type: 'array', items: { ...closed({ name: { ...name, minLength: 1 } }), required: ['name'] } },
     ),
-    labels: value('Further labels of every object of the chart.', {}, texts),
+    labels: value(
+      'Further labels of every object of the chart, or other values of those it has, but for `app.kubernetes.io/name` and `managed-by`.',
+      {},
+      texts,
+    ),
     addressingScheme: value(
       '`hostess`: nodes are wired to the mirrors. `services`: images are rewritten to the mirrors’ addresses.',
       'hostess',
@@ -170,10 +191,7 @@ export function chartValues(manifests: DefaultManifests): Readonly<Record<string
         blockValue(manifests.dashboard, '  labels:'),
         texts,
       ),
-      runbookPage: value('Address of the page with a section for each alert.', 'docs/operations.md', {
-        ...text,
-        minLength: 1,
-      }),
+      runbookPage: value('Address of the page with a section for each alert.', 'docs/operations.md', filled),
     }),
     crds: group('The CustomResourceDefinitions.', {
       install: value('Install and upgrade them with the release.', true, truth),
@@ -192,7 +210,7 @@ export function chartValues(manifests: DefaultManifests): Readonly<Record<string
       timeout: value(
         'How long that may take, like `10m`; give `helm uninstall --timeout` a minute more. Nodes that cannot be reached are waited for five minutes.',
         '10m',
-        { type: 'string', pattern: '^[1-9][0-9]*[smh]$' },
+        { type: 'string', pattern: '^[1-9][0-9]{0,5}[smh]$' },
       ),
     }),
   };
@@ -211,6 +229,8 @@ function deployment(manifest: string, replicas: string): Record<string, Value> {
     topologySpreadConstraints: value('How its pods are spread.', given('topologySpreadConstraints'), objects),
     podLabels: value('Further labels of its pods.', {}, texts),
     podAnnotations: value('Annotations of its pods.', {}, texts),
+    extraVolumes: value('Further volumes of its pods, for files that variables name.', [], volumes),
+    extraVolumeMounts: value('Where its container has them.', [], volumeMounts),
   };
 }
 

@@ -29,7 +29,24 @@ export function workload(manifest: string, key: string): string {
     ...optional('affinity', value('affinity')),
   ]);
   text = priorityClass(text, value('priorityClassName'));
+  text = withVolumes(text, value);
   return addBelow(text, '          image:', ['          imagePullPolicy: {{ .Values.image.pullPolicy }}']);
+}
+
+function withVolumes(manifest: string, value: (name: string) => string): string {
+  const [mounts, volumes] = ['          volumeMounts:', '      volumes:'];
+  const text = withMore(manifest, mounts, value('extraVolumeMounts'), '          securityContext:');
+  return withMore(text, volumes, value('extraVolumes'), '      containers:');
+}
+
+/** Adds a value to a list of the manifest or, where it has no such list, makes one of it below `last`. */
+function withMore(text: string, head: string, value: string, last: string): string {
+  const indent = head.slice(0, -head.trimStart().length);
+  const [begin, end] = [`${indent}{{- with ${value} }}`, `${indent}{{- end }}`];
+  const items = `${indent}  {{- toYaml . | nindent ${indent.length + 2} }}`;
+  return text.includes(`\n${head}\n`)
+    ? addBelow(text, head, [begin, items, end])
+    : addBelow(text, last, [begin, head, items, end]);
 }
 
 /** In place of the manifest's, or where it has none. */

@@ -1,7 +1,8 @@
 /** The Helm chart: the same objects as kustomize's, values that are checked, and a real API server that takes all of it. */
-import { readFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { load } from 'js-yaml';
 import type { KubeObject } from '../kubernetes/api-request.ts';
 import { objectPath } from '../kubernetes/object-path.ts';
@@ -66,7 +67,7 @@ test('lint has nothing to say, with the defaults and with every value', async (t
 
 for (const [name, values, components] of pairs) {
   test(`the objects of the chart are those of kustomize: ${name}`, async (t) => {
-    const rendered = (await helmTemplate(nested(values))).filter((object) => !isHook(object));
+    const rendered = (await helmTemplate(nested(values))).filter((object) => !isOfUninstall(object));
     const built = await kustomizeBuild(components);
     t.deepEqual(sortedObjects(rendered).map(withoutHelm), sortedObjects(built));
   });
@@ -156,10 +157,18 @@ const wrong: readonly (readonly [object, RegExp])[] = [
     { operator: { podLabels: { 'app.kubernetes.io/name': 'x' } } },
     /operator\.podLabels.*app\.kubernetes\.io\/name/,
   ],
+  [
+    { labels: { 'app.kubernetes.io/name': 'x' } },
+    /labels: .*app\.kubernetes\.io\/name, which is the chart's/,
+  ],
+  [{ labels: { 'app.kubernetes.io/managed-by': 'x' } }, /labels: .*app\.kubernetes\.io\/managed-by/],
   [{ operator: { resources: { request: {} } } }, /operator\/resources.*request/],
   [{ operator: { tolerations: [{ effect: 'NoExec' }] } }, /operator\/tolerations\/0\/effect/],
   [{ operator: { affinity: { nodeAfinity: {} } } }, /operator\/affinity.*nodeAfinity/],
   [{ uninstall: { timeout: '10' } }, /uninstall\/timeout/],
+  [{ operator: { extraVolumes: [{ emptyDir: {} }] } }, /operator\/extraVolumes\/0.*name/],
+  [{ webhook: { extraVolumeMounts: [{ name: 'x', path: '/x' }] } }, /webhook\/extraVolumeMounts\/0/],
+  [{ webhook: { extraVolumes: [{ name: 'certificate' }] } }, /webhook\.extraVolumes.*certificate, which is/],
   [{ imageswapNamespace: 'Not A Name' }, /imageswapNamespace/],
 ];
 
@@ -171,11 +180,8 @@ for (const [values, message] of wrong) {
 
 test('the webhook mounts the certificate that the operator is told of', async (t) => {
   const mounted = async (values: object) => {
-    const objects = await helmTemplate({ rewriting: { engine: 'webhook', ...values } });
-    const deployment = objects.find(
-      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'registry-rewrite-webhook',
-    ) as Live;
-    return deployment.spec.template.spec.volumes[0].secret;
+    const objects = (await helmTemplate({ rewriting: { engine: 'webhook', ...values } })) as Live[];
+    return podOf(objects, 'registry-rewrite-webhook').spec.volumes[0].secret;
   };
   const own = { secretName: 'registry-rewrite-webhook-tls', optional: false };
   t.like(await mounted({}), own);
@@ -183,6 +189,76 @@ test('the webhook mounts the certificate that the operator is told of', async (t
   const given = { WEBHOOK_CERTIFICATE: 'secret', WEBHOOK_CERTIFICATE_SECRET: 'gilly-certs' };
   t.like(await mounted({ env: given }), { secretName: 'gilly-certs', optional: false });
   t.like(await mounted({ env: { WEBHOOK_CERTIFICATE: 'files' } }), { ...own, optional: true });
+});
+
+test('files that variables name are where volumes bring them', async (t) => {
+  const maps = { name: 'maps', configMap: { name: 'maps' } };
+  const files = { name: 'files', secret: { secretName: 'mine' } };
+  const mount = (name: string) => ({ name, mountPath: `/${name}`, readOnly: true });
+  const objects = (await helmTemplate({
+    rewriting: {
+      engine: 'webhook',
+      env: {
+        WEBHOOK_CERTIFICATE: 'files',
+        WEBHOOK_CA_FILE: '/files/ca.crt',
+        IMAGESWAP_MAPS_FILE: '/maps/maps',
+      },
+    },
+    operator: { extraVolumes: [maps, files], extraVolumeMounts: [mount('maps'), mount('files')] },
+    webhook: {
+      extraVolumes: [files, maps],
+      extraVolumeMounts: [mount('files'), mount('maps')],
+      env: { WEBHOOK_CERTIFICATE_DIR: '/files' },
+    },
+  })) as Live[];
+  const volumesOf = (name: string) => {
+    const { spec } = podOf(objects, name);
+    return [spec.volumes, spec.containers[0].volumeMounts];
+  };
+  t.deepEqual(volumesOf('registry-mirror-operator'), [
+    [maps, files],
+    [mount('maps'), mount('files')],
+  ]);
+  const [[certificate, ...volumes], [own, ...mounts]] = volumesOf('registry-rewrite-webhook');
+  t.deepEqual([certificate.name, own.name], ['certificate', 'certificate']);
+  t.deepEqual(
+    [volumes, mounts],
+    [
+      [files, maps],
+      [mount('files'), mount('maps')],
+    ],
+  );
+  for (const object of objects) await t.notThrowsAsync(dryRun(object), nameOf(object));
+});
+
+test('the webhook has the time to end that its variable asks for', async (t) => {
+  const grace = async (values: object) => {
+    const objects = (await helmTemplate({ rewriting: { engine: 'webhook' }, ...values })) as Live[];
+    return podOf(objects, 'registry-rewrite-webhook').spec.terminationGracePeriodSeconds;
+  };
+  t.is(await grace({}), 30);
+  for (const [seconds, expected] of [
+    [0, 30],
+    ['1.5', 30],
+    ['5.5', 31],
+    [300, 325],
+  ])
+    t.is(await grace({ webhook: { env: { WEBHOOK_DRAIN_SECONDS: seconds } } }), expected);
+  const shared = { engine: 'webhook', env: { WEBHOOK_DRAIN_SECONDS: 60 } };
+  t.is(await grace({ rewriting: shared }), 85);
+  t.is(await grace({ rewriting: shared, webhook: { env: { WEBHOOK_DRAIN_SECONDS: 10 } } }), 35);
+});
+
+test('the jobs of an uninstall end before Helm stops to wait for them', async (t) => {
+  for (const [timeout, expected] of Object.entries({ '10m': 630, '3s': 33, '2h': 7230 })) {
+    const jobs = ((await helmTemplate({ uninstall: { timeout } })) as Live[]).filter(
+      ({ kind }) => kind === 'Job',
+    );
+    t.deepEqual(
+      jobs.map(({ spec }) => spec.activeDeadlineSeconds),
+      [expected, expected],
+    );
+  }
 });
 
 test('node agents are scraped at the port that the operator is told of', async (t) => {
@@ -204,8 +280,50 @@ test('a webhook that nobody deploys, though the engine is it, is refused', async
     });
 });
 
-test('a parent chart’s global values are no mistake', async (t) => {
-  await t.notThrowsAsync(helmTemplate({ global: { any: 'thing' } }));
+test('a parent chart takes it by a condition, and its global values are no mistake', async (t) => {
+  const parent = await parentChart(t);
+  const rendered = async (enabled: boolean) =>
+    helmTemplate(
+      { [chartName]: { enabled, labels: { team: 'platform' } }, global: { any: 'thing' } },
+      'default',
+      parent,
+    );
+  t.true((await rendered(true)).some(({ kind }) => kind === 'Deployment'));
+  t.deepEqual(await rendered(false), []);
+});
+
+test('a label of the chart may have another value, and has it once on every object', async (t) => {
+  const values = { 'rewriting.engine': 'webhook', 'monitoring.enabled': true };
+  const own = ((await helmTemplate(nested(values))) as Live[]).flatMap(({ metadata }) =>
+    Object.keys(metadata.labels),
+  );
+  const names = [...new Set(own)].filter(
+    (name) => !['app.kubernetes.io/name', 'app.kubernetes.io/managed-by', 'grafana_dashboard'].includes(name),
+  );
+  t.deepEqual(names.sort(), [
+    'app.kubernetes.io/instance',
+    'app.kubernetes.io/part-of',
+    'app.kubernetes.io/version',
+    'helm.sh/chart',
+  ]);
+  const labels = { ...Object.fromEntries(names.map((name) => [name, 'mine'])), empty: '', team: 'platform' };
+  const objects = (await helmTemplate({ ...nested(values), labels })) as Live[];
+  for (const object of objects) t.like(object.metadata.labels, labels, nameOf(object));
+});
+
+test('what monitoring’s objects are labelled with counts more than what all are', async (t) => {
+  const labels = { release: 'all', team: 'all' };
+  const monitoring = {
+    enabled: true,
+    labels: { release: 'prometheus', 'app.kubernetes.io/part-of': 'monitoring' },
+    dashboardLabels: { team: 'grafana' },
+  };
+  const objects = (await helmTemplate({ labels, monitoring })) as Live[];
+  const of = (...kinds: string[]) => objects.filter(({ kind }) => kinds.includes(kind));
+  t.true(of('PodMonitor').length > 0);
+  for (const object of of('PodMonitor', 'PrometheusRule'))
+    t.like(object.metadata.labels, { ...monitoring.labels, team: 'all' }, nameOf(object));
+  t.like(of('ConfigMap')[0].metadata.labels, { release: 'all', team: 'grafana' });
 });
 
 test('pods get the image by its digest, and numbers as they were written', async (t) => {
@@ -229,6 +347,31 @@ test('pods get the image by its digest, and numbers as they were written', async
   t.deepEqual(data, { GILLY_REGISTRY: 'my.internal.repo', WEBHOOK_TIMEOUT_SECONDS: '3' });
 });
 
+test('each hook is one hook in the namespace, and what its job needs is of the same hook or of the release', async (t) => {
+  const objects = (await helmTemplate({ uninstall: { enabled: true } }, 'mirrors')) as Live[];
+  const hooks = objects.filter(isHook);
+  const hookOf = ({ metadata }: Live) => metadata.annotations?.['helm.sh/hook'];
+  t.deepEqual([...new Set(hooks.map(hookOf))].sort(), ['post-delete', 'pre-delete']);
+  // Argo CD takes them for namespaced ones, does not find them there and makes them again until the end of time.
+  t.deepEqual(hooks.filter(({ metadata }) => metadata.namespace !== 'mirrors').map(nameOf), []);
+  const jobs = hooks.filter(({ kind }) => kind === 'Job');
+  t.is(jobs.length, 2);
+  for (const job of jobs) {
+    const account = job.spec.template.spec.serviceAccountName;
+    const bindings = objects.filter(({ subjects = [] }) =>
+      subjects.some(({ name }: Live) => name === account),
+    );
+    const roles = bindings.map(({ roleRef }) => `${roleRef.kind} ${roleRef.name}`);
+    const needed = objects.filter(({ kind, metadata }) =>
+      [`ServiceAccount ${account}`, ...roles].includes(`${kind} ${metadata.name}`),
+    );
+    t.is(needed.length, 1 + roles.length, account);
+    // What is of the release is there before it goes, and not after it.
+    const allowed = hookOf(job) === 'pre-delete' ? ['pre-delete', undefined] : ['post-delete'];
+    for (const object of [...needed, ...bindings]) t.true(allowed.includes(hookOf(object)), nameOf(object));
+  }
+});
+
 test('kinds are kept when the release goes, unless that is not wanted', async (t) => {
   const policies = async (values: object) =>
     ((await helmTemplate(values)) as Live[])
@@ -238,6 +381,31 @@ test('kinds are kept when the release goes, unless that is not wanted', async (t
   t.deepEqual(await policies({ crds: { keep: false } }), [undefined]);
   t.deepEqual(await policies({ crds: { install: false } }), []);
 });
+
+/** With kustomize people run what the hooks run. */
+function isOfUninstall({ metadata }: KubeObject): boolean {
+  return metadata.name.startsWith('registry-mirror-uninstall-');
+}
+
+/** What a Deployment makes its pods of. */
+function podOf(objects: readonly Live[], deployment: string): Live {
+  return objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === deployment).spec
+    .template;
+}
+
+const chartName = 'registry-mirror-operator';
+
+/** A chart with ours as its dependency, by the condition that is the custom. */
+async function parentChart(t: ExecutionContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'parent-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await cp(chartFolder, join(folder, 'charts', chartName), { recursive: true });
+  const { version } = load(await readFile(join(chartFolder, 'Chart.yaml'), 'utf8')) as { version: string };
+  const dependency = { name: chartName, version, condition: `${chartName}.enabled` };
+  const chart = { apiVersion: 'v2', name: 'parent', version: '1.0.0', dependencies: [dependency] };
+  await writeFile(join(folder, 'Chart.yaml'), JSON.stringify(chart));
+  return folder;
+}
 
 function isHook({ metadata }: KubeObject): boolean {
   return JSON.stringify(metadata['annotations'] ?? {}).includes('helm.sh/hook');

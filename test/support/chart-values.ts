@@ -21,6 +21,8 @@ export const otherValues: Readonly<Record<string, unknown>> = {
   'operator.topologySpreadConstraints': [],
   'operator.podLabels': { team: 'platform' },
   'operator.podAnnotations': { note: 'operator' },
+  'operator.extraVolumes': [{ name: 'authority', configMap: { name: 'webhook-authority' } }],
+  'operator.extraVolumeMounts': [{ name: 'authority', mountPath: '/etc/authority', readOnly: true }],
   'operator.env': {
     LOG_LEVEL: 'debug',
     SECONDS_BETWEEN_STREAMS: 10_000_000,
@@ -38,6 +40,8 @@ export const otherValues: Readonly<Record<string, unknown>> = {
   'webhook.topologySpreadConstraints': [],
   'webhook.podLabels': { team: 'platform' },
   'webhook.podAnnotations': { note: 'webhook' },
+  'webhook.extraVolumes': [{ name: 'maps', configMap: { name: 'maps' } }],
+  'webhook.extraVolumeMounts': [{ name: 'maps', mountPath: '/maps' }],
   'webhook.env': { LOG_LEVEL: 'debug' },
   'certManager.createIssuer': true,
   'cacheUsers.createRoles': true,

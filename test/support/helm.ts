@@ -50,10 +50,14 @@ export async function withValues<T>(values: object, use: (file: string) => Promi
   }
 }
 
-/** Renders the chart. Rejects with what helm says when it does not take the values. */
-export async function helmTemplate(values: object = {}, namespace = 'default'): Promise<KubeObject[]> {
+/** Renders the chart. Rejects with what helm says when it does not take the values, and where a key is there twice. */
+export async function helmTemplate(
+  values: object = {},
+  namespace = 'default',
+  chart = chartFolder,
+): Promise<KubeObject[]> {
   const { code, stdout, stderr } = await withValues(values, (file) =>
-    helm(['template', 'mirrors', chartFolder, '--namespace', namespace, '--values', file]),
+    helm(['template', 'mirrors', chart, '--namespace', namespace, '--values', file]),
   );
   if (code !== 0) throw new Error(stderr);
   return (loadAll(stdout) as (KubeObject | null)[]).filter((object) => object !== null);

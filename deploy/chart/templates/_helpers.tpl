@@ -1,13 +1,24 @@
 {{/* Labels of every object of the release, beside its own. */}}
 {{- define "registry-mirror-operator.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/part-of: registry-mirror-operator
-{{- with .Values.labels }}
-{{ toYaml . }}
+{{- include "registry-mirror-operator.labelsWith" (list . (dict)) -}}
 {{- end }}
+
+{{/* The same with further ones: of `labels` first, then of a value for these objects. Each label once, whoever names it. */}}
+{{- define "registry-mirror-operator.labelsWith" -}}
+{{- $root := first . -}}
+{{- $labels := dict
+  "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_")
+  "app.kubernetes.io/instance" $root.Release.Name
+  "app.kubernetes.io/version" $root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" $root.Release.Service
+  "app.kubernetes.io/part-of" "registry-mirror-operator"
+-}}
+{{- range $given := list $root.Values.labels (last .) -}}
+{{- range $name, $value := $given -}}
+{{- $_ := set $labels $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $labels -}}
 {{- end }}
 
 {{/* The one image of all pods. */}}
@@ -37,6 +48,18 @@ app.kubernetes.io/part-of: registry-mirror-operator
 {{- if kindIs "float64" . }}{{ printf "%d" (int64 .) }}{{ else }}{{ toString . }}{{ end -}}
 {{- end }}
 
+{{/* How long the webhook may take to end: with the default of WEBHOOK_DRAIN_SECONDS, which is 5, the 30 seconds of deploy/. */}}
+{{- define "registry-mirror-operator.webhookGraceSeconds" -}}
+{{- $drain := get (merge (dict) .Values.webhook.env .Values.rewriting.env) "WEBHOOK_DRAIN_SECONDS" | default 5 -}}
+{{- max 30 (add (ceil $drain) 25) -}}
+{{- end }}
+
+{{/* Seconds of uninstall.timeout. */}}
+{{- define "registry-mirror-operator.uninstallSeconds" -}}
+{{- $time := .Values.uninstall.timeout -}}
+{{- mul (trimSuffix (regexFind "[smh]$" $time) $time | int) (get (dict "s" 1 "m" 60 "h" 3600) (regexFind "[smh]$" $time)) -}}
+{{- end }}
+
 {{/* What the schema cannot say of the values. */}}
 {{- define "registry-mirror-operator.check" -}}
 {{- if and (has .Values.rewriting.engine (list "webhook" "auto")) (not .Values.webhook.enabled) -}}
@@ -62,10 +85,20 @@ app.kubernetes.io/part-of: registry-mirror-operator
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $group := list "operator" "webhook" -}}
+{{- range .Values.webhook.extraVolumes -}}
+{{- if eq .name "certificate" -}}
+{{- fail "webhook.extraVolumes: expected another name than certificate, which is the chart's" -}}
+{{- end -}}
+{{- end -}}
+{{- $labels := dict
+  "labels" .Values.labels
+  "operator.podLabels" .Values.operator.podLabels
+  "webhook.podLabels" .Values.webhook.podLabels
+-}}
+{{- range $path, $given := $labels -}}
 {{- range $name := list "app.kubernetes.io/name" "app.kubernetes.io/managed-by" -}}
-{{- if hasKey (get $.Values $group).podLabels $name -}}
-{{- fail (printf "%s.podLabels: expected other labels than %s, which is the chart's" $group $name) -}}
+{{- if hasKey $given $name -}}
+{{- fail (printf "%s: expected other labels than %s, which is the chart's" $path $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
