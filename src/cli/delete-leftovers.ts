@@ -1,17 +1,20 @@
 /** What an operator makes for all mirrors belongs to none of them, and stays when the operator goes: removed by name here. */
+import { kind } from '../api/kind.ts';
 import { caSecretName, fieldManager, sharedNodesName, webhookNames } from '../api/names.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { ApiError } from '../kube/errors.ts';
 import { leaseType } from '../kube/lease.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
-import { certificates, daemonSets, registryMirrors, secrets } from '../operator/resource-types.ts';
+import { certificates, daemonSets, registryMirrors, secrets, services } from '../operator/resource-types.ts';
 import { needing } from './needing.ts';
 
 export interface DeleteLeftoversOptions {
   readonly client: KubeClient;
   /** Where the operator ran. */
   readonly namespace: string;
+  /** Mirrors are the cluster's: who has no right outside the namespace sees by their Services whether there are any. */
+  readonly byServices: boolean;
   /** Asks the API server, which deletes nothing. */
   readonly dryRun: boolean;
   readonly print: (line: string) => void;
@@ -41,14 +44,28 @@ export async function deleteLeftovers(options: DeleteLeftoversOptions): Promise<
   }
 }
 
-async function assertNoMirrors({ client, signal }: DeleteLeftoversOptions): Promise<void> {
+async function assertNoMirrors(options: DeleteLeftoversOptions): Promise<void> {
+  const names = await (options.byServices ? mirrorsOfServices(options) : mirrors(options));
+  if (names.length === 0) return;
+  throw new ConfigError([
+    `There are RegistryMirrors: ${names.join(', ')}. Delete them first: registry-mirror-operator uninstall`,
+  ]);
+}
+
+async function mirrors({ client, signal }: DeleteLeftoversOptions): Promise<string[]> {
   const { items } = await client.listAll(registryMirrors, { signal }).catch((error: unknown) => {
     if (error instanceof ApiError && error.notFound) return { items: [] };
     return needing(`list registrymirrors.${registryMirrors.group}`)(error);
   });
-  if (items.length === 0) return;
-  const names = items.map(({ metadata }) => metadata.name).join(', ');
-  throw new ConfigError([
-    `There are RegistryMirrors: ${names}. Delete them first: registry-mirror-operator uninstall`,
-  ]);
+  return items.map(({ metadata }) => metadata.name);
+}
+
+/** Who owns a Service. The operator deletes a mirror's Services before it lets go of the mirror. */
+async function mirrorsOfServices({ client, namespace, signal }: DeleteLeftoversOptions): Promise<string[]> {
+  const { items } = await client
+    .listAll(services, { namespace, signal })
+    .catch(needing(`list services in namespace ${namespace}`));
+  const owners = items.flatMap(({ metadata }) => metadata.ownerReferences ?? []);
+  const names = owners.filter((owner) => owner.kind === kind).map(({ name }) => name);
+  return [...new Set(names)].sort();
 }

@@ -9,6 +9,7 @@ interface UninstallFlags extends ClusterFlags {
   /** Milliseconds. */
   readonly timeout: number;
   readonly leftovers?: true;
+  readonly byServices?: true;
   readonly dryRun?: true;
 }
 
@@ -26,6 +27,10 @@ export function uninstallCommand(): Command {
       '--leftovers',
       'delete the shared node agents, the authority and the lease of an operator that is gone',
     )
+    .option(
+      '--by-services',
+      'with --leftovers: see by their Services whether there are mirrors, which needs no right outside the namespace',
+    )
     .addOption(timeoutOption())
     .option('--dry-run', 'say what would be deleted, and delete nothing')
     .option('-n, --namespace <name>', 'of the operator (default: NAMESPACE, else default)')
@@ -38,9 +43,10 @@ export function uninstallCommand(): Command {
 async function uninstall(flags: UninstallFlags): Promise<void> {
   const signal = endOfCommand({});
   const { client, namespace } = await connectCluster(flags, 'registry-mirror-operator/uninstall');
-  const { dryRun = false, timeout: timeoutMs, leftovers } = flags;
+  const { dryRun = false, timeout: timeoutMs, leftovers, byServices = false } = flags;
+  const left = { client, namespace, byServices, dryRun, print, signal };
   try {
-    if (leftovers) await deleteLeftovers({ client, namespace, dryRun, print, signal });
+    if (leftovers) await deleteLeftovers(left);
     else if (!(await deleteMirrors({ client, timeoutMs, dryRun, print, signal }))) process.exitCode = 1;
   } finally {
     await client.close();

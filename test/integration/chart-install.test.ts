@@ -21,19 +21,7 @@ const crdPath = `${crds}/registrymirrors.k8s.osp.tech`;
 const appsPath = `/apis/apps/v1/namespaces/${namespace}`;
 
 let world: World;
-test.beforeEach(async () => {
-  // Garbage is collected as in a cluster; namespaces, jobs and workloads are not worked on.
-  world = await startWorld({
-    withoutCrd: true,
-    enableControllerManager: true,
-    controllers: [
-      'garbage-collector-controller',
-      'serviceaccount-controller',
-      'serviceaccount-token-controller',
-    ],
-  });
-  await world.plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-});
+test.beforeEach(() => begin());
 test.afterEach.always(async (t) => {
   if (!t.passed) t.log(world?.lastWords());
   await world?.end();
@@ -43,7 +31,9 @@ test.serial(
   'installed, upgraded and uninstalled, it leaves its kinds and nothing else, which another install takes',
   async (t) => {
     const before = await everything();
-    succeeds(t, await release('install', '--set', 'rewriting.engine=webhook'));
+    const installed = await release('install', '--set', 'rewriting.engine=webhook');
+    succeeds(t, installed);
+    t.regex(installed.stdout, /^ {2}helm uninstall mirrors -n mirrors --timeout 11m$/m);
     await startOperatorOfRelease(t, { REWRITE_ENGINE: 'webhook' });
     fakeNodesIn(t);
     const jobs = runJobs(t, world.plane, namespace);
@@ -132,6 +122,40 @@ test.serial('what kustomize installed is taken over, no object is made anew', as
   succeeds(t, await release('install', '--take-ownership'));
   t.deepEqual(await Promise.all(objects.map(uidOf)), uids);
 });
+
+test.serial(
+  'whose image cannot be pulled fails to end in time; without hooks it ends, and leaves that job',
+  async (t) => {
+    // No kubelet is there: pods of the job stay as they do where their image is missing.
+    await world.end();
+    await begin('job-controller');
+    const before = await everything();
+    succeeds(t, await release('install', '--set', 'uninstall.timeout=1s'));
+    const failed = await helmIn('uninstall', 'mirrors', '--namespace', namespace, '--timeout', '61s');
+    t.not(failed.code, 0);
+    t.regex(failed.stderr, /DeadlineExceeded/);
+    t.truthy(await world.find(`${appsPath}/deployments/registry-mirror-operator`));
+    succeeds(t, await helmIn('uninstall', 'mirrors', '--namespace', namespace, '--no-hooks'));
+    const left = () => everything().then((names) => names.filter((name) => !before.includes(name)));
+    const job = `/apis/batch/v1/jobs ${namespace}/registry-mirror-uninstall-mirrors`;
+    await eventually(async () => assert.deepEqual(await left(), [job]), { timeout });
+  },
+);
+
+/** Garbage is collected as in a cluster; namespaces and workloads are not worked on, jobs only where that is wanted. */
+async function begin(...controllers: string[]): Promise<void> {
+  world = await startWorld({
+    withoutCrd: true,
+    enableControllerManager: true,
+    controllers: [
+      'garbage-collector-controller',
+      'serviceaccount-controller',
+      'serviceaccount-token-controller',
+      ...controllers,
+    ],
+  });
+  await world.plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+}
 
 function release(command: 'install' | 'upgrade', ...args: string[]): Promise<HelmResult> {
   return helmIn(command, 'mirrors', chartFolder, '--namespace', namespace, ...args);

@@ -177,8 +177,11 @@ test.serial('the hooks of the chart', async (t) => {
   await rights.use(hooks);
   await mirror({ upstreamUrl: 'quay.io' });
   await rights.world.patch(pathsOf('hub').mirror, { metadata: { finalizers: null } });
-  const access = await rights.podAccess('registry-mirror-uninstall');
-  for (const args of [[], ['--leftovers']]) {
+  for (const [account, args] of [
+    ['registry-mirror-uninstall-mirrors', []],
+    ['registry-mirror-uninstall-leftovers', ['--leftovers', '--by-services']],
+  ] as const) {
+    const access = await rights.podAccess(account);
     const { code, stderr } = await startCommand(t, ['uninstall', ...args], {}, access).ended;
     t.is(code, 0, stderr);
   }

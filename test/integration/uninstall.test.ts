@@ -54,11 +54,14 @@ test.serial('what is left of an operator that is gone is deleted, and nothing of
     metadata: { name: 'registry-mirror-credentials', namespace: 'default' },
   });
 
-  const early = await uninstall(t, '--leftovers').ended;
-  t.is(early.code, 1);
-  t.regex(early.stderr, /There are RegistryMirrors: hub\. Delete them first/);
+  for (const by of [[], ['--by-services']]) {
+    const early = await uninstall(t, '--leftovers', ...by).ended;
+    t.is(early.code, 1);
+    t.regex(early.stderr, /There are RegistryMirrors: hub\. Delete them first/);
+  }
   t.is((await uninstall(t).ended).code, 0);
   await operator.stop();
+  t.is((await uninstall(t, '--leftovers', '--by-services', '--dry-run').ended).code, 0);
 
   const dry = await uninstall(t, '--leftovers', '--dry-run').ended;
   t.is(dry.code, 0, dry.stderr);
