@@ -50,7 +50,7 @@ const cache = z.object({
   writable: z.boolean(),
   reason: z.string().optional(),
   message: z.string().optional(),
-  /** How long the most recently used object that had to go was not used. Small: the cache is too small. Seconds. */
+  /** How long the most recently used object that had to go in the last hour was not used. Small: the cache is too small. Seconds. */
   youngestEvictedSeconds: count.optional(),
 });
 

@@ -82,7 +82,7 @@ const figures: readonly Figure[] = [
   ),
   gauge(
     'cache_youngest_evicted_age_seconds',
-    'For how long an object that had to go was not used.',
+    'For how long the most recently used object that had to go in the last hour was not used.',
     (m) => m.cache?.youngestEvictedSeconds,
   ),
   gauge('certificate_expiry_timestamp_seconds', 'When the served certificate expires.', (m) =>

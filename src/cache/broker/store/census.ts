@@ -15,10 +15,14 @@ export interface Census {
   readonly files: number;
   /** The files used longest ago, oldest first: not all, but enough until the next walk. */
   readonly oldest: AgedFile[];
+  /** Complete files wherever they come in the order of age, the same ones in each walk while they are there: which of them go says what goes. */
+  readonly sample: AgedFile[];
 }
 
 /** How many candidates for eviction are remembered: 64 GiB of slices, 3 MB of memory. */
 const remembered = 8192;
+/** How many are in the sample. Their names are hashes, so that the first names are anybody's. */
+const sampled = 4096;
 
 /** Longer than nginx waits for the next byte of anything (`proxy_read_timeout`): nobody writes that file any more. Milliseconds. */
 const abandonedMs = 45 * 60_000;
@@ -26,7 +30,8 @@ const abandonedMs = 45 * 60_000;
 /** Walks through `dir`; of a walk that `signal` ended the numbers are too small. */
 export async function takeCensus(dir: string, signal: AbortSignal, limit = remembered): Promise<Census> {
   let [bytes, files] = [0, 0];
-  let oldest: AgedFile[] = [];
+  const oldest = new FirstFew(limit, (one, other) => one.usedMs - other.usedMs);
+  const sample = new FirstFew(Math.min(limit, sampled), (one, other) => (one.path < other.path ? -1 : 1));
   await forEachObject(dir, signal, async ({ path, temporary }) => {
     const found = await ageOf(temporary ?? path);
     if (found === undefined) return;
@@ -35,10 +40,10 @@ export async function takeCensus(dir: string, signal: AbortSignal, limit = remem
     bytes += found.bytes;
     if (temporary !== undefined) return;
     files += 1;
-    oldest.push(found);
-    if (oldest.length >= 2 * limit) oldest = first(oldest, limit);
+    oldest.add(found);
+    sample.add(found);
   });
-  return { bytes, files, oldest: first(oldest, limit) };
+  return { bytes, files, oldest: oldest.take(), sample: sample.take() };
 }
 
 /** Undefined: it is gone. `noatime` leaves only the time of writing, `relatime` the day of the last use. */
@@ -52,6 +57,23 @@ export async function ageOf(path: string): Promise<AgedFile | undefined> {
   }
 }
 
-function first(files: AgedFile[], limit: number): AgedFile[] {
-  return files.sort((one, other) => one.usedMs - other.usedMs).slice(0, limit);
+/** Of files that come one by one, those that are first in some order. */
+class FirstFew {
+  readonly #limit: number;
+  readonly #order: (one: AgedFile, other: AgedFile) => number;
+  #files: AgedFile[] = [];
+
+  constructor(limit: number, order: (one: AgedFile, other: AgedFile) => number) {
+    this.#limit = limit;
+    this.#order = order;
+  }
+
+  add(file: AgedFile): void {
+    this.#files.push(file);
+    if (this.#files.length >= 2 * this.#limit) this.#files = this.take();
+  }
+
+  take(): AgedFile[] {
+    return this.#files.sort(this.#order).slice(0, this.#limit);
+  }
 }

@@ -5,6 +5,7 @@
 import type { Logger } from '../../../observe/log.ts';
 import { removeFile } from './cache-folder.ts';
 import { type AgedFile, ageOf, type Census, takeCensus } from './census.ts';
+import { LeastOfHour } from './least-of-hour.ts';
 
 /** One mirror's folder. */
 export interface CacheFolder {
@@ -26,6 +27,8 @@ const walkShare = 10;
 const hurriedWalkMs = 250;
 /** How far above its bound nginx may be between two of its rounds before we step in. */
 const excess = 1 + 1 / 8;
+/** From here on nginx may just have made room: it never removes much more than it has to. */
+const nearLimit = 1 - 1 / 8;
 
 /** What is known of one folder: the last walk, and what came in and was removed since. */
 interface Holding {
@@ -33,7 +36,13 @@ interface Holding {
   bytes: number;
   files: number;
   oldest: AgedFile[];
-  evicted: { files: number; bytes: number; youngestMs: number | undefined };
+  evicted: { files: number; bytes: number };
+  /** For how long what had to go had not been used, whoever removed it. Milliseconds. */
+  readonly unusedMs: LeastOfHour;
+  /** Paths and last uses of files that were there at the last walk and that nobody but nginx may have removed since. */
+  sample: Map<string, number>;
+  /** How often others than nginx and we have removed files. */
+  disturbances: number;
 }
 
 export interface EvictorOptions {
@@ -63,7 +72,12 @@ export class Evictor {
   configure(folders: readonly CacheFolder[]): void {
     const known = new Map(this.#holdings.map((holding) => [holding.folder.dir, holding]));
     // The same objects: a walk may be counting into them.
-    this.#holdings = folders.map((folder) => Object.assign(known.get(folder.dir) ?? nothing(), { folder }));
+    this.#holdings = folders.map((folder) => {
+      const before = known.get(folder.dir);
+      // What had to go when there was less room says nothing any more.
+      if (before !== undefined && before.folder.limitBytes < folder.limitBytes) before.unusedMs.clear();
+      return Object.assign(before ?? this.#nothing(), { folder });
+    });
     if (folders.some(({ dir }) => !known.has(dir))) this.#walkedAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -77,6 +91,14 @@ export class Evictor {
     if (holding === undefined) return;
     holding.bytes += bytes;
     holding.files += 1;
+  }
+
+  /** Notes that files of a mirror were or are being removed for another reason than that room was short. */
+  noteDisturbance(mirror: string): void {
+    const holding = this.#holdings.find(({ folder }) => folder.name === mirror);
+    if (holding === undefined) return;
+    holding.disturbances += 1;
+    holding.sample.clear();
   }
 
   /** What may be removed at most, in bytes. */
@@ -126,10 +148,10 @@ export class Evictor {
   /** What is known of a mirror's folder. */
   holding(mirror: string): { bytes: number; files: number; evicted: Evicted } {
     const holding = this.#holdings.find(({ folder }) => folder.name === mirror);
-    const { bytes, files, evicted } = holding ?? nothing();
-    const { youngestMs, ...counts } = evicted;
-    const youngest = youngestMs === undefined ? {} : { youngestSeconds: Math.round(youngestMs / 1000) };
-    return { bytes, files, evicted: { ...counts, ...youngest } };
+    const { bytes, files, evicted, unusedMs } = holding ?? this.#nothing();
+    const least = unusedMs.least();
+    const youngest = least === undefined ? {} : { youngestSeconds: Math.round(least / 1000) };
+    return { bytes, files, evicted: { ...evicted, ...youngest } };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -164,14 +186,18 @@ export class Evictor {
     if (now !== undefined && now.usedMs > usedMs) return 0;
     holding.bytes = Math.max(0, holding.bytes - bytes);
     holding.files = Math.max(0, holding.files - 1);
+    // Whether it was nginx, the next walk finds out.
     if (now === undefined) return 0;
+    holding.sample.delete(path);
     await removeFile(path);
-    const { evicted } = holding;
-    const ageMs = this.#options.now() - usedMs;
-    evicted.files += 1;
-    evicted.bytes += bytes;
-    evicted.youngestMs = Math.max(0, Math.min(ageMs, evicted.youngestMs ?? Number.POSITIVE_INFINITY));
+    holding.evicted.files += 1;
+    holding.evicted.bytes += bytes;
+    this.#noteUnused(holding, usedMs);
     return bytes;
+  }
+
+  #noteUnused({ unusedMs }: Holding, usedMs: number): void {
+    unusedMs.note(Math.max(0, this.#options.now() - usedMs));
   }
 
   async #walkInHurry(): Promise<boolean> {
@@ -192,24 +218,39 @@ export class Evictor {
     const { elapsed, signal, log } = this.#options;
     const startedAt = elapsed();
     for (const holding of this.#holdings) {
-      const before = holding.bytes;
+      const { bytes, disturbances } = holding;
       const census = await takeCensus(holding.folder.dir, signal);
       if (signal.aborted) return;
-      take(holding, census, before);
+      await this.#noteGone(holding, census);
+      take(holding, census, { bytes, disturbances });
     }
     this.#walkedAt = elapsed();
     this.#walkMs = this.#walkedAt - startedAt;
     log.debug({ ms: this.#walkMs, bytes: this.heldBytes }, 'Cache folders counted');
   }
+
+  /** What was there at the last walk and is gone, nginx has removed, which does not tell: for room where there was little, else because nobody had asked for it (`inactive`). */
+  async #noteGone(holding: Holding, { bytes, sample }: Census): Promise<void> {
+    if (Math.max(bytes, holding.bytes) < nearLimit * holding.folder.limitBytes) return;
+    const there = new Set(sample.map(({ path }) => path));
+    for (const [path, usedMs] of holding.sample) {
+      // Others may have pushed it out of the sample. What nginx replaces meanwhile has its name again.
+      if (!there.has(path) && (await ageOf(path)) === undefined) this.#noteUnused(holding, usedMs);
+    }
+  }
+
+  #nothing(): Omit<Holding, 'folder'> {
+    const unusedMs = new LeastOfHour(this.#options.elapsed);
+    const evicted = { files: 0, bytes: 0 };
+    return { bytes: 0, files: 0, oldest: [], evicted, unusedMs, sample: new Map(), disturbances: 0 };
+  }
 }
 
 /** What came in while the walk lasted may be counted or not: rather too much than too little. */
-function take(holding: Holding, census: Census, before: number): void {
-  holding.bytes = census.bytes + Math.max(0, holding.bytes - before);
+function take(holding: Holding, census: Census, before: Pick<Holding, 'bytes' | 'disturbances'>): void {
+  holding.bytes = census.bytes + Math.max(0, holding.bytes - before.bytes);
   holding.files = census.files;
   holding.oldest = census.oldest;
-}
-
-function nothing(): Omit<Holding, 'folder'> {
-  return { bytes: 0, files: 0, oldest: [], evicted: { files: 0, bytes: 0, youngestMs: undefined } };
+  const isDisturbed = holding.disturbances !== before.disturbances;
+  holding.sample = new Map(isDisturbed ? [] : census.sample.map(({ path, usedMs }) => [path, usedMs]));
 }

@@ -32,11 +32,14 @@ export interface StoreMirrorReport {
   readonly files: number;
   /** nginx's `max_size`. */
   readonly limitBytes: number;
-  /** By the broker, because room was short; what nginx removes within its bound it does not tell. */
+  /** By the broker, because room was short; how much nginx removes within its bound it does not tell. */
   readonly evicted: {
     readonly files: number;
     readonly bytes: number;
-    /** For how long the most recently used of them had not been used, in seconds. Small: the cache is too small. */
+    /**
+     * For how long the most recently used of what had to go in the last hour, by nginx or us, had not been used, in seconds. Small: the
+     * cache is too small. Absent: nothing had to go.
+     */
     readonly youngestSeconds?: number;
   };
   readonly purges: { readonly requests: number; readonly files: number; readonly bytes: number };

@@ -9,11 +9,12 @@ import type { BrokerConfig, BrokerMirror } from '../broker-config.ts';
 import { Admission, type Decide, type Fill } from './admission.ts';
 import { Evictor } from './evictor.ts';
 import { post, type Told, targets } from './process-link.ts';
+import type { Removed } from './purge.ts';
 import { Purger } from './purger.ts';
 import { RemoteVolume } from './remote-volume.ts';
 import { type FilledBlob, Scrubber } from './scrubber.ts';
 import type { StoreMirrorReport, StoreReport } from './store-report.ts';
-import { answerStoreRequest, type StoreActions } from './store-requests.ts';
+import { answerStoreRequest, type PurgeOrder, type StoreActions } from './store-requests.ts';
 import { removeTornFiles } from './torn-files.ts';
 import { VolumeWatch } from './volume-watch.ts';
 
@@ -139,7 +140,7 @@ export class Store {
 
   get #actions(): StoreActions {
     return {
-      purge: (order) => this.#purger.purge(order),
+      purge: (order) => this.#purge(order),
       scrub: (mirror) => this.#scrub(mirror),
       forget: (mirror, corrupt) => this.#forget(mirror, corrupt),
       tell: (told) => this.#hear(told),
@@ -173,6 +174,14 @@ export class Store {
     return mirror && { dir: mirror.cacheDir, sliceBytes: this.#config.sliceBytes };
   }
 
+  async #purge(order: PurgeOrder): Promise<Removed | undefined> {
+    try {
+      return await this.#purger.purge(order);
+    } finally {
+      this.#evictor.noteDisturbance(order.mirror);
+    }
+  }
+
   async #scrub(mirror: string): Promise<{ queued: number } | undefined> {
     if (this.#mirror(mirror) === undefined) return undefined;
     return { queued: await this.#scrubber.noteAll(mirror) };
@@ -188,6 +197,7 @@ export class Store {
 
   #forget(mirror: string, corrupt?: string): void {
     this.#admission.notePurge(mirror);
+    this.#evictor.noteDisturbance(mirror);
     this.#options.forget(mirror, corrupt);
   }
 

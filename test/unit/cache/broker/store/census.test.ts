@@ -26,3 +26,18 @@ test('what nginx is writing counts, and what an nginx that is no more was writin
     [join(folder, hash)],
   );
 });
+
+test('the sample has the same files in each walk, whenever they were used', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'census-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  mkdirSync(join(dir, '0/00'), { recursive: true });
+  const paths = Array.from({ length: 9 }, (_, index) => join(dir, '0/00', `${index}`.padStart(32, '0')));
+  for (const path of paths) writeFileSync(path, '');
+  const { signal } = new AbortController();
+  const sampled = async () => (await takeCensus(dir, signal, 3)).sample.map(({ path }) => path);
+  t.deepEqual(await sampled(), paths.slice(0, 3));
+  for (const [index, path] of paths.entries()) utimesSync(path, index % 2, index % 2);
+  t.deepEqual(await sampled(), paths.slice(0, 3));
+  rmSync(paths[1]!);
+  t.deepEqual(await sampled(), [paths[0], paths[2], paths[3]]);
+});
