@@ -2,7 +2,7 @@
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type CacheReport, parseCacheReport } from '../../cache-report.ts';
-import { mergeReports, ProcessTotals } from './totals.ts';
+import { mergeReports, ProcessTotals, withFormer } from './totals.ts';
 
 /** A process that is busy for longer than this is counted with what it said before. Milliseconds. */
 const timeoutMs = 1_000;
@@ -48,7 +48,7 @@ export class Gatherer {
     const own = this.#totalsOf('').take(this.#options.own());
     const known = sockets.map((socket) => this.#totalsOf(socket).total).filter((one) => one !== undefined);
     return {
-      report: mergeReports([own, ...known]),
+      report: withFormer(mergeReports([own, ...known]), this.#former(sockets)),
       processes: sockets.length + 1,
       answering: answers.filter(Boolean).length + 1,
     };
@@ -61,6 +61,13 @@ export class Gatherer {
     } catch {
       return false;
     }
+  }
+
+  /** Of processes that there were before `spec.broker.processes` was lowered. */
+  #former(sockets: readonly string[]): CacheReport[] {
+    return [...this.#totals]
+      .filter(([process]) => process !== '' && !sockets.includes(process))
+      .flatMap(([, { total }]) => total ?? []);
   }
 
   #totalsOf(process: string): ProcessTotals {

@@ -39,8 +39,7 @@ export async function runMetrics(options: MetricsOptions, signal: AbortSignal): 
   const { config } = options;
   const { requestLog: file, nginxPidFile: pidFile } = config();
   const registry = new Registry();
-  const knows = (name: string) => config().mirrors.some((mirror) => mirror.name === name);
-  const counts = new RequestCounts({ registry, knows });
+  const counts = new RequestCounts({ registry, mirrors: () => config().mirrors });
   const follower = new LogFollower({ file, pidFile, log: options.log, onLine: (line) => counts.take(line) });
   const certificates = new Expiry(() => config().certificateFiles ?? []);
   const gatherer = new Gatherer({

@@ -4,6 +4,7 @@ import type { CacheReportInput } from '../../cache-report.ts';
 import { LastHour } from './last-hour.ts';
 import { parseRequestLine, type RequestLine } from './request-line.ts';
 
+type Mirrors = () => readonly { readonly name: string }[];
 type MirrorReport = CacheReportInput['mirrors'][number];
 
 /** The part of a mirror's report that nginx's lines tell. */
@@ -14,6 +15,11 @@ export type ClientReport = Required<Pick<MirrorReport, 'requests'>> &
 const totalBuckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const firstByteBuckets = [0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Of nearly all bytes. Told from the start: of a series that begins with a gigabyte Prometheus does not see that it came. */
+const blobBytes = ['plain', 'fallback', 'local'].flatMap((address) =>
+  ['hit', 'miss'].map((cache) => ({ address, object: 'blob', cache })),
+);
+
 interface Pulls {
   total: number;
   readonly byStatus: Record<string, number>;
@@ -23,16 +29,16 @@ interface Pulls {
 }
 
 export class RequestCounts {
-  readonly #knows: (mirror: string) => boolean;
+  readonly #mirrors: Mirrors;
   readonly #now: () => number;
   readonly #pulls = new Map<string, Pulls>();
   readonly #metrics: ReturnType<typeof requestMetrics>;
 
-  /** `knows`: whether there is a mirror of that name, so that nobody can make up labels. */
-  constructor(options: { registry: Registry; knows: (mirror: string) => boolean; now?: () => number }) {
-    this.#knows = options.knows;
+  /** `mirrors`: those that there are, so that nobody can make up labels. */
+  constructor(options: { registry: Registry; mirrors: Mirrors; now?: () => number }) {
+    this.#mirrors = options.mirrors;
     this.#now = options.now ?? Date.now;
-    this.#metrics = requestMetrics(options.registry);
+    this.#metrics = requestMetrics(options.registry, options.mirrors);
   }
 
   /** Counts one line of the log. */
@@ -42,7 +48,7 @@ export class RequestCounts {
       this.#metrics.unreadable.inc();
       return;
     }
-    const mirror = this.#knows(line.mirror) ? line.mirror : '';
+    const mirror = this.#mirrors().some(({ name }) => name === line.mirror) ? line.mirror : '';
     this.#observe(mirror, line);
     if (mirror !== '' && isClient(line)) this.#count(this.#pullsOf(mirror), line);
   }
@@ -93,7 +99,7 @@ function isClient({ address }: RequestLine): boolean {
   return address === 'plain' || address === 'fallback';
 }
 
-function requestMetrics(registry: Registry) {
+function requestMetrics(registry: Registry, mirrors: Mirrors) {
   const registers = [registry];
   const labels = ['mirror', 'address', 'object', 'cache'] as const;
   return {
@@ -108,6 +114,10 @@ function requestMetrics(registry: Registry) {
       help: 'Bytes of bodies sent, by how the cache answered the first slice.',
       labelNames: labels,
       registers,
+      collect() {
+        for (const { name: mirror } of mirrors())
+          for (const each of blobBytes) this.inc({ mirror, ...each }, 0);
+      },
     }),
     responses: new Counter({
       name: 'registry_mirror_responses_total',

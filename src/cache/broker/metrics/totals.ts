@@ -50,6 +50,18 @@ export function mergeReports(reports: readonly [CacheReport, ...CacheReport[]]):
   return { version: first.version, mirrors };
 }
 
+/** Adds what processes have counted that are wanted no more. */
+export function withFormer(report: CacheReport, former: readonly CacheReport[]): CacheReport {
+  const mirrors = report.mirrors.map((mirror) => {
+    const theirs = former.flatMap((each) => each.mirrors.filter(({ name }) => name === mirror.name));
+    return {
+      ...mirror,
+      ...theirs.reduce<Counted>((sum, { counters, peers }) => addCounted(sum, { counters, peers }), mirror),
+    };
+  });
+  return { ...report, mirrors };
+}
+
 function mergeMirror(one: CacheMirrorReport, other: CacheMirrorReport): CacheMirrorReport {
   const expire = one.credentialsExpire ?? other.credentialsExpire;
   const withheld = one.credentialsWithheld ?? other.credentialsWithheld;

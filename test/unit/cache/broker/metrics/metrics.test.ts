@@ -36,6 +36,7 @@ async function setUp(t: ExecutionContext, own: { requests: number } = { requests
         name: 'm',
         upstream: { reason: 'Timeout', since: moment, asked: moment },
         counters: { started: moment, requests, byStatus: { error: requests }, bytes: requests * 100 },
+        stale: { tags: 2 },
       },
     ],
   });
@@ -127,6 +128,9 @@ test('what nginx wrote, the processes and the disk tell is in the metrics and in
   const expected = {
     'registry_mirror_requests_total{mirror="m",address="plain",object="blob",cache="miss"}': 1,
     'registry_mirror_response_bytes_total{mirror="m",address="peer",object="blob",cache="hit"}': 9000,
+    'registry_mirror_response_bytes_total{mirror="m",address="fallback",object="blob",cache="hit"}': 500,
+    // Told before there is any.
+    'registry_mirror_response_bytes_total{mirror="m",address="local",object="blob",cache="miss"}': 0,
     'registry_mirror_responses_total{mirror="m",address="plain",status="503"}': 1,
     'registry_mirror_responses_total{mirror="",address="plain",status="404"}': 1,
     'registry_mirror_request_duration_seconds_count{mirror="m",cache="hit"}': 1,
@@ -175,6 +179,23 @@ test('a process that does not answer keeps its share in the sums', async (t) => 
   await close();
   await eventually(async () => assert.equal((await upstream())[0], 1));
   t.deepEqual(await upstream(), [1, 5]);
+});
+
+test('a process that is wanted no more keeps its share in the sums, and nothing else', async (t) => {
+  const { config, page, startOther } = await setUp(t);
+  const told = async () => {
+    const found = samples(await page('/metrics'));
+    return [
+      found['registry_mirror_broker_processes{state="wanted"}'],
+      found['registry_mirror_upstream_bytes_total{mirror="m"}'],
+      found['registry_mirror_stale_tags{mirror="m"}'],
+    ];
+  };
+  await startOther(4);
+  await eventually(async () => assert.deepEqual(await told(), [2, 500, 4]));
+  config.sockets = config.sockets.slice(0, 1);
+  await eventually(async () => assert.equal((await told())[0], 1));
+  t.deepEqual(await told(), [1, 500, 2]);
 });
 
 test('only GET and HEAD of three paths are answered', async (t) => {
