@@ -4,7 +4,7 @@ import { type RuleTable, type SourceName, sourceNames } from '../image/rules/tab
 import type { RuleSource } from '../image/settle.ts';
 import { registerProcessMetrics } from '../observe/process-metrics.ts';
 import { type Admission, isRewritten } from './admit.ts';
-import type { ReviewPath } from './paths.ts';
+import { type ReviewPath, reviewPaths } from './paths.ts';
 import { ruleCounts } from './rule-counts.ts';
 import { Tally } from './tally.ts';
 
@@ -68,6 +68,8 @@ export class WebhookMetrics {
 
   constructor(state: MetricsState) {
     registerProcessMetrics(this.#registry);
+    for (const { name, operations } of reviewPaths)
+      for (const operation of operations) this.#reviews.expect(name, operation, 'failed');
     this.#gauge('synced', '1: all that rules are made of was read.', () => Number(state.synced()));
     this.#gauge(
       'certificate_expiry_timestamp_seconds',

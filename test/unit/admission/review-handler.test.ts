@@ -51,6 +51,18 @@ function scene(level: LogLevel = 'info') {
 
 const name = 'registry_mirror_webhook';
 
+test('that no review failed is told from the start, for each path and what is sent to it', async (t) => {
+  const { figures } = scene();
+  const failed = Object.entries(await figures()).filter(([series]) => series.includes('result="failed"'));
+  const expected = reviewPaths.flatMap(({ name: path, operations }) =>
+    operations.map((operation) => [
+      `${name}_reviews_total{path="${path}",operation="${operation}",result="failed"}`,
+      '0',
+    ]),
+  );
+  t.deepEqual(failed.sort(), expected.sort() as [string, string][]);
+});
+
 test('reviews, images, reasons and warnings are counted', async (t) => {
   const { ask, figures } = scene();
   t.truthy((await ask(reviewOf(pod({ a: 'quay.io/a', b: 'nginx', c: 'bad.io/x' })))).patch);
@@ -87,7 +99,7 @@ test('a dry run is answered like any other, and counted apart', async (t) => {
   const counted = await figures();
   t.is(counted[`${name}_dry_runs_total`], '1');
   t.deepEqual(
-    Object.keys(counted).filter((key) => /reviews_total|images_total/.test(key)),
+    Object.entries(counted).filter(([key, value]) => /reviews_total|images_total/.test(key) && value !== '0'),
     [],
   );
   t.deepEqual(lines(), []);
