@@ -1,4 +1,5 @@
 /** The alerts: when each fires and what it says. Each has a section of its name in docs/operations.md. Pure data. */
+import { shareFromCache } from './cache-share.ts';
 
 export interface Alert {
   readonly name: string;
@@ -16,6 +17,10 @@ export interface AlertGroup {
 }
 
 const day = 86_400;
+/** Scaled to zero: somebody wanted it so. */
+const unlessOff = 'unless on (mirror) registry_mirror_condition{condition="Ready",reason="ScaledToZero"}';
+/** Seconds until the first of a mirror's credentials expires. */
+const credentialsLeft = '(min by (mirror) (registry_mirror_credentials_expiry_timestamp_seconds) - time())';
 
 export const alertGroups: readonly AlertGroup[] = [
   {
@@ -25,7 +30,7 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryMirrorNotReady',
         severity: 'critical',
         for: '10m',
-        expression: 'max by (mirror) (registry_mirror_condition{condition="Ready",status!="True"}) == 1',
+        expression: `max by (mirror) (registry_mirror_condition{condition="Ready",status!="True"}) == 1 ${unlessOff}`,
         summary: 'Mirror {{ $labels.mirror }} is not ready.',
         description:
           'Pulls of its alias, and of images that name its Service, fail. Others go to the upstream. `kubectl describe registrymirror {{ $labels.mirror }}` says why.',
@@ -34,15 +39,15 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryMirrorUpstreamFails',
         severity: 'warning',
         for: '10m',
-        expression: `max by (mirror, reason) (${upstreamState('reason!~"Ok|Unknown|RateLimited|Unauthorized"')}) == 1`,
-        summary: 'Mirror {{ $labels.mirror }} gets nothing from its upstream ({{ $labels.reason }}).',
-        description: 'What is cached is served; everything else cannot be had through the mirror.',
+        expression: upstreamFails('reason!~"Ok|Unknown|RateLimited|Unauthorized"'),
+        summary: 'Mirror {{ $labels.mirror }} gets nothing from its upstream.',
+        description: `What is cached is served; everything else cannot be had through the mirror. In the last ten minutes: ${lastReasons()}.`,
       },
       {
         name: 'RegistryMirrorRateLimited',
         severity: 'warning',
         for: '5m',
-        expression: `max by (mirror) (${upstreamState('reason="RateLimited"')}) == 1`,
+        expression: upstreamFails('reason="RateLimited"'),
         summary: 'The upstream of mirror {{ $labels.mirror }} answers 429.',
         description:
           'What is cached is served; everything else has to wait until the window of the limit is over.',
@@ -52,7 +57,7 @@ export const alertGroups: readonly AlertGroup[] = [
         severity: 'warning',
         for: '10m',
         expression: [
-          `max by (mirror) (${upstreamState('reason="Unauthorized"')}) == 1`,
+          upstreamFails('reason="Unauthorized"'),
           'or max by (mirror) (registry_mirror_condition{condition="CredentialsValid",status="False"}) == 1',
         ].join(' '),
         summary: 'The credentials of mirror {{ $labels.mirror }} cannot be used.',
@@ -63,8 +68,12 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryMirrorCredentialsExpire',
         severity: 'warning',
         for: '10m',
-        expression: 'min by (mirror) (registry_mirror_credentials_expiry_timestamp_seconds) - time() < 3600',
-        summary: 'The credentials of mirror {{ $labels.mirror }} expire within the hour.',
+        // Credentials that never live for an hour are told of when they are over.
+        expression: [
+          `${credentialsLeft} < 0`,
+          `or (${credentialsLeft} < 3600 and max_over_time((${credentialsLeft})[1d:5m]) > 3600)`,
+        ].join(' '),
+        summary: 'The credentials of mirror {{ $labels.mirror }} expire within the hour, or have expired.',
         description:
           'Told of credentials that say when they end: JSON Web Tokens and passwords of Amazon ECR. Whatever renews their Secret does not.',
       },
@@ -72,7 +81,8 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryMirrorServesStaleTags',
         severity: 'warning',
         for: '15m',
-        expression: 'max by (mirror) (registry_mirror_stale_tags) > 0',
+        // Whoever asks for such a tag does so every few minutes only.
+        expression: 'max by (mirror) (max_over_time(registry_mirror_stale_tags[5m])) > 0',
         summary: 'Mirror {{ $labels.mirror }} serves tags that it cannot check.',
         description:
           '{{ $value }} tags were served in the last minutes although the upstream could not be asked: what is pushed there is not seen.',
@@ -108,10 +118,11 @@ export const alertGroups: readonly AlertGroup[] = [
       {
         name: 'RegistryMirrorCacheTooSmall',
         severity: 'info',
-        for: '1h',
+        // One tight moment is told for an hour.
+        for: '2h',
         expression: `min by (mirror) (registry_mirror_cache_youngest_evicted_age_seconds) < ${day}`,
         summary: 'The cache of mirror {{ $labels.mirror }} is too small.',
-        description: 'What was used less than a day ago had to go.',
+        description: 'Again and again what was used less than a day ago has to go.',
       },
       {
         name: 'RegistryMirrorLowHitRatio',
@@ -119,8 +130,7 @@ export const alertGroups: readonly AlertGroup[] = [
         for: '1h',
         // Under 1 GB in six hours it says nothing.
         expression: [
-          '1 - sum by (mirror) (rate(registry_mirror_upstream_bytes_total[6h]))',
-          '/ sum by (mirror) (rate(registry_mirror_response_bytes_total{address=~"plain|fallback"}[6h])) < 0.2',
+          `${shareFromCache('', '6h')} < 0.2`,
           'and sum by (mirror) (increase(registry_mirror_response_bytes_total{address=~"plain|fallback"}[6h])) > 1e9',
         ].join(' '),
         summary: 'Mirror {{ $labels.mirror }} saves hardly anything.',
@@ -135,7 +145,7 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryMirrorNodesNotWired',
         severity: 'warning',
         for: '30m',
-        expression: 'max by (mirror) (registry_mirror_condition{condition="NodesWired",status="False"}) == 1',
+        expression: `max by (mirror) (registry_mirror_condition{condition="NodesWired",status="False"}) == 1 ${unlessOff}`,
         summary: 'Nodes do not pull through mirror {{ $labels.mirror }}.',
         description:
           'On some of the selected nodes not everything is in place. `registry-mirror-operator doctor --cluster` says where and why.',
@@ -144,7 +154,7 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryMirrorNodeFallsBack',
         severity: 'warning',
         for: '10m',
-        expression: 'min by (mirror, node) (registry_mirror_node_forwarder_offered) == 0',
+        expression: `min by (mirror, node) (registry_mirror_node_forwarder_offered) == 0 ${unlessOff}`,
         summary: 'Node {{ $labels.node }} does not reach mirror {{ $labels.mirror }}.',
         description: 'Its pulls go to the upstream; those of the alias fail.',
       },
@@ -157,7 +167,8 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryMirrorOperatorDown',
         severity: 'warning',
         for: '10m',
-        expression: 'absent(registry_mirror_operator_leading == 1)',
+        // One that leads and has not read everything waits.
+        expression: 'absent(registry_mirror_operator_leading == 1 and registry_mirror_operator_synced == 1)',
         summary: 'No replica of the operator acts.',
         description:
           'Mirrors and wired nodes go on working. Nothing is repaired, renewed or changed, and conditions of mirrors are those of then.',
@@ -188,8 +199,11 @@ export const alertGroups: readonly AlertGroup[] = [
         name: 'RegistryRewriteWebhookDown',
         severity: 'critical',
         for: '5m',
-        expression:
-          'max(registry_mirror_operator_webhook_announced) == 1 unless on () (max(up{job="registry-mirror-webhook"}) == 1)',
+        // One without its rules or a certificate answers Prometheus, but no review.
+        expression: [
+          'max(registry_mirror_operator_webhook_announced) == 1 unless on () max(registry_mirror_webhook_synced == 1',
+          'and registry_mirror_webhook_certificate_expiry_timestamp_seconds > time())',
+        ].join(' '),
         summary: 'No replica of the rewriting webhook answers.',
         description:
           'Images are not rewritten; with WEBHOOK_FAILURE_POLICY=Fail no pod is made where it is in force.',
@@ -197,8 +211,9 @@ export const alertGroups: readonly AlertGroup[] = [
       {
         name: 'RegistryRewriteWebhookFails',
         severity: 'warning',
-        for: '10m',
-        expression: 'sum by (path) (rate(registry_mirror_webhook_reviews_total{result="failed"}[10m])) > 0',
+        for: '0m',
+        expression:
+          'sum by (path) (increase(registry_mirror_webhook_reviews_total{result="failed"}[1h])) > 0',
         summary: 'The rewriting webhook fails ({{ $labels.path }}).',
         description: 'Reviews ended with a fault of the webhook’s own; its log has the cause.',
       },
@@ -221,6 +236,21 @@ export const alertGroups: readonly AlertGroup[] = [
     ],
   },
 ];
+
+/** Mirrors whose upstream fails, and did so for this reason a moment ago: an outage may change its face with every answer. */
+function upstreamFails(reason: string): string {
+  return [
+    `max by (mirror) (${upstreamState('reason!~"Ok|Unknown"')}) == 1`,
+    `and max_over_time((max by (mirror) (${upstreamState(reason)}))[4m:]) == 1`,
+  ].join(' ');
+}
+
+/** For a description: what the upstream of its mirror failed with. */
+function lastReasons(): string {
+  const reasons = `max by (reason) (max_over_time((${upstreamState('mirror="%s",reason!~"Ok|Unknown"')})[10m:]))`;
+  const query = `query (printf ${JSON.stringify(reasons)} $labels.mirror) | sortByLabel "reason"`;
+  return `{{ range $index, $found := ${query} }}{{ if $index }}, {{ end }}{{ $found.Labels.reason }}{{ end }}`;
+}
 
 /** The replicas whose last answer has this reason, if they asked within half an hour: hits ask nobody, and the last reason stays. */
 function upstreamState(reason: string): string {

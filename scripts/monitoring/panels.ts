@@ -1,4 +1,5 @@
 /** What the dashboard shows: rows of panels, each with its queries. `$mirror` is what is chosen on the dashboard. Pure data. */
+import { shareFromCache } from './cache-share.ts';
 
 export type Unit = 'Bps' | 'bytes' | 'percentunit' | 'reqps' | 's' | 'short' | 'none';
 
@@ -43,15 +44,10 @@ export const rows: readonly Row[] = [
       },
       {
         title: 'Share of bytes that came from the cache',
-        description: 'Of what clients got.',
+        description: 'Of what clients got. What was warmed is not counted as fetched for them.',
         unit: 'percentunit',
         shape: 'lines',
-        queries: [
-          query(
-            `1 - sum by (mirror) (rate(registry_mirror_upstream_bytes_total{${mirror}}[$__rate_interval])) / sum by (mirror) (rate(registry_mirror_response_bytes_total{${clients}}[$__rate_interval]))`,
-            '{{mirror}}',
-          ),
-        ],
+        queries: [query(shareFromCache(mirror, '$__rate_interval'), '{{mirror}}')],
       },
       {
         title: 'Bytes to clients and from the upstream',
@@ -190,7 +186,8 @@ export const rows: readonly Row[] = [
       },
       {
         title: 'Age of the youngest object that had to go',
-        description: 'Small: the cache is too small.',
+        description:
+          'In the last hour, by its last use. Small: the cache is too small. Nothing: nothing had to go.',
         unit: 's',
         shape: 'lines',
         queries: [
@@ -233,8 +230,14 @@ export const rows: readonly Row[] = [
         unit: 'short',
         shape: 'lines',
         queries: [
-          query(`sum by (mirror) (registry_mirror_node_forwarder_offered{${mirror}})`, '{{mirror}} offered'),
-          query(`count by (mirror) (registry_mirror_node_complete{${mirror}})`, '{{mirror}} nodes'),
+          query(
+            `sum by (mirror) (max by (mirror, node) (registry_mirror_node_forwarder_offered{${mirror}}))`,
+            '{{mirror}} offered',
+          ),
+          query(
+            `count by (mirror) (max by (mirror, node) (registry_mirror_node_complete{${mirror}}))`,
+            '{{mirror}} nodes',
+          ),
         ],
       },
       {
