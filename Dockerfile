@@ -23,6 +23,8 @@ COPY crds crds
 COPY deploy/image/python /usr/local/bin/python
 COPY deploy/image/operator.py mirroroperator/operator.py
 RUN ln -s /app/bin/registry-mirror-operator /usr/local/bin/registry-mirror-operator
-ENV NODE_ENV=production
+# The image's own name, for an operator that may not read it from its pod: docker build --build-arg IMAGE=registry/name:tag
+ARG IMAGE=registry-mirror-operator:0.1.0
+ENV NODE_ENV=production OPERATOR_IMAGE_DEFAULT=$IMAGE
 USER 65532:65532
 ENTRYPOINT ["registry-mirror-operator"]

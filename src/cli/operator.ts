@@ -51,7 +51,8 @@ async function wholeSettings(
 ): Promise<OperatorSettings | undefined> {
   if (imageOfPod === undefined) return settings;
   const pod = { namespace: ownNamespace ?? settings.namespace, name: imageOfPod };
-  const OPERATOR_IMAGE = await readOwnImage(pod, options);
+  const builtAs = processEnvironment()['OPERATOR_IMAGE_DEFAULT'];
+  const OPERATOR_IMAGE = await readOwnImage(pod, { ...options, builtAs });
   if (OPERATOR_IMAGE === undefined) return undefined;
   options.logger.info({ image: OPERATOR_IMAGE, pod }, 'Read the image of our pods from our own');
   return readOperatorEnvironment({ ...processEnvironment(), OPERATOR_IMAGE }).settings;

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from '../config/problems.ts';
 import { backoffMs } from '../kube/backoff.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { ApiError } from '../kube/errors.ts';
 import type { KubeObject, ObjectKey } from '../kube/object.ts';
 import { errorMessage, type Logger } from '../observe/log.ts';
 import { pods } from '../operator/resource-types.ts';
@@ -13,27 +14,45 @@ interface Pod extends KubeObject {
 
 export interface OwnImageOptions {
   readonly client: KubeClient;
+  /** The name that the image was built with: taken where we may not read pods, as with the RBAC of the operator before this one. */
+  readonly builtAs?: string | undefined;
   /** Upper bound of the pause before it is tried again. */
   readonly maxPauseMs: number;
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  /** For how long nobody is believed who refuses it, in milliseconds. */
+  readonly refusedMs?: number;
 }
+
+/** For so long rights may be on their way. Milliseconds. */
+const defaultRefusedMs = 30_000;
 
 /** Its container in our manifests. */
 const ownContainer = 'operator';
 
 /**
- * Returns the image as the pod's spec has it; undefined once `signal` is aborted. Asks until the API server answers: rights may come later than
- * we do. Throws `ConfigError` for a pod that is not there or does not tell which of its images it is.
+ * Returns the image as the pod's spec has it; undefined once `signal` is aborted. Asks until the API server answers, and for half a minute where it
+ * refuses: rights may come later than we do. Throws `ConfigError` for a pod that is not there or does not tell which of its images it is.
  */
 export async function readOwnImage(pod: ObjectKey, options: OwnImageOptions): Promise<string | undefined> {
-  const { maxPauseMs, logger, signal } = options;
+  const { builtAs, maxPauseMs, logger, signal, refusedMs = defaultRefusedMs } = options;
+  let refusedSince: number | undefined;
   let told = '';
   for (let failures = 1; !signal.aborted; failures += 1) {
     try {
       return imageOf(await readPod(pod, options), `${pod.namespace}/${pod.name}`);
     } catch (error) {
       if (error instanceof ConfigError) throw error;
+      const isRefused = error instanceof ApiError && error.forbidden;
+      refusedSince = isRefused ? (refusedSince ?? performance.now()) : undefined;
+      const isBelieved = refusedSince !== undefined && performance.now() - refusedSince > refusedMs;
+      if (isBelieved && builtAs !== undefined) {
+        logger.warn(
+          { image: builtAs },
+          'Our pod may not be read: pods run from the image that ours was built as',
+        );
+        return builtAs;
+      }
       const message = errorMessage(error);
       if (message !== told && !signal.aborted)
         logger.warn({ error, pod }, 'OPERATOR_IMAGE is not set and our pod could not be read; trying again');

@@ -7,6 +7,7 @@ import { load } from 'js-yaml';
 interface Step {
   readonly uses?: string;
   readonly run?: string;
+  readonly with?: Readonly<Record<string, string>>;
 }
 
 interface Job {
@@ -36,7 +37,10 @@ test('every target, script and program that it runs is there', (t) => {
   );
 });
 
-test('the chart takes the image’s name by its one value', (t) => {
+test('the image takes its name by the argument of the Dockerfile, and the chart by its one value', (t) => {
+  const build = steps.find(({ uses }) => uses?.startsWith('docker/build-push-action@'));
+  const argument = build?.with?.['build-args']?.split('=')[0];
+  t.regex(text('Dockerfile'), new RegExp(`^ARG ${argument}=`, 'm'));
   t.is(text('deploy/chart/values.yaml').match(/^ {2}repository: registry-mirror-operator$/gm)?.length, 1);
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type ExecutionContext } from 'ava';
-import { readOwnImage } from '../../../src/cli/own-image.ts';
+import { type OwnImageOptions, readOwnImage } from '../../../src/cli/own-image.ts';
 import { ConfigError } from '../../../src/config/problems.ts';
 import { createClient } from '../../../src/kube/client.ts';
 import type { KubeObject } from '../../../src/kube/object.ts';
@@ -51,11 +51,19 @@ test('an API server that is away or refuses is asked again, and each cause is to
   t.regex(JSON.stringify(log()[1]), /pods is forbidden/);
 });
 
+test('where it is refused for long the name that the image was built with is taken', async (t) => {
+  const { fake, read, log } = await setUp(t, [{ name: 'operator', image: byDigest }]);
+  fake.script = () => ({ status: 403 });
+  t.is(await read({ builtAs: 'registry.example/operator:1', refusedMs: 50 }), 'registry.example/operator:1');
+  t.true(fake.requests.length > 1, 'rights may come later than the operator');
+  t.like(log().at(-1), { image: 'registry.example/operator:1' });
+});
+
 test('who is stopped meanwhile asks no more', async (t) => {
   const { fake, read } = await setUp(t);
   const stop = new AbortController();
   fake.script = () => ({ status: 500 });
-  const reading = read(stop.signal);
+  const reading = read({ signal: stop.signal });
   await eventually(() => assert.ok(fake.requests.length > 1));
   stop.abort();
   t.is(await reading, undefined);
@@ -77,7 +85,7 @@ async function setUp(t: ExecutionContext, containers?: readonly { name: string; 
   return {
     fake,
     log: () => lines.map((line): Record<string, unknown> => JSON.parse(line)),
-    read: (signal = new AbortController().signal) =>
-      readOwnImage(pod, { client, logger, maxPauseMs: 10, signal }),
+    read: (options: Partial<OwnImageOptions> = {}) =>
+      readOwnImage(pod, { client, logger, maxPauseMs: 10, signal: new AbortController().signal, ...options }),
   };
 }
