@@ -69,10 +69,7 @@ function overview(): Command {
     .description('Runs the operator. It is configured by environment variables; see the README.')
     .version(packageVersion())
     .option('--map-update', 'write the imageswap-maps ConfigMap once and exit')
-    .option(
-      '--map-check',
-      'exit 0 if the imageswap-maps ConfigMap is as it should be, or nobody can say, else 1',
-    )
+    .option('--map-check', 'exit 0 if the imageswap-maps ConfigMap is as it should be, else 1')
     .allowExcessArguments(false)
     .action(runOperator);
   const list = Object.entries(commands).map(

@@ -169,6 +169,8 @@ function operatorDeployment(manifest: string): string {
     `            {{- if ${isServices} }}`,
     '            exec:',
     '              command: [registry-mirror-operator, --map-check]',
+    '            # It fails while the API server is away too, which a restart would not bring: that has five minutes.',
+    '            failureThreshold: 15',
     '            {{- else }}',
     ...probe.slice(0, 3),
     '            {{- end }}',

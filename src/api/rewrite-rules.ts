@@ -80,11 +80,11 @@ const rulesSchema = z
     wildcards: texts('Images with one of these in them stay.'),
     default: ruleOf(['none', 'stay', 'path', 'glue'], 'What no line is for.'),
     mirrors: z
-      .record(
-        z.string(),
-        ruleOf(['repository', 'path'], 'A mirror; path: one whose images are nowhere else.'),
-      )
+      .record(z.string(), ruleOf(['repository'], 'A mirror.'))
       .meta({ description: 'Available mirrors by the registry they stand for.' }),
+    aliases: names(
+      'Of these, names under which nothing is elsewhere: there is no way past their mirrors.',
+    ).optional(),
     mirrorTargets: z
       .object(prefixes('What mirrors put images below.'))
       .meta({ description: 'What lies below stays.' }),

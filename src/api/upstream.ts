@@ -98,19 +98,9 @@ export function masqueradesAsUpstream(mirror: NamedMirror): boolean {
   return pathPrefix === '' && names.includes(withoutOwnPort(masqueradeOf(mirror), scheme));
 }
 
-/**
- * True where an image of the masquerade is nowhere but at the mirror. A name that is given to an upstream with a path is most often that of the registry
- * behind it, as Docker Hub's is wherever it is given.
- */
+/** True where an image of the masquerade is surely nowhere but at the mirror: of any name that users choose there may be a registry. */
 export function isAlias(mirror: NamedMirror): boolean {
-  const masquerade = masqueradeOf(mirror);
-  const { pathPrefix, scheme } = parseUpstream(mirror.spec.upstreamUrl);
-  if (masquerade === defaultMasquerade(mirror.spec.upstreamUrl)) return true;
-  return (
-    pathPrefix === '' &&
-    !masqueradesAsUpstream(mirror) &&
-    !dockerHubHosts.has(withoutOwnPort(masquerade, scheme))
-  );
+  return masqueradeOf(mirror) === defaultMasquerade(mirror.spec.upstreamUrl);
 }
 
 /** The same of Docker Hub. dockerd dials it by the system's authorities alone: a line of a hosts file for one of its names breaks pulls. */

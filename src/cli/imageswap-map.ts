@@ -4,13 +4,11 @@ import { readKubernetesAccess } from '../config/kubernetes-access.ts';
 import { type MapSettings, readMapSettings } from '../config/map-environment.ts';
 import { createClient, type KubeClient } from '../kube/client.ts';
 import { loadConnection } from '../kube/connection.ts';
-import { isUnavailable } from '../kube/errors.ts';
-import { errorMessage } from '../observe/error-message.ts';
 import { currentMap, mapDifference, wantedMap, writeMap } from '../operator/imageswap-map/config-map.ts';
 
 const noKind = 'The CustomResourceDefinition of RegistryMirror is missing';
 
-/** The probe of `deploy/` has five seconds, some of which the start takes. */
+/** The probe of `deploy/` has five seconds, some of which the start takes: what is not answered by then is told, not killed. */
 const patienceMs = 2_500;
 
 /** Writes the map once. */
@@ -25,34 +23,19 @@ export function updateMap(): Promise<void> {
 
 /**
  * Sets exit code 1 with one line saying what differs when the ConfigMap does not hold the map. Without the kind there is no
- * map to hold, and without an API server nobody knows; the operator waits for both, which a restart by the probe would not bring.
+ * map to hold, and the operator waits for it: a restart by the probe would not bring it. Rejects while the API server is away.
  */
 export function checkMap(): Promise<void> {
   return withClient(async (client, settings) => {
-    const difference = await findDifference(client, settings);
-    if (difference === undefined) return;
-    say(`ConfigMap ${settings.imageswapNamespace}/imageswap-maps differs: ${difference}`);
-    process.exitCode = 1;
-  });
-}
-
-/** Undefined, with a line, where it cannot be known. */
-async function findDifference(client: KubeClient, settings: MapSettings): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(patienceMs);
-  try {
+    const signal = AbortSignal.timeout(patienceMs);
     const maps = [wantedMap(client, settings, signal), currentMap(client, settings, signal)] as const;
     const [wanted, current] = await Promise.all(maps);
-    if (wanted !== undefined) return mapDifference(wanted.text, current);
-    say(`${noKind}: nothing is checked`);
-  } catch (error) {
-    if (!signal.aborted && !isUnavailable(error)) throw error;
-    say(`The API server is not available, nothing is checked: ${errorMessage(error)}`);
-  }
-  return undefined;
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+    if (wanted === undefined) return void process.stderr.write(`${noKind}: nothing is checked\n`);
+    const difference = mapDifference(wanted.text, current);
+    if (difference === undefined) return;
+    process.stderr.write(`ConfigMap ${settings.imageswapNamespace}/imageswap-maps differs: ${difference}\n`);
+    process.exitCode = 1;
+  });
 }
 
 async function withClient(use: (client: KubeClient, settings: MapSettings) => Promise<void>): Promise<void> {

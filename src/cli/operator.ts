@@ -1,6 +1,7 @@
 /** The operator's process: reads the environment, wires the parts, ends in good order on SIGTERM. */
 import type { OperatorSettings } from '../api/settings.ts';
 import { processEnvironment } from '../config/environment.ts';
+import { readBuiltAs } from '../config/images.ts';
 import { type OperatorEnvironment, readOperatorEnvironment } from '../config/operator-environment.ts';
 import { createClient } from '../kube/client.ts';
 import { loadConnection } from '../kube/connection.ts';
@@ -51,8 +52,7 @@ async function wholeSettings(
 ): Promise<OperatorSettings | undefined> {
   if (imageOfPod === undefined) return settings;
   const pod = { namespace: ownNamespace ?? settings.namespace, name: imageOfPod };
-  const builtAs = processEnvironment()['OPERATOR_IMAGE_DEFAULT'];
-  const OPERATOR_IMAGE = await readOwnImage(pod, { ...options, builtAs });
+  const OPERATOR_IMAGE = await readOwnImage(pod, { ...options, builtAs: readBuiltAs(processEnvironment()) });
   if (OPERATOR_IMAGE === undefined) return undefined;
   options.logger.info({ image: OPERATOR_IMAGE, pod }, 'Read the image of our pods from our own');
   return readOperatorEnvironment({ ...processEnvironment(), OPERATOR_IMAGE }).settings;

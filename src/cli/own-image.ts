@@ -25,13 +25,13 @@ export interface OwnImageOptions {
 }
 
 /** For so long rights may be on their way. Milliseconds. */
-const defaultRefusedMs = 30_000;
+const defaultRefusedMs = 60_000;
 
 /** Its container in our manifests. */
 const ownContainer = 'operator';
 
 /**
- * Returns the image as the pod's spec has it; undefined once `signal` is aborted. Asks until the API server answers, and for half a minute where it
+ * Returns the image as the pod's spec has it; undefined once `signal` is aborted. Asks until the API server answers, and for a minute where it
  * refuses: rights may come later than we do. Throws `ConfigError` for a pod that is not there or does not tell which of its images it is.
  */
 export async function readOwnImage(pod: ObjectKey, options: OwnImageOptions): Promise<string | undefined> {

@@ -21,8 +21,9 @@ export function readImages(
     notices.push('HOSTESS_DOCKER_REGISTRY is deprecated, use DOCKER_REGISTRY');
   const inRegistry = (image: string, name = registry) =>
     name === undefined ? image : withDomain(image, name);
-  const operator = readImage(env, 'OPERATOR_IMAGE', problems) ?? fallbackImage;
-  if (!options.inCluster && text(env, 'OPERATOR_IMAGE') === undefined)
+  const named = readImage(env, 'OPERATOR_IMAGE', problems) ?? readBuiltAs(env);
+  const operator = named ?? fallbackImage;
+  if (!options.inCluster && named === undefined)
     notices.push(`OPERATOR_IMAGE is not set, pods will run from ${fallbackImage}`);
   const nginx = readImage(env, 'NGINX_IMAGE', problems) ?? operator;
   const hostess = readHostessImage(env, problems, notices);
@@ -35,6 +36,12 @@ export function readImages(
 }
 
 /** A registry that replaces images' domains; undefined for the default `docker.io`, which replaces nothing. */
+/** As what our image was built, by a variable of its own; undefined where nobody has given it a name. */
+export function readBuiltAs(env: Environment): string | undefined {
+  const image = text(env, 'OPERATOR_IMAGE_DEFAULT');
+  return image === fallbackImage || image === undefined || !isImageReference(image) ? undefined : image;
+}
+
 function readRegistry(env: Environment, name: string, problems: Problems): string | undefined {
   const value = text(env, name);
   if (value === undefined || value === 'docker.io') return undefined;

@@ -81,8 +81,9 @@ export function webhookConfiguration(input: WebhookConfigurationInput): Kubernet
 /** The view of the configuration. */
 export function webhookConfigurationView(input: WebhookConfigurationInput): WebhookConfigurationView {
   const { settings, rewrite, owner } = input;
-  // With `Fail`, what runs the webhook could not be mended while no webhook answers. Its pods are rewritten like others.
+  // What runs the webhook could not be mended while no webhook answers. Its pods are rewritten like others.
   const elsewhere = { key: namespaceNameLabel, operator: 'NotIn', values: [rewrite.namespace] } as const;
+  const ofWorkloads = settings.failurePolicy === 'Fail' ? [elsewhere] : [];
   const webhook = (
     name: string,
     rules: readonly object[],
@@ -104,7 +105,7 @@ export function webhookConfigurationView(input: WebhookConfigurationInput): Webh
     ownerReferences: owner,
     webhooks: [
       webhook('pods', podRules),
-      ...(settings.workloads ? [webhook('workloads', workloadRules, [elsewhere])] : []),
+      ...(settings.workloads ? [webhook('workloads', workloadRules, ofWorkloads)] : []),
     ],
   };
 }

@@ -45,14 +45,13 @@ export function ruleMirrorsOf(mirrors: readonly KubeObject[]): RuleMirror[] {
 }
 
 /**
- * Whether a mirror serves images that are elsewhere, too. While nodes are selected and not one of them trusts its address no pull of it can succeed; where
- * some do not, or agents cannot be asked, it is told by `NodesWired` alone.
+ * Whether a mirror serves images that are elsewhere, too. Where agents have told that something is in the way and not one node trusts its address, no
+ * pull of it can succeed. Where some nodes do not, or agents were not heard, `NodesWired` alone says so.
  */
 export function isMirrorAvailable(status: RegistryMirrorStatus | undefined): boolean {
-  if (!isConditionTrue(status?.conditions, 'CacheAvailable')) return false;
   const wired = findCondition(status?.conditions, 'NodesWired');
-  const isTrustedNowhere = wired?.status === 'False' && /^0[/][1-9]/.test(status?.nodes ?? '');
-  return !isTrustedNowhere || wired.reason === 'Unreachable';
+  const isTrustedNowhere = wired?.reason === 'NodesNotWired' && /^0[/][1-9]/.test(status?.nodes ?? '');
+  return isConditionTrue(status?.conditions, 'CacheAvailable') && !isTrustedNowhere;
 }
 
 /** The text of imageswap's map in its ConfigMap; undefined where it is missing. */

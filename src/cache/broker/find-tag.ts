@@ -1,7 +1,7 @@
 /** Finds out what a tag is: from what was found out a moment ago, from the replica that owns it, from the upstream. */
 import { BoundedMap } from '../../registry/bounded-map.ts';
 import type { Manifest, StatedManifest } from '../../registry/manifest.ts';
-import { UpstreamStatusError } from '../../registry/upstream-error.ts';
+import { UpstreamError, UpstreamStatusError } from '../../registry/upstream-error.ts';
 import type { BrokerMirror } from './broker-config.ts';
 import { isLastWord, type MirrorPeers } from './peers/mirror-peers.ts';
 import { askOwner } from './peers/owned-tag.ts';
@@ -90,13 +90,13 @@ export class TagFinder {
     }
   }
 
-  /** What a HEAD of the upstream tells; whoever asks from now on knows it. */
+  /** What a HEAD of the upstream tells. Where clients wait for it, whoever asks from now on knows it; behind their backs, when all of it is there. */
   async #check(question: TagQuestion): Promise<TagState | undefined> {
     const { tags } = this.#options;
     const hear = ({ value, askedAt }: Dated<StatedManifest | undefined>): TagState | undefined => {
       if (value === undefined) return undefined;
       const state = { ...value, validUntil: this.#endOf(askedAt) };
-      this.#remember(question, state);
+      if (question.isHurried) this.#remember(question, state);
       return state;
     };
     return hear(await (question.isHurried ? tags.check(question, hear) : tags.head(question)));
@@ -128,13 +128,13 @@ export class TagFinder {
     return stateOf(manifest, found.validUntil);
   }
 
-  /** What a HEAD was told (`digest`) is what GET gets, once for all who ask, unless it is gone. */
+  /** What a HEAD was told (`digest`) is what GET gets, once for all who ask, unless it cannot be had by that. */
   async #fetch(question: TagQuestion, digest: string): Promise<Manifest> {
     const { tags } = this.#options;
     try {
       return (await tags.fetch({ ...question, reference: digest })).value;
     } catch (error) {
-      if (!(error instanceof UpstreamStatusError && error.status === 404)) throw error;
+      if (!isOfDigest(error)) throw error;
       return (await tags.fetch(question)).value;
     }
   }
@@ -150,6 +150,12 @@ export class TagFinder {
     this.#found.set(keyOf(question), { ...state, head });
     if (manifest !== undefined) this.#options.tags.remember(question, manifest);
   }
+}
+
+/** Whether a tag may be had that its digest is not: it is gone, not asked for so, or not what the HEAD has told. */
+function isOfDigest(error: unknown): boolean {
+  if (error instanceof UpstreamStatusError) return !isTrouble(error) && error.status !== 401;
+  return error instanceof UpstreamError && error.code === 'digest';
 }
 
 function ownerLimit({ isHurried, signal }: TagQuestion): AbortSignal {

@@ -170,9 +170,13 @@ test('a new certificate is for new connections; those that are open go on', asyn
 test('at the end running calls are answered, and each answer ends its connection', async (t) => {
   const { server, state, ask, port } = await scene(t);
   const { promise, resolve } = Promise.withResolvers<string>();
-  state.answer = () => promise;
+  const asked = Promise.withResolvers<void>();
+  state.answer = () => {
+    asked.resolve();
+    return promise;
+  };
   const running = ask('POST', '/rewrite', 'x');
-  await delay(100);
+  await asked.promise;
   const closed = server.close(2_000);
   resolve('"done"');
   const { text, headers } = await running;

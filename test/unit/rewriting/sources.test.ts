@@ -73,7 +73,8 @@ for (const [nodes, condition, available] of [
   ['3/3', { status: 'True', reason: 'Wired' }, true],
   ['1/3', { status: 'False', reason: 'NodesNotWired' }, true],
   ['0/3', { status: 'False', reason: 'NodesNotWired' }, false],
-  ['0/3', { status: 'False', reason: 'RollingOut' }, false],
+  ['0/3', { status: 'False', reason: 'RollingOut' }, true],
+  ['0/1', { status: 'False', reason: 'NodesNotReady' }, true],
   ['0/3', { status: 'False', reason: 'Unreachable' }, true],
   ['0/0', { status: 'True', reason: 'NoNodeSelected' }, true],
 ] as const) {

@@ -194,7 +194,8 @@ function bypass(): string {
 }
 
 function asksMirror(): string {
-  const isAlias = `${rules}.mirrors[${written}].form == 'path'`;
+  // A CRD of before does not keep them.
+  const isAlias = `has(${rules}.aliases) && ${written} in ${rules}.aliases`;
   return allOf([
     `${written} in ${rules}.mirrors`,
     anyOf(['!variables.bypass', isAlias]),

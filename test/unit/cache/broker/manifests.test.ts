@@ -191,6 +191,29 @@ test('what HEAD was told and is gone upstream is what the tag is now to GET', as
   t.is((await tag()).headers['docker-content-digest'], moved);
 });
 
+for (const status of [400, 403, 405]) {
+  test(`an upstream that answers ${status} to digests is asked for a tag that moved by its name`, async (t) => {
+    const { upstream, tag, digest } = await setUp(t);
+    const moved = upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+    upstream.refuses = (_, path) => (path.includes('sha256:') ? status : undefined);
+    t.is((await tag({ 'if-none-match': `"${digest}"` })).headers['docker-content-digest'], moved);
+  });
+}
+
+test('background: while a tag that moved is fetched nobody waits for it', async (t) => {
+  const background = { tagPolicy: 'background', tagTtlSeconds: 1 } as const;
+  const { upstream, tag, digest, methods } = await setUp(t, manifest, ociManifest, background);
+  upstream.addManifest('a/b', 'v1', { ...manifest, annotations: { moved: 'yes' } });
+  upstream.faults = { headDelayMs: 0, delayMs: 3_000 };
+  for (let asked = 0; asked < 5; asked += 1) {
+    const start = performance.now();
+    t.is((await tag({ 'if-none-match': `"${digest}"` })).status, 304);
+    t.true(performance.now() - start < 2_500);
+    await delay(200);
+  }
+  t.deepEqual(methods(), ['HEAD', 'GET']);
+});
+
 test('an upstream without HEAD is asked by GET, and an unchanged tag is still 304', async (t) => {
   const { upstream, tag, digest, methods } = await setUp(t);
   upstream.faults = { headStatus: 405 };
