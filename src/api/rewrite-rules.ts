@@ -82,9 +82,6 @@ const rulesSchema = z
     mirrors: z
       .record(z.string(), ruleOf(['repository'], 'A mirror.'))
       .meta({ description: 'Available mirrors by the registry they stand for.' }),
-    aliases: names(
-      'Of these, names under which nothing is elsewhere: there is no way past their mirrors.',
-    ).optional(),
     mirrorTargets: z
       .object(prefixes('What mirrors put images below.'))
       .meta({ description: 'What lies below stays.' }),

@@ -98,11 +98,6 @@ export function masqueradesAsUpstream(mirror: NamedMirror): boolean {
   return pathPrefix === '' && names.includes(withoutOwnPort(masqueradeOf(mirror), scheme));
 }
 
-/** True where an image of the masquerade is surely nowhere but at the mirror: of any name that users choose there may be a registry. */
-export function isAlias(mirror: NamedMirror): boolean {
-  return masqueradeOf(mirror) === defaultMasquerade(mirror.spec.upstreamUrl);
-}
-
 /** The same of Docker Hub. dockerd dials it by the system's authorities alone: a line of a hosts file for one of its names breaks pulls. */
 export function masqueradesAsDockerHub(mirror: NamedMirror): boolean {
   return parseUpstream(mirror.spec.upstreamUrl).dockerHub && masqueradesAsUpstream(mirror);

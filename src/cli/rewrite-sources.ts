@@ -1,6 +1,6 @@
 /** The flags of `rewrite` that say where rules come from. */
 import type { RegistryMirror } from '../api/registry-mirror.ts';
-import { isAlias, masqueradeOf } from '../api/upstream.ts';
+import { masqueradeOf } from '../api/upstream.ts';
 import { ConfigError } from '../config/problems.ts';
 import { parseExclusions } from '../image/rules/gilly.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
@@ -110,7 +110,6 @@ function ruleMirror(mirror: RegistryMirror, addresses: GivenAddresses): RuleMirr
     name: mirror.metadata.name,
     masquerade: masqueradeOf(mirror),
     address: mapAddress(addressesOf(mirror, addresses)),
-    isAlias: isAlias(mirror),
     available: mirror.status === undefined || isMirrorAvailable(mirror.status),
     ...(mirror.spec.nodes?.clientCertificate && { obstacle: certificateObstacle }),
   };

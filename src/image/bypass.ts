@@ -1,4 +1,4 @@
-/** Which pods go past the mirrors that are not the only way to their images. Pure. */
+/** Which pods' images mirrors leave alone. Pure. */
 import type { Bypass } from './settle.ts';
 
 /** The priority of what a node needs to come up, networks among it. */

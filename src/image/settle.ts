@@ -30,8 +30,8 @@ export type Verdict =
   | { readonly rule: Rule; readonly stay: 'decided' | 'already' };
 
 /**
- * Why the images of a pod are pulled from the registry that they name, where a mirror has one: pull secrets are for its name; what a node needs to
- * come up may be needed for the way to the mirror; no node with Windows trusts a mirror's address.
+ * Why mirrors leave the images of a pod alone: pull secrets are for the registry that they name; what a node needs to come up may be needed for the way
+ * to the mirror; no node with Windows trusts a mirror's address.
  */
 export type Bypass = 'pullSecrets' | 'nodeCritical' | 'windows';
 

@@ -2,7 +2,6 @@
 import { findCondition, isConditionTrue } from '../api/conditions.ts';
 import { imageswapConfigMap } from '../api/names.ts';
 import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
-import { isAlias } from '../api/upstream.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { KubeObject } from '../kube/object.ts';
@@ -34,18 +33,17 @@ export function ruleMirrorsOf(mirrors: readonly KubeObject[]): RuleMirror[] {
   const statuses = new Map(
     mirrors.map(({ metadata, status }) => [metadata.name, status as RegistryMirrorStatus | undefined]),
   );
-  return mapMirrors(mirrors, []).map(({ name, upstreamUrl, masquerade, clusterIPs, asksCertificate }) => ({
+  return mapMirrors(mirrors, []).map(({ name, masquerade, clusterIPs, asksCertificate }) => ({
     name,
     masquerade,
     address: mapAddress(clusterIPs),
-    isAlias: isAlias({ spec: { upstreamUrl, masqueradeUrl: masquerade } }),
     available: isMirrorAvailable(statuses.get(name)),
     ...(asksCertificate && { obstacle: certificateObstacle }),
   }));
 }
 
 /**
- * Whether a mirror serves images that are elsewhere, too. Where agents have told that something is in the way and not one node trusts its address, no
+ * Whether a mirror serves. Where agents have told that something is in the way and not one node trusts its address, no
  * pull of it can succeed. Where some nodes do not, or agents were not heard, `NodesWired` alone says so.
  */
 export function isMirrorAvailable(status: RegistryMirrorStatus | undefined): boolean {

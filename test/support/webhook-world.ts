@@ -137,7 +137,7 @@ export class WebhookWorld {
 
   /** Makes a mirror at an address. */
   async mirror(name: string, masqueradeUrl: string, clusterIP: string, available = true): Promise<void> {
-    const spec = { upstreamUrl: masqueradeUrl.replace(/^mirror-/, ''), masqueradeUrl };
+    const spec = { upstreamUrl: masqueradeUrl, masqueradeUrl };
     await this.plane.apply({
       apiVersion: 'k8s.osp.tech/v1',
       kind: 'RegistryMirror',

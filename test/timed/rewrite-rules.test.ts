@@ -24,7 +24,6 @@ function table(count: number): RuleTable {
       name: `mirror-${index}`,
       masquerade: `mirror-${index}.example`,
       address: `10.${index >> 8}.${index & 255}.1`,
-      isAlias: false,
       available: true,
     })),
   });

@@ -8,8 +8,6 @@ export interface RuleMirror {
   readonly masquerade: string;
   /** `host[:port]`, IPv6 in brackets; undefined while its Service has none. */
   readonly address: string | undefined;
-  /** True where its images are nowhere else: they are asked of it whatever is known of it and of their pod. */
-  readonly isAlias: boolean;
   /** Whether a cache answers that nodes trust. */
   readonly available: boolean;
   /** Why there can be no rule; most mirrors have none. */
@@ -21,7 +19,6 @@ export interface MirrorRule {
   readonly rule: Rule;
   /** `<address>/<masquerade>`, which the mirror takes off again. */
   readonly prefix: string;
-  readonly isAlias: boolean;
   readonly available: boolean;
 }
 
@@ -37,7 +34,7 @@ export function compileMirrors(mirrors: readonly RuleMirror[]): {
 
 /**
  * Rules by the registry they are for. Of two mirrors with one masquerade the first counts. An image is looked up by its registry, as written and
- * as meant. Where there is a registry of that name, it is left to it while the mirror is not available, and by pods that have a reason (`Bypass`).
+ * as meant. Mirrors that are not available are passed over, and all of them by pods that have a reason (`Bypass`).
  */
 export function mirrorRules(mirrors: readonly RuleMirror[]): {
   readonly byRegistry: ReadonlyMap<string, MirrorRule>;
@@ -52,9 +49,8 @@ export function mirrorRules(mirrors: readonly RuleMirror[]): {
       continue;
     }
     const rule: Rule = { source: 'mirror', key: mirror.masquerade, object: mirror.name };
-    const { isAlias, available } = mirror;
     const prefix = `${mirror.address}/${mirror.masquerade}`;
-    byRegistry.set(mirror.masquerade, { rule, prefix, isAlias, available });
+    byRegistry.set(mirror.masquerade, { rule, prefix, available: mirror.available });
   }
   return { byRegistry, leftOut };
 }
@@ -77,10 +73,10 @@ function stageOf(byRegistry: ReadonlyMap<string, MirrorRule>, made: ReadonlyMap<
     if (maker !== undefined) return { rule: maker, stay: 'already' };
     const found = byRegistry.get(reference.registry ?? '') ?? byRegistry.get(registryOf(reference));
     if (found === undefined) return undefined;
-    const { rule, prefix, isAlias, available } = found;
+    const { rule, prefix, available } = found;
     if (request.isNeverPulled) return passOver({ rule, reason: 'neverPulled' });
-    if (!isAlias && !available) return passOver({ rule, reason: 'mirrorUnavailable' });
-    if (!isAlias && request.bypass !== undefined) return passOver({ rule, reason: request.bypass });
+    if (!available) return passOver({ rule, reason: 'mirrorUnavailable' });
+    if (request.bypass !== undefined) return passOver({ rule, reason: request.bypass });
     return { rule, to: `${prefix}/${repositoryOf(reference)}${suffixOf(reference)}` };
   };
 }

@@ -1,7 +1,7 @@
 /** Rule sets and images at random, and the recorded vectors, for comparing engines. */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { dockerHubNames, formatReference } from '../../../src/image/reference.ts';
+import { formatReference } from '../../../src/image/reference.ts';
 import type { RuleSources } from '../../../src/image/rules/table.ts';
 import { nearReferences, references } from '../reference-arbitraries.ts';
 
@@ -149,20 +149,12 @@ export const ruleSources: fc.Arbitrary<RuleSources> = fc.record(
       { weight: 1, arbitrary: fc.oneof(hosts, targets).map((legacyPrefix) => ({ legacyPrefix })) },
     ),
     mirrors: fc.uniqueArray(
-      fc
-        .record({
-          name: fc.constantFrom('m', 'n', 'o'),
-          masquerade: hosts,
-          address: fc.option(fc.constantFrom('10.9.9.9', '[fd00::9]', 'a.io', '10.0.0.1'), {
-            nil: undefined,
-          }),
-          isAlias: fc.boolean(),
-          available: fc.boolean(),
-        })
-        .map((mirror) => ({
-          ...mirror,
-          isAlias: mirror.isAlias && !(dockerHubNames as readonly string[]).includes(mirror.masquerade),
-        })),
+      fc.record({
+        name: fc.constantFrom('m', 'n', 'o'),
+        masquerade: hosts,
+        address: fc.option(fc.constantFrom('10.9.9.9', '[fd00::9]', 'a.io', '10.0.0.1'), { nil: undefined }),
+        available: fc.boolean(),
+      }),
       { maxLength: 3, selector: ({ name }) => name },
     ),
     gilly: fc.record({

@@ -16,8 +16,8 @@ const table = compileRules({
   ],
   imageswap: { map: 'default::\nghcr.io::swap.local\nbad.io::no_.local' },
   mirrors: [
-    { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', isAlias: false, available: true },
-    { name: 'away', masquerade: 'away.io', address: '10.0.0.2', isAlias: false, available: false },
+    { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', available: true },
+    { name: 'away', masquerade: 'away.io', address: '10.0.0.2', available: false },
   ],
   gilly: { registry: 'gilly.local', exclude: [], keepSource: false },
 });

@@ -13,7 +13,7 @@ const table = compileRules({
   imageswap: {
     map: 'default::\nquay.io::swap.local\nghcr.io::swap.local\nbad.io::no_.local\nwrong line',
   },
-  mirrors: [{ name: 'hub', masquerade: 'hub.example', address: '10.0.0.1', isAlias: false, available: true }],
+  mirrors: [{ name: 'hub', masquerade: 'hub.example', address: '10.0.0.1', available: true }],
 });
 const namespace = { metadata: { labels: { 'k8s.twr.io/imageswap': 'enabled' } } };
 

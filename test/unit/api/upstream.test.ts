@@ -1,7 +1,6 @@
 import test from 'ava';
 import {
   defaultMasquerade,
-  isAlias,
   masqueradeUrlPattern,
   parseUpstream,
   upstreamUrlPattern,
@@ -73,23 +72,5 @@ for (const hostile of [
   test(`${JSON.stringify(hostile)} passes neither pattern`, (t) => {
     t.notRegex(hostile, new RegExp(upstreamUrlPattern));
     t.notRegex(hostile, new RegExp(masqueradeUrlPattern));
-  });
-}
-
-for (const [upstreamUrl, masqueradeUrl, expected] of [
-  ['quay.io', undefined, true],
-  ['harbor.example/proxy', undefined, true],
-  ['quay.io', 'mirror-quay.io', true],
-  ['quay.io', 'quay.io', false],
-  ['quay-remote.corp', 'quay.io', false],
-  ['nexus.corp:8083', 'quay.io', false],
-  ['quay.io', 'quay-mirror.corp', false],
-  ['https://registry.example:443', 'registry.example', false],
-  ['docker.io', 'registry-1.docker.io', false],
-  ['mirror.gcr.io', 'docker.io', false],
-  ['harbor.example/quay-proxy', 'quay.io', false],
-] as const) {
-  test(`${masqueradeUrl ?? 'the default'} for ${upstreamUrl} is ${expected ? 'an alias' : 'taken for a registry'}`, (t) => {
-    t.is(isAlias({ spec: { upstreamUrl, masqueradeUrl } }), expected);
   });
 }

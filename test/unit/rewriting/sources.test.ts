@@ -61,9 +61,9 @@ test('a mirror is a rule to the address in its status, while its cache is availa
       mirror('c', { upstreamUrl: 'ghcr.io' }),
     ]),
     [
-      { name: 'a', masquerade: 'docker.io', address: '10.0.0.1', isAlias: false, available: true },
-      { name: 'b', masquerade: 'quay.io', address: '[fd00:0:0:0:0:0:0:1]', isAlias: false, available: false },
-      { name: 'c', masquerade: 'mirror-ghcr.io', address: undefined, isAlias: true, available: false },
+      { name: 'a', masquerade: 'docker.io', address: '10.0.0.1', available: true },
+      { name: 'b', masquerade: 'quay.io', address: '[fd00:0:0:0:0:0:0:1]', available: false },
+      { name: 'c', masquerade: 'mirror-ghcr.io', address: undefined, available: false },
     ],
   );
 });

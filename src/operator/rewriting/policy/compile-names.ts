@@ -6,25 +6,22 @@ import { mirrorRules, type RuleMirror } from '../../../image/rules/mirrors.ts';
 import { namesOf, noRule, prefixesOf } from './compile-lines.ts';
 import { wholeExpression } from './glob-expression.ts';
 
-/** Mirrors that have a rule now, by every registry whose images they get; what another one made stays, too. */
+/** Available mirrors by every registry whose images they get; what an unavailable one made stays, too. */
 export function compileMirrorNames(
   mirrors: readonly RuleMirror[],
-): Pick<RuleSet, 'mirrors' | 'aliases' | 'mirrorTargets'> {
+): Pick<RuleSet, 'mirrors' | 'mirrorTargets'> {
   const { byRegistry } = mirrorRules(mirrors);
   const registries = new Set([...byRegistry.keys(), ...dockerHubNames]);
   const made = [...byRegistry.values()]
     .map(({ prefix }) => prefix)
     .filter((prefix) => prefix.split('/').length === 2);
-  const aliases = [...byRegistry].filter(([, { isAlias }]) => isAlias).map(([registry]) => registry);
   return {
     mirrors: Object.fromEntries(
       [...registries].flatMap((registry) => {
         const found = byRegistry.get(registry) ?? byRegistry.get(registryOf({ registry }));
-        const applies = found?.isAlias || found?.available;
-        return applies ? [[registry, { form: 'repository', to: found.prefix }]] : [];
+        return found?.available ? [[registry, { form: 'repository', to: found.prefix }]] : [];
       }),
     ),
-    ...(aliases.length > 0 && { aliases: namesOf(aliases) }),
     mirrorTargets: prefixesOf(made),
   };
 }

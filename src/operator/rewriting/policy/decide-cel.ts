@@ -183,7 +183,7 @@ function ruleFor(image: string): string {
   );
 }
 
-/** Whether the pod's images go past mirrors that are not the only way to them: `Bypass`. */
+/** Whether mirrors leave the pod's images alone: `Bypass`. */
 function bypass(): string {
   return anyOf([
     'size(object.spec.?imagePullSecrets.orValue([])) > 0',
@@ -194,13 +194,7 @@ function bypass(): string {
 }
 
 function asksMirror(): string {
-  // A CRD of before does not keep them.
-  const isAlias = `has(${rules}.aliases) && ${written} in ${rules}.aliases`;
-  return allOf([
-    `${written} in ${rules}.mirrors`,
-    anyOf(['!variables.bypass', isAlias]),
-    '!(p[1] in variables.neverPulled)',
-  ]);
+  return allOf(['!variables.bypass', `${written} in ${rules}.mirrors`, '!(p[1] in variables.neverPulled)']);
 }
 
 /** One look-up for each length that such a name has. */

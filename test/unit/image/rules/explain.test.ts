@@ -8,7 +8,7 @@ const table = compileRules({
   imageswap: {
     map: 'default::\na.io::b.io\nb.io::c.io/p\nquay.io::\nm.io::1.2.3.4/m.io:5000\n[REPLACE]pat*::p.io\np.io::q.io\nr.io::s.io\ns.io::r.io',
   },
-  mirrors: [{ name: 'hub', masquerade: 'ghcr.io', address: '10.0.0.1', isAlias: false, available: true }],
+  mirrors: [{ name: 'hub', masquerade: 'ghcr.io', address: '10.0.0.1', available: true }],
 });
 
 const rows: readonly [string, readonly string[]][] = [

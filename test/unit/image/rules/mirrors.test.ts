@@ -6,14 +6,12 @@ const hub: RuleMirror = {
   name: 'hub',
   masquerade: 'docker.io',
   address: '10.0.0.1',
-  isAlias: false,
   available: true,
 };
 const alias: RuleMirror = {
   name: 'quay',
   masquerade: 'mirror-quay.io',
   address: '[fd00::1]',
-  isAlias: true,
   available: true,
 };
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -44,12 +42,6 @@ test('pods with pull secrets and mirrors that are away are passed over, and coun
   }
   const away = settle([compileMirrors([{ ...hub, available: false }]).stage], 'nginx');
   t.deepEqual(away.passedOver, [{ rule, reason: 'mirrorUnavailable' }]);
-});
-
-test('an alias is nowhere else: its images are asked of the mirror whatever the pod, and whether it is there or not', (t) => {
-  const { stage } = compileMirrors([{ ...alias, available: false }]);
-  for (const bypass of [undefined, 'pullSecrets', 'nodeCritical', 'windows'] as const)
-    t.is(settle([stage], 'mirror-quay.io/a/b', { bypass }).result, '[fd00::1]/mirror-quay.io/a/b');
 });
 
 test('an image that is never pulled is on the node by its own name, or nowhere', (t) => {

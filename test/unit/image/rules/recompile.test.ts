@@ -42,7 +42,6 @@ const mirrors = fc.array(
     name: fc.constantFrom('one', 'two'),
     masquerade: fc.constantFrom('quay.io', 'ghcr.io', 'with:5000'),
     address: fc.option(fc.constant('10.0.0.1'), { nil: undefined }),
-    isAlias: fc.boolean(),
     available: fc.boolean(),
   }),
   { maxLength: 2 },

@@ -11,7 +11,7 @@ const imageMap = (map: Record<string, string>, name = 'boot') => ({
   creationTimestamp: '2026-01-01T00:00:00Z',
   map: Object.entries(map).map(([from, to]) => ({ from, to })),
 });
-const mirror = { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', isAlias: false, available: true };
+const mirror = { name: 'hub', masquerade: 'quay.io', address: '10.0.0.1', available: true };
 const gilly = { registry: 'my.internal.repo', exclude: [], keepSource: false };
 
 const every: RuleSources = {
@@ -123,7 +123,6 @@ const sources = fc.record(
         name: fc.constantFrom('m', 'n'),
         masquerade: hosts,
         address: fc.option(hosts, { nil: undefined }),
-        isAlias: fc.boolean(),
         available: fc.boolean(),
       }),
       { maxLength: 3 },

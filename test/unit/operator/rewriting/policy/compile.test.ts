@@ -25,7 +25,7 @@ const imageMap = (lines: Record<string, string>, name = 'boot', namespace = 'tea
   map: Object.entries(lines).map(([from, to]) => ({ from, to })),
 });
 const gilly = { registry: 'my.repo', exclude: [], keepSource: false };
-const mirror = { name: 'hub', masquerade: 'docker.io', address: '10.0.0.1', isAlias: false, available: true };
+const mirror = { name: 'hub', masquerade: 'docker.io', address: '10.0.0.1', available: true };
 
 test('whole images are looked up with what becomes of them in the end', (t) => {
   const { images } = rulesOf({
