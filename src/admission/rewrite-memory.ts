@@ -23,8 +23,9 @@ export function rememberingRewriter(
   request: RewriteRequest,
 ): (image: string, isNeverPulled?: boolean) => Rewrite {
   const memory = memoryOf(table);
+  const ofPod = `${request.namespace} ${request.bypass} ${sources}`;
   return (image, isNeverPulled = false) => {
-    const scope = `${request.namespace} ${request.bypass} ${isNeverPulled} ${sources}`;
+    const scope = isNeverPulled ? `${ofPod} neverPulled` : ofPod;
     const known = memory.byScope.get(scope)?.get(image);
     if (known !== undefined) return known;
     const rewrite = rewriterOf(table, sources)(image, { ...request, isNeverPulled });
