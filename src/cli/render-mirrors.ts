@@ -5,7 +5,6 @@ import { imageswapConfigMap, objectNames } from '../api/names.ts';
 import { nodeWiring } from '../api/nodes.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
-import { masqueradeOf } from '../api/upstream.ts';
 import { imageswapMap } from '../operator/imageswap-map/map.ts';
 import { sizeNote } from '../operator/registry-mirror/claims.ts';
 import { clientsAsked } from '../operator/registry-mirror/conditions.ts';
@@ -23,6 +22,7 @@ import { nodeMirror } from '../resources/node-mirror.ts';
 import type { KubernetesObject } from '../resources/object.ts';
 import { type PrintedObject, printObjects } from '../resources/print.ts';
 import { sharedDaemonSet, sharedNodesSecret, sharesNodes } from '../resources/shared-nodes.ts';
+import { mapMirrorOf } from '../rewriting/services-mirrors.ts';
 import { addressesOf, type GivenAddresses } from './given-addresses.ts';
 
 /** YAML documents, and what a person should know of them, one line each. */
@@ -212,13 +212,7 @@ function notesOnMirror(mirror: RegistryMirror, { addressingScheme }: OperatorSet
 function renderMap(placed: readonly PlacedMirror[], settings: OperatorSettings): Rendered {
   const known = placed.filter(({ clusterIPs }) => clusterIPs.length > 0);
   if (known.length === 0) return nothing;
-  const lines = known.map(({ mirror, clusterIPs }) => ({
-    name: mirror.metadata.name,
-    upstreamUrl: mirror.spec.upstreamUrl,
-    masquerade: masqueradeOf(mirror),
-    clusterIPs,
-    asksCertificate: mirror.spec.nodes?.clientCertificate === true,
-  }));
+  const lines = known.map(({ mirror, clusterIPs }) => mapMirrorOf(mirror, clusterIPs));
   const { text, leftOut } = imageswapMap(lines, settings.imageswapSeparator);
   const object = {
     apiVersion: 'v1',

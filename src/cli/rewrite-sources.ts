@@ -1,13 +1,12 @@
 /** The flags of `rewrite` that say where rules come from. */
 import type { RegistryMirror } from '../api/registry-mirror.ts';
-import { masqueradeOf } from '../api/upstream.ts';
 import { ConfigError } from '../config/problems.ts';
 import { parseExclusions } from '../image/rules/gilly.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { RuleSources } from '../image/rules/table.ts';
-import { certificateObstacle, mapAddress } from '../rewriting/services-mirrors.ts';
-import { isMirrorAvailable } from '../rewriting/sources.ts';
+import { mapMirrorOf } from '../rewriting/services-mirrors.ts';
+import { isMirrorAvailable, ruleMirrorOf } from '../rewriting/sources.ts';
 import { collect } from './collect.ts';
 import { addressesOf, type GivenAddresses, parseAddresses } from './given-addresses.ts';
 import { readImageMapDocuments } from './image-map-documents.ts';
@@ -106,13 +105,8 @@ function byAge(a: RegistryMirror, b: RegistryMirror): number {
 
 /** A mirror that was never in a cluster is taken for available: the question is what the rules would do. */
 function ruleMirror(mirror: RegistryMirror, addresses: GivenAddresses): RuleMirror {
-  return {
-    name: mirror.metadata.name,
-    masquerade: masqueradeOf(mirror),
-    address: mapAddress(addressesOf(mirror, addresses)),
-    available: mirror.status === undefined || isMirrorAvailable(mirror.status),
-    ...(mirror.spec.nodes?.clientCertificate && { obstacle: certificateObstacle }),
-  };
+  const available = mirror.status === undefined || isMirrorAvailable(mirror.status);
+  return ruleMirrorOf(mapMirrorOf(mirror, addressesOf(mirror, addresses)), available);
 }
 
 function gillyOf({ gillyRegistry, gillyExclude = '', gillyKeepSource }: SourceFlags): RuleSources['gilly'] {

@@ -4,14 +4,18 @@
  */
 import { isIPv6 } from 'node:net';
 import { objectNames } from '../api/names.ts';
-import { defaultMasquerade, masqueradeUrlPattern, upstreamUrlPattern } from '../api/upstream.ts';
+import {
+  defaultMasquerade,
+  masqueradeOf,
+  masqueradeUrlPattern,
+  upstreamUrlPattern,
+} from '../api/upstream.ts';
 import type { KubeObject } from '../kube/object.ts';
 
 /** A mirror with the address of its Service. */
 export interface MapMirror {
   /** `metadata.name`; lines are sorted by it. */
   readonly name: string;
-  readonly upstreamUrl: string;
   readonly masquerade: string;
   readonly clusterIPs: readonly string[];
   /** True where clients have to show a certificate, which runtimes do not where images name an address. */
@@ -55,6 +59,25 @@ export function mapMirrors(mirrors: readonly KubeObject[], services: readonly Ku
   return [...byMasquerade.values()];
 }
 
+interface ValidMirror {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly upstreamUrl: string;
+    readonly masqueradeUrl?: string | undefined;
+    readonly nodes?: { readonly clientCertificate?: unknown } | undefined;
+  };
+}
+
+/** Takes a mirror whose names are valid. */
+export function mapMirrorOf({ metadata, spec }: ValidMirror, clusterIPs: readonly string[]): MapMirror {
+  return {
+    name: metadata.name,
+    masquerade: masqueradeOf({ spec }),
+    clusterIPs,
+    asksCertificate: spec.nodes?.clientCertificate === true,
+  };
+}
+
 const upstreamUrlForm = new RegExp(upstreamUrlPattern);
 const masqueradeUrlForm = new RegExp(masqueradeUrlPattern);
 
@@ -70,13 +93,10 @@ function mapMirror(
   if (typeof upstreamUrl !== 'string' || !upstreamUrlForm.test(upstreamUrl)) return undefined;
   const masquerade = masqueradeUrl ?? defaultMasquerade(upstreamUrl);
   if (typeof masquerade !== 'string' || !masqueradeUrlForm.test(masquerade)) return undefined;
-  return {
-    name: mirror.metadata.name,
-    upstreamUrl,
-    masquerade,
-    clusterIPs: serviceIPs.get(objectNames(mirror.metadata.name).service) ?? status?.clusterIPs ?? [],
-    asksCertificate: nodes?.clientCertificate === true,
-  };
+  return mapMirrorOf(
+    { metadata: mirror.metadata, spec: { upstreamUrl, masqueradeUrl: masquerade, nodes } },
+    serviceIPs.get(objectNames(mirror.metadata.name).service) ?? status?.clusterIPs ?? [],
+  );
 }
 
 function clusterIPs(service: KubeObject): readonly string[] {

@@ -5,7 +5,7 @@ import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { certificateObstacle, mapAddress, mapMirrors } from './services-mirrors.ts';
+import { certificateObstacle, type MapMirror, mapAddress, mapMirrors } from './services-mirrors.ts';
 
 /** Takes ImageMaps as they are stored; what has no such form (of an older CRD without a schema) counts as empty. Those being deleted are gone. */
 export function imageMapsOf(objects: readonly KubeObject[]): ImageMap[] {
@@ -33,13 +33,23 @@ export function ruleMirrorsOf(mirrors: readonly KubeObject[]): RuleMirror[] {
   const statuses = new Map(
     mirrors.map(({ metadata, status }) => [metadata.name, status as RegistryMirrorStatus | undefined]),
   );
-  return mapMirrors(mirrors, []).map(({ name, masquerade, clusterIPs, asksCertificate }) => ({
+  return mapMirrors(mirrors, []).map((mirror) =>
+    ruleMirrorOf(mirror, isMirrorAvailable(statuses.get(mirror.name))),
+  );
+}
+
+/** What the rules need of a mirror that has a line in imageswap's map, too. */
+export function ruleMirrorOf(
+  { name, masquerade, clusterIPs, asksCertificate }: MapMirror,
+  available: boolean,
+): RuleMirror {
+  return {
     name,
     masquerade,
     address: mapAddress(clusterIPs),
-    available: isMirrorAvailable(statuses.get(name)),
+    available,
     ...(asksCertificate && { obstacle: certificateObstacle }),
-  }));
+  };
 }
 
 /**

@@ -6,7 +6,6 @@ import { type MapMirror, mapAddress, mapMirrors } from '../../../src/rewriting/s
 function mapMirror(name: string, fields: Partial<MapMirror> = {}): MapMirror {
   return {
     name,
-    upstreamUrl: 'gcr.io',
     masquerade: `mirror-${name}`,
     clusterIPs: ['10.0.0.1'],
     asksCertificate: false,
@@ -29,9 +28,10 @@ test('the dialect of imageswap 1.5 separates by two colons', (t) => {
 
 test('Docker Hub under its own name gets a second line for names of one segment', (t) => {
   for (const upstreamUrl of ['hub.docker.io', 'harbor.example/dockerhub-proxy']) {
-    const hub = mapMirror('hub', { upstreamUrl, masquerade: 'docker.io' });
+    const spec = { upstreamUrl, masqueradeUrl: 'docker.io' };
+    const hubs = mapMirrors([registryMirror('hub', { spec })], [service('hub', '10.0.0.1')]);
     t.is(
-      imageswapMap([hub], ':').text,
+      imageswapMap(hubs, ':').text,
       'default:\ndocker.io:10.0.0.1/docker.io\ndocker.io/library:10.0.0.1/docker.io/library\n',
     );
   }
