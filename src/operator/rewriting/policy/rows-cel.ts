@@ -8,14 +8,27 @@ import { anyOf } from './cel.ts';
 
 const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
 
-/** The images of `object` or `oldObject`, as texts. */
+/** One of each image, where `when` holds; `c` is the container, or the volume. */
+interface OfEach {
+  readonly when: string;
+  readonly value: string;
+}
+
+/** A list for all images of `object` or `oldObject`. */
+function listed(object: string, ofContainer: OfEach, ofVolume: OfEach): string {
+  const list = (name: string, { when, value }: OfEach) =>
+    `${object}.spec.?${name}.orValue([]).map(c, ${when}, ${value})`;
+  const ofContainers = containerLists.map((name) => list(name, ofContainer));
+  return `(${[...ofContainers, list('volumes', ofVolume)].join(' + ')})`;
+}
+
+/** The images, as texts. */
 export function imagesOf(object: string): string {
-  const ofContainers = containerLists.map(
-    (list) => `${object}.spec.?${list}.orValue([]).map(c, has(c.image), string(c.image))`,
+  return listed(
+    object,
+    { when: 'has(c.image)', value: 'string(c.image)' },
+    { when: 'has(c.image) && has(c.image.reference)', value: 'string(c.image.reference)' },
   );
-  const isImage = 'has(c.image) && has(c.image.reference)';
-  const ofVolumes = `${object}.spec.?volumes.orValue([]).map(c, ${isImage}, string(c.image.reference))`;
-  return `(${[...ofContainers, ofVolumes].join(' + ')})`;
 }
 
 /** Whether something is true of any of them; nothing is asked further than that. */
@@ -30,13 +43,15 @@ export function anyImage(object: string, of: (image: string) => string): string 
 
 /** The annotations, as in rows, of images that are on the node or nowhere. */
 export function neverPulled(object: string): string {
-  const isNever = (policy: string) => `c.?${policy}.orValue('') == 'Never'`;
-  const ofContainers = containerLists.map(
-    (list) =>
-      `${object}.spec.?${list}.orValue([]).map(c, ${isNever('imagePullPolicy')}, '${originalImageAnnotation}/' + string(c.name))`,
+  const ofEach = (policy: string, annotation: string): OfEach => ({
+    when: `c.?${policy}.orValue('') == 'Never'`,
+    value: `'${annotation}/' + string(c.name)`,
+  });
+  return listed(
+    object,
+    ofEach('imagePullPolicy', originalImageAnnotation),
+    ofEach('image.?pullPolicy', originalVolumeImageAnnotation),
   );
-  const ofVolumes = `${object}.spec.?volumes.orValue([]).map(c, ${isNever('image.?pullPolicy')}, '${originalVolumeImageAnnotation}/' + string(c.name))`;
-  return `(${[...ofContainers, ofVolumes].join(' + ')})`;
 }
 
 /** The same as rows: path for a patch, annotation, image. Annotations are names, too: containers of all lists have different ones. */
