@@ -372,13 +372,11 @@ test('only GET, HEAD and OPTIONS', async (t) => {
 /** A cache of one upstream with one image `library/app:1`; its nginx has to live through the test. */
 async function start(t: ExecutionContext) {
   const upstream = await startScriptableUpstream();
+  t.teardown(() => upstream.close());
   upstream.addManifest('library/app', '1', { schemaVersion: 2 });
   const cache = await startCache(t, [mirrorOf(upstream)], { sliceSizeKiB: 64 });
   const before = workers(cache);
   assert.equal(before.length, 3);
-  t.teardown(async () => {
-    await upstream.close();
-  });
   // Teardowns run last first: nginx is still there.
   t.teardown(() => assert.deepEqual(workers(cache), before, 'a worker of nginx died'));
   return { cache, upstream };

@@ -13,14 +13,27 @@ export async function freePort(): Promise<number> {
   return port as number;
 }
 
-/** Returns `count` different ports on which nothing listens at 127.0.0.1. */
+/** Returns `count` different ports on which nothing listens at 127.0.0.1, and that no other process is given while this one lives. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {
     const port = randomInt(lowest, highest);
-    if (await isFree(port)) ports.add(port);
+    if ((await claim(port)) && (await isFree(port))) ports.add(port);
   }
   return [...ports];
+}
+
+/** Test files run at once: between the choice of a port and its server's start another file could choose it too. */
+async function claim(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    // An abstract socket leaves no file, and ends with the process.
+    await once(server.listen(`\0registry-mirror-operator-port-${port}`), 'listening');
+    server.unref();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function isFree(port: number): Promise<boolean> {

@@ -1,6 +1,15 @@
 /** A real nginx in front of a broker in the test's own process: the whole cache but its supervisor. */
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { type IncomingHttpHeaders, request as plainRequest } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -112,10 +121,12 @@ export async function startCache(
   };
   t.teardown(stop);
   const serving = () =>
-    waitUntilServing(config.listen[0]!, {
-      generation: defaultView(config).generation,
-      signal: AbortSignal.timeout(30_000),
-    });
+    whileRunning(nginx, config, (ended) =>
+      waitUntilServing(config.listen[0]!, {
+        generation: defaultView(config).generation,
+        signal: AbortSignal.any([ended, AbortSignal.timeout(30_000)]),
+      }),
+    );
   await serving();
   return {
     port,
@@ -144,6 +155,25 @@ export function mirrorOf(
 ): CacheMirror {
   const url = `${upstream.scheme ?? 'https'}://${upstream.host}`;
   return cacheMirror('m', url, { masquerade: 'mirror.test', caFiles: [], ...changes });
+}
+
+/** Runs `wait` until nginx ends; rejects with the end of its log. */
+async function whileRunning(
+  nginx: ChildProcess,
+  { paths }: CacheConfig,
+  wait: (ended: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  nginx.once('exit', end);
+  try {
+    await wait(ended.signal);
+  } catch (cause) {
+    const log = readFileSync(join(paths.runDir, 'error.log'), 'utf8').slice(-2000);
+    throw new Error(`nginx does not serve (exit code ${nginx.exitCode}): ${log}`, { cause });
+  } finally {
+    nginx.off('exit', end);
+  }
 }
 
 class BrokerInProcess {

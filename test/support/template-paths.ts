@@ -87,6 +87,8 @@ function use(expression: Node, scope: Scope, used: Set<string>): string | undefi
   const [head = '', ...rest] = parts as string[];
   const start = at.aliases.get(head) ?? [at.path, head].filter((part) => part !== '').join('.');
   const path = [start, ...rest].join('.').replace(/\.\[/g, '[');
-  if (path !== '') used.add(path);
+  // What surrounds is handed on as a whole, and read there.
+  const isHandedOn = depth > 0 && parts.length === 0;
+  if (path !== '' && !isHandedOn) used.add(path);
   return path;
 }

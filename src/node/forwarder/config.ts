@@ -25,6 +25,8 @@ export interface ForwarderPaths {
   readonly pidFile: string;
   readonly connectionLog: string;
   readonly generationSocket: string;
+  /** What the names of the sockets start with by which the agent asks mirrors. */
+  readonly askingSockets: string;
 }
 
 /** What the text is made of beside the mirrors. */
@@ -63,7 +65,7 @@ export interface ForwarderView {
   readonly servers: readonly {
     readonly mirror: string;
     readonly upstream: string;
-    readonly addresses: readonly string[];
+    readonly addresses: readonly { readonly address: string; readonly askingSocket: string }[];
     readonly listen: readonly string[];
     readonly serverName: string;
     readonly caFile: string;
@@ -83,7 +85,14 @@ export function forwarderPaths(folder: string): ForwarderPaths {
     pidFile: `${folder}/nginx.pid`,
     connectionLog: `${folder}/${connectionLogName}`,
     generationSocket: `${folder}/generation.sock`,
+    askingSockets: `${folder}/ask-`,
   };
+}
+
+/** The socket by which the agent asks one address of a mirror on the way that connections take. */
+export function askingSocket({ askingSockets }: ForwarderPaths, mirror: string, address: string): string {
+  const id = createHash('sha256').update(`${mirror} ${address}`).digest('hex').slice(0, 12);
+  return `${askingSockets}${id}.sock`;
 }
 
 /** Throws a `TypeError` on a value that is not what its field says, or that nginx's syntax cannot hold. */
@@ -102,7 +111,7 @@ export function forwarderView(config: ForwarderConfig): ForwarderView {
     connectionLog: paths.connectionLog,
     generationSocket: `unix:${paths.generationSocket}`,
     generation: createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16),
-    servers: offered.map((mirror) => serverView(mirror, ipv6)),
+    servers: offered.map((mirror) => serverView(mirror, paths, ipv6)),
   };
 }
 
@@ -115,7 +124,11 @@ export function parseAddress(text: string): { host: string; port: number } {
   return { host, port };
 }
 
-function serverView(mirror: ForwardedMirror, ipv6: boolean): ForwarderView['servers'][number] {
+function serverView(
+  mirror: ForwardedMirror,
+  paths: ForwarderPaths,
+  ipv6: boolean,
+): ForwarderView['servers'][number] {
   const { name, port, addresses, serverName, caFile, clientCertificate } = mirror;
   if (!isName(name)) throw new TypeError(`expected a mirror's name, got ${JSON.stringify(name)}`);
   if (!isPort(port)) throw new TypeError(`expected a port, got ${JSON.stringify(port)}`);
@@ -127,7 +140,10 @@ function serverView(mirror: ForwardedMirror, ipv6: boolean): ForwarderView['serv
   return {
     mirror: name,
     upstream: `mirror-${name}`,
-    addresses,
+    addresses: addresses.map((address) => ({
+      address,
+      askingSocket: `unix:${askingSocket(paths, name, address)}`,
+    })),
     listen: [`127.0.0.1:${port}`, ...(ipv6 ? [`[::1]:${port}`] : [])],
     serverName,
     caFile,

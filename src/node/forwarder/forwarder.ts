@@ -10,6 +10,7 @@ import { errorMessage, type Logger } from '../../observe/log.ts';
 import type { Finding } from '../finding.ts';
 import { watchFolder } from '../watch-folder.ts';
 import {
+  askingSocket,
   connectionLogName,
   type ForwardedMirror,
   type ForwarderSurroundings,
@@ -54,7 +55,8 @@ const defaultDrainMs = 10_000;
 const lookAgainMs = 2000;
 /** And so often while nothing is. */
 const idleMs = 60_000;
-const countMs = 5000;
+/** Where the kernel tells of no changes, and where it does. */
+const [countMs, toldCountMs] = [5_000, 30_000];
 /** Between two looks at what ended, however much ends. */
 const restMs = 50;
 const logLimit = 4 * 2 ** 20;
@@ -68,8 +70,8 @@ export class Forwarder {
   #watches = new Map<string, MirrorWatch>();
   #standings = new Map<string, Standing>();
   #findings: readonly Finding[] = [];
-  /** The ports of the configuration that was last in force. */
-  #ports: readonly number[] = [];
+  /** What the configuration that was last in force offers. */
+  #taken: readonly ForwardedMirror[] = [];
   #changed = Promise.withResolvers<void>();
   /** True when what answers is offered. */
   #isSettled = false;
@@ -161,7 +163,7 @@ export class Forwarder {
     const wanted = writable(this.#mirrors, surroundings, refusals);
     await this.#watch(wanted);
     await this.#nginx.settle(signal);
-    const held = this.#nginx.inForce === undefined ? [] : this.#ports;
+    const held = this.#inForce().map(({ port }) => port);
     // Runtimes are led to the ports of the others too, where another program may listen meanwhile.
     const free = await withPort(wanted, held, surroundings.ipv6, refusals);
     const answering = free.flatMap((mirror) => this.#answering(mirror));
@@ -178,7 +180,7 @@ export class Forwarder {
       JSON.stringify(before.get(mirror.name)?.mirror) === JSON.stringify(mirror);
     const kept = new Set(mirrors.filter(isKept).map(({ name }) => name));
     await Promise.all([...before].filter(([name]) => !kept.has(name)).map(([, watch]) => watch.stop()));
-    const { tools = {} } = this.#options;
+    const tools = { socketOf: this.#socketOf, ...this.#options.tools };
     const onChange = () => this.#changed.resolve();
     const watchOf = (mirror: ForwardedMirror) => {
       const known = before.get(mirror.name);
@@ -188,6 +190,16 @@ export class Forwarder {
     this.#totals.keep(mirrors.map(({ name }) => name));
     await Promise.all([...this.#watches.values()].map(({ looked }) => looked));
   }
+
+  #inForce(): readonly ForwardedMirror[] {
+    return this.#nginx.inForce === undefined ? [] : this.#taken;
+  }
+
+  readonly #socketOf = ({ name }: ForwardedMirror, address: string): string | undefined => {
+    const taken = this.#inForce().find((mirror) => mirror.name === name);
+    const isOffered = taken?.addresses.includes(address) === true;
+    return isOffered ? askingSocket(forwarderPaths(this.#options.folder), name, address) : undefined;
+  };
 
   /** The mirror with those of its addresses that answer; none when none does. */
   #answering(mirror: ForwardedMirror): ForwardedMirror[] {
@@ -211,7 +223,7 @@ export class Forwarder {
       return take(taken);
     });
     if (!inForce) return [];
-    this.#ports = taken.map(({ port }) => port);
+    this.#taken = taken;
     return taken;
   }
 
@@ -269,7 +281,7 @@ export class Forwarder {
         ended = Promise.withResolvers();
         await this.#follower.poll();
         await pause(restMs, signal);
-      } while (await pauseUntil(ended.promise, countMs, signal));
+      } while (await pauseUntil(ended.promise, watcher ? toldCountMs : countMs, signal));
     } finally {
       watcher?.close();
     }

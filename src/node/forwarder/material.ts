@@ -1,5 +1,6 @@
 /** The authorities, certificate and key of a mirror, as files that others replace. */
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { errorMessage } from '../../observe/error-message.ts';
@@ -12,13 +13,20 @@ export interface Material {
   readonly fault?: string;
 }
 
+/** A file that was written so long ago that whoever writes it next gives it another time, however coarse those of its file system are. */
+const restingMs = 10_000;
+
 /** Follows the files of one mirror. What changed counts when it is the same at two looks, so that no half-written pair is taken. */
 export class MaterialFiles {
   readonly #files: readonly string[];
+  readonly #now: () => number;
   #current: Material | undefined;
   #seen = '';
+  /** Of the files as they were read last; undefined while they may change without another one. */
+  #stamp: string | undefined;
 
-  constructor({ caFile, clientCertificate }: ForwardedMirror) {
+  constructor({ caFile, clientCertificate }: ForwardedMirror, now: () => number = Date.now) {
+    this.#now = now;
     this.#files = [
       caFile,
       ...(clientCertificate ? [clientCertificate.certFile, clientCertificate.keyFile] : []),
@@ -30,8 +38,12 @@ export class MaterialFiles {
     return this.#current;
   }
 
-  /** Reads the files once. Returns true when something else is in force now. Never rejects. */
+  /** Looks at the files once, and reads them unless they are as before. Returns true when something else is in force now. Never rejects. */
   async look(): Promise<boolean> {
+    const stamp = stampOf(this.#files, this.#now());
+    const isKnown = this.#seen !== '' && this.#seen === this.#current?.fingerprint;
+    if (isKnown && stamp !== undefined && stamp === this.#stamp) return false;
+    this.#stamp = stamp;
     const contents = await Promise.all(this.#files.map((file) => readFile(file).catch(describe)));
     const fingerprint = fingerprintOf(contents);
     const settled = this.#current === undefined || fingerprint === this.#seen;
@@ -39,6 +51,17 @@ export class MaterialFiles {
     if (!settled || fingerprint === this.#current?.fingerprint) return false;
     this.#current = { fingerprint, ...usable(contents) };
     return true;
+  }
+}
+
+/** Which files these are and when they changed; undefined where one cannot be seen or changed a moment ago. */
+function stampOf(files: readonly string[], now: number): string | undefined {
+  try {
+    const stats = files.map((file) => statSync(file, { bigint: true }));
+    if (stats.some(({ ctimeMs }) => Number(ctimeMs) > now - restingMs)) return undefined;
+    return stats.map(({ dev, ino, size, ctimeNs }) => [dev, ino, size, ctimeNs].join(' ')).join();
+  } catch {
+    return undefined;
   }
 }
 

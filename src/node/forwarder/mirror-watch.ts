@@ -10,6 +10,8 @@ export interface WatchTools extends ProbeTools {
   readonly now?: () => number;
   /** 0 to 1, as `Math.random`. */
   readonly random?: () => number;
+  /** The socket by which an address of the mirror may be asked, where nginx offers it. */
+  readonly socketOf?: (mirror: ForwardedMirror, address: string) => string | undefined;
 }
 
 /** The part of an interval that is left to chance, so that the nodes do not ask at the same moment. */
@@ -22,6 +24,8 @@ const defaultIntervalMs = 2000;
 const recheckMs = 250;
 /** For the answer of a mirror to which somebody has just waited a second in vain, and may wait again. */
 const doubtedTimeoutMs = 500;
+/** Every so many questions, a minute's, a whole handshake: nginx resumes TLS sessions, and does not see that a certificate has run out meanwhile. */
+const handshakeEvery = 30;
 
 /** Runs from its construction until `stop`; `onChange` is called when an answer or a file changed what it says. */
 export class MirrorWatch {
@@ -35,6 +39,7 @@ export class MirrorWatch {
   readonly #looked = Promise.withResolvers<void>();
   #doubted = Promise.withResolvers<void>();
   #isUrgent = false;
+  #questions = 0;
   #wasOffered = false;
 
   /** `before`: of the same mirror, stopped; what it knows of the same server is kept. */
@@ -44,7 +49,7 @@ export class MirrorWatch {
     this.#onChange = onChange;
     const known = before !== undefined && identity(before.mirror) === identity(mirror) ? before : undefined;
     const isSame = known?.mirror.caFile === mirror.caFile;
-    this.#files = known !== undefined && isSame ? known.#files : new MaterialFiles(mirror);
+    this.#files = known !== undefined && isSame ? known.#files : new MaterialFiles(mirror, tools.now);
     this.#wasOffered = known === undefined ? false : known.#wasOffered;
     const now = this.#now();
     this.#states = new Map(
@@ -118,13 +123,29 @@ export class MirrorWatch {
     const asReader = clientCertificate !== undefined;
     const tools = this.#isUrgent ? { timeoutMs: doubtedTimeoutMs, ...this.#tools } : this.#tools;
     this.#isUrgent = false;
+    this.#questions += 1;
     await Promise.all(
       addresses.map(async (address) => {
-        const result = await probe({ address, serverName, secureContext, asReader }, tools);
+        const socket = this.#socketOf(address);
+        const target = {
+          address,
+          serverName,
+          secureContext,
+          asReader,
+          ...(socket !== undefined && { socket }),
+        };
+        const result = await probe(target, tools);
         const now = this.#now();
         this.#states.set(address, nextState(this.#states.get(address) ?? firstState(now), result, now));
       }),
     );
+  }
+
+  /** Where nginx can be asked instead of the address itself. */
+  #socketOf(address: string): string | undefined {
+    const { offered = false, against = 0 } = this.#states.get(address) ?? {};
+    const isTrusted = offered && against === 0 && this.#questions % handshakeEvery !== 0;
+    return isTrusted ? this.#tools.socketOf?.(this.mirror, address) : undefined;
   }
 
   /** A mirror that was never offered has answered once: nothing that goes to and fro is to be calmed down. */

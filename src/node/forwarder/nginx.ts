@@ -1,7 +1,9 @@
 /** The forwarder's nginx: a child that is kept running on the configuration last taken. */
 import type { ChildProcess } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join, parse } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { keepRunning } from '../../cache/child.ts';
 import { readPid, startNginx, testNginx } from '../../cache/nginx-process.ts';
@@ -108,6 +110,8 @@ export class ForwarderNginx {
   #plan() {
     const { paths, log, drainMs, onExit } = this.#options;
     const start = () => {
+      const { dir, base } = parse(paths.askingSockets);
+      for (const name of readdirSync(dir)) if (name.startsWith(base)) rmSync(join(dir, name));
       const child = startNginx(paths.confFile, paths.generationSocket);
       const ended = () => {
         this.#child = undefined;

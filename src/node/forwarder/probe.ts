@@ -1,5 +1,5 @@
 /** Whether a mirror answers at one address: the question, and what a row of answers means. */
-import type { Socket } from 'node:net';
+import { connect as connectUnencrypted, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { errorMessage } from '../../observe/error-message.ts';
 import { errorCode } from '../files.ts';
@@ -56,6 +56,8 @@ export interface ProbeTarget {
   readonly secureContext: SecureContext;
   /** The certificate must be one that lets its owner read. */
   readonly asReader?: boolean;
+  /** A unix socket by which nginx connects to the address, verifies it and shows the certificate: a fraction of a handshake of our own. */
+  readonly socket?: string;
 }
 
 export interface ProbeTools {
@@ -68,22 +70,48 @@ const defaultTimeoutMs = 1000;
 
 /**
  * One TLS handshake, verified as the forwarder does, and one GET on it: of /health-check, which the mirror answers to everybody, or of /v2/, which it
- * answers to readers (with a challenge, where it passes that of the upstream on). Never rejects; leaves no connection.
+ * answers to readers (with a challenge, where it passes that of the upstream on). By nginx where there is a socket; what is not good there is asked without
+ * it in the same time, since nginx does not say why. Never rejects; leaves no connection.
  */
 export function probe(target: ProbeTarget, tools: ProbeTools = {}): Promise<ProbeResult> {
   const { connect: open = connect, timeoutMs = defaultTimeoutMs } = tools;
-  const { promise, resolve } = Promise.withResolvers<ProbeResult>();
-  const { serverName: servername, secureContext, asReader = false } = target;
+  const { address, serverName: servername, secureContext, socket: path } = target;
+  const late = Promise.withResolvers<ProbeResult>();
+  const timeout: ProbeResult = { good: false, reason: 'Timeout', detail: `no answer within ${timeoutMs} ms` };
+  const sockets: Socket[] = [];
+  const timer = setTimeout(end, timeoutMs);
+  let isOver = false;
+  function end() {
+    isOver = true;
+    clearTimeout(timer);
+    late.resolve(timeout);
+    for (const socket of sockets) socket.destroy();
+  }
+  const askOn = (socket: Socket, isOpen: 'connect' | 'secureConnect') => {
+    sockets.push(socket);
+    return ask(socket, isOpen, target);
+  };
+  const asked = async () => {
+    const told = path === undefined ? undefined : await askOn(connectUnencrypted({ path }), 'connect');
+    if (told?.good === true) return told;
+    if (isOver) return timeout;
+    return askOn(open({ ...parseAddress(address), servername, secureContext }), 'secureConnect');
+  };
+  return Promise.race([asked(), late.promise]).finally(end);
+}
+
+/** Resolves with what the first bytes of the answer say, or with what went wrong; never, where nothing happens. */
+function ask(
+  socket: Socket,
+  isOpen: 'connect' | 'secureConnect',
+  { serverName, asReader = false }: ProbeTarget,
+): Promise<ProbeResult> {
   const path = asReader ? '/v2/' : '/health-check';
   const goodStatuses = asReader ? ['200', '401'] : ['200'];
-  const socket = open({ ...parseAddress(target.address), servername, secureContext });
-  const late = setTimeout(
-    () => resolve({ good: false, reason: 'Timeout', detail: `no answer within ${timeoutMs} ms` }),
-    timeoutMs,
-  );
+  const { promise, resolve } = Promise.withResolvers<ProbeResult>();
   let text = '';
-  socket.on('secureConnect', () =>
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`),
+  socket.on(isOpen, () =>
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${serverName}\r\nConnection: close\r\n\r\n`),
   );
   socket.on('data', (piece: Buffer) => {
     text += piece.toString('latin1');
@@ -91,10 +119,7 @@ export function probe(target: ProbeTarget, tools: ProbeTools = {}): Promise<Prob
   });
   socket.on('end', () => resolve(resultOf(text, goodStatuses)));
   socket.on('error', (error) => resolve(failureOf(error)));
-  return promise.finally(() => {
-    clearTimeout(late);
-    socket.destroy();
-  });
+  return promise;
 }
 
 const statusLength = 'HTTP/1.1 200'.length;

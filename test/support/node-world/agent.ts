@@ -37,6 +37,8 @@ export interface AgentPlace {
 
 export interface WorldAgent {
   readonly process: Inside;
+  /** The folder of what its pod mounts beside the node's root. */
+  readonly pod: string;
   /** Over mutual TLS, as the operator asks, or by another pair; rejects where it is refused. */
   readonly status: (pair?: Pair | 'none') => Promise<NodeReport>;
   /** On its unix socket; as root, or as the user of that id. */
@@ -80,6 +82,7 @@ export async function startAgent(
   };
   return {
     process: process_,
+    pod,
     status,
     local: (path = '/status', uid = 0) => {
       const as = ['setpriv', `--reuid=${uid}`, '--clear-groups', '--'];

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +46,37 @@ test('of two mirrors with one port the first is taken; one that cannot be writte
       ['InvalidMirror', true],
     ],
   );
+});
+
+test('files that have rested are as they were until one is written in place, replaced or gone', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'material-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const [first, second] = [await makeAuthority(join(dir, '1')), await makeAuthority(join(dir, '2'))];
+  const caFile = join(dir, 'trusted.crt');
+  writeFileSync(caFile, first.certificatePem);
+  const mirror = { name: 'm', port: 1, addresses: [], serverName: 'm', caFile };
+  const files = new MaterialFiles(mirror, () => Date.now() + 60_000);
+  const fingerprint = () => files.current?.fingerprint;
+  t.true(await files.look());
+  const taken = fingerprint();
+  for (const change of [
+    () => writeFileSync(caFile, second.certificatePem),
+    () => {
+      writeFileSync(`${caFile}.new`, first.certificatePem);
+      renameSync(`${caFile}.new`, caFile);
+    },
+    () => rmSync(caFile),
+    () => symlinkSync(second.file, caFile),
+  ]) {
+    const before = fingerprint();
+    for (let look = 0; look < 3; look += 1) t.false(await files.look());
+    change();
+    t.false(await files.look());
+    t.is(fingerprint(), before);
+    t.true(await files.look());
+    t.not(fingerprint(), before);
+  }
+  t.not(fingerprint(), taken);
 });
 
 test('files that change count when they are the same at two looks', async (t) => {

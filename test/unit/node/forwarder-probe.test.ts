@@ -1,8 +1,14 @@
-import { EventEmitter } from 'node:events';
-import type { Socket } from 'node:net';
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
+import { MirrorWatch } from '../../../src/node/forwarder/mirror-watch.ts';
 import {
   doubtedState,
   firstState,
@@ -10,6 +16,8 @@ import {
   type ProbeResult,
   probe,
 } from '../../../src/node/forwarder/probe.ts';
+import { makeAuthority } from '../../support/certificates.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const good: ProbeResult = { good: true };
 const late: ProbeResult = { good: false, reason: 'Timeout', detail: 'no answer' };
@@ -120,6 +128,79 @@ test('a good answer leaves no connection and one request', async (t) => {
   ]);
 });
 
+test('what nginx reaches on its way costs no handshake', async (t) => {
+  const { path, written } = await nginxThat(t, (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
+  const direct = new FakeSocket();
+  t.deepEqual(await ask(direct, 1000, path), good);
+  t.deepEqual(written, ['GET /health-check HTTP/1.1\r\nHost: mirror.test\r\nConnection: close\r\n\r\n']);
+  t.deepEqual(direct.written, []);
+});
+
+for (const [what, act] of Object.entries<(socket: Socket) => unknown>({
+  'closes the connection': (socket) => socket.destroy(),
+  'ends it without an answer': (socket) => socket.end(),
+  'passes on an error': (socket) => socket.end('HTTP/1.1 503 Service Unavailable\r\n\r\n'),
+})) {
+  test(`where nginx ${what}, the mirror is asked itself`, async (t) => {
+    const { path, written } = await nginxThat(t, act);
+    for (const [text, result] of [
+      ['HTTP/1.1 200 OK\r\n\r\n', good],
+      ['SSH-2.0-OpenSSH', { good: false, reason: 'Status', detail: 'not HTTP' }],
+    ] as const) {
+      const direct = new FakeSocket();
+      direct.whenHeard = () => direct.answers(text);
+      t.deepEqual(await ask(direct, 1000, path), result);
+    }
+    t.is(written.length, 2);
+  });
+}
+
+test('where nobody listens for nginx, the mirror is asked itself', async (t) => {
+  const direct = new FakeSocket();
+  direct.whenHeard = () => direct.answers('HTTP/1.1 200 OK\r\n\r\n');
+  t.deepEqual(await ask(direct, 1000, '/nowhere/ask.sock'), good);
+});
+
+test('nginx and the mirror itself have one time together', async (t) => {
+  const { path } = await nginxThat(t, (socket) => setTimeout(() => socket.destroy(), 200));
+  const direct = new FakeSocket();
+  const late = { good: false, reason: 'Timeout', detail: 'no answer within 400 ms' } as const;
+  t.deepEqual(await ask(direct, 400, path), late);
+  t.true(direct.destroyed);
+});
+
+test('what nginx closes after the time is not asked any more', async (t) => {
+  const { path } = await nginxThat(t, (socket) => setTimeout(() => socket.destroy(), 100));
+  const direct = new FakeSocket();
+  let asked = 0;
+  direct.whenHeard = () => {
+    asked += 1;
+  };
+  t.like(await ask(direct, 50, path), { reason: 'Timeout' });
+  await delay(200);
+  t.is(asked, 0);
+});
+
+test('an offered mirror is asked by nginx, and now and then by a whole handshake', async (t) => {
+  const { path, written } = await nginxThat(t, (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
+  const dir = mkdtempSync(join(tmpdir(), 'watch-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const { file: caFile } = await makeAuthority(dir);
+  let handshakes = 0;
+  const connect = () => {
+    const direct = new FakeSocket();
+    handshakes += 1;
+    setImmediate(() => direct.answers('HTTP/1.1 200 OK\r\n\r\n'));
+    return direct as unknown as Socket;
+  };
+  const mirror = { name: 'm', port: 1, addresses: ['127.0.0.1:1'], serverName: 'mirror.test', caFile };
+  const watch = new MirrorWatch(mirror, { connect, intervalMs: 1, socketOf: () => path }, () => {});
+  await eventually(() => assert(written.length >= 58));
+  await watch.stop();
+  t.is(handshakes, 1 + Math.floor((handshakes + written.length) / 30));
+  t.deepEqual(watch.offered, mirror.addresses);
+});
+
 function offeredAfter(...results: ProbeResult[]): boolean[] {
   let state = firstState(0);
   return results.map((result, index) => {
@@ -128,9 +209,31 @@ function offeredAfter(...results: ProbeResult[]): boolean[] {
   });
 }
 
+/** A unix socket on which `act` follows each question. */
+async function nginxThat(
+  t: ExecutionContext,
+  act: (socket: Socket) => unknown,
+): Promise<{ path: string; written: string[] }> {
+  const dir = mkdtempSync(join(tmpdir(), 'ask-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const written: string[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (piece: Buffer) => {
+      written.push(piece.toString());
+      act(socket);
+    });
+  });
+  const path = join(dir, 'ask.sock');
+  await once(server.listen(path), 'listening');
+  t.teardown(() => server.close());
+  return { path, written };
+}
+
 class FakeSocket extends EventEmitter {
   readonly written: string[] = [];
   destroyed = false;
+  whenHeard = () => {};
 
   write(text: string): void {
     this.written.push(text);
@@ -146,9 +249,14 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-function ask(socket: FakeSocket, timeoutMs = 1000): Promise<ProbeResult> {
-  const target = { address: '127.0.0.1:1', serverName: 'mirror.test', secureContext: createSecureContext() };
-  return probe(target, { connect: () => socket as unknown as Socket, timeoutMs });
+function ask(direct: FakeSocket, timeoutMs = 1000, socket?: string): Promise<ProbeResult> {
+  const secureContext = createSecureContext();
+  const target = { address: '127.0.0.1:1', serverName: 'mirror.test', secureContext };
+  const connect = () => {
+    setImmediate(direct.whenHeard);
+    return direct as unknown as Socket;
+  };
+  return probe({ ...target, ...(socket !== undefined && { socket }) }, { connect, timeoutMs });
 }
 
 async function asked(act: (socket: FakeSocket) => unknown): Promise<ProbeResult> {

@@ -93,8 +93,10 @@ export class LogFollower {
     // Another file, or one that was emptied.
     else if (size < this.#offset || (this.#inode !== undefined && ino !== this.#inode)) this.#restart(0);
     this.#inode = ino;
-    const buffer = Buffer.alloc(chunkBytes);
+    // It is looked at far more often than there is anything to read.
+    let buffer: Buffer | undefined;
     while ((this.#offset ?? 0) < size) {
+      buffer ??= Buffer.alloc(chunkBytes);
       const { bytesRead } = await handle.read(buffer, 0, chunkBytes, this.#offset);
       if (bytesRead === 0) break;
       this.#offset = (this.#offset ?? 0) + bytesRead;
