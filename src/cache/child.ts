@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../observe/error-message.ts';
 import type { Logger } from '../observe/log.ts';
 
 /** How a child is started and stopped; `start` makes it leader of a process group. */
@@ -32,16 +33,31 @@ export async function keepRunning(plan: ChildPlan, signal: AbortSignal): Promise
 }
 
 async function runOnce(plan: ChildPlan, signal: AbortSignal): Promise<string> {
-  const child = plan.start();
+  const child = started(plan);
+  if (typeof child === 'string') return child;
   const ended = endOf(child);
-  const stopped = new Promise<void>((resolve) =>
-    signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
-  if (!signal.aborted) await Promise.race([ended, stopped]);
+  const stopped = Promise.withResolvers<void>();
+  const onAbort = () => stopped.resolve();
+  signal.addEventListener('abort', onAbort);
+  if (!signal.aborted) await Promise.race([ended, stopped.promise]);
+  signal.removeEventListener('abort', onAbort);
   if (signal.aborted) await stop(child, plan, ended);
   // Workers of a killed nginx go on serving and hold the port.
   killGroup(child);
   return ended;
+}
+
+/** Without memory for a fork, or on a disk that became read-only, not even the attempt is made. */
+function started(plan: ChildPlan): ChildProcess | string {
+  try {
+    return plan.start();
+  } catch (error) {
+    return notStarted(error);
+  }
+}
+
+function notStarted(error: unknown): string {
+  return `could not be started: ${errorMessage(error)}`;
 }
 
 async function endOf(child: ChildProcess): Promise<string> {
@@ -49,7 +65,7 @@ async function endOf(child: ChildProcess): Promise<string> {
     const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
     return signal ?? `exit code ${code}`;
   } catch (error) {
-    return `could not be started: ${(error as Error).message}`;
+    return notStarted(error);
   }
 }
 

@@ -10,11 +10,13 @@ export type Logger = pino.Logger;
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
+const waitingBytes = 2 ** 20;
+
 /** Makes the process's logger; `level` defaults to info. Writes to `destination` (standard error by default). */
 export function createLogger(
   options: { level?: LogLevel; destination?: pino.DestinationStream } = {},
 ): Logger {
-  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  const destination = options.destination ?? standardError();
   return pino(
     {
       level: options.level ?? 'info',
@@ -24,6 +26,13 @@ export function createLogger(
     },
     destination,
   );
+}
+
+/** A full disk, or a terminal that is gone, must not end who has something to say of it: lines wait, as many as there is room for, until one can be written. */
+function standardError(): pino.DestinationStream {
+  const destination = pino.destination({ dest: 2, sync: true, maxLength: waitingBytes });
+  destination.on('error', () => {});
+  return destination;
 }
 
 function redactFields(fields: Record<string, unknown>): Record<string, unknown> {

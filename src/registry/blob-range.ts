@@ -15,6 +15,9 @@ export interface BlobWindow {
   readonly total: number | undefined;
 }
 
+/** What is larger is a fault of who states it: 4 TiB. */
+const largestBlob = 2 ** 42;
+
 /** The parts of an answer that are looked at here. */
 export interface RangedAnswer {
   readonly status: number;
@@ -60,6 +63,7 @@ function partWindow(
   );
   if (range === undefined || match === null) throw bad(answer, 'a Content-Range we asked for', 'none');
   const [start, end, total] = match.slice(1).map(Number) as [number, number, number];
+  if (total > largestBlob) throw bad(answer, `a blob of at most ${largestBlob} bytes`, `one of ${total}`);
   if (start !== range.start || end !== Math.min(range.end, total - 1) || start > end) {
     throw bad(answer, `bytes ${range.start}-${range.end}`, `bytes ${start}-${end}/${total}`);
   }
@@ -74,6 +78,8 @@ function contentLength(answer: RangedAnswer): number | undefined {
   if (header === undefined) return undefined;
   if (typeof header !== 'string' || !/^\d{1,15}$/.test(header))
     throw bad(answer, 'one Content-Length', 'another');
+  if (Number(header) > largestBlob)
+    throw bad(answer, `a blob of at most ${largestBlob} bytes`, `one of ${header}`);
   return Number(header);
 }
 

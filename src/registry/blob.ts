@@ -4,6 +4,7 @@ import { type BlobRange, type BlobWindow, checkWindow } from './blob-range.ts';
 import type { BlobAnswer, BlobRequest, BlobSource } from './blob-source.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { finishDigest } from './digest.ts';
+import { elapsedMs } from './elapsed.ts';
 import { HeldBodies } from './held-bodies.ts';
 import { OpenBody } from './open-body.ts';
 import { discard } from './read-body.ts';
@@ -39,7 +40,7 @@ export class BlobReader {
   readonly #held = new HeldBodies();
   readonly #now: () => number;
 
-  constructor(client: UpstreamClient, now: () => number = Date.now) {
+  constructor(client: UpstreamClient, now: () => number = elapsedMs) {
     this.#upstream = new UpstreamBlobs(client);
     this.#now = now;
   }

@@ -4,6 +4,7 @@ import { type AddressKind, addressKind } from './address.ts';
 import { type AddressRule, addressRefusal, literalKind } from './address-rule.ts';
 import { BoundedMap } from './bounded-map.ts';
 import type { Resolve } from './connect.ts';
+import { elapsedMs } from './elapsed.ts';
 
 /** Behind a proxy there may be no DNS for names outside: nobody waits for long, or again soon. Milliseconds. */
 const waitMs = 1_000;
@@ -16,7 +17,7 @@ const rememberMs = 60_000;
 export function proxiedNames(
   resolve: Resolve,
   rule: AddressRule,
-  now: () => number = Date.now,
+  now: () => number = elapsedMs,
 ): (hostname: string) => Promise<void> {
   const known = new BoundedMap<string, { readonly kinds: readonly AddressKind[]; readonly until: number }>(
     1024,

@@ -16,6 +16,7 @@ export interface TokenRequest {
   readonly credentials: Credentials | undefined;
 }
 
+/** Moments are those of a clock that nobody sets. */
 interface Token {
   readonly text: string;
   readonly fetchedAt: number;
@@ -70,10 +71,9 @@ export class TokenSource {
    */
   async get(request: TokenRequest, signal: AbortSignal, refused: readonly string[] = []): Promise<string> {
     const entry = this.#entry(request);
-    const now = this.#now();
+    const now = this.#elapsed();
     if (entry.token !== undefined && !isUsable(entry.token, now, refused)) delete entry.token;
-    const failure =
-      entry.failure !== undefined && this.#elapsed() < entry.failure.until ? entry.failure : undefined;
+    const failure = entry.failure !== undefined && now < entry.failure.until ? entry.failure : undefined;
     if (entry.token !== undefined) {
       const isOld = entry.token.refreshAt <= now && failure === undefined;
       if (isOld) this.#fetchShared(entry, request).catch(() => {});
@@ -111,14 +111,14 @@ export class TokenSource {
     const signal = AbortSignal.timeout(requestMs);
     const limited = limitedRequest(request);
     await this.#gate.pass(limited, signal);
-    const started = this.#now();
+    const [started, at] = [this.#elapsed(), this.#now()];
     const answer = await this.#ask(request, signal);
     const bytes = await readBody(answer.body, maxAnswerBytes, request.realm.host);
     if (answer.status === 429) {
       this.#gate.shut(limited, parseRetryAfter(answer.headers['retry-after'], this.#now()));
     }
     if (answer.status !== 200) throw refusal(answer, request, this.#now());
-    return parseToken(bytes, { host: request.realm.host, started, date: answer.headers['date'] });
+    return parseToken(bytes, { host: request.realm.host, started, at, date: answer.headers['date'] });
   }
 
   /** A server without the OAuth2 variant is shown a refresh token as a password: what is as good as one in its place. */
@@ -198,20 +198,21 @@ function refusal(answer: HttpAnswer, request: TokenRequest, now: number): Error 
 
 interface TokenAnswer {
   readonly host: string;
-  /** When it was asked for, by our clock. */
+  /** When it was asked for, by a clock that nobody sets, and by ours. */
   readonly started: number;
+  readonly at: number;
   /** When it was answered, by the server's. */
   readonly date: string | string[] | undefined;
 }
 
-function parseToken(bytes: Buffer, { host, started, date }: TokenAnswer): Token {
+function parseToken(bytes: Buffer, { host, started, at, date }: TokenAnswer): Token {
   const answer = parseAnswer(bytes, host);
   // Some servers fill in one of the two and leave the other one empty.
   const text = [answer['token'], answer['access_token']].find((field) => field !== '' && field !== undefined);
   if (typeof text !== 'string' || !/^[\x21-\x7e]+$/.test(text)) {
     throw new UpstreamError('token', `${host}: expected a field token, got none`);
   }
-  const life = lifeLeft(answer, typeof date === 'string' ? Date.parse(date) : started);
+  const life = lifeLeft(answer, typeof date === 'string' ? Date.parse(date) : at);
   // A fifth of its life, at most half a minute, covers the way of a request that carries it and a slow clock.
   const margin = Math.min(30, life / 5);
   return {

@@ -15,17 +15,18 @@ const dayMs = 86_400_000;
 const leafMarginMs = (leafDays / 3) * dayMs;
 const authorityMarginMs = leafDays * dayMs;
 
-/** Makes sure that our own leaf covers `names` and is good for a month; returns where it lies. */
+/** Makes sure that our own leaf covers `names` and is good for a month; returns where it lies, and whether it is another one than before. */
 export async function ownCertificate(
   folders: Folders,
   names: readonly string[],
   log: Logger,
   now = new Date(),
-): Promise<Certificate> {
+): Promise<{ readonly certificate: Certificate; readonly isNew: boolean }> {
   const authority = await ownAuthority(folders, log, now);
   const [certFile, keyFile] = [join(folders.tlsDir, 'tls.crt'), join(folders.tlsDir, 'tls.key')];
   const current = await readPair(certFile, keyFile);
-  if (current === undefined || !isGood(current, authority, names, now)) {
+  const isNew = current === undefined || !isGood(current, authority, names, now);
+  if (isNew) {
     const leaf = await issueLeaf(authority, { names, days: leafDays, now });
     await writeWhole(keyFile, leaf.keyPem);
     await writeWhole(certFile, leaf.certificatePem);
@@ -34,7 +35,7 @@ export async function ownCertificate(
       'Issued a certificate',
     );
   }
-  return { certFile, keyFile, names: [] };
+  return { certificate: { certFile, keyFile, names: [] }, isNew };
 }
 
 /** Takes the user's files; throws what is wrong with them. Names they do not cover are logged: clients of those will refuse it. */
@@ -69,12 +70,18 @@ async function ownAuthority(folders: Folders, log: Logger, now: Date): Promise<K
   return authority;
 }
 
+/** An authority that is still to come tells of a clock that is behind, as before it is set at a boot: what clients trust is not given up for it. */
 function isGood(leaf: KeyPair, authority: KeyPair, names: readonly string[], now: Date): boolean {
   return (
     signedBy(leaf.certificatePem, authority.certificatePem) &&
     leftMs(leaf, now) > leafMarginMs &&
+    (isValidYet(leaf, now) || !isValidYet(authority, now)) &&
     names.every((name) => covers(leaf.certificatePem, name))
   );
+}
+
+function isValidYet({ certificatePem }: KeyPair, now: Date): boolean {
+  return inspectCertificate(certificatePem).notBefore <= now;
 }
 
 function leftMs({ certificatePem }: KeyPair, now: Date): number {

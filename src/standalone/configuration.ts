@@ -87,18 +87,23 @@ async function placed(
   return places;
 }
 
-function certificateFor(
+async function certificateFor(
   mirrors: readonly CacheMirror[],
   { tlsCert, tlsKey, listen }: StandaloneOptions,
   folders: Folders,
   log: Logger,
 ): Promise<Certificate> {
-  const mirrorNames = mirrors.flatMap(({ masquerade, names }) => [masquerade, ...names]).map(hostOf);
   if (tlsCert !== undefined && tlsKey !== undefined) {
     const masquerades = mirrors.map(({ masquerade }) => hostOf(masquerade));
     return givenCertificate(resolve(tlsCert), resolve(tlsKey), masquerades, log);
   }
-  return ownCertificate(folders, [...new Set([...mirrorNames, ...ownNames(listen)])], log);
+  return (await ownCertificate(folders, certificateNames(mirrors, listen), log)).certificate;
+}
+
+/** What our own leaf covers: the mirrors' names and those of this machine. */
+export function certificateNames(mirrors: readonly CacheMirror[], listen: string): string[] {
+  const mirrorNames = mirrors.flatMap(({ masquerade, names }) => [masquerade, ...names]).map(hostOf);
+  return [...new Set([...mirrorNames, ...ownNames(listen)])];
 }
 
 function hostOf(name: string): string {

@@ -16,7 +16,8 @@ import { ConfigError } from '../config/problems.ts';
 import { errorMessage, type Logger } from '../observe/log.ts';
 import { keepAccessLogSmall } from './access-log.ts';
 import { waitForBroker } from './broker-status.ts';
-import { configure, type StandaloneOptions } from './configuration.ts';
+import { ownCertificate } from './certificates.ts';
+import { certificateNames, configure, type StandaloneOptions } from './configuration.ts';
 import { dropOldCredentials } from './credentials.ts';
 import {
   assertOwnCaches,
@@ -38,12 +39,16 @@ export interface StandaloneSurroundings {
   readonly checkCredentials: CheckCredentials;
   /** The program of this executable: `src/main.ts` or `dist/main.js`. */
   readonly mainFile: string;
+  /** Milliseconds from one look at our own certificate to the next. */
+  readonly certificateMs?: number;
 }
 
 const readyWithinMs = 30_000;
 const followMs = 500;
 /** After what was no fault of the file: memory or a disk may have been short. */
 const retryMs = 10_000;
+/** The clock may be set by any time at any moment. */
+const defaultCertificateMs = 60_000;
 const dayMs = 86_400_000;
 
 /**
@@ -79,6 +84,7 @@ class Standalone {
   readonly #print: (line: string) => void;
   readonly #checkCredentials: CheckCredentials;
   readonly #mainFile: string;
+  readonly #certificateMs: number;
   readonly #folders: Folders;
   readonly #listen: ListenAddress;
   /** What was announced, by mirror. */
@@ -88,14 +94,20 @@ class Standalone {
   #text = '';
   /** What keeps the file from being in force and may pass by itself; told once. */
   #obstacle: string | undefined;
+  /** Of our own certificate in force. */
+  #names: readonly string[] = [];
+  /** What keeps it from being renewed; told once. */
+  #unrenewed: string | undefined;
 
   constructor(
     options: StandaloneOptions,
-    { log, print, checkCredentials, mainFile }: StandaloneSurroundings,
+    surroundings: StandaloneSurroundings,
     folders: Folders,
     listen: ListenAddress,
   ) {
+    const { log, print, checkCredentials, mainFile, certificateMs = defaultCertificateMs } = surroundings;
     this.#options = options;
+    this.#certificateMs = certificateMs;
     this.#log = log;
     this.#print = print;
     this.#checkCredentials = checkCredentials;
@@ -115,8 +127,8 @@ class Standalone {
     const nginx = keepRunning(this.#nginx(), stopNginx.signal);
     try {
       await this.#announce(config, signal);
-      const loops = [this.#follow(inForce, signal), this.#retry(signal), this.#renew(signal)];
-      await Promise.all([...loops, this.#rotate(signal)]);
+      const loops = [this.#follow(inForce, signal), this.#retry(signal), this.#refresh(signal)];
+      await Promise.all([...loops, this.#renew(signal), this.#rotate(signal)]);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
@@ -140,6 +152,7 @@ class Standalone {
     await testNginx(join(trial, 'nginx.conf'));
     await writeFiles(this.#folders.confDir, cacheFiles(config));
     this.#text = text;
+    this.#names = certificateNames(config.mirrors, this.#options.listen);
     return config;
   }
 
@@ -181,9 +194,29 @@ class Standalone {
     }
   }
 
-  /** Our own leaf is looked at once a day. */
-  async #renew(signal: AbortSignal): Promise<void> {
+  /** The names and the disk of this machine may change. */
+  async #refresh(signal: AbortSignal): Promise<void> {
     while (await pause(dayMs, signal)) await this.#reloadInTurn(signal);
+  }
+
+  /** Our own leaf, whatever the file says meanwhile. */
+  async #renew(signal: AbortSignal): Promise<void> {
+    if (this.#options.tlsCert !== undefined) return;
+    while (await pause(this.#certificateMs, signal)) await this.#inTurn(() => this.#renewOnce());
+  }
+
+  /** Never rejects. */
+  async #renewOnce(): Promise<void> {
+    try {
+      const { isNew } = await ownCertificate(this.#folders, this.#names, this.#log);
+      if (isNew) await reloadNginx(nginxPidFile(this.#folders));
+      this.#unrenewed = undefined;
+    } catch (error) {
+      const detail = errorMessage(error);
+      if (detail !== this.#unrenewed)
+        this.#log.error({ detail }, 'The certificate was not looked after; tried again');
+      this.#unrenewed = detail;
+    }
   }
 
   async #rotate(signal: AbortSignal): Promise<void> {
@@ -192,7 +225,12 @@ class Standalone {
   }
 
   #reloadInTurn(signal: AbortSignal): Promise<void> {
-    this.#reloading = this.#reloading.then(() => this.#reload(signal));
+    return this.#inTurn(() => this.#reload(signal));
+  }
+
+  /** What writes the files that nginx reads. */
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    this.#reloading = this.#reloading.then(act);
     return this.#reloading;
   }
 

@@ -23,6 +23,7 @@ import {
   installOriginal,
   makeOriginalMirror,
   operatorDeployment,
+  originalRights,
   selfSigned,
 } from './original-installation.ts';
 import { countByPlace, incarnation, PodHistory } from './pod-history.ts';
@@ -32,6 +33,8 @@ const alias = `mirror-${host}`;
 const name = 'hub';
 /** Upgraded to agents that all mirrors share. */
 const other = 'shared';
+/** Taken over with the original's rights. */
+const third = 'rights';
 const ofMirror = `mirror=${name}`;
 const components = { caches: 'registry', agents: 'hostess-certificate' };
 /** For so long nothing is to happen any more, in ms. */
@@ -148,6 +151,36 @@ test.serial('by agents that all mirrors share, those of the original end, and it
   await world.untilNoMirrors();
   assertNodesAsTheyWere(t);
 });
+
+test.serial(
+  'with the rights that the original had the image alone may be replaced, the rights later',
+  async (t) => {
+    const { cluster } = world;
+    for (const object of originalRights()) await cluster.apply(object);
+    const original = { image: originalOperatorImage, serviceAccountName: 'mirror-operator' };
+    await runOperator({ ...original, env: [{ name: 'NODE_DAEMONSETS', $patch: 'delete' }] });
+    await makeOriginalMirror(cluster, { name: third, upstream: host });
+    await untilRunning('caches', 2, third);
+    await untilRunning('agents', 2, third);
+    const made = await identitiesOf(cluster, third);
+    const old = await cluster.pods.list({ labels: `mirror=${third}` });
+
+    await runOperator({ image: ownImage });
+    await untilOthers(old, `mirror=${third}`, 4);
+    for (const node of cluster.nodes) await eventually(() => assertWired(t, node, third));
+    await assertPulls(t, 'old-rights');
+    const unmarked = await cluster.adminFetch<KubeObject>(mirrorPath(third));
+    t.is(unmarked.metadata.finalizers, undefined);
+
+    await runOperator(upgraded);
+    await world.untilServing(third);
+    await assertPulls(t, 'new-rights');
+    t.deepEqual(await identitiesOf(cluster, third), made);
+    await cluster.adminFetch(mirrorPath(third), { method: 'DELETE' });
+    await world.untilNoMirrors();
+    assertNodesAsTheyWere(t);
+  },
+);
 
 /** But for what the original made and never takes back. */
 function assertNodesAsTheyWere(t: ExecutionContext): void {

@@ -9,6 +9,7 @@ import { failureMs, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 import type { Fill } from './store/admission.ts';
+import { withRoom } from './store/growing-body.ts';
 
 export interface BlobQuestion {
   readonly range: string | undefined;
@@ -42,11 +43,13 @@ export async function serveBlob(
   const request = { repository, digest, range, authorization, signal };
   const { blob, first } = await begin(mirror, request, owner);
   const asPart = isPart(blob, range, question.sliceBytes);
-  const keep = await question.fill.keeps(lengthOf(blob.window));
+  const length = lengthOf(blob.window);
+  const keep = await question.fill.keeps(length);
   writeHead(response, blob, digest.text, asPart, keep);
   try {
     const pieces = startingWith(first, blob.body);
-    for await (const piece of asPart ? inChunks(pieces) : pieces) await write(response, piece, signal);
+    const sent = keep && length === undefined ? withRoom(pieces, question.fill) : pieces;
+    for await (const piece of asPart ? inChunks(sent) : sent) await write(response, piece, signal);
     response.end();
     if (blob.fromUpstream()) mirror.status.note(undefined, 'blob');
     if (keep && asPart) question.fill.filled(digest.text, blob.window);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { type ChildPlan, keepRunning } from '../../../src/cache/child.ts';
-import { createLogger } from '../../../src/observe/log.ts';
+import { createLogger, type Logger } from '../../../src/observe/log.ts';
 import { eventually } from '../../support/eventually.ts';
 
 test('a child that ends is started again', async (t) => {
@@ -18,6 +19,27 @@ test('a program that is not there is tried again and can be stopped', async (t) 
   await eventually(() => assert(started.length >= 2));
   await stop();
   t.pass();
+});
+
+test('a start that throws is tried again, and told', async (t) => {
+  const told: string[] = [];
+  const log = { error: ({ how }: { how: string }) => told.push(how), warn: () => {} } as unknown as Logger;
+  const start = () => {
+    throw new Error('spawn ENOMEM');
+  };
+  const stop = new AbortController();
+  const running = keepRunning({ name: 'child', start, stop: [], log }, stop.signal);
+  await eventually(() => assert(told.length >= 2));
+  stop.abort();
+  await running;
+  t.is(told[0], 'could not be started: spawn ENOMEM');
+});
+
+test('a child leaves no listener', async (t) => {
+  const { started, stop, signal } = run(t, 'exit 3');
+  await eventually(() => assert(started.length >= 2));
+  t.true(getEventListeners(signal, 'abort').length <= 2);
+  await stop();
 });
 
 test('what a killed child leaves in its group is killed before it is started again', async (t) => {
@@ -69,7 +91,7 @@ function run(t: ExecutionContext, script: string | undefined) {
     await done;
   };
   t.teardown(stop);
-  return { started, stop };
+  return { started, stop, signal: end.signal };
 }
 
 /** True while a process of the group runs; one that is dead but not yet waited for does not. */

@@ -75,9 +75,14 @@ test('a folder that credentials had is not used again, since a broker may still 
 test('a leaf is kept while it serves and made anew for other names, before its end and when it is damaged', async (t) => {
   const { folders } = await folder(t);
   const now = new Date();
+  let last = '';
   const leafAt = async (names: string[], days: number) => {
-    const { certFile } = await ownCertificate(folders, names, log, new Date(now.getTime() + days * dayMs));
-    return readFileSync(certFile, 'utf8');
+    const at = new Date(now.getTime() + days * dayMs);
+    const { certificate, isNew } = await ownCertificate(folders, names, log, at);
+    const text = readFileSync(certificate.certFile, 'utf8');
+    t.is(isNew, text !== last);
+    last = text;
+    return text;
   };
   const first = await leafAt(['a.test'], 0);
   const authority = readFileSync(folders.caFile, 'utf8');
@@ -88,6 +93,21 @@ test('a leaf is kept while it serves and made anew for other names, before its e
   t.deepEqual(inspectCertificate(wider).names, ['a.test', 'b.test']);
   writeFileSync(join(folders.tlsDir, 'tls.key'), 'half');
   t.not(await leafAt(['a.test'], 65), wider);
+  t.is(readFileSync(folders.caFile, 'utf8'), authority);
+});
+
+test('a leaf that is to come is made anew, but for one of an authority that is to come as well', async (t) => {
+  const { folders } = await folder(t);
+  const leafAt = async (days: number) => {
+    const at = new Date(Date.now() + days * dayMs);
+    const { certificate } = await ownCertificate(folders, ['a.test'], log, at);
+    return inspectCertificate(readFileSync(certificate.certFile, 'utf8'));
+  };
+  const { notBefore } = await leafAt(0);
+  const authority = readFileSync(folders.caFile, 'utf8');
+  t.deepEqual((await leafAt(-400)).notBefore, notBefore, 'a clock that is not set yet');
+  t.true((await leafAt(80)).notBefore.getTime() > Date.now() + 79 * dayMs);
+  t.true((await leafAt(10)).notBefore.getTime() < Date.now() + 11 * dayMs, 'set back');
   t.is(readFileSync(folders.caFile, 'utf8'), authority);
 });
 

@@ -1,6 +1,7 @@
 /** Asks a cache's other broker processes for their reports and adds them to one's own. */
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { elapsedMs } from '../../../registry/elapsed.ts';
 import { type CacheReport, parseCacheReport } from '../../cache-report.ts';
 import { mergeReports, ProcessTotals, withFormer } from './totals.ts';
 
@@ -35,7 +36,7 @@ export class Gatherer {
 
   /** Never rejects: what a process said last stands for one that does not answer. */
   gather(): Promise<Gathered> {
-    const now = (this.#options.now ?? Date.now)();
+    const now = (this.#options.now ?? elapsedMs)();
     if (this.#latest === undefined || now >= this.#latest.at + sharedMs) {
       this.#latest = { at: now, gathered: this.#gather() };
     }

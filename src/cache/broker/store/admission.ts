@@ -35,8 +35,8 @@ export async function keptIfRoom(fill: Fill, answer: Answer): Promise<Answer> {
  */
 export type Decide = (wish: Wish, reserve: () => void) => Promise<boolean>;
 
-/** What a body of unknown length is taken for. Bytes. */
-const assumedBytes = 256 * 2 ** 20;
+/** What a body of unknown length is taken for, and asked for again when it is longer. Bytes. */
+export const assumedBytes = 256 * 2 ** 20;
 
 export class Admission {
   readonly #decide: Decide;

@@ -11,10 +11,13 @@ export interface RemoteVolumeOptions {
   readonly own: () => string;
   readonly outstanding: () => number;
   readonly signal: AbortSignal;
+  readonly elapsed: () => number;
 }
 
 /** Well before the first process forgets what it was told. Milliseconds. */
 const everyMs = 2_000;
+/** Whoever has waited so long for the first process waits for the others too, until `run` has an answer. Milliseconds. */
+const [slowMs, awayMs] = [1_000, 10_000];
 /** More are not remembered while the first process is away. */
 const maxFilled = 1_000;
 
@@ -22,6 +25,8 @@ export class RemoteVolume {
   readonly #options: RemoteVolumeOptions;
   readonly #filled = new Map<string, FilledBlob>();
   #last: Promise<unknown> = Promise.resolve();
+  /** The first process has not answered: nobody else waits for it until then. */
+  #awayUntil = 0;
 
   constructor(options: RemoteVolumeOptions) {
     this.#options = options;
@@ -29,7 +34,7 @@ export class RemoteVolume {
 
   /** While the first process is away nothing is kept. */
   decide: Decide = async (wish, reserve) => {
-    const isAllowed = await this.#tell(wish).catch(() => false);
+    const isAllowed = this.#isAway() ? false : await this.#tell(wish).catch(() => false);
     if (isAllowed) reserve();
     return isAllowed;
   };
@@ -47,6 +52,10 @@ export class RemoteVolume {
     }
   }
 
+  #isAway(): boolean {
+    return this.#options.elapsed() < this.#awayUntil;
+  }
+
   /** One after the other: what is outstanding must hold what the answer before granted. */
   #tell(wish?: Wish): Promise<boolean> {
     const answer = this.#last.then(() => this.#tellNow(wish));
@@ -55,13 +64,18 @@ export class RemoteVolume {
   }
 
   async #tellNow(wish?: Wish): Promise<boolean> {
+    if (wish !== undefined && this.#isAway()) return false;
+    const began = this.#options.elapsed();
     const filled = [...this.#filled.values()];
     this.#filled.clear();
     const told: Told = { from: this.#options.own(), outstanding: this.#options.outstanding(), wish, filled };
     try {
       const { keep } = (await post(this.#options.first(), targets.tell, told)) as { keep: unknown };
+      this.#awayUntil = 0;
       return keep === true;
     } catch (error) {
+      const now = this.#options.elapsed();
+      if (now - began > slowMs) this.#awayUntil = now + awayMs;
       for (const blob of filled) this.note(blob);
       throw error;
     }

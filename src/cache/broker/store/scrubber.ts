@@ -26,7 +26,9 @@ export interface ScrubberOptions {
   readonly onCorrupt: (mirror: string, digest: string) => Promise<void>;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** What time it is, and a clock that nobody sets. */
   readonly now: () => number;
+  readonly elapsed: () => number;
 }
 
 type Counts = StoreMirrorReport['scrub'];
@@ -60,7 +62,7 @@ export class Scrubber {
     if (digestOf === undefined) return;
     const key = `${blob.mirror} ${blob.digest}`;
     this.#waiting.delete(key);
-    this.#waiting.set(key, { ...blob, digestOf, notBefore: this.#options.now() + quiet });
+    this.#waiting.set(key, { ...blob, digestOf, notBefore: this.#options.elapsed() + quiet });
     if (this.#waiting.size <= maxWaiting) return;
     for (const oldest of this.#waiting.keys()) {
       this.#waiting.delete(oldest);
@@ -106,7 +108,7 @@ export class Scrubber {
   }
 
   #take(): Waiting | undefined {
-    const now = this.#options.now();
+    const now = this.#options.elapsed();
     for (const [key, waiting] of this.#waiting) {
       if (waiting.notBefore > now) continue;
       this.#waiting.delete(key);
@@ -125,7 +127,7 @@ export class Scrubber {
     const counts = { ...before, checked: before.checked + 1, bytes: before.bytes + bytes };
     this.#counts.set(mirror, counts);
     if (outcome === 'sound') return;
-    await remove(blob);
+    await remove(blob, this.#options.signal);
     const at = new Date(this.#options.now()).toISOString();
     this.#counts.set(mirror, {
       ...counts,
@@ -142,8 +144,10 @@ export class Scrubber {
   }
 }
 
-async function remove(blob: StoredBlob): Promise<void> {
+/** There are as many as the size says that an upstream stated. */
+async function remove(blob: StoredBlob, signal: AbortSignal): Promise<void> {
   for (const { path } of slicesOf(blob)) {
+    signal.throwIfAborted();
     await removeFile(path);
   }
 }

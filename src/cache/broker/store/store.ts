@@ -46,7 +46,7 @@ export class Store {
     const outstanding = () => this.#admission.outstanding();
     const decide: Decide = (wish, reserve) =>
       this.#isFirst ? this.#volume.admit(wish, reserve) : this.#remote.decide(wish, reserve);
-    this.#admission = new Admission({ decide, onFilled: (blob) => this.#noteFilled(blob), now });
+    this.#admission = new Admission({ decide, onFilled: (blob) => this.#noteFilled(blob), now: elapsed });
     this.#evictor = new Evictor({ log, signal, now, elapsed });
     this.#volume = new VolumeWatch({
       dir: config.stateDir,
@@ -63,6 +63,7 @@ export class Store {
       own: () => this.#socket(options.index),
       outstanding,
       signal,
+      elapsed,
     });
     this.#scrubber = new Scrubber({
       place: (mirror) => this.#place(mirror),
@@ -71,6 +72,7 @@ export class Store {
       log,
       signal,
       now,
+      elapsed,
     });
     this.#purger = new Purger({
       mirror: (name) => this.#mirror(name),

@@ -70,12 +70,15 @@ for (const status of [401, 403, 404, 429, 503]) {
     const get = (repository: string) =>
       broker.get(`/m/v2/${repository}/blobs/${digest}`, { range: `bytes=0-${sliceBytes - 1}` });
     upstream.faults = { status };
-    const failed = await get('no/where');
-    t.is(failed.status, status === 429 ? 503 : status);
+    const told = status === 429 ? 503 : status;
+    // It is remembered for a second, which a busy machine may take to ask again.
+    await eventually(async () => {
+      t.is((await get('no/where')).status, told);
+      const asked = upstream.counters.requests;
+      t.is((await get('no/where')).status, told);
+      assert.equal(upstream.counters.requests, asked);
+    });
     upstream.faults = {};
-    const asked = upstream.counters.requests;
-    t.is((await get('no/where')).status, failed.status);
-    t.is(upstream.counters.requests, asked);
     t.is((await get('a/b')).status, 206);
     t.is((await slice(0, sliceBytes - 1)).status, 206);
   });
@@ -258,6 +261,12 @@ test('slices that state different sizes of one blob are not served together', as
   const { upstream, slice } = await setUp(t);
   t.is((await slice(0, sliceBytes - 1)).status, 206);
   upstream.faults = { total: 3_000_001 };
+  t.is((await slice(sliceBytes, 2 * sliceBytes - 1)).status, 502);
+});
+
+test('a blob of more than 4 TiB is a fault of who states it', async (t) => {
+  const { upstream, slice } = await setUp(t);
+  upstream.faults = { total: 999_999_999_999_999 };
   t.is((await slice(sliceBytes, 2 * sliceBytes - 1)).status, 502);
 });
 
