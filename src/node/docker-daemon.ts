@@ -106,6 +106,15 @@ export function planDockerDaemonRemoval({
   return { actions: [change, ...rest, ...reloadAfter('dockerd', [change])], findings: [] };
 }
 
+/** The mirrors that the file leads dockerd to; all that the record names, where it cannot be read or none of them is in it and dockerd is to be told. */
+export function mirrorsInDaemon(record: FileRecord, state: FileState): string[] {
+  const all = Object.entries(record.urls ?? {});
+  const daemon = state.kind === 'file' ? parse(state.content.toString('latin1')) : undefined;
+  const mirrors = daemon === undefined || 'problem' in daemon ? [] : daemon.mirrors;
+  const there = all.filter(([url]) => has(mirrors, url));
+  return (there.length > 0 ? there : all).map(([, mirror]) => mirror);
+}
+
 /** The text without an empty list that stands there because of us. */
 function withoutKey(daemon: Daemon, record: FileRecord | undefined, owned: Owned): Daemon {
   const isEmpty = daemon.array !== undefined && daemon.mirrors.length === 0;

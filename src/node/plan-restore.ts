@@ -2,7 +2,7 @@
 import { type Action, reloadAfter } from './action.ts';
 import { planContainerdConfigRemoval } from './containerd/configure.ts';
 import { planHostFolders } from './containerd/target.ts';
-import { planDockerDaemonRemoval } from './docker-daemon.ts';
+import { mirrorsInDaemon, planDockerDaemonRemoval } from './docker-daemon.ts';
 import type { NodeFacts } from './facts.ts';
 import { type Finding, unusablePath } from './finding.ts';
 import { type HostView, recordedFiles, viewAfter } from './host-view.ts';
@@ -72,7 +72,7 @@ export function ownersIn(hostsFile: string, view: HostView): string[] {
   const lines = states.flatMap((state) => (state.kind === 'file' ? mirrorsIn(state.content) : []));
   const records = view.records.filter((record): record is FileRecord => record.kind !== 'folder');
   const files = records.flatMap(({ mirror }) => mirror ?? []);
-  const urls = records.flatMap((record) => Object.values(record.urls ?? {}));
+  const urls = records.flatMap((record) => mirrorsInDaemon(record, view.read(record.path)));
   const sharers = records.flatMap(({ mirrors = [] }) => mirrors);
   return [...new Set([...lines, ...files, ...urls, ...sharers])].sort();
 }

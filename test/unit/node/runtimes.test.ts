@@ -384,6 +384,18 @@ test('a containerd that reads no hosts.toml is configured where that is asked fo
   t.deepEqual(box.tree(), before);
 });
 
+test('of two mirrors of docker.io one is let go of as soon as daemon.json no longer has it', async (t) => {
+  const box = node(t);
+  const [hub] = bothMirrors(box.caFile);
+  const two = { ...hub!, name: 'two', masquerade: 'two.example', port: 29_009 };
+  const facts = { docker: everyRuntime.docker! };
+  t.deepEqual((await box.pass(sharedAgent(box, [hub!, two], { facts }))).owners, ['hub', 'two']);
+  await box.pass(sharedAgent(box, [two], { facts }));
+  t.deepEqual((await box.pass(sharedAgent(box, [two], { facts }))).owners, ['two']);
+  await box.pass(sharedAgent(box, [], { facts }));
+  t.deepEqual((await box.pass(sharedAgent(box, [], { facts }))).owners, []);
+});
+
 test('with the journal lost, every file that is marked is found: by a restore of all, and by an agent whose list has the mirror no more', async (t) => {
   const files = (box: Sandbox) =>
     Object.entries(box.tree()).filter(([path, what]) => what.startsWith('file') && !path.includes('backup'));
