@@ -84,8 +84,9 @@ export class KnownAgents {
 
   /** True while an agent that is not known to fail has not told yet, or its node is only just being wired; one that starts is asked too early. */
   hasNews(now: number): boolean {
+    // A pod without an address, because no kubelet has taken it, cannot be asked at all.
     const mayAnswer = ({ agent, failingSince }: KnownAgent) =>
-      failingSince === undefined || now - agent.createdAt < startingMs;
+      (agent.endpoint !== undefined && failingSince === undefined) || now - agent.createdAt < startingMs;
     // A pod that lasts unready while its agent answers is a node whose kubelet is away: that is no news.
     const isNews = ({ agent, report }: KnownAgent) =>
       agent.ready || report === undefined || now - agent.createdAt < youngMs;

@@ -46,6 +46,8 @@ export interface FinalizerOptions {
   readonly nodeReports?: Pick<NodeReports, 'holding'>;
   readonly sharedNodes?: Pick<SharedNodes, 'daemonSet' | 'wires' | 'takesBack' | 'leftSince'>;
   readonly now: () => Date;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly elapsed?: () => number;
 }
 
 const lookAgainMs = 5_000;
@@ -54,6 +56,8 @@ const lookAtSharedMs = 2_000;
 
 export class Finalizer {
   readonly #options: FinalizerOptions;
+  /** By mirror: since when this operator has seen it being deleted, by a clock that nobody sets. */
+  readonly #seen = new Map<string, { readonly uid: string | undefined; readonly at: number }>();
 
   constructor(options: FinalizerOptions) {
     this.#options = options;
@@ -83,6 +87,7 @@ export class Finalizer {
    * so would stay for ever. The server is asked whether the mirror is really gone.
    */
   async sweep(name: string, signal: AbortSignal): Promise<void> {
+    this.#seen.delete(name);
     const { views, settings, client, applier } = this.#options;
     const { daemonSet, restoreDaemonSet } = gatherLive(views, settings.namespace, name);
     const left = [daemonSet, restoreDaemonSet].filter((one) => one !== undefined).filter(isLeft);
@@ -117,7 +122,7 @@ export class Finalizer {
     { status: { desiredNumberScheduled = 0 } = {} }: LiveDaemonSet,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { nodeReports, sharedNodes, reporter, now, events } = this.#options;
+    const { nodeReports, sharedNodes, reporter, events } = this.#options;
     const { name, deletionTimestamp = '' } = stored.metadata;
     const version = sharedNodes?.leftSince(name);
     // The timestamp's second is over when it counts: what was said in it may be from before.
@@ -136,7 +141,7 @@ export class Finalizer {
       { status: standingStatus(stored), findings: [finding], obstacles: [] },
       signal,
     );
-    if (now().getTime() - Date.parse(deletionTimestamp) < restoreLimitMs) return lookAtSharedMs;
+    if (!this.#isLate(stored)) return lookAtSharedMs;
     const names = nodes.length === 0 ? 'unknown' : nodes.slice(0, 10).join(', ');
     const more = nodes.length > 10 ? ` and ${nodes.length - 10} more` : '';
     const warning = `Nodes not restored within ${restoreLimitMs / 1000} s: ${names}${more}; run restore on them`;
@@ -183,10 +188,19 @@ export class Finalizer {
   }
 
   /** A namespace that is gone takes no DaemonSet; anything else that is refused may be mended for a while. */
-  #isHopeless(error: ApiError, { metadata }: StoredMirror): boolean {
+  #isHopeless(error: ApiError, stored: StoredMirror): boolean {
     if (error.notFound || error.causes.some(({ reason }) => reason === 'NamespaceTerminating')) return true;
-    const deletedAt = Date.parse(metadata.deletionTimestamp ?? '');
-    return (error.forbidden || error.invalid) && this.#options.now().getTime() - deletedAt > restoreLimitMs;
+    return (error.forbidden || error.invalid) && this.#isLate(stored);
+  }
+
+  /** Too long after the deletion: by the API server's clock and ours, or, where ours is behind or was set back, since we saw it. */
+  #isLate({ metadata: { name, uid, deletionTimestamp = '' } }: StoredMirror): boolean {
+    const { now, elapsed = () => performance.now() } = this.#options;
+    const known = this.#seen.get(name);
+    const at = known !== undefined && known.uid === uid ? known.at : elapsed();
+    this.#seen.set(name, { uid, at });
+    const sinceMs = now().getTime() - Date.parse(deletionTimestamp);
+    return Math.max(sinceMs, elapsed() - at) >= restoreLimitMs;
   }
 
   async #nameUnrestored(stored: StoredMirror, signal: AbortSignal): Promise<void> {

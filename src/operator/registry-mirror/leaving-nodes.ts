@@ -66,7 +66,7 @@ export function planLeaving(
 ): LeavingPlan {
   const { daemonSet, restoreDaemonSet } = live;
   const is = placementOf(podSpec);
-  const open = recordOf(daemonSet ?? restoreDaemonSet);
+  const open = anchored(recordOf(daemonSet ?? restoreDaemonSet), now);
   if (daemonSet === undefined || !samePlacement(placementOf(daemonSet.spec?.template?.spec), is)) {
     return planChange(daemonSet, open, is, now);
   }
@@ -76,6 +76,13 @@ export function planLeaving(
   if (next.step !== 'restore' || restoreDaemonSet !== undefined || since + handOverLimitMs <= now.getTime())
     return next;
   return othersWire(since) ? { step: 'release', nodes: open, checkAt: now.getTime() + lookAgainMs } : next;
+}
+
+/** A clock that was set back makes no wait longer: a time that is to come is now, and is noted as that. */
+function anchored(open: LeavingNodes | undefined, now: Date): LeavingNodes | undefined {
+  return open !== undefined && Date.parse(open.since) > now.getTime()
+    ? { ...open, since: now.toISOString() }
+    : open;
 }
 
 /** Nodes that were still open stay so unless they are selected again. */

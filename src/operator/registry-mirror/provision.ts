@@ -12,6 +12,7 @@ import type { EventRecorder } from '../../kube/events.ts';
 import type { Logger } from '../../observe/log.ts';
 import { sharesNodes } from '../../resources/shared-nodes.ts';
 import { AuthorityKeeper } from '../certificates/authority-keeper.ts';
+import { FormerAuthorities } from '../certificates/former-authorities.ts';
 import { secretText } from '../certificates/secret-text.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
 import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
@@ -67,6 +68,8 @@ export class Provisioner {
   readonly #nodes: NodesPhase;
   readonly #shared: SharedPhase;
   readonly #ports: NodePorts;
+  /** By mirror: what its given certificates were trusted by. */
+  readonly #former = new Map<string, FormerAuthorities>();
   #withoutBudgets = false;
 
   constructor(options: ProvisionerOptions) {
@@ -100,7 +103,8 @@ export class Provisioner {
       live: { ...live, ...(agents && { daemonSet: agents }) },
       views,
     };
-    const question = { ...known, authority, now, logger, nodesBehind: behind };
+    const former = this.#formerOf(mirror.metadata.name);
+    const question = { ...known, authority, now, logger, nodesBehind: behind, former };
     const { composition, claims, findings, checkAt } = await gatherInputs(question);
     const classMissing = await this.#named.missingClass(mirror, signal);
     const nodeClassMissing = await this.#named.missingNodeClass(mirror, signal);
@@ -157,6 +161,16 @@ export class Provisioner {
       ),
       failure: pass.failure,
     };
+  }
+
+  #formerOf(name: string): FormerAuthorities {
+    const known = this.#former.get(name);
+    if (known !== undefined) return known;
+    const { mirrors } = this.#options.views;
+    for (const other of this.#former.keys()) if (mirrors.get(other) === undefined) this.#former.delete(other);
+    const made = new FormerAuthorities();
+    this.#former.set(name, made);
+    return made;
   }
 
   /** Once: with an old installation's RBAC every pass of every mirror meets it. */

@@ -66,12 +66,16 @@ export class SharedPhase {
   #isTakenOn(name: string, limit: number): boolean {
     const { sharedNodes, nodeReports, now } = this.#options;
     const shared = sharedNodes?.daemonSet();
-    if (shared === undefined || !isRolledOut(shared)) return false;
-    if (now().getTime() >= limit) return true;
+    if (shared === undefined) return false;
+    const isLate = now().getTime() >= limit;
+    if (isRolledOut(shared) && isLate) return true;
+    if (!isRolledOut(shared) && !isLate) return false;
     const told = nodeReports
       ?.of(name)
       ?.filter(({ agent, state }) => agent.mirror === undefined && state === 'heard');
-    return (told?.length ?? 0) >= (shared.status?.desiredNumberScheduled ?? 0);
+    const { desiredNumberScheduled = 0, numberReady = 0 } = shared.status ?? {};
+    // A node whose shared agent does not come up keeps no other node waiting for longer than that.
+    return (told?.length ?? 0) >= (isLate ? Math.max(1, numberReady) : desiredNumberScheduled);
   }
 }
 

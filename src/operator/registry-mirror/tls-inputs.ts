@@ -1,6 +1,7 @@
 /** Certificates of one mirror: which are given, which leaf is served, what nodes trust. */
 import { nodeWiring } from '../../api/nodes.ts';
 import { authorityMark } from '../certificates/authority-secret.ts';
+import type { FormerAuthorities } from '../certificates/former-authorities.ts';
 import { leafNames } from '../certificates/leaf.ts';
 import { trustBundle } from '../certificates/trust-bundle.ts';
 import { certificateValid } from './conditions.ts';
@@ -27,7 +28,12 @@ export interface TlsInputs {
   readonly checkAt: number;
 }
 
-export type TlsQuestion = GivenQuestion & LeafQuestion & { readonly clusterIPs: readonly string[] };
+export type TlsQuestion = GivenQuestion &
+  LeafQuestion & {
+    readonly clusterIPs: readonly string[];
+    /** Of the given certificates; absent: none was exchanged. */
+    readonly former?: FormerAuthorities;
+  };
 
 /** Reads and judges all certificates; issues a leaf where the live one cannot stay. */
 export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
@@ -36,6 +42,10 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
   const given = givenInputs(question, names);
   const own = await leafInputs(question, names);
   const { renewal } = own;
+  const trusted = trustBundle(given.trusted, now);
+  // Nodes hear within seconds of what cache pods are brought in a minute or two.
+  const { authorities = trusted, leftMs = Number.POSITIVE_INFINITY } =
+    question.former?.with(trusted, [], now) ?? {};
   return {
     composition: {
       leaf: own.leaf,
@@ -44,7 +54,7 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
       authorityMark: authorityMark(authority),
       ...(own.authoritySince !== undefined && { authoritySince: own.authoritySince }),
       issuer: given.issuer,
-      trustBundle: trustBundle([...own.trusted, ...given.trusted], now),
+      trustBundle: trustBundle([...own.trusted, authorities], now),
       ...(given.served && { given: given.served }),
     },
     finding: certificateValid({
@@ -56,7 +66,7 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
       ...(renewal && { renewal }),
       asksClients: nodeWiring(mirror, settings.addressingScheme).clientCertificate,
     }),
-    checkAt: Math.min(own.checkAt, given.checkAt),
+    checkAt: Math.min(own.checkAt, given.checkAt, now.getTime() + leftMs),
   };
 }
 

@@ -59,13 +59,20 @@ export function planRestarts(
   state: RestartState,
   facts: RestartFacts,
 ): { readonly state: RestartState; readonly allow: readonly Candidate[] } {
-  const open = state.running.filter((permit) => !isOver(permit, facts));
+  const open = state.running
+    .map((permit) => anchored(permit, facts))
+    .filter((permit) => !isOver(permit, facts));
   const isLate = ({ since }: Permit) => facts.now - since >= restartLimitMs;
   const running = open.filter((permit) => !isLate(permit));
   const late = open.filter((permit) => isLate(permit) && wasTaken(permit, facts));
   const stuck = [...state.stuck, ...late].filter((permit) => isStuck(permit, facts));
   const next = { running, stuck };
   return { state: next, allow: candidates(next, facts) };
+}
+
+/** A clock that was set back makes nobody wait longer. */
+function anchored(permit: Permit, { now }: RestartFacts): Permit {
+  return permit.since > now ? { ...permit, since: now } : permit;
 }
 
 /** At least one node, at most 1 % of those that are selected. */

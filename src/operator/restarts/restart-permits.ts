@@ -33,7 +33,7 @@ const namesShown = 10;
 
 export class RestartPermits {
   readonly #options: RestartPermitsOptions;
-  readonly #began: number;
+  #began: number;
   readonly #refused = new Map<string, number>();
   #state: RestartState = { running: [], stuck: [] };
 
@@ -61,12 +61,15 @@ export class RestartPermits {
   /** Gives the permits that may be given now. */
   async give(signal: AbortSignal): Promise<void> {
     const before = stuckText(this.#state);
+    const now = this.#now();
+    // A clock that was set back.
+    this.#began = Math.min(this.#began, now);
     const { state, allow } = planRestarts(this.#state, {
       mirrors: this.#restartingMirrors(),
       selectedNodes: new Set(this.#options.reports.agents().map(({ node }) => node)).size,
       refused: this.#refused,
       began: this.#began,
-      now: this.#now(),
+      now,
     });
     this.#state = state;
     const after = stuckText(state);

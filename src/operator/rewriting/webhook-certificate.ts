@@ -12,6 +12,7 @@ import { WaitingError } from '../../observe/errors.ts';
 import { webhookCertificate, webhookDnsNames, webhookSecret } from '../../resources/webhook.ts';
 import type { AuthorityKeeper } from '../certificates/authority-keeper.ts';
 import type { Authority } from '../certificates/authority-secret.ts';
+import { FormerAuthorities } from '../certificates/former-authorities.ts';
 import { leafFault, newLeaf, nextLeafCheck, readLeaf } from '../certificates/leaf.ts';
 import { secretText } from '../certificates/secret-text.ts';
 import { trustBundle } from '../certificates/trust-bundle.ts';
@@ -20,7 +21,6 @@ import type { Applier } from '../registry-mirror/apply.ts';
 import { differs } from '../registry-mirror/differs.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
 import { certificates } from '../resource-types.ts';
-import { FormerAuthorities } from './former-authorities.ts';
 
 export interface WebhookCertificateOptions {
   readonly client: KubeClient;

@@ -26,6 +26,7 @@ import { isRolledOut } from '../registry-mirror/agent-pods.ts';
 import { agentsTrust } from '../registry-mirror/agent-trust.ts';
 import { Applier } from '../registry-mirror/apply.ts';
 import type { Obstacle } from '../registry-mirror/finding.ts';
+import { podsFollowMs } from '../registry-mirror/leaf-inputs.ts';
 import type { LiveDaemonSet } from '../registry-mirror/live-objects.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
 import { refusalOf } from '../registry-mirror/objects-pass.ts';
@@ -151,11 +152,17 @@ export class SharedNodes {
     // A node that stays away does not keep the others' agents from mirrors that trust the former authority no more.
     const since = sinceOf(secret, mark, now);
     const waitEnds = since + spreadMs;
+    const podsKnow = since + podsFollowMs <= now.getTime();
     const wanted = {
       names: [sharedNodeCommonName],
       identity: { commonName: sharedNodeCommonName, usages: ['serverAuth', 'clientAuth'] as const },
       authority,
-      renewedSigns: before === undefined || agentsTrust(this.daemonSet(), mark) || waitEnds <= now.getTime(),
+      // What it signed before it signs again: mirrors forget a former authority.
+      renewedSigns:
+        before === undefined ||
+        isSignedBy(before, authority) ||
+        (podsKnow && agentsTrust(this.daemonSet(), mark)) ||
+        waitEnds <= now.getTime(),
       now,
     };
     const leaf = before && leafFault(before, wanted) === undefined ? before : await newLeaf(wanted, before);
@@ -167,7 +174,7 @@ export class SharedNodes {
     const startupTaints = [...new Set(mirrors.flatMap(taintOf))].sort();
     await this.#applier.apply(sharedDaemonSet(settings, list, { authority: mark, startupTaints }), signal);
     this.#options.agents?.expect(this.daemonSet()?.status?.desiredNumberScheduled ?? 0);
-    const wait = isWaiting ? waitEnds : Number.POSITIVE_INFINITY;
+    const wait = isWaiting ? (podsKnow ? waitEnds : since + podsFollowMs) : Number.POSITIVE_INFINITY;
     const next = Math.min(nextLeafCheck(leaf, authority), forgetAt(list, names), wait);
     return Math.max(1_000, Math.min(dailyMs, next - now.getTime()));
   }

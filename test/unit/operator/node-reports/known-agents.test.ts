@@ -77,6 +77,15 @@ test('An agent that was asked while it started is asked again soon; one that fai
   t.false(known.hasNews(now + minute));
 });
 
+test('A pod that has no address, because no kubelet takes it, hurries nobody for longer than a start takes', (t) => {
+  const metadata = { creationTimestamp: new Date(now).toISOString() };
+  const [agent] = agentsOn(['a'], { metadata });
+  const { endpoint: _none, ...unreachable } = agent!;
+  const known = knownOf([unreachable]);
+  t.true(known.hasNews(now + 2_000));
+  t.false(known.hasNews(now + minute));
+});
+
 test('An agent that answers while its pod lasts unready is asked in each round, and hurries none', (t) => {
   const [young] = agentsOn(['a'], {
     ready: false,

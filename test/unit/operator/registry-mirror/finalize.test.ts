@@ -27,11 +27,15 @@ interface Scene {
   readonly restoringSince?: string;
   /** Of its spec. */
   readonly ownNodes?: object;
+  /** Milliseconds by which the operator's clock is ahead of the deletion, at each look; time goes on by a minute between two. */
+  readonly looks?: readonly number[];
 }
 
 /** A mirror that was wired by shared agents and is deleted; returns what became of it. */
 async function finalized(scene: Scene) {
   const { nodeDaemonSets, nodes, holding, status: stands, list = 'left', restoringSince, ownNodes } = scene;
+  const { looks = [1_000] } = scene;
+  const clock = { ahead: 0, elapsed: 0 };
   const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
   const types = [
     'mirrors',
@@ -83,7 +87,8 @@ async function finalized(scene: Scene) {
       takesBack: () => list === 'left',
       leftSince: () => (list === 'left' ? 7 : undefined),
     },
-    now: () => new Date(Date.parse(deletionTimestamp) + 1_000),
+    now: () => new Date(Date.parse(deletionTimestamp) + clock.ahead),
+    elapsed: () => clock.elapsed,
   } as unknown as FinalizerOptions);
   const stored = {
     apiVersion: 'k8s.osp.tech/v1',
@@ -92,7 +97,10 @@ async function finalized(scene: Scene) {
     spec: { upstreamUrl: 'm.example', ...(ownNodes && { nodes: ownNodes }) },
     ...(stands && { status: stands }),
   } as unknown as StoredMirror;
-  await finalizer.finalize(stored, new AbortController().signal);
+  for (const ahead of looks) {
+    Object.assign(clock, { ahead, elapsed: clock.elapsed + 60_000 });
+    if (letGo.length === 0) await finalizer.finalize(stored, new AbortController().signal);
+  }
   return { applied, letGo, restoring };
 }
 
@@ -105,6 +113,16 @@ test('A mirror of shared agents is let go once all of them have said that nothin
   t.deepEqual((await finalized({ nodeDaemonSets, nodes: 2, holding: undefined })).letGo, []);
   const unsaid = { nodeDaemonSets, nodes: 2, holding: all, list: 'listed' } as const;
   t.deepEqual((await finalized(unsaid)).letGo, [], 'no list says yet that it is gone');
+});
+
+test('A mirror is let go after five minutes, also by a clock that is behind', async (t) => {
+  const minute = 60_000;
+  const scene = { nodeDaemonSets: 'shared', nodes: 2, holding: { nodes: ['a'], of: 2 } } as const;
+  const behind = (times: number) => Array.from({ length: times }, (_, look) => (look - 600) * minute);
+  t.deepEqual((await finalized({ ...scene, looks: [minute, 4 * minute] })).letGo, []);
+  t.deepEqual((await finalized({ ...scene, looks: [5 * minute] })).letGo, ['m']);
+  t.deepEqual((await finalized({ ...scene, looks: behind(5) })).letGo, []);
+  t.deepEqual((await finalized({ ...scene, looks: behind(6) })).letGo, ['m']);
 });
 
 test('Shared agents are asked also where the status names no nodes: one that was written between list and deletion does not', async (t) => {

@@ -60,6 +60,15 @@ test('No node leaves a selection that is the first, the same or a wider one', (t
   t.deepEqual(planLeaving({ claims: [], daemonSet: daemonSet(poolA) }, everywhere, now), { step: 'none' });
 });
 
+test('Where the clock was set back, the wait for their agents begins anew, and ends', (t) => {
+  const status = { observedGeneration: 2, numberMisscheduled: 1 };
+  const live = { claims: [], daemonSet: wiring(leftAt(-3_600_000), status) };
+  const plan = planLeaving(live, poolA, now);
+  const since = now.toISOString();
+  const checkAt = now.getTime() + releaseLimitMs;
+  t.deepEqual(plan, { step: 'release', nodes: { since, terms: notPoolA }, checkAt });
+});
+
 test('Nodes that leave are released first; agents never were on others than Linux', (t) => {
   const nodes = { since: now.toISOString(), terms: notPoolA };
   for (const before of [everywhere, {}]) {

@@ -12,19 +12,19 @@ const ownManager = [
 ] as const;
 
 /** The phase of a mirror that the shared agents have taken on, or not; `ended` are the names of what it deleted. */
-function phaseOf(options: { clock: { now: number }; heard: boolean }) {
-  const { clock, heard } = options;
+function phaseOf(options: { clock: { now: number }; heard: boolean; nodes?: number; ready?: number }) {
+  const { clock, heard, nodes = 1, ready = nodes } = options;
   const ended: string[] = [];
   const status = {
     observedGeneration: 1,
-    desiredNumberScheduled: 1,
-    updatedNumberScheduled: 1,
-    numberReady: 1,
+    desiredNumberScheduled: nodes,
+    updatedNumberScheduled: nodes,
+    numberReady: ready,
   };
   const metadata = { name: 'shared', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' };
   const phase = new SharedPhase({
     sharedNodes: { tell: () => undefined, daemonSet: () => ({ metadata, status }) as LiveDaemonSet },
-    nodeReports: { of: () => (heard ? [{ agent: {}, state: 'heard' }] : []) },
+    nodeReports: { of: () => (heard ? Array(ready).fill({ agent: {}, state: 'heard' }) : []) },
     applier: { delete: async (object: KubeObject) => ended.push(object.metadata.name) },
     now: () => new Date(clock.now),
   } as unknown as SharedPhaseOptions);
@@ -65,4 +65,23 @@ test('Agents of its own end once the shared ones know the mirror, however long t
   clock.now += 1_000;
   await wire();
   t.deepEqual(ended, ['own'], 'a node that says nothing is not waited for for ever');
+});
+
+test('A shared agent that does not come up keeps the others waiting for five minutes; without any, those of its own stay', async (t) => {
+  for (const [scene, wanted] of [
+    [{ heard: true, nodes: 3, ready: 2 }, ['own']],
+    [{ heard: false, nodes: 3, ready: 2 }, []],
+    [{ heard: true, nodes: 3, ready: 0 }, []],
+  ] as const) {
+    const clock = { now: Date.parse('2026-01-02T00:00:00Z') };
+    const { wire: wireOwn, ended } = phaseOf({ clock, ...scene });
+    const wire = () => wireOwn({ managedFields: ownManager } as never);
+    await wire();
+    clock.now += 299_000;
+    await wire();
+    t.deepEqual(ended, []);
+    clock.now += 1_000;
+    await wire();
+    t.deepEqual(ended, wanted, JSON.stringify(scene));
+  }
 });

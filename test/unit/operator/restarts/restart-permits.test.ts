@@ -115,3 +115,17 @@ test('An agent that refuses is not waited for; one that does not answer is, sinc
   await pass();
   t.is(asked.length, 2);
 });
+
+test('A clock that is set back keeps no node waiting for longer than five minutes', async (t) => {
+  const { world, asked, pass } = scene({ a: 'waiting', b: 'waiting', c: 'coming' });
+  await pass();
+  t.is(asked.length, 0, 'one may be restarting, by another leader’s permit');
+  await pass(-3_600_000);
+  await pass(restartLimitMs);
+  t.is(asked.length, 1);
+  await pass(-3_600_000);
+  Object.assign(world.nodes, { a: 'live', c: 'live' });
+  await pass();
+  await pass();
+  t.is(asked.length, 2);
+});

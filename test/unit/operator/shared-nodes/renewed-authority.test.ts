@@ -48,11 +48,16 @@ test('A node that stays away keeps the agents’ certificate from a new authorit
   clock.now += 90 * minute;
   const afterMs = await reconcile();
   t.false(isByNew(), 'no agent has been started with it yet');
-  t.is(afterMs, 60 * minute);
+  t.is(afterMs, 3 * minute, 'no pod has it before');
   clock.now += 59 * minute;
   await reconcile();
   t.false(isByNew());
   clock.now += minute;
   await reconcile();
   t.true(isByNew());
+  const leaf = secretText(secret('registry-mirror-nodes'), 'tls.crt');
+  clock.now += 250 * 24 * 60 * minute;
+  await reconcile();
+  t.not(secretText(secret('registry-mirror-nodes'), 'tls.crt'), leaf);
+  t.true(isByNew(), 'mirrors have forgotten the former one');
 });

@@ -1,8 +1,8 @@
 /**
- * Authorities that somebody else exchanges, with the certificate, at one moment: the one before stays announced for a while, because replicas serve what
- * it signed until their kubelet has brought them the new pair.
+ * Authorities that somebody else exchanges, with the certificate, at one moment: the one before stays announced for a while, because who serves serves
+ * what it signed until a kubelet has brought the new pair.
  */
-import { trustBundle } from '../certificates/trust-bundle.ts';
+import { trustBundle } from './trust-bundle.ts';
 
 /** A kubelet brings a changed Secret within two minutes, where it has time. */
 const keptMs = 600_000;
