@@ -106,7 +106,7 @@ export function planDockerDaemonRemoval({
   return { actions: [change, ...rest, ...reloadAfter('dockerd', [change])], findings: [] };
 }
 
-/** The mirrors that the file leads dockerd to; all that the record names, where it cannot be read or none of them is in it and dockerd is to be told. */
+/** The mirrors that the file leads dockerd to; all that the record names, where the file cannot be read as such, or has none of them. */
 export function mirrorsInDaemon(record: FileRecord, state: FileState): string[] {
   const all = Object.entries(record.urls ?? {});
   const daemon = state.kind === 'file' ? parse(state.content.toString('latin1')) : undefined;

@@ -72,7 +72,12 @@ export function ownersIn(hostsFile: string, view: HostView): string[] {
   const lines = states.flatMap((state) => (state.kind === 'file' ? mirrorsIn(state.content) : []));
   const records = view.records.filter((record): record is FileRecord => record.kind !== 'folder');
   const files = records.flatMap(({ mirror }) => mirror ?? []);
-  const urls = records.flatMap((record) => mirrorsInDaemon(record, view.read(record.path)));
+  // A dockerd that was not told yet goes on asking what the file has no more.
+  const isOwed = view.owed?.includes('dockerd') ?? false;
+  const urls = records.flatMap((record) => {
+    const all = Object.values(record.urls ?? {});
+    return all.length < 2 || isOwed ? all : mirrorsInDaemon(record, view.read(record.path));
+  });
   const sharers = records.flatMap(({ mirrors = [] }) => mirrors);
   return [...new Set([...lines, ...files, ...urls, ...sharers])].sort();
 }

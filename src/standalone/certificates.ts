@@ -15,27 +15,54 @@ const dayMs = 86_400_000;
 const leafMarginMs = (leafDays / 3) * dayMs;
 const authorityMarginMs = leafDays * dayMs;
 
-/** Makes sure that our own leaf covers `names` and is good for a month; returns where it lies, and whether it is another one than before. */
+/** Makes sure that our own leaf covers `names` and is good for a month; returns where it lies. */
 export async function ownCertificate(
   folders: Folders,
   names: readonly string[],
   log: Logger,
   now = new Date(),
-): Promise<{ readonly certificate: Certificate; readonly isNew: boolean }> {
+): Promise<Certificate> {
   const authority = await ownAuthority(folders, log, now);
-  const [certFile, keyFile] = [join(folders.tlsDir, 'tls.crt'), join(folders.tlsDir, 'tls.key')];
+  const { certFile, keyFile } = leafFiles(folders);
   const current = await readPair(certFile, keyFile);
-  const isNew = current === undefined || !isGood(current, authority, names, now);
-  if (isNew) {
-    const leaf = await issueLeaf(authority, { names, days: leafDays, now });
-    await writeWhole(keyFile, leaf.keyPem);
-    await writeWhole(certFile, leaf.certificatePem);
-    log.info(
-      { names, notAfter: inspectCertificate(leaf.certificatePem).notAfter.toISOString() },
-      'Issued a certificate',
-    );
+  if (current === undefined || !isGood(current, authority, names, now)) {
+    await writeLeaf(folders, authority, names, log, now);
   }
-  return { certificate: { certFile, keyFile, names: [] }, isNew };
+  return { certFile, keyFile, names: [] };
+}
+
+/**
+ * Makes our own leaf anew where its time is over or is still to come; true where it did. Names change with the file alone, and an authority, which
+ * clients trust, is not replaced for what a clock says at one moment.
+ */
+export async function renewLeaf(folders: Folders, log: Logger, now = new Date()): Promise<boolean> {
+  const { certFile, keyFile } = leafFiles(folders);
+  const authority = await readPair(folders.caFile, folders.caKeyFile);
+  const current = await readPair(certFile, keyFile);
+  if (authority === undefined || current === undefined || !lasts(authority, now)) return false;
+  const { names } = inspectCertificate(current.certificatePem);
+  if (isGood(current, authority, names, now)) return false;
+  await writeLeaf(folders, authority, names, log, now);
+  return true;
+}
+
+function leafFiles({ tlsDir }: Folders): { certFile: string; keyFile: string } {
+  return { certFile: join(tlsDir, 'tls.crt'), keyFile: join(tlsDir, 'tls.key') };
+}
+
+async function writeLeaf(
+  folders: Folders,
+  authority: KeyPair,
+  names: readonly string[],
+  log: Logger,
+  now: Date,
+): Promise<void> {
+  const { certFile, keyFile } = leafFiles(folders);
+  const leaf = await issueLeaf(authority, { names, days: leafDays, now });
+  await writeWhole(keyFile, leaf.keyPem);
+  await writeWhole(certFile, leaf.certificatePem);
+  const { notAfter } = inspectCertificate(leaf.certificatePem);
+  log.info({ names, notAfter: notAfter.toISOString() }, 'Issued a certificate');
 }
 
 /** Takes the user's files; throws what is wrong with them. Names they do not cover are logged: clients of those will refuse it. */
@@ -58,7 +85,7 @@ export async function givenCertificate(
 async function ownAuthority(folders: Folders, log: Logger, now: Date): Promise<KeyPair> {
   const { caFile, caKeyFile } = folders;
   const current = await readPair(caFile, caKeyFile);
-  if (current !== undefined && leftMs(current, now) > authorityMarginMs) return current;
+  if (current !== undefined && lasts(current, now)) return current;
   const authority = await createAuthority({
     commonName: 'registry-mirror standalone',
     days: authorityDays,
@@ -78,6 +105,11 @@ function isGood(leaf: KeyPair, authority: KeyPair, names: readonly string[], now
     (isValidYet(leaf, now) || !isValidYet(authority, now)) &&
     names.every((name) => covers(leaf.certificatePem, name))
   );
+}
+
+/** True for an authority that can sign a whole leaf. */
+function lasts(authority: KeyPair, now: Date): boolean {
+  return leftMs(authority, now) > authorityMarginMs;
 }
 
 function isValidYet({ certificatePem }: KeyPair, now: Date): boolean {

@@ -87,7 +87,7 @@ async function placed(
   return places;
 }
 
-async function certificateFor(
+function certificateFor(
   mirrors: readonly CacheMirror[],
   { tlsCert, tlsKey, listen }: StandaloneOptions,
   folders: Folders,
@@ -97,11 +97,11 @@ async function certificateFor(
     const masquerades = mirrors.map(({ masquerade }) => hostOf(masquerade));
     return givenCertificate(resolve(tlsCert), resolve(tlsKey), masquerades, log);
   }
-  return (await ownCertificate(folders, certificateNames(mirrors, listen), log)).certificate;
+  return ownCertificate(folders, certificateNames(mirrors, listen), log);
 }
 
 /** What our own leaf covers: the mirrors' names and those of this machine. */
-export function certificateNames(mirrors: readonly CacheMirror[], listen: string): string[] {
+function certificateNames(mirrors: readonly CacheMirror[], listen: string): string[] {
   const mirrorNames = mirrors.flatMap(({ masquerade, names }) => [masquerade, ...names]).map(hostOf);
   return [...new Set([...mirrorNames, ...ownNames(listen)])];
 }

@@ -16,8 +16,8 @@ import { ConfigError } from '../config/problems.ts';
 import { errorMessage, type Logger } from '../observe/log.ts';
 import { keepAccessLogSmall } from './access-log.ts';
 import { waitForBroker } from './broker-status.ts';
-import { ownCertificate } from './certificates.ts';
-import { certificateNames, configure, type StandaloneOptions } from './configuration.ts';
+import { renewLeaf } from './certificates.ts';
+import { configure, type StandaloneOptions } from './configuration.ts';
 import { dropOldCredentials } from './credentials.ts';
 import {
   assertOwnCaches,
@@ -94,8 +94,8 @@ class Standalone {
   #text = '';
   /** What keeps the file from being in force and may pass by itself; told once. */
   #obstacle: string | undefined;
-  /** Of our own certificate in force. */
-  #names: readonly string[] = [];
+  /** nginx has not read our own certificate since it was renewed. */
+  #isUnread = false;
   /** What keeps it from being renewed; told once. */
   #unrenewed: string | undefined;
 
@@ -152,7 +152,6 @@ class Standalone {
     await testNginx(join(trial, 'nginx.conf'));
     await writeFiles(this.#folders.confDir, cacheFiles(config));
     this.#text = text;
-    this.#names = certificateNames(config.mirrors, this.#options.listen);
     return config;
   }
 
@@ -208,8 +207,9 @@ class Standalone {
   /** Never rejects. */
   async #renewOnce(): Promise<void> {
     try {
-      const { isNew } = await ownCertificate(this.#folders, this.#names, this.#log);
-      if (isNew) await reloadNginx(nginxPidFile(this.#folders));
+      if (await renewLeaf(this.#folders, this.#log)) this.#isUnread = true;
+      if (this.#isUnread) await reloadNginx(nginxPidFile(this.#folders));
+      this.#isUnread = false;
       this.#unrenewed = undefined;
     } catch (error) {
       const detail = errorMessage(error);

@@ -20,6 +20,7 @@ import { NotTakenError, serveBlob } from './serve-blob.ts';
 import { serveList } from './serve-list.ts';
 import { serveManifest } from './serve-manifest.ts';
 import { type Fill, keptIfRoom, passing } from './store/admission.ts';
+import { NoRoomError } from './store/growing-body.ts';
 import type { Store } from './store/store.ts';
 import { isStoreRequest } from './store/store-requests.ts';
 
@@ -131,6 +132,13 @@ async function handleMirror(
     if (signal.aborted) return;
     mirror.status.note(error, route.kind);
     context.log.debug({ mirror: mirror.config.name, object: request.url, error }, 'Request failed');
+    if (error instanceof NoRoomError) {
+      const { name } = mirror.config;
+      context.log.warn(
+        { mirror: name, object: request.url },
+        'A blob was broken off for want of room; it passes from now on',
+      );
+    }
     // A body that has begun was broken off by whoever sent it.
     if (response.headersSent) return;
     const isNotKept = isLaterSlice(route, request) || isClients(mirror, error) || hidesCopy(request, error);

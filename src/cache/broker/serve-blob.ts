@@ -9,7 +9,7 @@ import { failureMs, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 import type { Fill } from './store/admission.ts';
-import { withRoom } from './store/growing-body.ts';
+import { NoRoomError, withRoom } from './store/growing-body.ts';
 
 export interface BlobQuestion {
   readonly range: string | undefined;
@@ -44,6 +44,7 @@ export async function serveBlob(
   const { blob, first } = await begin(mirror, request, owner);
   const asPart = isPart(blob, range, question.sliceBytes);
   const length = lengthOf(blob.window);
+  if (mirror.overlong.has(digest.text)) question.fill.forgo();
   const keep = await question.fill.keeps(length);
   writeHead(response, blob, digest.text, asPart, keep);
   try {
@@ -55,6 +56,8 @@ export async function serveBlob(
     if (keep && asPart) question.fill.filled(digest.text, blob.window);
   } catch (error) {
     response.destroy();
+    // Who asks again gets it, past the volume.
+    if (error instanceof NoRoomError) mirror.overlong.note(digest.text);
     throw error;
   }
 }

@@ -55,8 +55,7 @@ const defaultDrainMs = 10_000;
 const lookAgainMs = 2000;
 /** And so often while nothing is. */
 const idleMs = 60_000;
-/** Where the kernel tells of no changes, and where it does. */
-const [countMs, toldCountMs] = [5_000, 30_000];
+const countMs = 5000;
 /** Between two looks at what ended, however much ends. */
 const restMs = 50;
 const logLimit = 4 * 2 ** 20;
@@ -281,7 +280,7 @@ export class Forwarder {
         ended = Promise.withResolvers();
         await this.#follower.poll();
         await pause(restMs, signal);
-      } while (await pauseUntil(ended.promise, watcher ? toldCountMs : countMs, signal));
+      } while (await pauseUntil(ended.promise, countMs, signal));
     } finally {
       watcher?.close();
     }

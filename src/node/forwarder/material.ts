@@ -43,8 +43,9 @@ export class MaterialFiles {
     const stamp = stampOf(this.#files, this.#now());
     const isKnown = this.#seen !== '' && this.#seen === this.#current?.fingerprint;
     if (isKnown && stamp !== undefined && stamp === this.#stamp) return false;
-    this.#stamp = stamp;
     const contents = await Promise.all(this.#files.map((file) => readFile(file).catch(describe)));
+    // What could not be read may be readable at the next look.
+    this.#stamp = contents.some((content) => typeof content === 'string') ? undefined : stamp;
     const fingerprint = fingerprintOf(contents);
     const settled = this.#current === undefined || fingerprint === this.#seen;
     this.#seen = fingerprint;

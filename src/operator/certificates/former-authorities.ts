@@ -22,6 +22,8 @@ export class FormerAuthorities {
     announced: readonly string[],
     now: Date,
   ): { readonly authorities: string; readonly leftMs?: number } {
+    // Later than that only by a clock that was set back.
+    this.#until = Math.min(this.#until, now.getTime() + keptMs);
     if (now.getTime() >= this.#until) this.#former = '';
     if (given !== this.#given) {
       this.#former = trustBundle(this.#given === undefined ? announced : [this.#given, this.#former], now);

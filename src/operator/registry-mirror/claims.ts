@@ -8,7 +8,7 @@ import { quantityBytes } from '../../api/quantity.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { claimTemplate } from '../../resources/claim-template.ts';
 import type { Obstacle } from './finding.ts';
-import type { LiveClaim, LiveObjects } from './live-objects.ts';
+import type { LiveClaim, LiveObjects, LiveStatefulSet } from './live-objects.ts';
 
 /** A claim whose request is to become `storage`. */
 export interface Growth {
@@ -17,8 +17,8 @@ export interface Growth {
 }
 
 export interface ClaimPlan {
-  /** Templates of the live StatefulSet, none of an ephemeral one; undefined: there is no set, a new one is made. */
-  readonly templates?: readonly unknown[];
+  /** Templates of the live StatefulSet, or of a new one, whatever claims an earlier set has left; none of an ephemeral one. */
+  readonly templates: readonly unknown[];
   /** What the smallest volume has that counts, for nginx's `max_size`; never more than what is asked for. */
   readonly storage: string | number;
   readonly growths: readonly Growth[];
@@ -34,37 +34,49 @@ export function planClaims(
   live: Pick<LiveObjects, 'statefulSet' | 'claims'>,
 ): ClaimPlan {
   const wanted = claimSize(mirror);
-  const templates = live.statefulSet && (live.statefulSet.spec?.volumeClaimTemplates ?? []);
-  const isEphemeral = templates ? templates.length === 0 : mirror.spec.storage === 'ephemeral';
-  const changed = templates ? otherStorage(mirror, isEphemeral) : [];
+  const made = live.statefulSet && (live.statefulSet.spec?.volumeClaimTemplates ?? []);
+  const isEphemeral = made ? made.length === 0 : mirror.spec.storage === 'ephemeral';
+  const changed = made ? otherStorage(mirror, isEphemeral) : [];
   // Claims of a set that was there before are nobody's now.
   if (isEphemeral) {
-    return { ...(templates && { templates }), storage: wanted, growths: [], obstacles: changed };
+    return { templates: [], storage: wanted, growths: [], obstacles: changed };
   }
-  const template = templates?.[0];
-  const sizes = sizesInUse(mirror, live.claims);
+  const template = made?.[0];
+  const claims = claimsOfReplicas(live.claims, mirror.spec.replicas);
+  const sizes = mirror.spec.replicas === 0 ? [] : sizesInUse(mirror, claims, live.statefulSet);
   const known = template === undefined || sizes.length > 0 ? sizes : [requestOf(template) ?? wanted];
   return {
-    ...(templates && { templates }),
+    templates: made ?? [claimTemplate(mirror)],
     storage: smallest([wanted, ...known]),
-    growths: live.claims
+    growths: claims
       // Until it is bound a claim cannot be changed at all; its binding is an event.
       .filter((claim) => claim.status?.phase === 'Bound' && isSmaller(requestOf(claim) ?? wanted, wanted))
       .map((claim) => ({ claim, storage: String(wanted) })),
-    obstacles: [...changed, ...shrinking(wanted, template, live.claims), ...otherClaims(mirror, template)],
+    obstacles: [...changed, ...shrinking(wanted, template, claims), ...otherClaims(mirror, template)],
   };
 }
 
+/** Those that replicas use or are to use; of none, all: nobody knows how many there will be again. */
+export function claimsOfReplicas(claims: readonly LiveClaim[], replicas: number): readonly LiveClaim[] {
+  return replicas === 0 ? claims : claims.filter((claim) => ordinalOf(claim) < replicas);
+}
+
 /**
- * Of the volumes that replicas have. A replica that joins gets its volume from a template that could not grow with the others: while that one is
- * brought to their size it takes nothing from those that serve, and its broker sees to it that it does not fill.
+ * Of the volumes that replicas have. A replica that joins gets its volume from a template that could not grow with the others, or has one of before that
+ * grows as it is mounted: while that one is brought to their size it takes nothing from those that serve, and its broker sees to it that it does not
+ * fill.
  */
-function sizesInUse(mirror: RegistryMirror, claims: readonly LiveClaim[]): (string | number)[] {
-  const ofReplicas = claims.filter((claim) => ordinalOf(claim) < mirror.spec.replicas);
-  const grown = ofReplicas.filter((claim) => !isSmaller(capacityOf(claim) ?? 0, claimSize(mirror)));
+function sizesInUse(
+  mirror: RegistryMirror,
+  claims: readonly LiveClaim[],
+  statefulSet: LiveStatefulSet | undefined,
+): (string | number)[] {
+  const there = statefulSet?.status?.replicas ?? Number.POSITIVE_INFINITY;
+  const grown = claims.filter((claim) => !isSmaller(capacityOf(claim) ?? 0, claimSize(mirror)));
+  const isYounger = (claim: LiveClaim) => grown.every((other) => madeAt(claim) > madeAt(other) + togetherMs);
   const joins = (claim: LiveClaim) =>
-    grown.length > 0 && grown.every((other) => madeAt(claim) > madeAt(other) + togetherMs);
-  return ofReplicas
+    grown.length > 0 && (isYounger(claim) || ordinalOf(claim) >= there || growsWhenMounted(claim));
+  return claims
     .filter((claim) => !joins(claim))
     .flatMap((claim) => capacityOf(claim) ?? requestOf(claim) ?? []);
 }
@@ -128,6 +140,14 @@ function otherClaims(mirror: RegistryMirror, template: LiveClaim | undefined): O
 
 function capacityOf(claim: LiveClaim): string | undefined {
   return claim.status?.capacity?.storage;
+}
+
+function growsWhenMounted({ status }: LiveClaim): boolean {
+  return (
+    status?.conditions?.some(
+      (condition) => condition.type === 'FileSystemResizePending' && condition.status === 'True',
+    ) ?? false
+  );
 }
 
 function madeAt({ metadata }: LiveClaim): number {

@@ -2,6 +2,7 @@
 import { timestamp } from '../../api/timestamp.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { day, type GivenCertificate } from '../certificates/given.ts';
+import { claimsOfReplicas } from './claims.ts';
 import type { Finding, Obstacle } from './finding.ts';
 import type { Renewal } from './leaf-inputs.ts';
 import type { LiveClaim, LiveObjects } from './live-objects.ts';
@@ -20,7 +21,8 @@ function replicasReady(live: LiveObjects): Finding {
   if (wanted === 0) return cache('False', 'ScaledToZero', 'spec.replicas is 0');
   const count = `${ready} of ${wanted} replicas are ready`;
   if (ready >= wanted) return cache('True', 'Available', count);
-  const pending = pendingClaim(live.claims);
+  const hasClaims = (statefulSet.spec?.volumeClaimTemplates ?? []).length > 0;
+  const pending = hasClaims ? pendingClaim(claimsOfReplicas(live.claims, wanted)) : undefined;
   if (pending !== undefined) return { ...pending, status: ready > 0 ? 'True' : 'False' };
   return ready > 0 ? cache('True', 'Degraded', count) : cache('False', 'NoReplicaReady', count);
 }
@@ -107,14 +109,18 @@ const warnDays = 30;
 /** A claim without a class waits for ever where the cluster has no default one; others wait for their provisioner. */
 function pendingClaim(claims: readonly LiveClaim[]): Finding | undefined {
   const pending = claims.filter((claim) => claim.status?.phase === 'Pending');
-  const classless = pending.find((claim) => !claim.spec?.storageClassName);
+  const classless = pending.find((claim) => claim.spec?.storageClassName === undefined);
   if (classless !== undefined) {
     const message = `Claim ${nameOf(classless)} is pending and has no storage class: the cluster has no default StorageClass; mark one as default, or set spec.volumeClaimTemplate.spec.storageClassName and delete StatefulSet and claims of the mirror`;
     return { ...cache('False', 'NoDefaultStorageClass', message), warn: true };
   }
   const [first] = pending;
   if (first === undefined) return undefined;
-  const message = `Claim ${nameOf(first)} of storage class ${first.spec?.storageClassName} is pending`;
+  const { storageClassName: name } = first.spec ?? {};
+  const message =
+    name === ''
+      ? `Claim ${nameOf(first)} is pending: it asks for a volume without a class, and none fits`
+      : `Claim ${nameOf(first)} of storage class ${name} is pending`;
   return cache('False', 'ClaimPending', message);
 }
 

@@ -29,7 +29,7 @@ export async function gatherInputs(
     clusterIPs,
     ...(nodePort !== undefined && { nodePort }),
     ...tls.composition,
-    ...(claims.templates && { volumeClaimTemplates: claims.templates }),
+    volumeClaimTemplates: claims.templates,
   };
   return { composition, claims, findings: [credentials.finding, tls.finding], checkAt: tls.checkAt };
 }

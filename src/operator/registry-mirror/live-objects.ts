@@ -59,7 +59,11 @@ export interface LiveClaim extends KubeObject {
     readonly accessModes?: readonly string[];
     readonly resources?: { readonly requests?: { readonly storage?: string } };
   };
-  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string } };
+  readonly status?: {
+    readonly phase?: string;
+    readonly capacity?: { readonly storage?: string };
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
 }
 
 /** What exists for a mirror; absent fields are objects that do not exist. */

@@ -18,6 +18,8 @@ export interface SharedPhaseOptions {
 
 /** Agents of its own end at the latest so long after the shared ones were first told of the mirror, or were made. */
 const handOverMs = 300_000;
+/** Of all nodes: as many as a rollout of agents takes at once. */
+const missingShare = 0.1;
 /** Neither what agents say nor the rollout of the shared ones is an event of every mirror. */
 const lookAgainMs = 30_000;
 
@@ -57,10 +59,11 @@ export class SharedPhase {
 
   #limitOf(name: string): number {
     const { sharedNodes, now } = this.#options;
-    const told = this.#told.get(name) ?? now().getTime();
+    // Whatever is to come is of a clock that was set back.
+    const told = Math.min(this.#told.get(name) ?? Number.POSITIVE_INFINITY, now().getTime());
     this.#told.set(name, told);
     const made = Date.parse(sharedNodes?.daemonSet()?.metadata.creationTimestamp ?? '');
-    return Math.max(told, Number.isFinite(made) ? made : told) + handOverMs;
+    return Math.max(told, made <= now().getTime() ? made : told) + handOverMs;
   }
 
   #isTakenOn(name: string, limit: number): boolean {
@@ -74,8 +77,11 @@ export class SharedPhase {
       ?.of(name)
       ?.filter(({ agent, state }) => agent.mirror === undefined && state === 'heard');
     const { desiredNumberScheduled = 0, numberReady = 0 } = shared.status ?? {};
-    // A node whose shared agent does not come up keeps no other node waiting for longer than that.
-    return (told?.length ?? 0) >= (isLate ? Math.max(1, numberReady) : desiredNumberScheduled);
+    if (!isLate) return (told?.length ?? 0) >= desiredNumberScheduled;
+    // A few nodes whose shared agent does not come up keep the others waiting no longer; many are a rollout that has failed.
+    const mayMiss = Math.max(1, Math.floor(desiredNumberScheduled * missingShare));
+    const isMostThere = numberReady >= Math.max(1, desiredNumberScheduled - mayMiss);
+    return isMostThere && (told?.length ?? 0) >= numberReady;
   }
 }
 

@@ -3,7 +3,8 @@ import { nodeWiring } from '../../api/nodes.ts';
 import { authorityMark } from '../certificates/authority-secret.ts';
 import type { FormerAuthorities } from '../certificates/former-authorities.ts';
 import { leafNames } from '../certificates/leaf.ts';
-import { trustBundle } from '../certificates/trust-bundle.ts';
+import { secretText } from '../certificates/secret-text.ts';
+import { splitBundle, trustBundle } from '../certificates/trust-bundle.ts';
 import { certificateValid } from './conditions.ts';
 import type { CompositionInputs } from './desired.ts';
 import type { Finding } from './finding.ts';
@@ -45,7 +46,7 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
   const trusted = trustBundle(given.trusted, now);
   // Nodes hear within seconds of what cache pods are brought in a minute or two.
   const { authorities = trusted, leftMs = Number.POSITIVE_INFINITY } =
-    question.former?.with(trusted, [], now) ?? {};
+    question.former?.with(trusted, bundled(question, own.trusted), now) ?? {};
   return {
     composition: {
       leaf: own.leaf,
@@ -68,6 +69,12 @@ export async function tlsInputs(question: TlsQuestion): Promise<TlsInputs> {
     }),
     checkAt: Math.min(own.checkAt, given.checkAt, now.getTime() + leftMs),
   };
+}
+
+/** What nodes were told last beside our own authorities. PEM. */
+function bundled({ live }: TlsQuestion, own: readonly string[]): string[] {
+  const ours = own.flatMap(splitBundle);
+  return splitBundle(secretText(live.configSecret, 'ca.crt') ?? '').filter((each) => !ours.includes(each));
 }
 
 function leafOptions(

@@ -59,13 +59,12 @@ export function planRestarts(
   state: RestartState,
   facts: RestartFacts,
 ): { readonly state: RestartState; readonly allow: readonly Candidate[] } {
-  const open = state.running
-    .map((permit) => anchored(permit, facts))
-    .filter((permit) => !isOver(permit, facts));
+  const anchor = (permits: readonly Permit[]) => permits.map((permit) => anchored(permit, facts));
+  const open = anchor(state.running).filter((permit) => !isOver(permit, facts));
   const isLate = ({ since }: Permit) => facts.now - since >= restartLimitMs;
   const running = open.filter((permit) => !isLate(permit));
   const late = open.filter((permit) => isLate(permit) && wasTaken(permit, facts));
-  const stuck = [...state.stuck, ...late].filter((permit) => isStuck(permit, facts));
+  const stuck = [...anchor(state.stuck), ...late].filter((permit) => isStuck(permit, facts));
   const next = { running, stuck };
   return { state: next, allow: candidates(next, facts) };
 }

@@ -196,7 +196,7 @@ export class SharedNodes {
     const owned = secret !== undefined && wasAppliedByUs(secret) ? secret : undefined;
     if (set === undefined && owned === undefined) return undefined;
     const now = (this.#options.now?.() ?? new Date()).getTime();
-    this.#removingSince ??= now;
+    this.#removingSince = Math.min(this.#removingSince ?? now, now);
     const left = this.#removingSince + handOverMs - now;
     if (set !== undefined && left > 0 && !this.#isHandedOver()) {
       await this.#keepExisting(secret, now, signal);

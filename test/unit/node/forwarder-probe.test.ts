@@ -164,9 +164,14 @@ test('where nobody listens for nginx, the mirror is asked itself', async (t) => 
 test('nginx and the mirror itself have one time together', async (t) => {
   const { path } = await nginxThat(t, (socket) => setTimeout(() => socket.destroy(), 200));
   const direct = new FakeSocket();
+  let asked = false;
+  direct.whenHeard = () => {
+    asked = true;
+  };
   const late = { good: false, reason: 'Timeout', detail: 'no answer within 400 ms' } as const;
   t.deepEqual(await ask(direct, 400, path), late);
-  t.true(direct.destroyed);
+  // A busy machine may come to it too late.
+  t.is(direct.destroyed, asked);
 });
 
 test('what nginx closes after the time is not asked any more', async (t) => {

@@ -13,14 +13,24 @@ export interface Fill {
    * `keepFor(0)`, so that it passes through nginx without touching the volume. Never rejects.
    */
   keeps(bytes: number | undefined): Promise<boolean>;
-  /** False once that has been said. */
+  /** Asks for as much again as an answer of unknown length was promised. False: there is no room. Never rejects. */
+  grows(): Promise<boolean>;
+  /** It is not to be kept, whatever room there is. */
+  forgo(): void;
+  /** False once one of them has been said. */
   readonly mayBeKept: boolean;
   /** Notes that this part of a blob was given whole, to be kept. */
   filled(digest: string, part: BlobWindow): void;
 }
 
 /** Of what may pass through nginx and nothing more. */
-export const passing: Fill = { keeps: async () => false, mayBeKept: false, filled: () => {} };
+export const passing: Fill = {
+  keeps: async () => false,
+  grows: async () => true,
+  forgo: () => {},
+  mayBeKept: false,
+  filled: () => {},
+};
 
 /** Returns the answer as it is, or with the order not to keep it. nginx has what it revalidates: that takes no room. */
 export async function keptIfRoom(fill: Fill, answer: Answer): Promise<Answer> {
@@ -31,9 +41,10 @@ export async function keptIfRoom(fill: Fill, answer: Answer): Promise<Answer> {
 }
 
 /**
- * Decides about a wish. `reserve` is called at once when it is granted, so that the next one sees what is promised. Never rejects.
+ * Decides about a wish; undefined: nobody can say. `reserve` is called at once when it is granted, so that the next one sees what is promised. Never
+ * rejects.
  */
-export type Decide = (wish: Wish, reserve: () => void) => Promise<boolean>;
+export type Decide = (wish: Wish, reserve: () => void) => Promise<boolean | undefined>;
 
 /** What a body of unknown length is taken for, and asked for again when it is longer. Bytes. */
 export const assumedBytes = 256 * 2 ** 20;
@@ -63,10 +74,16 @@ export class Admission {
   begin(mirror: string, response: ServerResponse): Fill {
     const purges = this.#purges.get(mirror);
     let mayBeKept = true;
+    const decide = (bytes: number) =>
+      this.#decide({ mirror, bytes }, () => this.#reservations.add(bytes, response));
     const keeps = async (bytes: number = assumedBytes) => {
-      const isAllowed = await this.#decide({ mirror, bytes }, () => this.#reservations.add(bytes, response));
+      const isAllowed = mayBeKept && (await decide(bytes)) === true;
       mayBeKept = isAllowed && this.#purges.get(mirror) === purges;
       return mayBeKept;
+    };
+    const grows = async () => (await decide(assumedBytes)) !== false;
+    const forgo = () => {
+      mayBeKept = false;
     };
     const filled = (digest: string, { start, end, total }: BlobWindow) => {
       // What was whole was verified on its way.
@@ -75,6 +92,8 @@ export class Admission {
     };
     return {
       keeps,
+      grows,
+      forgo,
       filled,
       get mayBeKept() {
         return mayBeKept;

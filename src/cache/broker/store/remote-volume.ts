@@ -32,10 +32,10 @@ export class RemoteVolume {
     this.#options = options;
   }
 
-  /** While the first process is away nothing is kept. */
+  /** While the first process is away nobody can say. */
   decide: Decide = async (wish, reserve) => {
-    const isAllowed = this.#isAway() ? false : await this.#tell(wish).catch(() => false);
-    if (isAllowed) reserve();
+    const isAllowed = this.#isAway() ? undefined : await this.#tell(wish).catch(() => undefined);
+    if (isAllowed === true) reserve();
     return isAllowed;
   };
 
@@ -57,14 +57,14 @@ export class RemoteVolume {
   }
 
   /** One after the other: what is outstanding must hold what the answer before granted. */
-  #tell(wish?: Wish): Promise<boolean> {
+  #tell(wish?: Wish): Promise<boolean | undefined> {
     const answer = this.#last.then(() => this.#tellNow(wish));
     this.#last = answer.catch(() => {});
     return answer;
   }
 
-  async #tellNow(wish?: Wish): Promise<boolean> {
-    if (wish !== undefined && this.#isAway()) return false;
+  async #tellNow(wish?: Wish): Promise<boolean | undefined> {
+    if (wish !== undefined && this.#isAway()) return undefined;
     const began = this.#options.elapsed();
     const filled = [...this.#filled.values()];
     this.#filled.clear();

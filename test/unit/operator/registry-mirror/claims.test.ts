@@ -37,15 +37,51 @@ function set(storage: string, storageClassName?: string): LiveStatefulSet {
   };
 }
 
+function sizeOf(template: unknown): unknown {
+  return (template as LiveClaim).spec?.resources?.requests?.storage;
+}
+
 test('A new mirror gets what it asks for', (t) => {
   const plan = planClaims(mirror('30Gi'), { claims: [] });
-  t.deepEqual(plan, { storage: '30Gi', growths: [], obstacles: [] });
+  t.like(plan, { storage: '30Gi', growths: [], obstacles: [] });
+  t.is(sizeOf(plan.templates[0]), '30Gi');
+});
+
+test('A set that is made anew gets what is asked for, whatever claims an earlier one has left', (t) => {
+  const claims = [claim('20Gi', '20Gi', 0), claim('20Gi', '20Gi', 1)];
+  const plan = planClaims(mirror('100Gi'), { claims });
+  t.is(sizeOf(plan.templates[0]), '100Gi', 'it could never change again');
+  t.is(plan.storage, '20Gi');
+  t.is(plan.growths.length, 2);
+});
+
+test('Claims that no replica has are no obstacle, and are left alone', (t) => {
+  const claims = [claim('20Gi', '20Gi', 0), claim('20Gi', '20Gi', 1), claim('100Gi', '100Gi', 2)];
+  t.deepEqual(planClaims(mirror('20Gi'), { statefulSet: set('20Gi'), claims }).obstacles, []);
+  t.is(planClaims(mirror('20Gi', {}, 3), { statefulSet: set('20Gi'), claims }).obstacles.length, 1);
+  const small = [claim('50Gi', '50Gi', 0), claim('50Gi', '50Gi', 1), claim('10Gi', '10Gi', 2)];
+  t.deepEqual(planClaims(mirror('50Gi'), { statefulSet: set('10Gi'), claims: small }).growths, []);
+  t.is(planClaims(mirror('50Gi', {}, 0), { statefulSet: set('10Gi'), claims: small }).growths.length, 1);
+});
+
+test('A replica that comes back to a claim of before takes nothing from the caches of the others', (t) => {
+  const grown = [0, 1].map((ordinal) => claim('100Gi', '100Gi', ordinal));
+  const kept = claim('100Gi', '20Gi', 2);
+  const statefulSet = (replicas: number) => ({ ...set('20Gi'), status: { replicas } });
+  const wanted = mirror('100Gi', {}, 3);
+  const bound = (live: LiveStatefulSet, third: LiveClaim) =>
+    planClaims(wanted, { statefulSet: live, claims: [...grown, third] }).storage;
+  t.is(bound(statefulSet(2), kept), '100Gi', 'its pod is not there yet');
+  const conditions = [{ type: 'FileSystemResizePending', status: 'True' }];
+  const growing = { ...kept, status: { ...kept.status, conditions } };
+  t.is(bound(statefulSet(3), growing), '100Gi', 'it grows as it is mounted');
+  t.is(bound(statefulSet(3), kept), '20Gi');
 });
 
 test('The live templates are sent back whatever is asked for', (t) => {
   const statefulSet = set('20Gi');
   const plan = planClaims(mirror('30Gi'), { statefulSet, claims: [] });
-  t.is(plan.templates, statefulSet.spec?.volumeClaimTemplates);
+  t.is(plan.templates, statefulSet.spec?.volumeClaimTemplates ?? []);
   t.is(plan.storage, '20Gi', 'the cache does not count on what is not there');
 });
 
@@ -121,6 +157,7 @@ test('A cache without claims asks for none, whatever claims an earlier set has l
   const brief = mirror('10Gi');
   const ephemeral = { ...brief, spec: { ...brief.spec, storage: 'ephemeral' as const } };
   t.deepEqual(planClaims(ephemeral, { claims: [claim('20Gi', '20Gi')] }), {
+    templates: [],
     storage: '10Gi',
     growths: [],
     obstacles: [],

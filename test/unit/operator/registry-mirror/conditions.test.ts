@@ -11,12 +11,19 @@ const metadata = { name: 'registry-mirror-hub', namespace: 'default', generation
 
 function cache(replicas: number, readyReplicas: number, claims: LiveClaim[] = []): LiveObjects {
   const set = { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata };
-  return { statefulSet: { ...set, spec: { replicas }, status: { readyReplicas } }, claims };
+  const spec = { replicas, volumeClaimTemplates: [pending()] };
+  return { statefulSet: { ...set, spec, status: { readyReplicas } }, claims };
 }
 
-function pending(storageClassName?: string): LiveClaim {
+function pending(storageClassName?: string, name = 'image-store-registry-mirror-hub-0'): LiveClaim {
   const spec = storageClassName === undefined ? {} : { storageClassName };
-  return { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata, spec, status: { phase: 'Pending' } };
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { ...metadata, name },
+    spec,
+    status: { phase: 'Pending' },
+  };
 }
 
 test('The cache is available with one ready replica, whole with all', (t) => {
@@ -33,6 +40,18 @@ test('Only a claim without a class is a fault; another one waits for its provisi
   t.like(cacheAvailable(cache(2, 0, [pending('slow')])), { status: 'False', reason: 'ClaimPending' });
   t.like(cacheAvailable(cache(2, 1, [pending()])), { status: 'True', reason: 'NoDefaultStorageClass' });
   t.like(cacheAvailable(cache(2, 2, [pending()])), { reason: 'Available' });
+});
+
+test('A claim of no class waits for a volume of none, and claims that no replica has are no reason', (t) => {
+  const none = cacheAvailable(cache(2, 0, [pending('')]));
+  t.like(none, { status: 'False', reason: 'ClaimPending' });
+  t.regex(none.message, /a volume without a class, and none fits/);
+  const third = pending(undefined, 'image-store-registry-mirror-hub-2');
+  t.like(cacheAvailable(cache(2, 0, [third])), { reason: 'NoReplicaReady' });
+  t.like(cacheAvailable(cache(3, 0, [third])), { reason: 'NoDefaultStorageClass' });
+  const { statefulSet } = cache(2, 0);
+  const ephemeral = { ...statefulSet!, spec: { replicas: 2 } };
+  t.like(cacheAvailable({ statefulSet: ephemeral, claims: [pending()] }), { reason: 'NoReplicaReady' });
 });
 
 const now = new Date('2026-01-01T00:00:00Z');

@@ -67,9 +67,13 @@ test('Agents of its own end once the shared ones know the mirror, however long t
   t.deepEqual(ended, ['own'], 'a node that says nothing is not waited for for ever');
 });
 
-test('A shared agent that does not come up keeps the others waiting for five minutes; without any, those of its own stay', async (t) => {
+test('A shared agent that does not come up keeps the others waiting for five minutes; where many do not, those of its own stay', async (t) => {
   for (const [scene, wanted] of [
     [{ heard: true, nodes: 3, ready: 2 }, ['own']],
+    [{ heard: true, nodes: 100, ready: 90 }, ['own']],
+    [{ heard: true, nodes: 100, ready: 89 }, []],
+    [{ heard: true, nodes: 3, ready: 1 }, []],
+    [{ heard: true, nodes: 1, ready: 0 }, []],
     [{ heard: false, nodes: 3, ready: 2 }, []],
     [{ heard: true, nodes: 3, ready: 0 }, []],
   ] as const) {

@@ -14,19 +14,19 @@ test('Nodes trust a given authority for ten minutes after another has taken its 
   const mirror = mirrorOf({ upstreamUrl: 'docker.io', masqueradeUrl: 'given.example' });
   const own = { ...(await createAuthority({ commonName: 'own', days: 3650, now: start })), previous: [] };
   const former = new FormerAuthorities();
-  const trusted = async (users: KubeObject, afterMs: number) => {
+  const trusted = async (users: KubeObject, afterMs: number, by = former, live = '') => {
     const now = new Date(start.getTime() + afterMs);
     const { composition, checkAt } = await tlsInputs({
       mirror,
       settings: settingsOf({ DOCKER_CERTIFICATE_SECRET: 'user-tls' }),
-      live: { claims: [] },
+      live: { claims: [], ...(live && { configSecret: secretOf('s', { 'ca.crt': live }) }) },
       views: { secrets: { get: () => users } } as unknown as Views,
       authority: own,
       now,
       logger: createLogger({ level: 'silent' }),
       nodesBehind: async () => '',
       clusterIPs: [],
-      former,
+      former: by,
     });
     return { bundle: composition.trustBundle, inMs: checkAt - now.getTime() };
   };
@@ -38,6 +38,11 @@ test('Nodes trust a given authority for ten minutes after another has taken its 
   t.is(exchanged.inMs, 10 * minute);
   t.deepEqual(has((await trusted(second.secret, 10.9 * minute)).bundle), [true, true]);
   t.deepEqual(has((await trusted(second.secret, 11 * minute)).bundle), [false, true]);
+  const told = `${own.certificatePem}${first.authority}`;
+  const restarted = await trusted(second.secret, minute, new FormerAuthorities(), told);
+  t.deepEqual(has(restarted.bundle), [true, true], 'by an operator that starts meanwhile');
+  const settled = `${own.certificatePem}${second.authority}`;
+  t.true((await trusted(second.secret, minute, new FormerAuthorities(), settled)).inMs > 10 * minute);
 });
 
 async function given(): Promise<{ readonly authority: string; readonly secret: KubeObject }> {
@@ -48,10 +53,11 @@ async function given(): Promise<{ readonly authority: string; readonly secret: K
     'tls.key': pair.keyPem,
     'ca.crt': authority.certificatePem,
   };
+  return { authority: authority.certificatePem, secret: secretOf('user-tls', files) };
+}
+
+function secretOf(name: string, files: Record<string, string>): KubeObject {
   const data = Object.entries(files).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
-  const metadata = { name: 'user-tls', namespace: 'default' };
-  return {
-    authority: authority.certificatePem,
-    secret: { apiVersion: 'v1', kind: 'Secret', metadata, data: Object.fromEntries(data) },
-  };
+  const metadata = { name, namespace: 'default' };
+  return { apiVersion: 'v1', kind: 'Secret', metadata, data: Object.fromEntries(data) };
 }

@@ -129,3 +129,15 @@ test('A clock that is set back keeps no node waiting for longer than five minute
   await pass();
   t.is(asked.length, 2);
 });
+
+test('A node that came back late, after the clock was set back, is stuck no longer', async (t) => {
+  const { world, permits, pass } = scene({ a: 'waiting' });
+  await pass();
+  world.nodes['a'] = 'coming';
+  await pass(restartLimitMs);
+  t.is(permits.obstacles('hub').length, 1);
+  world.nodes['a'] = 'live';
+  await pass(-3_600_000);
+  await pass();
+  t.deepEqual(permits.obstacles('hub'), []);
+});

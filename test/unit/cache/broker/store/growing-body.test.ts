@@ -1,17 +1,17 @@
 import test from 'ava';
-import type { Fill } from '../../../../../src/cache/broker/store/admission.ts';
-import { NoRoomError, withRoom } from '../../../../../src/cache/broker/store/growing-body.ts';
+import { NoRoomError, Overlong, withRoom } from '../../../../../src/cache/broker/store/growing-body.ts';
 
 const piece = Buffer.alloc(64 * 2 ** 20);
 
 test('a body of unknown length asks again for each 256 MiB more, and ends where there is no room', async (t) => {
-  const asked: (number | undefined)[] = [];
   const answers = [true, true, false];
-  const keeps = async (bytes: number | undefined) => {
-    asked.push(bytes);
-    return answers.shift() === true;
+  let forgone = 0;
+  const fill = {
+    grows: async () => answers.shift() === true,
+    forgo: () => {
+      forgone += 1;
+    },
   };
-  const fill = { keeps, mayBeKept: true, filled: () => {} } satisfies Fill;
   let pieces = 0;
   await t.throwsAsync(
     async () => {
@@ -19,8 +19,20 @@ test('a body of unknown length asks again for each 256 MiB more, and ends where 
     },
     { instanceOf: NoRoomError },
   );
-  t.deepEqual(asked, [undefined, undefined, undefined]);
+  t.deepEqual(answers, []);
   t.is(pieces * piece.length, 3 * 256 * 2 ** 20);
+  t.is(forgone, 1);
+});
+
+test('what was broken off is remembered for ten minutes', (t) => {
+  let now = 0;
+  const overlong = new Overlong(() => now);
+  t.false(overlong.has('sha256:a'));
+  overlong.note('sha256:a');
+  now = 599_000;
+  t.true(overlong.has('sha256:a'));
+  now = 600_000;
+  t.false(overlong.has('sha256:a'));
 });
 
 async function* endless(): AsyncGenerator<Buffer, void> {
