@@ -33,8 +33,6 @@ const alias = `mirror-${host}`;
 const name = 'hub';
 /** Upgraded to agents that all mirrors share. */
 const other = 'shared';
-/** Taken over with the original's rights. */
-const third = 'rights';
 const ofMirror = `mirror=${name}`;
 const components = { caches: 'registry', agents: 'hostess-certificate' };
 /** For so long nothing is to happen any more, in ms. */
@@ -159,24 +157,25 @@ test.serial(
     for (const object of originalRights()) await cluster.apply(object);
     const original = { image: originalOperatorImage, serviceAccountName: 'mirror-operator' };
     await runOperator({ ...original, env: [{ name: 'NODE_DAEMONSETS', $patch: 'delete' }] });
-    await makeOriginalMirror(cluster, { name: third, upstream: host });
-    await untilRunning('caches', 2, third);
-    await untilRunning('agents', 2, third);
-    const made = await identitiesOf(cluster, third);
-    const old = await cluster.pods.list({ labels: `mirror=${third}` });
+    await makeOriginalMirror(cluster, { name: other, upstream: host });
+    await untilRunning('caches', 2, other);
+    await untilRunning('agents', 2, other);
+    const made = await identitiesOf(cluster, other);
+    const old = await cluster.pods.list({ labels: `mirror=${other}` });
 
     await runOperator({ image: ownImage });
-    await untilOthers(old, `mirror=${third}`, 4);
-    for (const node of cluster.nodes) await eventually(() => assertWired(t, node, third));
+    // For a minute it asks for its own pod, which it may not see.
+    await untilOthers(old, `mirror=${other}`, 4, 240_000);
+    for (const node of cluster.nodes) await eventually(() => assertWired(t, node, other));
     await assertPulls(t, 'old-rights');
-    const unmarked = await cluster.adminFetch<KubeObject>(mirrorPath(third));
+    const unmarked = await cluster.adminFetch<KubeObject>(mirrorPath(other));
     t.is(unmarked.metadata.finalizers, undefined);
 
     await runOperator(upgraded);
-    await world.untilServing(third);
+    await world.untilServing(other);
     await assertPulls(t, 'new-rights');
-    t.deepEqual(await identitiesOf(cluster, third), made);
-    await cluster.adminFetch(mirrorPath(third), { method: 'DELETE' });
+    t.deepEqual(await identitiesOf(cluster, other), made);
+    await cluster.adminFetch(mirrorPath(other), { method: 'DELETE' });
     await world.untilNoMirrors();
     assertNodesAsTheyWere(t);
   },
@@ -232,14 +231,19 @@ async function untilRunning(
 }
 
 /** Until as many pods are Ready, and none of them is one of these. */
-async function untilOthers(old: readonly PodObject[], labels: string, count: number): Promise<void> {
+async function untilOthers(
+  old: readonly PodObject[],
+  labels: string,
+  count: number,
+  timeout = 120_000,
+): Promise<void> {
   const were = old.map(({ metadata }) => metadata.uid);
   await eventually(
     async () => {
       for (const { metadata } of await world.cluster.pods.waitFor({ labels, count }))
         assert.ok(!were.includes(metadata.uid), metadata.name);
     },
-    { timeout: 120_000, interval: 500, message: `Pods ${labels} were not replaced` },
+    { timeout, interval: 500, message: `Pods ${labels} were not replaced` },
   );
 }
 
