@@ -24,7 +24,8 @@ test('an idle leader writes once in each renewal period and reads nothing', asyn
 
 test('the lease names its holder, keeps its transitions and is given back at a stop', async (t) => {
   const { client, candidate } = await setUp(t);
-  const one = candidate('one');
+  // Giving back may take so long, too.
+  const one = candidate('one', { timing: { ...timing, retryMs: 2_000 } });
   await leads(one);
   t.like((await client.get(leaseType, key))['spec'], {
     holderIdentity: 'one',
