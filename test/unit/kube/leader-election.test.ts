@@ -9,6 +9,8 @@ import { startFakeApiServer } from '../../support/fake-api-server.ts';
 const key = { namespace: 'ns', name: 'lease' };
 /** Long enough for a machine that stands still for a second, which others beside it may make it do. */
 const timing = { durationMs: 3_000, deadlineMs: 2_000, renewMs: 150, retryMs: 60 };
+/** Giving a lease back may take `retryMs` as well. */
+const patient = { ...timing, retryMs: 2_000 };
 
 test('an idle leader writes once in each renewal period and reads nothing', async (t) => {
   const { fake, candidate } = await setUp(t);
@@ -24,8 +26,7 @@ test('an idle leader writes once in each renewal period and reads nothing', asyn
 
 test('the lease names its holder, keeps its transitions and is given back at a stop', async (t) => {
   const { client, candidate } = await setUp(t);
-  // Giving back may take so long, too.
-  const one = candidate('one', { timing: { ...timing, retryMs: 2_000 } });
+  const one = candidate('one', { timing: patient });
   await leads(one);
   t.like((await client.get(leaseType, key))['spec'], {
     holderIdentity: 'one',
@@ -124,6 +125,7 @@ test('a 403 of an API server that starts makes nobody a leader', async (t) => {
 test('work that fails ends the election with its error and gives the lease back', async (t) => {
   const { client, candidate } = await setUp(t);
   const one = candidate('one', {
+    timing: patient,
     onStartedLeading: async () => {
       throw new Error('broken');
     },
