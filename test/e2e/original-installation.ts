@@ -88,35 +88,6 @@ export async function installOriginal(
   for (const object of objects) await admin.apply(object);
 }
 
-/** What it asked of the API server, and no more: its documentation leaves that to people. */
-export function originalRights(): KubeObject[] {
-  const group = 'rbac.authorization.k8s.io';
-  const account = { kind: 'ServiceAccount', name: 'mirror-operator', namespace: 'default' };
-  const rights = (prefix: '' | 'Cluster', rules: readonly object[]): KubeObject[] => {
-    const metadata = { name: 'mirror-operator', ...(prefix === '' && { namespace: 'default' }) };
-    const role = { apiGroup: group, kind: `${prefix}Role`, name: 'mirror-operator' };
-    return [
-      { apiVersion: `${group}/v1`, kind: `${prefix}Role`, metadata, rules },
-      {
-        apiVersion: `${group}/v1`,
-        kind: `${prefix}RoleBinding`,
-        metadata,
-        roleRef: role,
-        subjects: [account],
-      },
-    ];
-  };
-  return [
-    ...rights('Cluster', [
-      { apiGroups: ['k8s.osp.tech'], resources: ['registrymirrors'], verbs: ['get', 'list', 'watch'] },
-    ]),
-    ...rights('', [
-      { apiGroups: [''], resources: ['services', 'secrets'], verbs: ['*'] },
-      { apiGroups: ['apps'], resources: ['statefulsets', 'daemonsets'], verbs: ['*'] },
-    ]),
-  ];
-}
-
 /** A mirror as people wrote it, and what the operator made for it. */
 export async function makeOriginalMirror(
   admin: AdminClient,

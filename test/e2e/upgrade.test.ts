@@ -23,7 +23,6 @@ import {
   installOriginal,
   makeOriginalMirror,
   operatorDeployment,
-  originalRights,
   selfSigned,
 } from './original-installation.ts';
 import { countByPlace, incarnation, PodHistory } from './pod-history.ts';
@@ -150,37 +149,6 @@ test.serial('by agents that all mirrors share, those of the original end, and it
   assertNodesAsTheyWere(t);
 });
 
-test.serial(
-  'with the rights that the original had the image alone may be replaced, the rights later',
-  async (t) => {
-    const { cluster } = world;
-    for (const object of originalRights()) await cluster.apply(object);
-    const original = { image: originalOperatorImage, serviceAccountName: 'mirror-operator' };
-    await runOperator({ ...original, env: [{ name: 'NODE_DAEMONSETS', $patch: 'delete' }] });
-    await makeOriginalMirror(cluster, { name: other, upstream: host });
-    await untilRunning('caches', 2, other);
-    await untilRunning('agents', 2, other);
-    const made = await identitiesOf(cluster, other);
-    const old = await cluster.pods.list({ labels: `mirror=${other}` });
-
-    await runOperator({ image: ownImage });
-    // For a minute it asks for its own pod, which it may not see.
-    await untilOthers(old, `mirror=${other}`, 4, 240_000);
-    for (const node of cluster.nodes) await eventually(() => assertWired(t, node, other));
-    await assertPulls(t, 'old-rights');
-    const unmarked = await cluster.adminFetch<KubeObject>(mirrorPath(other));
-    t.is(unmarked.metadata.finalizers, undefined);
-
-    await runOperator(upgraded);
-    await world.untilServing(other);
-    await assertPulls(t, 'new-rights');
-    t.deepEqual(await identitiesOf(cluster, other), made);
-    await cluster.adminFetch(mirrorPath(other), { method: 'DELETE' });
-    await world.untilNoMirrors();
-    assertNodesAsTheyWere(t);
-  },
-);
-
 /** But for what the original made and never takes back. */
 function assertNodesAsTheyWere(t: ExecutionContext): void {
   for (const node of world.cluster.nodes) {
@@ -231,19 +199,14 @@ async function untilRunning(
 }
 
 /** Until as many pods are Ready, and none of them is one of these. */
-async function untilOthers(
-  old: readonly PodObject[],
-  labels: string,
-  count: number,
-  timeout = 120_000,
-): Promise<void> {
+async function untilOthers(old: readonly PodObject[], labels: string, count: number): Promise<void> {
   const were = old.map(({ metadata }) => metadata.uid);
   await eventually(
     async () => {
       for (const { metadata } of await world.cluster.pods.waitFor({ labels, count }))
         assert.ok(!were.includes(metadata.uid), metadata.name);
     },
-    { timeout, interval: 500, message: `Pods ${labels} were not replaced` },
+    { timeout: 120_000, interval: 500, message: `Pods ${labels} were not replaced` },
   );
 }
 
