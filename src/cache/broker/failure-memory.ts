@@ -12,10 +12,19 @@ export class FailureMemory {
 
   /** Throws the failure that stands under `key`, if there is one. */
   throwKnown(key: string): void {
+    const failure = this.#standing(key);
+    if (failure !== undefined) throw failure.error;
+  }
+
+  has(key: string): boolean {
+    return this.#standing(key) !== undefined;
+  }
+
+  #standing(key: string): { error: unknown } | undefined {
     const failure = this.#failures.get(key);
-    if (failure === undefined) return;
-    if (this.#now() < failure.until) throw failure.error;
+    if (failure === undefined || this.#now() < failure.until) return failure;
     this.#failures.delete(key);
+    return undefined;
   }
 
   /** Lets `error` stand under `key` for so many milliseconds; 0: not at all. */

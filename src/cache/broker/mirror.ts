@@ -12,7 +12,6 @@ import { mirrorCredentials } from './mirror-credentials.ts';
 import { type MirrorReport, MirrorStatus } from './mirror-status.ts';
 import { MirrorPeers } from './peers/mirror-peers.ts';
 import type { Peers } from './peers/peers.ts';
-import { Overlong } from './store/growing-body.ts';
 import { TagReader } from './tag-reader.ts';
 import { upstreamRepository } from './upstream-repository.ts';
 
@@ -23,7 +22,7 @@ export interface Mirror {
   /** By repository, digest and range. */
   readonly blobFailures: FailureMemory;
   /** Blobs for which there was no room when they turned out to be longer than anybody had told. */
-  readonly overlong: Overlong;
+  readonly overlong: FailureMemory;
   readonly tags: TagReader;
   readonly finder: TagFinder;
   /** The other replicas, which are asked before the upstream. */
@@ -83,7 +82,7 @@ export async function openMirror(
     get finder() {
       return memory.finder;
     },
-    overlong: new Overlong(),
+    overlong: new FailureMemory(),
     peers,
     status,
     access: new ClientAccess(client, config.authTtlSeconds * 1000),

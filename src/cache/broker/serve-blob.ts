@@ -9,7 +9,7 @@ import { failureMs, forever, keepFor } from './answer.ts';
 import type { Mirror } from './mirror.ts';
 import type { Route } from './routes.ts';
 import type { Fill } from './store/admission.ts';
-import { NoRoomError, withRoom } from './store/growing-body.ts';
+import { NoRoomError, overlongMs, withRoom } from './store/growing-body.ts';
 
 export interface BlobQuestion {
   readonly range: string | undefined;
@@ -57,7 +57,7 @@ export async function serveBlob(
   } catch (error) {
     response.destroy();
     // Who asks again gets it, past the volume.
-    if (error instanceof NoRoomError) mirror.overlong.note(digest.text);
+    if (error instanceof NoRoomError) mirror.overlong.note(digest.text, error, overlongMs);
     throw error;
   }
 }

@@ -71,17 +71,16 @@ export class SharedPhase {
     const shared = sharedNodes?.daemonSet();
     if (shared === undefined) return false;
     const isLate = now().getTime() >= limit;
-    if (isRolledOut(shared) && isLate) return true;
-    if (!isRolledOut(shared) && !isLate) return false;
-    const told = nodeReports
+    const heard = nodeReports
       ?.of(name)
       ?.filter(({ agent, state }) => agent.mirror === undefined && state === 'heard');
+    const told = heard?.length ?? 0;
     const { desiredNumberScheduled = 0, numberReady = 0 } = shared.status ?? {};
-    if (!isLate) return (told?.length ?? 0) >= desiredNumberScheduled;
+    if (isRolledOut(shared)) return isLate || told >= desiredNumberScheduled;
     // A few nodes whose shared agent does not come up keep the others waiting no longer; many are a rollout that has failed.
     const mayMiss = Math.max(1, Math.floor(desiredNumberScheduled * missingShare));
     const isMostThere = numberReady >= Math.max(1, desiredNumberScheduled - mayMiss);
-    return isMostThere && (told?.length ?? 0) >= numberReady;
+    return isLate && isMostThere && told >= numberReady;
   }
 }
 

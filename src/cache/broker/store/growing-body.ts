@@ -1,31 +1,11 @@
 /** A body whose length nobody told, on its way into the cache. */
-import { BoundedMap } from '../../../registry/bounded-map.ts';
-import { elapsedMs } from '../../../registry/elapsed.ts';
 import { assumedBytes, type Fill } from './admission.ts';
 
 /** The volume has no room for the rest. */
 export class NoRoomError extends Error {}
 
 /** So long a blob that was broken off for want of room is given past the volume. Milliseconds. */
-const rememberedMs = 600_000;
-
-/** The digests of those. */
-export class Overlong {
-  readonly #now: () => number;
-  readonly #until = new BoundedMap<string, number>(1024);
-
-  constructor(now: () => number = elapsedMs) {
-    this.#now = now;
-  }
-
-  note(digest: string): void {
-    this.#until.set(digest, this.#now() + rememberedMs);
-  }
-
-  has(digest: string): boolean {
-    return this.#now() < (this.#until.get(digest) ?? 0);
-  }
-}
+export const overlongMs = 600_000;
 
 /**
  * A body of unknown length takes what was promised and then as much again, for as long as there is room. Throws where there is none: nginx keeps nothing

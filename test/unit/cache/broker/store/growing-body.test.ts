@@ -1,5 +1,6 @@
 import test from 'ava';
-import { NoRoomError, Overlong, withRoom } from '../../../../../src/cache/broker/store/growing-body.ts';
+import { FailureMemory } from '../../../../../src/cache/broker/failure-memory.ts';
+import { NoRoomError, overlongMs, withRoom } from '../../../../../src/cache/broker/store/growing-body.ts';
 
 const piece = Buffer.alloc(64 * 2 ** 20);
 
@@ -26,9 +27,9 @@ test('a body of unknown length asks again for each 256 MiB more, and ends where 
 
 test('what was broken off is remembered for ten minutes', (t) => {
   let now = 0;
-  const overlong = new Overlong(() => now);
+  const overlong = new FailureMemory(() => now);
   t.false(overlong.has('sha256:a'));
-  overlong.note('sha256:a');
+  overlong.note('sha256:a', new NoRoomError(), overlongMs);
   now = 599_000;
   t.true(overlong.has('sha256:a'));
   now = 600_000;
