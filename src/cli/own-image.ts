@@ -27,6 +27,11 @@ export interface OwnImageOptions {
 /** For so long rights may be on their way. Milliseconds. */
 const defaultRefusedMs = 60_000;
 
+const unread = 'OPERATOR_IMAGE is not set and our pod could not be read; trying again';
+/** Where our image was given no name when it was built either. */
+const unknown =
+  'Nothing is made: our pod may not be read, so which image pods are to run from is not known; allow this account to list pods, or set OPERATOR_IMAGE';
+
 /** Its container in our manifests. */
 const ownContainer = 'operator';
 
@@ -37,7 +42,7 @@ const ownContainer = 'operator';
 export async function readOwnImage(pod: ObjectKey, options: OwnImageOptions): Promise<string | undefined> {
   const { builtAs, maxPauseMs, logger, signal, refusedMs = defaultRefusedMs } = options;
   let refusedSince: number | undefined;
-  let told = '';
+  let toldBefore = '';
   for (let failures = 1; !signal.aborted; failures += 1) {
     try {
       return imageOf(await readPod(pod, options), `${pod.namespace}/${pod.name}`);
@@ -45,7 +50,8 @@ export async function readOwnImage(pod: ObjectKey, options: OwnImageOptions): Pr
       if (error instanceof ConfigError) throw error;
       const isRefused = error instanceof ApiError && error.forbidden;
       refusedSince = isRefused ? (refusedSince ?? performance.now()) : undefined;
-      const isBelieved = refusedSince !== undefined && performance.now() - refusedSince > refusedMs;
+      const leftMs = refusedSince === undefined ? Infinity : refusedSince + refusedMs - performance.now();
+      const isBelieved = leftMs <= 0;
       if (isBelieved && builtAs !== undefined) {
         logger.warn(
           { image: builtAs },
@@ -53,11 +59,11 @@ export async function readOwnImage(pod: ObjectKey, options: OwnImageOptions): Pr
         );
         return builtAs;
       }
-      const message = errorMessage(error);
-      if (message !== told && !signal.aborted)
-        logger.warn({ error, pod }, 'OPERATOR_IMAGE is not set and our pod could not be read; trying again');
-      told = message;
-      const pauseMs = backoffMs(failures, { baseMs: 200, maxMs: maxPauseMs });
+      const told = `${isBelieved} ${errorMessage(error)}`;
+      if (told !== toldBefore && !signal.aborted) logger.warn({ error, pod }, isBelieved ? unknown : unread);
+      toldBefore = told;
+      const backoff = backoffMs(failures, { baseMs: 200, maxMs: maxPauseMs });
+      const pauseMs = isBelieved ? backoff : Math.min(backoff, leftMs);
       await delay(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }

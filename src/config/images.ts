@@ -35,13 +35,13 @@ export function readImages(
   };
 }
 
-/** A registry that replaces images' domains; undefined for the default `docker.io`, which replaces nothing. */
 /** As what our image was built, by a variable of its own; undefined where nobody has given it a name. */
 export function readBuiltAs(env: Environment): string | undefined {
   const image = text(env, 'OPERATOR_IMAGE_DEFAULT');
   return image === fallbackImage || image === undefined || !isImageReference(image) ? undefined : image;
 }
 
+/** A registry that replaces images' domains; undefined for the default `docker.io`, which replaces nothing. */
 function readRegistry(env: Environment, name: string, problems: Problems): string | undefined {
   const value = text(env, name);
   if (value === undefined || value === 'docker.io') return undefined;

@@ -59,6 +59,20 @@ test('where it is refused for long the name that the image was built with is tak
   t.like(log().at(-1), { image: 'registry.example/operator:1' });
 });
 
+test('an image that was given no name waits for the right, says after the while what it needs, and goes on once it has it', async (t) => {
+  const { fake, read, log } = await setUp(t, [{ name: 'operator', image: byDigest }]);
+  fake.script = () => ({ status: 403 });
+  const reading = read({ refusedMs: 50 });
+  await eventually(() =>
+    assert.match(JSON.stringify(log()), /allow this account to list pods, or set OPERATOR_IMAGE/),
+  );
+  const asked = fake.requests.length;
+  await eventually(() => assert.ok(fake.requests.length > asked + 2));
+  t.is(log().length, 2, 'each is said once');
+  fake.script = () => undefined;
+  t.is(await reading, byDigest);
+});
+
 test('who is stopped meanwhile asks no more', async (t) => {
   const { fake, read } = await setUp(t);
   const stop = new AbortController();
