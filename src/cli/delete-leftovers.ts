@@ -6,6 +6,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { ApiError } from '../kube/errors.ts';
 import { leaseType } from '../kube/lease.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
+import { errorMessage } from '../observe/error-message.ts';
 import { certificates, daemonSets, registryMirrors, secrets, services } from '../operator/resource-types.ts';
 import { needing } from './needing.ts';
 
@@ -31,16 +32,40 @@ const leftovers: readonly (readonly [ResourceType, string])[] = [
   [leaseType, fieldManager],
 ];
 
-/** Prints a line for each object it deletes. Throws `ConfigError` while there is a mirror, which would lose its authority. */
+/**
+ * Prints a line for each object it deletes, or that there was none. Throws `ConfigError` while there is a mirror, which would lose its authority, and
+ * for what the caller may not delete: after all others, since he may lack a right to something that is not even there.
+ */
 export async function deleteLeftovers(options: DeleteLeftoversOptions): Promise<void> {
-  const { client, namespace, dryRun, print, signal } = options;
+  const { namespace, dryRun, print } = options;
   await assertNoMirrors(options);
-  for (const [type, name] of leftovers) {
-    const what = `${type.kind} ${namespace}/${name}`;
-    const was = await client
+  let deleted = 0;
+  const refusals: string[] = [];
+  for (const leftover of leftovers) {
+    const outcome = await deleteOne(leftover, options);
+    if (outcome instanceof ApiError) refusals.push(errorMessage(outcome));
+    else if (outcome) {
+      const [{ kind: what }, name] = leftover;
+      print(`${what} ${namespace}/${name}: ${dryRun ? 'would be deleted' : 'deleted'}`);
+      deleted += 1;
+    }
+  }
+  if (refusals.length > 0) throw new ConfigError(refusals);
+  if (deleted === 0) print(`Nothing of an operator is left in namespace ${namespace}`);
+}
+
+/** Whether it was there, or that it may not be deleted. */
+async function deleteOne(
+  [type, name]: (typeof leftovers)[number],
+  { client, namespace, dryRun, signal }: DeleteLeftoversOptions,
+): Promise<boolean | ApiError> {
+  try {
+    return await client
       .delete(type, { namespace, name }, { dryRun, signal })
       .catch(needing(`delete ${type.plural} ${name} in namespace ${namespace}`));
-    if (was) print(`${what}: ${dryRun ? 'would be deleted' : 'deleted'}`);
+  } catch (error) {
+    if (error instanceof ApiError && error.forbidden) return error;
+    throw error;
   }
 }
 

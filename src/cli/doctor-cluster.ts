@@ -25,14 +25,13 @@ const timeoutMs = 15_000;
 /** What an agent of hundreds of mirrors has to tell. */
 const longestReport = 2 ** 20;
 
-/** Prints each node as it answers, by name, and a summary; false when not everything is in place everywhere. */
+/** Prints each node, by name, once it and those before it have answered, and a summary; false when not everything is in place everywhere. */
 export async function doctorCluster(flags: DoctorFlags): Promise<boolean> {
   const signal = endOfCommand({});
   const { client, namespace } = await connectCluster(flags);
   try {
     const agents = await listAgents(client, namespace, signal);
-    const outcomes = await askAll(client, agents, signal);
-    return report(agents, outcomes, flags);
+    return await report(agents, askAll(client, agents, signal), flags);
   } finally {
     await client.close();
   }
@@ -46,7 +45,7 @@ async function listAgents(client: KubeClient, namespace: string, signal: AbortSi
     .catch(needing(`list pods in namespace ${namespace}`));
   if (items.length > 0) return items.toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
   throw new ConfigError([
-    `There is no node agent in namespace ${namespace}; --namespace names the operator’s`,
+    `There is no node agent in namespace ${namespace}: --namespace names the operator’s; without RegistryMirrors there is none, and kubectl describe daemonset tells what keeps pods from being made`,
   ]);
 }
 
@@ -54,14 +53,20 @@ function keyOf({ spec, metadata }: AgentPod): string {
   return `${spec?.nodeName ?? ''} ${metadata.name}`;
 }
 
-async function askAll(client: KubeClient, agents: readonly AgentPod[], signal: AbortSignal) {
-  const outcomes = new Map<AgentPod, Outcome>();
-  const left = agents.values();
+/** Returns what each of them will have answered, in their order. */
+function askAll(
+  client: KubeClient,
+  agents: readonly AgentPod[],
+  signal: AbortSignal,
+): readonly Promise<Outcome>[] {
+  const answers = agents.map((pod) => ({ pod, ...Promise.withResolvers<Outcome>() }));
+  const left = answers.values();
   const worker = async () => {
-    for (const pod of left) outcomes.set(pod, await ask(client, pod, signal));
+    for (const { pod, resolve, reject } of left) await ask(client, pod, signal).then(resolve, reject);
   };
-  await Promise.all(Array.from({ length: parallel }, worker));
-  return outcomes;
+  for (let started = 0; started < parallel; started += 1) void worker();
+  for (const { promise } of answers) promise.catch(() => undefined);
+  return answers.map(({ promise }) => promise);
 }
 
 async function ask(
@@ -89,14 +94,14 @@ async function ask(
   }
 }
 
-function report(
+async function report(
   agents: readonly AgentPod[],
-  outcomes: ReadonlyMap<AgentPod, Outcome>,
+  outcomes: readonly Promise<Outcome>[],
   flags: DoctorFlags,
-): boolean {
+): Promise<boolean> {
   let well = 0;
-  for (const pod of agents) {
-    const outcome = outcomes.get(pod) ?? { error: 'was not asked' };
+  for (const [at, pod] of agents.entries()) {
+    const outcome = (await outcomes[at]) ?? { error: 'was not asked' };
     const node = pod.spec?.nodeName ?? '(not scheduled)';
     if ('error' in outcome) {
       const { error } = outcome;

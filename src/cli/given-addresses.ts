@@ -24,13 +24,23 @@ export function parseAddresses(values: readonly string[]): GivenAddresses {
   const others: string[] = [];
   const faults: string[] = [];
   for (const value of values) {
-    const [address = '', mirror] = value.split('=').reverse();
+    const at = value.indexOf('=');
+    const mirror = at === -1 ? undefined : value.slice(0, at);
+    const address = value.slice(at + 1);
     if (isIP(address) === 0) faults.push(`--cluster-ip: expected ADDRESS or NAME=ADDRESS, got ${value}`);
     if (mirror === undefined) others.push(address);
     else byMirror.set(mirror, [...(byMirror.get(mirror) ?? []), address]);
   }
   if (faults.length > 0) throw new ConfigError(faults);
   return { byMirror, others };
+}
+
+/** Throws `ConfigError` for an address of a mirror that is not among these: its name is misspelled. */
+export function assertNamesKnown({ byMirror }: GivenAddresses, mirrors: readonly RegistryMirror[]): void {
+  const known = new Set(mirrors.map(({ metadata }) => metadata.name));
+  const unknown = [...byMirror.keys()].filter((name) => !known.has(name));
+  if (unknown.length > 0)
+    throw new ConfigError(unknown.map((name) => `--cluster-ip: there is no RegistryMirror ${name}`));
 }
 
 /** Those that were given, else those in the status, which are what the Service has: the file was read from a cluster. */

@@ -20,7 +20,9 @@ export function readImageMapDocuments(text: string, file: string, namespace: str
     ),
   );
   if (faults.length > 0) return { faults };
-  return { imageMaps: documents.map(({ value }) => imageMapOf(value as ImageMapObject, namespace)) };
+  const objects = documents.map(({ value }) => value as ImageMapObject);
+  const staying = objects.filter(({ metadata }) => metadata.deletionTimestamp == null);
+  return { imageMaps: staying.map((object) => imageMapOf(object, namespace)) };
 }
 
 interface ImageMapObject {
@@ -28,6 +30,7 @@ interface ImageMapObject {
     readonly name: string;
     readonly namespace?: string | null;
     readonly creationTimestamp?: unknown;
+    readonly deletionTimestamp?: unknown;
   };
   readonly spec: { readonly map: readonly { readonly from: string; readonly to: string }[] };
 }
@@ -41,12 +44,15 @@ function parsed(text: string): YamlDocument[] | YamlError {
   }
 }
 
+/** After all times: what is not in the cluster yet is younger than what is. */
+const notYet = '9';
+
 function imageMapOf({ metadata, spec }: ImageMapObject, namespace: string): ImageMap {
   const { name, creationTimestamp } = metadata;
   return {
     namespace: metadata.namespace ?? namespace,
     name,
-    creationTimestamp: typeof creationTimestamp === 'string' ? creationTimestamp : '',
+    creationTimestamp: typeof creationTimestamp === 'string' ? creationTimestamp : notYet,
     map: spec.map.map(({ from, to }) => ({ from, to })),
   };
 }

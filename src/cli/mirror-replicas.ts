@@ -1,5 +1,5 @@
 /** The replicas of a mirror as its cache pods, reached through the API server with the caller's own rights. */
-import { components, labelSelector } from '../api/names.ts';
+import { components, labelSelector, objectNames } from '../api/names.ts';
 import { masqueradeOf, parseUpstream } from '../api/upstream.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -34,8 +34,8 @@ export async function findReplicas(
 ): Promise<MirrorReplicas> {
   const { client, namespace } = await connectCluster(flags);
   try {
-    const names = await readNames(client, mirror, signal);
-    const { running, others } = await listPods(client, mirror, namespace, signal);
+    const { names, wanted } = await readMirror(client, mirror, signal);
+    const { running, others } = await listPods(client, { names, wanted, namespace }, signal);
     return {
       names,
       running,
@@ -52,13 +52,26 @@ export async function findReplicas(
   }
 }
 
-async function readNames(client: KubeClient, name: string, signal: AbortSignal): Promise<MirrorNames> {
+interface Mirror {
+  readonly names: MirrorNames;
+  /** The replicas it is to have, where the API server fills in a default. */
+  readonly wanted: number | undefined;
+  /** Where its pods are. */
+  readonly namespace: string;
+}
+
+async function readMirror(
+  client: KubeClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<Omit<Mirror, 'namespace'>> {
   const found = await client
     .getOrUndefined(registryMirrors, { name }, { signal })
     .catch(needing(`get registrymirrors.${registryMirrors.group}`));
   if (found === undefined) throw noSuchMirror(name, await otherMirrors(client, signal));
-  const spec = found['spec'] as { upstreamUrl: string; masqueradeUrl?: string };
-  return { name, masquerade: masqueradeOf({ spec }), upstream: parseUpstream(spec.upstreamUrl) };
+  const spec = found['spec'] as { upstreamUrl: string; masqueradeUrl?: string; replicas?: number };
+  const names = { name, masquerade: masqueradeOf({ spec }), upstream: parseUpstream(spec.upstreamUrl) };
+  return { names, wanted: spec.replicas };
 }
 
 /** Only to be helpful: who may not list them is told none. */
@@ -67,27 +80,33 @@ async function otherMirrors(client: KubeClient, signal: AbortSignal): Promise<st
   return items.map(({ metadata }) => metadata.name);
 }
 
-async function listPods(client: KubeClient, mirror: string, namespace: string, signal: AbortSignal) {
-  const selection = { namespace, labelSelector: labelSelector(mirror, components.cache) };
+async function listPods(client: KubeClient, mirror: Mirror, signal: AbortSignal) {
+  const { names, wanted = 0, namespace } = mirror;
+  const selection = { namespace, labelSelector: labelSelector(names.name, components.cache) };
   const { items } = await client
     .listAll(pods, { ...selection, signal })
     .catch(needing(`list pods in namespace ${namespace}`));
-  if (items.length === 0) {
-    throw new ConfigError([
-      `RegistryMirror ${mirror} has no cache pods in namespace ${namespace}; --namespace names the operator’s`,
-    ]);
-  }
-  const all = items
-    .toSorted((one, other) => ordinal(one) - ordinal(other))
-    .map((pod) => ({ pod: pod.metadata.name, why: whyNotRunning(pod) }));
+  if (items.length === 0) throw new ConfigError([whyNoPods(mirror)]);
+  const there = items.map((pod) => ({ pod: pod.metadata.name, why: whyNotRunning(pod) }));
+  // Whose pod a quota or a policy refuses has its volume all the same.
+  const missing = Array.from({ length: wanted }, (_, at) => `${objectNames(names.name).statefulSet}-${at}`)
+    .filter((pod) => there.every((each) => each.pod !== pod))
+    .map((pod) => ({ pod, why: 'there is no such pod' }));
+  const all = [...there, ...missing].sort((one, other) => ordinal(one.pod) - ordinal(other.pod));
   return {
     running: all.filter(({ why }) => why === undefined).map(({ pod }) => pod),
     others: all.flatMap(({ pod, why }) => (why === undefined ? [] : [{ pod, why }])),
   };
 }
 
-function ordinal({ metadata }: KubeObject): number {
-  return Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+function whyNoPods({ names: { name }, wanted, namespace }: Mirror): string {
+  if (wanted === 0)
+    return `RegistryMirror ${name} is scaled to zero: it has no cache pod that could be asked`;
+  return `RegistryMirror ${name} has no cache pods in namespace ${namespace}; --namespace names the operator’s`;
+}
+
+function ordinal(pod: string): number {
+  return Number(/-(\d+)$/.exec(pod)?.[1] ?? 0);
 }
 
 interface PodStatus {

@@ -1,15 +1,16 @@
 /** `node-agent`: keeps one node wired to its mirrors or takes that back; `restore --all`: takes back every mirror's, without a cluster. */
 import * as files from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { readNodeAgentEnvironment } from '../config/node-agent-environment.ts';
+import { ConfigError } from '../config/problems.ts';
 import { type AgentParts, logResults, NodeAgent, outOfReach } from '../node/agent.ts';
 import { listHostFolder, readHostPath } from '../node/apply.ts';
 import { Forwarder } from '../node/forwarder/forwarder.ts';
 import { acquireLock } from '../node/lock.ts';
 import type { AgentOptions, NodePlaces } from '../node/options.ts';
-import { type PassTools, restoreMirrors } from '../node/pass.ts';
+import { type PassReport, type PassTools, restoreMirrors } from '../node/pass.ts';
 import { type RestartOutcome, restartContainerd } from '../node/restart-containerd.ts';
 import { containerdVersion } from '../node/runtimes/containerd-version.ts';
 import { crioVersion } from '../node/runtimes/crio-version.ts';
@@ -105,6 +106,7 @@ async function serveNode(
 }
 
 async function restoreAll(flags: RestoreFlags): Promise<void> {
+  assertRootOfNode(flags.hostRoot);
   const log = createLogger();
   const places: NodePlaces = {
     hostRoot: flags.hostRoot,
@@ -119,7 +121,26 @@ async function restoreAll(flags: RestoreFlags): Promise<void> {
   });
   logResults(report, log);
   for (const finding of [...report.findings, ...outOfReach(report)]) log.warn({ ...finding }, 'Node finding');
+  tellEnd(report, flags.hostRoot, log);
   if (!report.complete) process.exitCode = 1;
+}
+
+/** Of a folder that is not there everything would be said to be taken back. */
+function assertRootOfNode(hostRoot: string): void {
+  if (isAbsolute(hostRoot) && files.statSync(join(hostRoot, 'etc'), { throwIfNoEntry: false })?.isDirectory())
+    return;
+  throw new ConfigError([
+    `--host-root: expected the path of a node's root, with its folder etc in it, got ${JSON.stringify(hostRoot)}`,
+  ]);
+}
+
+/** So that a root that is the wrong one does not look like a node that is well. */
+function tellEnd({ complete, results }: PassReport, hostRoot: string, log: Logger): void {
+  const done = results.filter(({ action, error }) => error === undefined && action.do !== 'signal');
+  const outcome = done.length === 0 ? 'Nothing of ours was found' : 'Everything of ours was taken back';
+  const fields = { hostRoot, changes: done.length };
+  if (complete) log.info(fields, outcome);
+  else log.error(fields, 'Not everything of ours could be taken back');
 }
 
 /** Of the process namespace that we may signal in. */

@@ -71,6 +71,7 @@ function obstacleTo(
   all: readonly RegistryMirror[],
   settings: OperatorSettings,
 ): string | undefined {
+  if (mirror.metadata.deletionTimestamp !== undefined) return 'it is being deleted';
   const rivals = all.filter((other) => masqueradeHost(other) === masqueradeHost(mirror));
   const shared = all.filter(({ metadata }) => serviceRivals(mirror.metadata.name).includes(metadata.name));
   const obstacle =

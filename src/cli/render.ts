@@ -5,7 +5,7 @@ import { processEnvironment } from '../config/environment.ts';
 import { readOperatorSettings } from '../config/operator-environment.ts';
 import { ConfigError } from '../config/problems.ts';
 import { collect } from './collect.ts';
-import { clusterIpOption, parseAddresses } from './given-addresses.ts';
+import { assertNamesKnown, clusterIpOption, parseAddresses } from './given-addresses.ts';
 import { readMirrorDocuments } from './mirror-documents.ts';
 import { print } from './print.ts';
 import { readTextFile } from './read-text-file.ts';
@@ -36,6 +36,7 @@ async function render(flags: RenderFlags): Promise<void> {
   const documents = readMirrorDocuments(text, flags.file);
   if ('faults' in documents) faults.push(...documents.faults);
   if (faults.length > 0 || 'faults' in documents || !read || !addresses) throw new ConfigError(faults);
+  assertNamesKnown(addresses, documents.mirrors);
   const rendered = renderMirrors(documents.mirrors, read.settings, addresses);
   for (const note of [...read.notices, ...rendered.notes]) process.stderr.write(`${note}\n`);
   await print(rendered.text);

@@ -5,10 +5,11 @@ import { parseExclusions } from '../image/rules/gilly.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
 import type { RuleSources } from '../image/rules/table.ts';
+import { isOlder } from '../operator/registry-mirror/obstacles.ts';
 import { mapMirrorOf } from '../rewriting/services-mirrors.ts';
 import { isMirrorAvailable, ruleMirrorOf } from '../rewriting/sources.ts';
 import { collect } from './collect.ts';
-import { addressesOf, type GivenAddresses, parseAddresses } from './given-addresses.ts';
+import { addressesOf, assertNamesKnown, type GivenAddresses, parseAddresses } from './given-addresses.ts';
 import { readImageMapDocuments } from './image-map-documents.ts';
 import { readMirrorDocuments } from './mirror-documents.ts';
 import { readTextFile } from './read-text-file.ts';
@@ -93,14 +94,11 @@ async function readMirrors({
   if (file === undefined) return undefined;
   const read = readMirrorDocuments(await readTextFile(file, '--mirrors'), file);
   if ('faults' in read) throw new ConfigError(read.faults);
-  return [...read.mirrors].sort(byAge).map((mirror) => ruleMirror(mirror, addresses));
-}
-
-function byAge(a: RegistryMirror, b: RegistryMirror): number {
-  const [left = '', right = ''] = [a, b].map(
-    ({ metadata: { creationTimestamp = '', name } }) => `${creationTimestamp} ${name}`,
-  );
-  return left < right ? -1 : 1;
+  assertNamesKnown(addresses, read.mirrors);
+  return read.mirrors
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .sort((one, other) => (isOlder(one.metadata, other.metadata) ? -1 : 1))
+    .map((mirror) => ruleMirror(mirror, addresses));
 }
 
 /** A mirror that was never in a cluster is taken for available: the question is what the rules would do. */

@@ -2,16 +2,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { platformName } from '../cache/warm/platform.ts';
 import { parseWarmEvent, type WarmEvent } from '../cache/warm/warm-event.ts';
-import { ConnectionError } from '../kube/errors.ts';
+import { backoffMs } from '../kube/backoff.ts';
+import { isUnavailable } from '../kube/errors.ts';
 import { errorMessage } from '../observe/error-message.ts';
 import { findReplicas, type MirrorReplicas } from './mirror-replicas.ts';
 import { outputLines } from './output-lines.ts';
 import { createDisplay } from './warm-display.ts';
 import { imageToWarm, type WarmFlags } from './warm-order.ts';
 
-/** A connection to a pod that is lost is opened again: what was read is cached, so that it goes on where it was. */
-const attempts = 3;
-const betweenAttemptsMs = 1_000;
+/**
+ * A connection to a pod that is lost is opened again: what was read is cached, so that it goes on where it was. An API server that is replaced is away
+ * for a while; so many times in a row nothing may come of it, half a minute at least.
+ */
+const attempts = 8;
+const pauses = { baseMs: 500, maxMs: 30_000 };
 
 /** Shows what happens; false when an image is not complete in every replica. */
 export async function warmReplicas(
@@ -63,16 +67,32 @@ interface ReplicaRun {
 }
 
 async function warmOne(run: ReplicaRun): Promise<boolean> {
-  for (let attempt = 1; ; attempt++) {
+  const furthest = new Map<string, number>();
+  let failures = 0;
+  const show = (event: WarmEvent) => {
+    if (advances(event, furthest)) failures = 0;
+    run.show(event);
+  };
+  for (;;) {
     try {
-      return await attemptOne(run);
+      return await attemptOne({ ...run, show });
     } catch (error) {
       run.signal.throwIfAborted();
       run.note(errorMessage(error));
-      if (!(error instanceof ConnectionError) || attempt === attempts) return false;
-      await delay(betweenAttemptsMs, undefined, { signal: run.signal });
+      failures += 1;
+      if (!isUnavailable(error) || failures === attempts) return false;
+      await delay(backoffMs(failures, pauses), undefined, { signal: run.signal });
     }
   }
+}
+
+/** Whether more of an image is verified than ever before: each attempt begins with what is cached. Notes it in `furthest`. */
+function advances(event: WarmEvent, furthest: Map<string, number>): boolean {
+  if (event.event !== 'progress' && event.event !== 'done') return false;
+  const bytes = event.event === 'done' ? Number.POSITIVE_INFINITY : event.bytes;
+  if (bytes <= (furthest.get(event.image) ?? 0)) return false;
+  furthest.set(event.image, bytes);
+  return true;
 }
 
 async function attemptOne({ replicas, pod, args, signal, show, note }: ReplicaRun): Promise<boolean> {

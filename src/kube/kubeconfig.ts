@@ -38,6 +38,9 @@ async function connectionOf(source: Source): Promise<Connection> {
   if (cluster === null)
     throw new Error(`${source.name}: no cluster for context ${config.getCurrentContext()}`);
   if (cluster.proxyUrl !== undefined) throw new Error(`${source.name}: proxy-url is not supported`);
+  // client-node makes one header of it and drops the groups: requests would be somebody else's, or with more rights than are meant.
+  if (config.getCurrentUser()?.impersonateUser)
+    throw new Error(`${source.name}: impersonation (a user with "as") is not supported`);
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace;
   let applied: Promise<Credentials> | undefined;
   let appliedAt = 0;
@@ -79,8 +82,28 @@ async function read({ context, read: readFiles }: Source): Promise<KubeConfig> {
 async function readOne(path: string): Promise<KubeConfig> {
   const { KubeConfig } = await import('@kubernetes/client-node');
   const config = new KubeConfig();
-  config.loadFromFile(path);
+  try {
+    config.loadFromFile(path);
+  } catch (error) {
+    throw isYamlFault(error) ? new Error(yamlFault(path, error)) : error;
+  }
   return config;
+}
+
+/** As js-yaml throws it, of whatever version client-node uses. */
+interface YamlFault extends Error {
+  readonly reason: string;
+  readonly mark?: { readonly line: number };
+}
+
+function isYamlFault(error: unknown): error is YamlFault {
+  return error instanceof Error && error.name === 'YAMLException' && 'reason' in error;
+}
+
+/** Its message shows the lines around the fault, and its reason what it found there: credentials, in a kubeconfig. */
+function yamlFault(path: string, { reason, mark }: YamlFault): string {
+  const [what = ''] = reason.split(/["'!<]/);
+  return `${path}:${(mark?.line ?? 0) + 1}: ${what.trim()}`;
 }
 
 /** As kubectl merges: of entries with one name the first counts, and the first current context that is named. */

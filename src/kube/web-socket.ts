@@ -148,6 +148,7 @@ function handshakeError(what: string, { refusal, failure }: Handshake, cause: un
 /** Asks for a sign of life and cuts the connection when there is none. */
 function watchPeer(socket: WebSocket, { pingMs, silentMs }: Heartbeat, destroy: () => void): void {
   let heardAt = performance.now();
+  let lookedAt = heardAt;
   const heard = () => {
     heardAt = performance.now();
   };
@@ -155,7 +156,11 @@ function watchPeer(socket: WebSocket, { pingMs, silentMs }: Heartbeat, destroy: 
     if ((message as { websocket: unknown }).websocket === socket) heard();
   };
   const timer = setInterval(() => {
-    if (performance.now() - heardAt > silentMs) destroy();
+    const now = performance.now();
+    // We were held up, as by a terminal that takes nothing (Ctrl-S): what the peer has sent lies there unread.
+    if (now - lookedAt > 2 * pingMs) heard();
+    lookedAt = now;
+    if (now - heardAt > silentMs) destroy();
     else ping(socket);
   }, pingMs);
   socket.addEventListener('message', heard);

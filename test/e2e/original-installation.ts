@@ -88,12 +88,45 @@ export async function installOriginal(
   for (const object of objects) await admin.apply(object);
 }
 
-/** A mirror as people wrote it, and what the operator made for it. */
-export async function makeOriginalMirror(
-  admin: AdminClient,
-  mirror: { readonly name: string; readonly upstream: string },
-): Promise<void> {
-  const { name, upstream } = mirror;
+/** What it asked of the API server, and no more: its documentation leaves that to people. */
+export function originalRights(): KubeObject[] {
+  const group = 'rbac.authorization.k8s.io';
+  const account = { kind: 'ServiceAccount', name: 'mirror-operator', namespace: 'default' };
+  const rights = (prefix: '' | 'Cluster', rules: readonly object[]): KubeObject[] => {
+    const metadata = { name: 'mirror-operator', ...(prefix === '' && { namespace: 'default' }) };
+    const role = { apiGroup: group, kind: `${prefix}Role`, name: 'mirror-operator' };
+    return [
+      { apiVersion: `${group}/v1`, kind: `${prefix}Role`, metadata, rules },
+      {
+        apiVersion: `${group}/v1`,
+        kind: `${prefix}RoleBinding`,
+        metadata,
+        roleRef: role,
+        subjects: [account],
+      },
+    ];
+  };
+  return [
+    ...rights('Cluster', [
+      { apiGroups: ['k8s.osp.tech'], resources: ['registrymirrors'], verbs: ['get', 'list', 'watch'] },
+    ]),
+    ...rights('', [
+      { apiGroups: [''], resources: ['services', 'secrets'], verbs: ['*'] },
+      { apiGroups: ['apps'], resources: ['statefulsets', 'daemonsets'], verbs: ['*'] },
+    ]),
+  ];
+}
+
+export interface OriginalMirror {
+  readonly name: string;
+  readonly upstream: string;
+  /** `ADDRESSING_SCHEME`; hostess. */
+  readonly scheme?: 'hostess' | 'services';
+}
+
+/** A mirror as people wrote it, and what the operator made for it. Returns its Service's address. */
+export async function makeOriginalMirror(admin: AdminClient, mirror: OriginalMirror): Promise<string> {
+  const { name, upstream, scheme = 'hostess' } = mirror;
   const storage = '1Gi';
   const made = await eventually(() =>
     admin.apply({
@@ -107,10 +140,17 @@ export async function makeOriginalMirror(
     }),
   );
   const owner = { name, uid: String(made.metadata['uid']) };
-  const options = { storage, bundle, configuration: cacheConfiguration(upstream) };
-  for (const object of originalObjects(owner, `mirror-${upstream}`, options)) {
+  const alias = `mirror-${upstream}`;
+  const options = { storage, bundle, scheme, configuration: cacheConfiguration(upstream) };
+  const [service] = originalObjects(owner, alias, options);
+  await writeAsOriginal(admin, service);
+  const { spec } = await admin.adminFetch<ServiceObject>(
+    `/api/v1/namespaces/default/services/${service?.metadata.name}`,
+  );
+  const host = scheme === 'services' ? spec.clusterIP : alias;
+  for (const object of originalObjects(owner, host, options).slice(1))
     await writeAsOriginal(admin, withImagesHere(object));
-  }
+  return spec.clusterIP;
 }
 
 /** No registry has the image without a tag, which a kubelet would ask for each time. */
@@ -119,6 +159,10 @@ function withImagesHere(object: KubeObject): KubeObject {
   const { spec } = structuredClone(object) as KubeObject & StatefulSetSpec;
   for (const container of spec.template.spec.initContainers) container.imagePullPolicy = 'IfNotPresent';
   return { ...object, spec };
+}
+
+interface ServiceObject extends KubeObject {
+  readonly spec: { readonly clusterIP: string };
 }
 
 interface StatefulSetSpec {

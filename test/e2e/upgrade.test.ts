@@ -23,6 +23,7 @@ import {
   installOriginal,
   makeOriginalMirror,
   operatorDeployment,
+  originalRights,
   selfSigned,
 } from './original-installation.ts';
 import { countByPlace, incarnation, PodHistory } from './pod-history.ts';
@@ -39,6 +40,7 @@ const quiet = 20_000;
 /** What a person changes in the Deployment. */
 const upgraded = { image: ownImage, serviceAccountName: 'registry-mirror-operator' };
 const dockerFolder = `/etc/docker/certs.d/${alias}`;
+const mapPath = '/api/v1/namespaces/default/configmaps/imageswap-maps';
 const document = join(import.meta.dirname, '../../docs/migrating-from-mirror-operator.md');
 const given = selfSigned(alias);
 let world: InstalledCluster;
@@ -149,25 +151,94 @@ test.serial('by agents that all mirrors share, those of the original end, and it
   assertNodesAsTheyWere(t);
 });
 
-/** But for what the original made and never takes back. */
-function assertNodesAsTheyWere(t: ExecutionContext): void {
-  for (const node of world.cluster.nodes) {
-    const left = [
-      'docker',
-      'docker/certs.d',
-      `docker/certs.d/${alias}`,
-      `docker/certs.d/${alias}/tls.crt`,
-      'hosts.backup',
-      'hosts.backup/hosts',
-    ];
-    t.deepEqual(before.changedOn(node), left, node.name);
-  }
+test.serial(
+  'with the rights that the original had the image alone may be replaced, the rights later',
+  async (t) => {
+    const { cluster } = world;
+    for (const object of originalRights()) await cluster.apply(object);
+    const original = { image: originalOperatorImage, serviceAccountName: 'mirror-operator' };
+    await runOperator({ ...original, env: [{ name: 'NODE_DAEMONSETS', $patch: 'delete' }] });
+    await makeOriginalMirror(cluster, { name: other, upstream: host });
+    await untilRunning('caches', 2, other);
+    await untilRunning('agents', 2, other);
+    const made = await identitiesOf(cluster, other);
+    const old = await cluster.pods.list({ labels: `mirror=${other}` });
+
+    await runOperator({ image: ownImage });
+    // For a minute it asks for its own pod, which it may not see.
+    await untilOthers(old, `mirror=${other}`, 4, 240_000);
+    for (const node of cluster.nodes) await eventually(() => assertWired(t, node, other));
+    await assertPulls(t, 'old-rights');
+    const unmarked = await cluster.adminFetch<KubeObject>(mirrorPath(other));
+    t.is(unmarked.metadata.finalizers, undefined);
+
+    await runOperator(upgraded);
+    await world.untilServing(other);
+    await assertPulls(t, 'new-rights');
+    t.deepEqual(await identitiesOf(cluster, other), made);
+    await cluster.adminFetch(mirrorPath(other), { method: 'DELETE' });
+    await world.untilNoMirrors();
+    assertNodesAsTheyWere(t);
+  },
+);
+
+test.serial(
+  'in scheme services the address stays, the map is not touched, and nodes pull on by it',
+  async (t) => {
+    const { cluster } = world;
+    const scheme = { env: [{ name: 'ADDRESSING_SCHEME', value: 'services' }] };
+    await runOperator({ image: originalOperatorImage, ...scheme });
+    const address = await makeOriginalMirror(cluster, { name, upstream: host, scheme: 'services' });
+    await cluster.apply(mapOfOriginal(address));
+    await untilRunning('caches', 2);
+    await untilRunning('agents', 2);
+    const made = await identitiesOf(cluster, name);
+    const map = await cluster.adminFetch<KubeObject>(mapPath);
+    const old = await cluster.pods.list({ labels: ofMirror });
+
+    await upgrade(['services']);
+    await untilOthers(old, ofMirror, 4);
+    await world.untilServing(name);
+    t.deepEqual(await identitiesOf(cluster, name), made);
+    t.deepEqual(await cluster.adminFetch(mapPath), map);
+    for (const node of cluster.nodes) t.deepEqual(linesOf(node), []);
+    await assertPulls(t, 'by-address', `${address}/${alias}`);
+
+    await cluster.adminFetch(mirrorPath(name), { method: 'DELETE' });
+    await world.untilNoMirrors();
+    assertNodesAsTheyWere(t, [alias, address]);
+  },
+);
+
+/** But for what the original made and never takes back: `names` are those by which nodes pulled. */
+function assertNodesAsTheyWere(t: ExecutionContext, names = [alias]): void {
+  const certificates = names.map((each) => `docker/certs.d/${each}`);
+  const left = [
+    'docker',
+    'docker/certs.d',
+    ...certificates,
+    ...certificates.map((folder) => `${folder}/tls.crt`),
+    'hosts.backup',
+    'hosts.backup/hosts',
+  ];
+  for (const node of world.cluster.nodes) t.deepEqual(before.changedOn(node), left.sort(), node.name);
+}
+
+/** As the original wrote it for one mirror. */
+function mapOfOriginal(address: string): KubeObject {
+  const metadata = { name: 'imageswap-maps', namespace: 'default' };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata,
+    data: { maps: `default:\n${alias}:${address}/${alias}\n` },
+  };
 }
 
 /** Steps 1 and 2 of the document. */
-async function upgrade(): Promise<void> {
+async function upgrade(components: readonly string[] = []): Promise<void> {
   const { cluster } = world;
-  const objects = await kustomizeBuild([]);
+  const objects = await kustomizeBuild(components);
   for (const object of objects.filter(({ kind }) => !['Deployment', 'PodDisruptionBudget'].includes(kind)))
     await cluster.apply(object);
   await runOperator(upgraded);
@@ -199,14 +270,19 @@ async function untilRunning(
 }
 
 /** Until as many pods are Ready, and none of them is one of these. */
-async function untilOthers(old: readonly PodObject[], labels: string, count: number): Promise<void> {
+async function untilOthers(
+  old: readonly PodObject[],
+  labels: string,
+  count: number,
+  timeout = 120_000,
+): Promise<void> {
   const were = old.map(({ metadata }) => metadata.uid);
   await eventually(
     async () => {
       for (const { metadata } of await world.cluster.pods.waitFor({ labels, count }))
         assert.ok(!were.includes(metadata.uid), metadata.name);
     },
-    { timeout: 120_000, interval: 500, message: `Pods ${labels} were not replaced` },
+    { timeout, interval: 500, message: `Pods ${labels} were not replaced` },
   );
 }
 
@@ -267,11 +343,11 @@ function linesOf(node: ClusterNode, file = '/etc/hosts'): string[] {
     .filter((line) => names(line).includes(alias));
 }
 
-/** Both nodes get a new image by the alias: from the mirror, which downloads it once. */
-async function assertPulls(t: ExecutionContext, repository: string): Promise<void> {
+/** Both nodes get a new image by the alias, or what else they pull by: from the mirror, which downloads it once. */
+async function assertPulls(t: ExecutionContext, repository: string, by = alias): Promise<void> {
   const image = await world.push(host, repository);
   const mark = world.mark(host);
-  for (const node of world.cluster.nodes) await node.pull(`${alias}/${repository}:1`);
+  for (const node of world.cluster.nodes) await node.pull(`${by}/${repository}:1`);
   const bytes = bytesOf(world.blobRequests(host, mark));
   t.true(bytes > 1_000_000 && bytes <= sizeOf(image), `${bytes} bytes`);
   t.deepEqual(world.directRequests(host, mark), []);

@@ -37,6 +37,16 @@ const long = 'a'.repeat(100_000);
 
 const cases: readonly [title: string, args: (place: Place) => string[], said: RegExp][] = [
   [
+    'a root of a node that is not there',
+    ({ dir }) => ['restore', '--all', '--host-root', join(dir, 'none')],
+    /^--host-root: expected the path of a node's root, with its folder etc in it, got "\S+none"/,
+  ],
+  [
+    'a root of a node whose variable is empty',
+    () => ['restore', '--all', '--host-root', ''],
+    /^--host-root: expected the path of a node's root, with its folder etc in it, got ""/,
+  ],
+  [
     'a data folder that cannot be made',
     ({ file }) => ['standalone', '--port', '0', '-f', file, '--data', '/proc/x/y'],
     /^--data: expected a folder that can be made and written to, got \/proc\/x\/y/,

@@ -97,6 +97,14 @@ async function world(t: ExecutionContext) {
   return { registry, replicas, start, run: (...args: string[]) => start(...args).ended };
 }
 
+async function setReplicas(replicas: number): Promise<void> {
+  await plane.adminFetch('/apis/k8s.osp.tech/v1/registrymirrors/m', {
+    method: 'PATCH',
+    contentType: 'application/merge-patch+json',
+    body: { spec: { replicas } },
+  });
+}
+
 async function bind(user: string): Promise<void> {
   const group = 'rbac.authorization.k8s.io';
   const name = 'registry-mirror-cache-user';
@@ -233,6 +241,12 @@ test.serial(
         ['registry-mirror-m-2', 'not purged: Pending'],
       ],
     );
+
+    await setReplicas(4);
+    t.teardown(() => setReplicas(2));
+    const missing = await run('warm', 'm', 'team/app:v1');
+    t.is(missing.code, 1);
+    t.regex(missing.stdout, /registry-mirror-m-3: not warmed: there is no such pod\n/);
   },
 );
 
@@ -241,12 +255,13 @@ test.serial(
   async (t) => {
     const { replicas, run } = await world(t);
     const [first] = replicas as [Replica, Replica];
-    let cuts = 1;
+    let cuts = 3;
     first.kubelet.run = (exec) => {
       if (cuts-- > 0) exec.cut();
       else runIn(t, first.cache, exec);
     };
     const warmed = await run('warm', 'm', 'team/app:v1');
+    t.is(cuts, -1);
     t.is(warmed.code, 0, warmed.stdout + warmed.stderr);
     t.regex(
       warmed.stdout,

@@ -137,7 +137,14 @@ test('restore --all takes back what every mirror did, without their configuratio
   const box = sandbox(t);
   const before = box.tree();
   for (const mirror of ['one', 'two']) run(environment(box, mirror), 'node-agent', '--once');
-  t.is(run(programEnvironment, 'restore', '--all', '--host-root', box.root).status, 0);
+  const restore = () => run(programEnvironment, 'restore', '--all', '--host-root', box.root);
+  const first = restore();
+  t.is(first.status, 0);
+  t.regex(first.stdout, /"changes":[1-9]\d*,"msg":"Everything of ours was taken back"/);
+  t.deepEqual(box.tree(), before);
+  const again = restore();
+  t.is(again.status, 0);
+  t.regex(again.stdout, /"msg":"Nothing of ours was found"/);
   t.deepEqual(box.tree(), before);
 });
 

@@ -57,6 +57,16 @@ test('render lists the faults of flags, environment and every document, and prin
   t.notRegex(stderr, /^ {4}at /m);
 });
 
+test('render makes nothing of a mirror that is being deleted', async (t) => {
+  const input = mirror.replace('name: quay', 'name: quay\n  deletionTimestamp: "2026-01-01T00:00:00Z"');
+  const { code, stdout, stderr } = await render(['-f', '-'], { input });
+  t.is(code, 0);
+  t.is(stdout, '');
+  t.regex(stderr, /^quay: nothing is made: it is being deleted$/m);
+  const unknown = await render(['-f', '-', '--cluster-ip', 'quai=10.96.0.7'], { input });
+  t.deepEqual([unknown.code, unknown.stderr], [1, '--cluster-ip: there is no RegistryMirror quai\n']);
+});
+
 test('render names a file that cannot be read', async (t) => {
   const { code, stderr } = await render(['-f', '/does/not/exist.yaml']);
   t.is(code, 1);

@@ -162,6 +162,44 @@ mirror-new.example/a\t10.96.0.7/mirror-new.example/a\tmirror/new mirror-new.exam
   t.regex(withSecrets.stdout, /^mirror new has no rule: it has no address yet$/m);
 });
 
+test('a mirror or map that is only proposed is younger than those of the cluster, and one that is being deleted is gone', async (t) => {
+  const mirrorOf = (name: string, metadata: string) =>
+    mirror(name, '').replace(`{name: ${name}}`, `{name: ${name}, ${metadata}}`);
+  const at = (field: string) => `${field}: "2026-01-01T00:00:00Z"`;
+  const same = mirror('proposed', '').replace('proposed.example', 'live.example');
+  const documents = [
+    same,
+    mirrorOf('live', at('creationTimestamp')),
+    mirrorOf('gone', at('deletionTimestamp')),
+  ];
+  const mirrors = await file(t, documents.join('---\n'));
+  const maps = await file(
+    t,
+    [imageMap('a', 1, 'a/boot').replace(/, creationTimestamp: [^}]+/, ''), imageMap('b', 2, 'b/boot')].join(
+      '---\n',
+    ),
+  );
+  const images = ['mirror-live.example/a', 'mirror-gone.example/a', 'gcr.io/samples/boot:v1'];
+  const sources = ['--mirrors', mirrors, '--cluster-ip', '10.96.0.7', '--image-maps', maps, '-n', 'team'];
+  const { stdout, stderr } = await rewrite(t, [...sources, ...images]);
+  t.deepEqual(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split('\t')[2]),
+    ['mirror/live mirror-live.example', 'none', 'ImageMap/b gcr.io/samples/boot:v1'],
+    stderr,
+  );
+});
+
+test('an address of a mirror that the file does not have is refused', async (t) => {
+  const mirrors = await file(t, mirror('up', ''));
+  const { code, stderr } = await rewrite(t, ['--mirrors', mirrors, '--cluster-ip', 'pu=10.96.0.7', 'nginx']);
+  t.deepEqual([code, stderr], [1, '--cluster-ip: there is no RegistryMirror pu\n']);
+  const twice = await rewrite(t, ['--mirrors', mirrors, '--cluster-ip', 'x=up=10.96.0.7', 'nginx']);
+  t.regex(twice.stderr, /^--cluster-ip: expected ADDRESS or NAME=ADDRESS, got x=up=10\.96\.0\.7$/m);
+});
+
 test('gilly’s sources that meet in one name are told', async (t) => {
   const images = ['gcr.io/sgryczan/rocket:latest', 'quay.io/sgryczan/rocket:1', 'ghcr.io/x'];
   const args = ['--gilly-registry', 'my.internal.repo', '--gilly-exclude', 'ghcr.io'];

@@ -73,7 +73,25 @@ test.serial('what is left of an operator that is gone is deleted, and nothing of
   t.is(stdout.match(/: deleted$/gm)?.length, left.length, stdout);
   for (const path of left) t.is(await world.find(path), undefined, path);
   t.truthy(await world.find(`${core}/secrets/registry-mirror-credentials`));
-  t.deepEqual(await uninstall(t, '--leftovers').ended, { code: 0, stdout: '', stderr: '' });
+  const stdoutOfNone = 'Nothing of an operator is left in namespace default\n';
+  t.deepEqual(await uninstall(t, '--leftovers').ended, { code: 0, stdout: stdoutOfNone, stderr: '' });
+});
+
+test.serial('what may not be deleted keeps nothing else from it', async (t) => {
+  const metadata = { name: 'registry-mirror-ca', namespace: 'default' };
+  await world.plane.apply({ apiVersion: 'v1', kind: 'Secret', metadata });
+  await world.plane.grant({ kind: 'User', name: 'joe' }, [
+    { apiGroups: [''], resources: ['services'], verbs: ['list'] },
+    { apiGroups: [''], resources: ['secrets'], verbs: ['delete'] },
+    { apiGroups: ['apps'], resources: ['daemonsets'], verbs: ['delete'] },
+  ]);
+  const KUBECONFIG = await world.plane.kubeconfigFor({ user: 'joe' });
+  const ended = startCommand(t, ['uninstall', '--leftovers', '--by-services'], { KUBECONFIG }).ended;
+  const { code, stdout, stderr } = await ended;
+  t.is(code, 1);
+  t.is(stdout, 'Secret default/registry-mirror-ca: deleted\n');
+  t.is(stderr.match(/this needs the right to delete /g)?.length, 2, stderr);
+  t.is(await world.find(`${core}/secrets/registry-mirror-ca`), undefined);
 });
 
 test.serial('without an operator it ends in time and says what holds a mirror', async (t) => {

@@ -10,9 +10,14 @@ test('maps are read with their age, and the namespace of those that name none', 
   t.deepEqual(readImageMapDocuments(text, 'f.yaml', 'given'), {
     imageMaps: [
       { namespace: 'own', name: 'a', creationTimestamp: '2026-01-01T00:00:00Z', map },
-      { namespace: 'given', name: 'b', creationTimestamp: '', map },
+      { namespace: 'given', name: 'b', creationTimestamp: '9', map },
     ],
   });
+});
+
+test('a map that is being deleted counts no more, as in the cluster', (t) => {
+  const text = `${head}metadata: {name: a, deletionTimestamp: 2026-01-01T00:00:00Z}\n${spec}`;
+  t.deepEqual(readImageMapDocuments(text, 'f.yaml', 'ns'), { imageMaps: [] });
 });
 
 test('what `kubectl get -o yaml` prints is read', (t) => {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { registerHooks } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { dump } from 'js-yaml';
 
@@ -67,6 +68,23 @@ test.serial('a kubeconfig gives server, namespace, CA and credentials of the nam
   t.is(await (await load('basic')).authorization(), `Basic ${Buffer.from('jane:pass').toString('base64')}`);
   t.is(await (await load('exec')).authorization(), 'Bearer from-plugin');
   await t.throwsAsync(load('unknown'), { message: /no cluster for context unknown/ });
+});
+
+test.serial('a user who acts as somebody else is refused, not let in with more rights', async (t) => {
+  const kubeconfigPath = await kubeconfig(t, { admin: { token: 'abc', as: 'readonly' } });
+  await t.throwsAsync(loadConnection({ kubeconfigPath }), { message: /impersonation .* is not supported/ });
+});
+
+test.serial('a kubeconfig that is no YAML is told by its line, without what stands there', async (t) => {
+  const path = join(await folder(t), 'config');
+  const secrets = ['    token: s3cret', '    token: *s3cret', '    token: !s3cret x', "    token: 's3cret"];
+  for (const line of secrets) {
+    await writeFile(path, ['users:', '- user:', line, '   password: s3cret', 'x'].join('\n'));
+    const error = await t.throwsAsync(loadConnection({ kubeconfigPath: path }));
+    const told = [error?.message, error?.stack, inspect(error?.cause)].join();
+    t.regex(told, /config:\d+: [a-z]/);
+    t.notRegex(told, /s3cret/);
+  }
 });
 
 test.serial('a kubeconfig may name a plain HTTP server, such as kubectl proxy', async (t) => {

@@ -102,6 +102,20 @@ test('a peer that answers pings is kept, one that is silent is cut off', async (
   }
 });
 
+test('who was held up himself does not take the peer for dead', async (t) => {
+  const heartbeat = { pingMs: 10, silentMs: 200 };
+  let peer: ServerWebSocket | undefined;
+  const server = await serve(t, (asked, connection) => {
+    peer = acceptWebSocket(asked, connection, 'v5');
+  });
+  const { socket, destroy } = await openWebSocket(request(t, server, { heartbeat }));
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+  setTimeout(() => peer?.close(4000), 100);
+  const [{ code }] = (await once(socket, 'close')) as [{ code: number }];
+  t.is(code, 4000);
+  destroy();
+});
+
 test('a token that ran out is renewed once', async (t) => {
   const shown: (string | undefined)[] = [];
   const url = await serve(t, (asked, connection) => {

@@ -23,7 +23,8 @@ const maxManifestBytes = 4 * 2 ** 20;
 
 /**
  * Removes what `target` names from the folder of a mirror, also what is just being written. Rejects when the volume does not
- * let it. With a whole repository go the blobs that its cached manifests name, unless another repository's name them too.
+ * let it, and when `signal` ends it before everything was looked at. With a whole repository go the blobs that its cached
+ * manifests name, unless another repository's name them too.
  */
 export async function purgeFolder(dir: string, target: PurgeTarget, signal: AbortSignal): Promise<Removed> {
   const bin = new Bin();
@@ -112,6 +113,8 @@ async function forEachFile(
       if (file !== undefined) await work(file, place);
     }
   });
+  // Of a walk that ended early nothing may be concluded.
+  signal.throwIfAborted();
 }
 
 /** Counts what it removes. */
