@@ -196,7 +196,7 @@ export function chartValues(manifests: DefaultManifests): Readonly<Record<string
     crds: group('The CustomResourceDefinitions.', {
       install: value('Install and upgrade them with the release.', true, truth),
       keep: value(
-        'Keep them, and with them what there is of their kinds, when the release is uninstalled.',
+        'Keep them, and with them what there is of their kinds, when the release is uninstalled or an upgrade takes them out (`install: false`; those of rewriting: `rewriting.engine: none`).',
         true,
         truth,
       ),

@@ -29,9 +29,16 @@ interface WebhookView
     readonly path: string;
     readonly port: number;
   };
-  readonly namespaceExpressions: readonly SelectorExpression[];
+  readonly namespaceExpressions: readonly Exclusion[];
   readonly objectExpressions: readonly SelectorExpression[];
+  /** In CEL; nothing but what all of them hold for is sent. */
+  readonly matchConditions: readonly MatchCondition[];
   readonly rules: readonly object[];
+}
+
+interface MatchCondition {
+  readonly name: string;
+  readonly expression: string;
 }
 
 export interface WebhookConfigurationInput {
@@ -42,6 +49,15 @@ export interface WebhookConfigurationInput {
   /** Namespaces whose pods the webhook rewrites. */
   readonly namespaces: 'all' | readonly string[];
   readonly owner: readonly OwnerReference[];
+  /** What others keep from it, by `exclusionsOfOthers`. */
+  readonly exclusions?: ReadonlyMap<string, readonly Exclusion[]>;
+}
+
+/** A requirement of others in a label selector. */
+export interface Exclusion {
+  readonly key: string;
+  readonly operator: string;
+  readonly values?: readonly string[];
 }
 
 const labels = { [ownPodsLabel.key]: ownPodsLabel.value };
@@ -80,35 +96,81 @@ export function webhookConfiguration(input: WebhookConfigurationInput): Kubernet
 
 /** The view of the configuration. */
 export function webhookConfigurationView(input: WebhookConfigurationInput): WebhookConfigurationView {
-  const { settings, rewrite, owner } = input;
+  const { settings, rewrite, owner, exclusions } = input;
   // What runs the webhook could not be mended while no webhook answers. Its pods are rewritten like others.
   const elsewhere = { key: namespaceNameLabel, operator: 'NotIn', values: [rewrite.namespace] } as const;
-  const ofWorkloads = settings.failurePolicy === 'Fail' ? [elsewhere] : [];
-  const webhook = (
-    name: string,
-    rules: readonly object[],
-    expressions: readonly SelectorExpression[] = [],
-  ): WebhookView => ({
-    name: `${name}.${webhookNames.domain}`,
-    failurePolicy: settings.failurePolicy,
-    timeoutSeconds: settings.timeoutSeconds,
-    reinvocationPolicy: settings.reinvocationPolicy,
-    caBundle: Buffer.from(input.authorities).toString('base64'),
-    service: { name: webhookNames.service, namespace: rewrite.namespace, path: '/rewrite', port: 443 },
-    namespaceExpressions: [...namespaceExpressions(input.namespaces), ...expressions],
-    objectExpressions: rewrittenObjects(rewrite),
-    rules,
-  });
+  const webhook = (short: string, { rules, expressions = [], ...more }: Entry): WebhookView => {
+    const name = `${short}.${webhookNames.domain}`;
+    return {
+      name,
+      failurePolicy: settings.failurePolicy,
+      timeoutSeconds: settings.timeoutSeconds,
+      reinvocationPolicy: settings.reinvocationPolicy,
+      caBundle: Buffer.from(input.authorities).toString('base64'),
+      service: { name: webhookNames.service, namespace: rewrite.namespace, path: '/rewrite', port: 443 },
+      namespaceExpressions: [
+        ...namespaceExpressions(input.namespaces),
+        ...expressions,
+        ...(exclusions?.get(name) ?? []),
+      ],
+      objectExpressions: rewrittenObjects(rewrite),
+      matchConditions: [],
+      rules,
+      ...more,
+    };
+  };
+  const pods = { rules: podRules, matchConditions: [imagesChange] };
+  const workloads = { rules: workloadRules };
+  const mayFail = settings.failurePolicy === 'Fail';
+  const ofPods = mayFail
+    ? [
+        webhook('pods', { ...pods, matchConditions: [imagesChange, isNotCritical] }),
+        webhook('node-critical-pods', {
+          ...pods,
+          matchConditions: [imagesChange, isCritical],
+          failurePolicy: 'Ignore',
+        }),
+      ]
+    : [webhook('pods', pods)];
+  const ofWorkloads = webhook('workloads', mayFail ? { ...workloads, expressions: [elsewhere] } : workloads);
   return {
     name: webhookNames.configuration,
     labels,
     ownerReferences: owner,
-    webhooks: [
-      webhook('pods', podRules),
-      ...(settings.workloads ? [webhook('workloads', workloadRules, ofWorkloads)] : []),
-    ],
+    webhooks: [...ofPods, ...(settings.workloads ? [ofWorkloads] : [])],
   };
 }
+
+/** What tells one webhook from the others. */
+interface Entry
+  extends Pick<WebhookView, 'rules'>,
+    Partial<Pick<WebhookView, 'matchConditions' | 'failurePolicy'>> {
+  readonly expressions?: readonly SelectorExpression[];
+}
+
+/**
+ * Of a pod that is there only changed images are of interest; a call for each finalizer or label of a controller's would hold that up while no webhook
+ * answers. Without optional fields, which CEL has from Kubernetes 1.29.
+ */
+const imagesChange: MatchCondition = {
+  name: 'images-change',
+  expression: `oldObject == null || ${imagesOf('object')} != ${imagesOf('oldObject')}`,
+};
+
+function imagesOf(pod: string): string {
+  const each = (list: string, found: string, image: string) =>
+    `(has(${pod}.spec.${list}) ? ${pod}.spec.${list}.filter(c, ${found}).map(c, ${image}) : [])`;
+  const lists = ['containers', 'initContainers', 'ephemeralContainers'];
+  const ofContainers = lists.map((list) => each(list, 'has(c.image)', 'c.image'));
+  const ofVolumes = each('volumes', 'has(c.image) && has(c.image.reference)', 'c.image.reference');
+  return [...ofContainers, ofVolumes].join(' + ');
+}
+
+/** What a node needs to come up, its network above all, is not refused because no webhook answers: that may wait for this very network. */
+const critical =
+  "has(object.spec.priorityClassName) && object.spec.priorityClassName == 'system-node-critical'";
+const isCritical: MatchCondition = { name: 'node-critical', expression: critical };
+const isNotCritical: MatchCondition = { name: 'not-node-critical', expression: `!(${critical})` };
 
 /** The webhook looks again itself; what is said here costs no call, and stops nothing when there is no webhook. */
 function namespaceExpressions(namespaces: 'all' | readonly string[]): SelectorExpression[] {
@@ -128,7 +190,28 @@ export function announcedNamespaces(
 }
 
 interface AnnouncedWebhook {
-  readonly namespaceSelector?: { readonly matchExpressions?: readonly SelectorExpression[] };
+  readonly name?: string;
+  readonly namespaceSelector?: { readonly matchExpressions?: readonly Exclusion[] };
+}
+
+const ownKeys = new Set([namespaceNameLabel, ...rewrittenNamespaces().map(({ key }) => key)]);
+
+/**
+ * What others have added to our selectors of namespaces so that something is left out, by the webhook's name: managed clusters (AKS) do so with every
+ * webhook, and would do it again at once if it went.
+ */
+export function exclusionsOfOthers(
+  configuration: Readonly<Record<string, unknown>>,
+): ReadonlyMap<string, readonly Exclusion[]> {
+  const webhooks = (configuration['webhooks'] ?? []) as readonly AnnouncedWebhook[];
+  return new Map(
+    webhooks.map(({ name = '', namespaceSelector }) => [
+      name,
+      (namespaceSelector?.matchExpressions ?? []).filter(
+        ({ key, operator }) => !ownKeys.has(key) && ['NotIn', 'DoesNotExist'].includes(operator),
+      ),
+    ]),
+  );
 }
 
 /** What `webhook-certificate.yaml` prints. */

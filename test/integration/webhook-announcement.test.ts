@@ -1,5 +1,6 @@
 /** The operator announces the webhook to a real API server: certificate, trust, what is sent to it; and takes it all back. */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
 import { createAuthority, issueLeaf } from '../../src/cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../src/cache/tls/certificate.ts';
@@ -52,8 +53,9 @@ async function file(path: string, key: string): Promise<string> {
 test.serial('the webhook is announced with a certificate that the named authority signed', async (t) => {
   world.start({ ...environment, WEBHOOK_FAILURE_POLICY: 'Fail', WEBHOOK_WORKLOADS: 'true' });
   const configuration = await announced(() => true);
-  const [pods, workloads] = configuration.webhooks;
-  t.is(configuration.webhooks.length, 2);
+  const [pods, critical, workloads] = configuration.webhooks;
+  t.is(configuration.webhooks.length, 3);
+  t.like(critical, { failurePolicy: 'Ignore', rules: pods.rules });
   t.like(pods, {
     failurePolicy: 'Fail',
     sideEffects: 'None',
@@ -90,6 +92,91 @@ test.serial('at rest nothing is written, and what somebody changes or deletes is
   });
   t.pass();
 });
+
+test.serial(
+  'with Fail and nobody who answers, pods that nodes need are made, and those that run are let go',
+  async (t) => {
+    const pods = '/api/v1/namespaces/default/pods';
+    const make = (name: string, more: object = {}) =>
+      world.plane.adminFetch(pods, {
+        method: 'POST',
+        body: { metadata: { name }, spec: { containers: [{ name: 'c', image: 'nginx' }], ...more } },
+      });
+    const patch = (body: object) =>
+      world.plane.adminFetch(`${pods}/running`, {
+        method: 'PATCH',
+        contentType: 'application/strategic-merge-patch+json',
+        body,
+      });
+    await make('running');
+    world.start({ ...environment, WEBHOOK_FAILURE_POLICY: 'Fail' });
+    await announced(({ webhooks }) => webhooks[0].failurePolicy === 'Fail');
+
+    await eventually(async () => {
+      await t.throwsAsync(make(`refused-${performance.now()}`.replace('.', '-')), {
+        message: /failed calling webhook/,
+      });
+    });
+    await t.notThrowsAsync(make('network', { priorityClassName: 'system-node-critical' }));
+    await t.notThrowsAsync(patch({ metadata: { labels: { a: 'b' }, finalizers: ['test.example/held'] } }));
+    await t.notThrowsAsync(patch({ metadata: { finalizers: null } }));
+    const other = { spec: { containers: [{ name: 'c', image: 'redis' }] } };
+    await t.throwsAsync(patch(other), { message: /failed calling webhook/ });
+    for (const name of ['running', 'network']) await world.delete(`${pods}/${name}`);
+  },
+);
+
+test.serial(
+  'namespaces that a managed cluster keeps from webhooks stay so, and nobody fights about it',
+  async (t) => {
+    world.start(environment);
+    const configuration = await announced(({ webhooks }) => webhooks[0].failurePolicy === 'Ignore');
+    const expressions = [
+      { key: 'control-plane', operator: 'NotIn', values: ['true'] },
+      { key: 'kubernetes.azure.com/managedby', operator: 'NotIn', values: ['aks'] },
+    ];
+    const foreign = { key: 'only', operator: 'In', values: ['there'] };
+    const [{ namespaceSelector }] = configuration.webhooks;
+    const changed = [...namespaceSelector.matchExpressions, ...expressions, foreign];
+    await world.plane.adminFetch(ours, {
+      method: 'PATCH',
+      contentType: 'application/json-patch+json',
+      body: [{ op: 'replace', path: '/webhooks/0/namespaceSelector/matchExpressions', value: changed }],
+    });
+    const selected = [...namespaceSelector.matchExpressions, ...expressions];
+    await announced(({ webhooks }) =>
+      isDeepStrictEqual(webhooks[0].namespaceSelector.matchExpressions, selected),
+    );
+    await world.quiet();
+    t.deepEqual((await world.get(ours)).webhooks[0].namespaceSelector.matchExpressions, selected);
+    await world.delete(ours);
+    await announced(({ webhooks }) => webhooks[0].namespaceSelector.matchExpressions.length === 2);
+  },
+);
+
+test.serial(
+  'a controller that undoes each write of ours is written against ten times a minute at most',
+  async (t) => {
+    world.start(environment);
+    await announced(() => true);
+    await world.quiet();
+    const undo = () =>
+      world.plane.adminFetch(ours, {
+        method: 'PATCH',
+        contentType: 'application/json-patch+json',
+        body: [{ op: 'replace', path: '/webhooks/0/timeoutSeconds', value: 9 }],
+      });
+    for (let time = 0; time < 10; time += 1) {
+      await undo();
+      await announced(({ webhooks }) => webhooks[0].timeoutSeconds === 5);
+    }
+    await undo();
+    await eventually(() => assert.match(world.lastWords(), /Somebody undoes each write of ours/));
+    t.is((await world.get(ours)).webhooks[0].timeoutSeconds, 9);
+    await world.delete(ours);
+    await announced(({ webhooks }) => webhooks[0].timeoutSeconds === 5);
+  },
+);
 
 test.serial('without the webhook’s Service it is not announced, and a word in the log says so', async (t) => {
   await world.delete('/api/v1/namespaces/default/services/registry-rewrite-webhook');
@@ -188,7 +275,7 @@ test.serial(
     const metadata = { name: 'elsewhere' };
     await world.plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata } as Live);
     world.start({ ...environment, WEBHOOK_FAILURE_POLICY: 'Fail', WEBHOOK_WORKLOADS: 'true' });
-    await announced(({ webhooks }) => webhooks.length === 2 && webhooks[1].failurePolicy === 'Fail');
+    await announced(({ webhooks }) => webhooks.length === 3 && webhooks[2].failurePolicy === 'Fail');
     await eventually(() =>
       assert.rejects(world.plane.apply(deploymentIn('elsewhere')), /failed calling webhook/),
     );
@@ -222,6 +309,24 @@ test.serial('a configuration of the user’s is told the authority and nothing e
     if ((await world.find(ours)) !== undefined) throw new Error('ours is still announced');
   });
 });
+
+test.serial(
+  'a Secret of another type, or one that nobody may change, in the place of ours is replaced',
+  async (t) => {
+    for (const fixed of [{ type: 'Opaque' }, { type: 'kubernetes.io/tls', immutable: true }]) {
+      await world.stopOperators();
+      await world.delete(secretPath);
+      const data = { 'tls.crt': 'eA==', 'tls.key': 'eA==' };
+      const metadata = { name: 'registry-rewrite-webhook-tls', namespace: 'default' };
+      await world.plane.apply({ apiVersion: 'v1', kind: 'Secret', metadata, data, ...fixed } as Live);
+      world.start(environment);
+      await eventually(async () => {
+        assert.ok(signedBy(await file(secretPath, 'tls.crt'), await file(caPath, 'tls.crt')));
+      });
+      t.is((await world.get(secretPath)).type, 'kubernetes.io/tls');
+    }
+  },
+);
 
 function deploymentIn(namespace: string): Live {
   const labels = { app: 'runs-the-webhook' };

@@ -5,6 +5,7 @@ import { type KubeObject, keyOf, parseKey } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Home } from '../views.ts';
 import { adoptionPatch } from './adoption.ts';
+import { ApplyLimit } from './apply-limit.ts';
 import { difference } from './differs.ts';
 
 export interface ApplierOptions {
@@ -17,12 +18,16 @@ export interface ApplierOptions {
 /** Brings single objects to what they should be. */
 export class Applier {
   readonly #options: ApplierOptions;
+  readonly #limit = new ApplyLimit();
 
   constructor(options: ApplierOptions) {
     this.#options = options;
   }
 
-  /** Returns the object as it is afterwards; makes no request where it is as desired. Throws what the server says. */
+  /**
+   * Returns the object as it is afterwards; makes no request where it is as desired, nor where somebody else has undone the same time and again. Throws
+   * what the server says.
+   */
   async apply(desired: KubeObject, signal: AbortSignal): Promise<KubeObject> {
     const { client, home, logger } = this.#options;
     const { type, view } = home(desired);
@@ -33,6 +38,14 @@ export class Applier {
     const live = seen === undefined ? undefined : await this.#adopt(seen, desired, signal);
     const path = difference(desired, live, { manager: fieldManager });
     if (live !== undefined && path === undefined) return live;
+    if (live !== undefined && !this.#limit.allows(live.metadata.uid ?? key, desired)) {
+      logger.warn(
+        { kind: desired.kind, object: key, difference: path },
+        'Somebody undoes each write of ours',
+      );
+      return live;
+    }
+    if (live !== undefined && isFixed(live, desired)) await this.delete(live, signal);
     const applied = await client.apply(type, desired, { fieldManager, force: true, signal });
     view?.written(applied);
     logger.info({ kind: desired.kind, object: key, difference: path }, 'Applied an object');
@@ -79,4 +92,11 @@ export class Applier {
     logger.info({ kind: live.kind, object: key }, 'Took over an object of an earlier operator');
     return adopted;
   }
+}
+
+/** No write makes such a Secret what is desired. */
+function isFixed(live: KubeObject, desired: KubeObject): boolean {
+  if (desired.kind !== 'Secret') return false;
+  const [is, wanted] = [live, desired].map((secret) => secret['type'] ?? 'Opaque');
+  return live['immutable'] === true || is !== wanted;
 }

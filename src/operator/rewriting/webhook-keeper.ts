@@ -7,7 +7,7 @@ import { ApiError } from '../../kube/errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { OwnerReference } from '../../resources/object.ts';
-import { announcedNamespaces, webhookConfiguration } from '../../resources/webhook.ts';
+import { announcedNamespaces, exclusionsOfOthers, webhookConfiguration } from '../../resources/webhook.ts';
 import type { LiveView } from '../live-view.ts';
 import type { Applier } from '../registry-mirror/apply.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
@@ -60,8 +60,10 @@ export class WebhookKeeper {
   }
 
   async #announce(authorities: string, namespaces: Routing['webhook'], signal: AbortSignal): Promise<void> {
-    const { settings, rewrite, applier, owner } = this.#options;
-    const input = { settings, rewrite, authorities, namespaces, owner: await owner(signal) };
+    const { settings, rewrite, applier, owner, configurations } = this.#options;
+    const live = configurations.get(webhookNames.configuration);
+    const exclusions = exclusionsOfOthers(live ?? {});
+    const input = { settings, rewrite, authorities, namespaces, exclusions, owner: await owner(signal) };
     await applier.apply(webhookConfiguration(input), signal);
   }
 

@@ -2,6 +2,7 @@ import test from 'ava';
 import { rewrittenNamespaces } from '../../../src/api/rewrite-selectors.ts';
 import {
   announcedNamespaces,
+  exclusionsOfOthers,
   webhookConfiguration,
   webhookConfigurationView,
 } from '../../../src/resources/webhook.ts';
@@ -25,7 +26,34 @@ test('with Fail, workloads in the operator’s namespace, what runs the webhook 
     );
   const own = { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['default'] } as const;
   t.deepEqual(selectors('Ignore'), [rewrittenNamespaces(), rewrittenNamespaces()]);
-  t.deepEqual(selectors('Fail'), [rewrittenNamespaces(), [...rewrittenNamespaces(), own]]);
+  t.deepEqual(selectors('Fail'), [
+    rewrittenNamespaces(),
+    rewrittenNamespaces(),
+    [...rewrittenNamespaces(), own],
+  ]);
+});
+
+test('of requirements of others only those stay that leave something out', (t) => {
+  const input = {
+    settings,
+    rewrite: defaultSettings,
+    authorities: '',
+    namespaces: 'all',
+    owner: [],
+  } as const;
+  const left = { key: 'managed', operator: 'DoesNotExist' };
+  const theirs = [
+    left,
+    { key: 'chosen', operator: 'Exists' },
+    { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['team'] },
+  ];
+  const name = 'pods.rewrite.k8s.osp.tech';
+  const live = { webhooks: [{ name, namespaceSelector: { matchExpressions: theirs } }] };
+  const { webhooks } = webhookConfigurationView({ ...input, exclusions: exclusionsOfOthers(live) });
+  t.deepEqual(
+    webhooks.map(({ namespaceExpressions }) => namespaceExpressions),
+    [[...rewrittenNamespaces(), left], rewrittenNamespaces()],
+  );
 });
 
 test('a configuration tells which namespaces it is for', (t) => {
