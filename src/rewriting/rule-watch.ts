@@ -13,7 +13,7 @@ import { Store, type StoreChange } from '../kube/store.ts';
 import type { Logger } from '../observe/log.ts';
 import { MapFile } from './map-file.ts';
 import { configMaps, imageMaps, namespaces, registryMirrors } from './resource-types.ts';
-import { imageMapsOf, imageswapMapOf, ruleMirrorsOf } from './sources.ts';
+import { imageMapsOf, imageswapMapOf, isOwnMap, ruleMirrorsOf } from './sources.ts';
 
 export interface RuleWatchOptions {
   readonly client: KubeClient;
@@ -36,6 +36,7 @@ export class RuleWatch {
   readonly #changed = new Map<keyof RuleSources, () => RuleSources>();
   readonly #file: MapFile | undefined;
   #maps: Store | undefined;
+  #hasToldOwnMap = false;
   #table: RuleTable;
   #timer: NodeJS.Timeout | undefined;
 
@@ -101,7 +102,9 @@ export class RuleWatch {
 
   #watchMap(namespace: string): void {
     const fieldSelector = `metadata.name=${imageswapConfigMap.name}`;
-    this.#maps = this.#watch(configMaps, { namespace, fieldSelector }, withoutManagedFields);
+    this.#maps = this.#watch(configMaps, { namespace, fieldSelector }, (object) =>
+      withoutManagedFields(isOwnMap(object) ? this.#withoutData(object) : object),
+    );
     let known: string | undefined;
     this.#maps.subscribe(() => {
       const map = imageswapMapOf(this.imageswapMap);
@@ -109,6 +112,18 @@ export class RuleWatch {
       known = map;
       this.#change('imageswap', () => mapSource(map));
     });
+  }
+
+  /** Left from scheme `services`: the addresses in it are of no use, and nobody keeps them up to date. */
+  #withoutData({ data: _, ...object }: KubeObject & { data?: unknown }): KubeObject {
+    const { namespace, name } = object.metadata;
+    if (!this.#hasToldOwnMap)
+      this.#options.logger.warn(
+        { object: `${namespace}/${name}` },
+        'The imageswap map is what the operator wrote in scheme services: it is no rule here',
+      );
+    this.#hasToldOwnMap = true;
+    return object;
   }
 
   #watch(type: ResourceType, selection: Selection, prepare: (object: KubeObject) => KubeObject): Store {

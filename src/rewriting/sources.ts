@@ -1,6 +1,7 @@
 /** Rule sources from the objects in the API server. Pure. */
 import { findCondition, isConditionTrue } from '../api/conditions.ts';
-import { imageswapConfigMap } from '../api/names.ts';
+import { isRecord } from '../api/is-record.ts';
+import { fieldManager, imageswapConfigMap } from '../api/names.ts';
 import type { RegistryMirrorStatus } from '../api/registry-mirror.ts';
 import type { ImageMap } from '../image/rules/image-maps.ts';
 import type { RuleMirror } from '../image/rules/mirrors.ts';
@@ -66,4 +67,15 @@ export function isMirrorAvailable(status: RegistryMirrorStatus | undefined): boo
 export function imageswapMapOf(configMap: KubeObject | undefined): string | undefined {
   const data = configMap?.['data'] as Record<string, string> | undefined;
   return data?.[imageswapConfigMap.key];
+}
+
+/** True for a map that is as our operator applied it; who changes it makes it his. */
+export function isOwnMap({ metadata }: KubeObject): boolean {
+  return (metadata.managedFields ?? []).some(
+    ({ manager, operation, fieldsV1 }) =>
+      manager === fieldManager &&
+      operation === 'Apply' &&
+      isRecord(fieldsV1?.['f:data']) &&
+      `f:${imageswapConfigMap.key}` in fieldsV1['f:data'],
+  );
 }

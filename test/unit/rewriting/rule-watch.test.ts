@@ -144,6 +144,22 @@ test('it is not synced while one source cannot be read', async (t) => {
   t.true(rules.synced);
 });
 
+test('a map that our operator wrote in scheme services is no rule in another, until somebody makes it his', async (t) => {
+  const { fake, start } = await setUp(t);
+  const ours = configMap('default:\ndocker.io:10.96.1.2/docker.io\n');
+  const fields = { fieldsType: 'FieldsV1', fieldsV1: { 'f:data': { 'f:maps': {} } } };
+  const managedFields = [
+    { manager: 'registry-mirror-operator', operation: 'Apply', apiVersion: 'v1', ...fields } as const,
+  ];
+  fake.state.create(configMaps, { ...ours, metadata: { ...ours.metadata, managedFields } });
+  const { result, inSync } = start(withConfigMap);
+  await inSync();
+  t.is(result('nginx'), 'nginx');
+  fake.state.delete(configMaps, 'default/imageswap-maps');
+  fake.state.create(configMaps, configMap('default:\ndocker.io:r.io/hub\n'));
+  await eventually(() => assert.equal(result('nginx'), 'r.io/hub/nginx'));
+});
+
 test('a map in a file is followed, and waited for', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'rule-watch-'));
   t.teardown(() => rm(folder, { recursive: true }));
