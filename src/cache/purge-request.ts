@@ -19,8 +19,8 @@ export interface PurgeResult {
 
 const result = z.object({ removed: z.int().min(0), bytes: z.int().min(0) });
 
-/** The whole cache may have to be looked through. Milliseconds. */
-const answerMs = 10 * 60_000;
+/** The whole cache may have to be looked through, three times for a repository: some TiB take more than ten minutes. A broker that ends ends this at once. Milliseconds. */
+const answerMs = 60 * 60_000;
 
 /** Resolves when it is done; rejects when nobody answers on `socketPath` or the broker refuses. */
 export async function askPurge(
@@ -55,7 +55,7 @@ function post(
     const asked = request(options, (answer) => {
       text(answer).then((said) => resolve({ status: answer.statusCode ?? 0, body: said }), reject);
     });
-    asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
+    asked.on('timeout', () => asked.destroy(new Error('no answer within an hour; it may still be at it')));
     asked.on('error', reject).end(body);
   });
 }
