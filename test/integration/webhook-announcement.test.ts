@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'ava';
 import { createAuthority, issueLeaf } from '../../src/cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../src/cache/tls/certificate.ts';
+import { policyVersion } from '../kubernetes/policy-version.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Live, startWorld, type World } from '../support/operator-world.ts';
 
@@ -10,7 +11,9 @@ const configurations = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookcon
 const ours = `${configurations}/registry-rewrite-webhook`;
 const secretPath = '/api/v1/namespaces/default/secrets/registry-rewrite-webhook-tls';
 const caPath = '/api/v1/namespaces/default/secrets/registry-mirror-ca';
+const bindings = `/apis/admissionregistration.k8s.io/${policyVersion}/mutatingadmissionpolicybindings`;
 const environment = { REWRITE_ENGINE: 'webhook' };
+const byPolicy = { REWRITE_ENGINE: 'policy', GILLY_REGISTRY: 'my.repo' };
 
 let world: World;
 test.before(async () => {
@@ -222,6 +225,43 @@ test.serial('a configuration of the user’s is told the authority and nothing e
     if ((await world.find(ours)) !== undefined) throw new Error('ours is still announced');
   });
 });
+
+test.serial(
+  'without a certificate for the webhook the policy is made for all namespaces but those that need it',
+  async (t) => {
+    await world.delete(ours).catch(() => undefined);
+    await imageMap('odd', 'x'.repeat(1_010));
+    await imageMap('team', 'nginx');
+    world.start({
+      ...byPolicy,
+      WEBHOOK_CERTIFICATE: 'secret',
+      WEBHOOK_CERTIFICATE_SECRET: 'absent',
+    });
+    await eventually(async () => {
+      const { items } = await world.get(bindings);
+      const names = items.map(({ spec }: Live) => spec.matchResources.namespaceSelector.matchExpressions[0]);
+      assert.deepEqual(
+        names.map(({ operator, values }: Live) => [operator, values]),
+        [
+          ['NotIn', ['kube-system', 'odd', 'team']],
+          ['In', ['team']],
+        ],
+      );
+    });
+    t.is(await world.find(ours), undefined);
+  },
+);
+
+/** An ImageMap in a namespace that is made for it. */
+async function imageMap(namespace: string, from: string): Promise<void> {
+  await world.plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } } as Live);
+  await world.plane.apply({
+    apiVersion: 'mapper.imagerelocation.pivotal.io/v1alpha1',
+    kind: 'ImageMap',
+    metadata: { name: 'boot', namespace },
+    spec: { map: [{ from, to: 'map.local/x' }] },
+  } as Live);
+}
 
 function deploymentIn(namespace: string): Live {
   const labels = { app: 'runs-the-webhook' };

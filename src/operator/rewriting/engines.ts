@@ -9,11 +9,14 @@ import { services } from '../resource-types.ts';
 import type { Routing } from './routing.ts';
 import type { WebhookKeeper } from './webhook-keeper.ts';
 
+type Namespaces = Routing['webhook'];
+
 /** The part that decides who rewrites where, and sees to the policy. */
 export interface PolicyPart {
   /** Who is to rewrite where, by what is known now. */
   routing(signal: AbortSignal): Promise<Routing>;
-  reconcile(signal: AbortSignal): Promise<number | undefined>;
+  /** Gives up only what is `covered`: the namespaces that the webhook has taken on. */
+  reconcile(signal: AbortSignal, covered: Namespaces): Promise<number | undefined>;
 }
 
 export interface EnginesOptions {
@@ -32,8 +35,6 @@ const defaultOverlapMs = 10_000;
 const absentLookMs = 30_000;
 /** How soon it is found out that an installed one is gone. */
 const presentLookMs = 60_000;
-
-type Namespaces = Routing['webhook'];
 
 export class Engines {
   readonly #options: EnginesOptions;
@@ -56,9 +57,8 @@ export class Engines {
     const installed = await this.#isInstalled(namespaces, wanted, signal);
     const [announced] = await Promise.allSettled([webhook.reconcile(installed ? namespaces : [], signal)]);
     // What the webhook could not take on is given up by nobody; whatever else is wrong with it is none of the policy's business.
-    if (announced.status === 'rejected' && installed && !covers(webhook.announced, wanted))
-      throw announced.reason;
-    const policyMs = await policy.reconcile(signal);
+    const covered = announced.status === 'rejected' && installed ? webhook.covered : 'all';
+    const policyMs = await policy.reconcile(signal, covered);
     const leftMs = this.#timeOverlap();
     if (announced.status === 'rejected') throw announced.reason;
     const lookMs = !installed ? absentLookMs : isAny(namespaces) ? presentLookMs : announced.value;

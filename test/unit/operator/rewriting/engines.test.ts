@@ -15,6 +15,7 @@ function world() {
     service: true,
     announced: false,
     announcedFor: [] as Routing['webhook'],
+    managed: true,
     fails: '' as '' | 'webhook' | 'policy',
     webhookMs: 60_000,
     policyTakesMs: 0,
@@ -33,6 +34,9 @@ function world() {
     get isAnnounced() {
       return state.announced;
     },
+    get covered() {
+      return state.managed ? state.announcedFor : 'all';
+    },
     reconcile: async (namespaces: Routing['webhook']) => {
       failing('webhook');
       done.push(`webhook ${String(namespaces)}`);
@@ -42,9 +46,9 @@ function world() {
   } as unknown as WebhookKeeper;
   const policy = {
     routing: async (): Promise<Routing> => ({ engine: 'policy', why: '', webhook: state.wanted }),
-    reconcile: async () => {
+    reconcile: async (_signal: AbortSignal, covered: Routing['webhook']) => {
       failing('policy');
-      done.push('policy');
+      done.push(['policy', ...uncovered(state.wanted, covered)].join(' without '));
       state.now += state.policyTakesMs;
       return undefined;
     },
@@ -71,6 +75,12 @@ function world() {
     return { message, done: [...done] };
   };
   return { state, pass, failedPass };
+}
+
+/** What the policy has to keep to itself. */
+function uncovered(wanted: Routing['webhook'], covered: Routing['webhook']): readonly string[] {
+  if (covered === 'all') return [];
+  return wanted === 'all' ? ['all'] : wanted.filter((name) => !covered.includes(name));
 }
 
 test('whoever takes namespaces on comes first, and who gives them up keeps them for a while', async (t) => {
@@ -149,20 +159,28 @@ test('what the webhook keeps it keeps until the policy was brought about, howeve
   t.deepEqual((await pass()).done, ['webhook ', 'policy']);
 });
 
-test('a webhook that cannot be announced keeps back no policy that gives nothing up for it', async (t) => {
+test('a webhook that cannot be announced keeps the policy back only where it is to take over', async (t) => {
   const { state, pass, failedPass } = world();
   state.wanted = [];
   state.fails = 'webhook';
   t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
   state.wanted = ['team'];
-  t.deepEqual(await failedPass(), { message: 'webhook failed', done: [] });
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy without team'] });
   state.fails = '';
   await pass();
   state.fails = 'webhook';
   t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
   state.wanted = ['team', 'other'];
-  t.deepEqual(await failedPass(), { message: 'webhook failed', done: [] });
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy without other'] });
   state.service = false;
+  t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
+});
+
+test('a webhook that users announce themselves takes on whatever is to be its', async (t) => {
+  const { state, failedPass } = world();
+  state.managed = false;
+  state.wanted = ['team'];
+  state.fails = 'webhook';
   t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
 });
 
