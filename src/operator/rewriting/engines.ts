@@ -36,6 +36,7 @@ const absentLookMs = 30_000;
 /** How soon it is found out that an installed one is gone. */
 const presentLookMs = 60_000;
 
+/** Of one term: what it knows is what was wanted since. */
 export class Engines {
   readonly #options: EnginesOptions;
   readonly #now: () => number;
@@ -67,8 +68,8 @@ export class Engines {
 
   /** What was the webhook's before, for as long as the policy may not know yet that it is its. */
   #kept(wanted: Namespaces): Namespaces {
-    // After a restart nobody knows what the configuration says in which pass.
-    const before = this.#wanted ?? (this.#options.webhook.isAnnounced ? 'all' : []);
+    // What another leader announced counts like what was wanted here.
+    const before = this.#wanted ?? this.#options.webhook.announced;
     if (!covers(wanted, before))
       this.#overlap = { namespaces: union(this.#overlap?.namespaces ?? [], before) };
     this.#wanted = wanted;

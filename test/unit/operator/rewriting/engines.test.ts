@@ -13,8 +13,7 @@ function world() {
     wanted: 'all' as Routing['webhook'],
     now: 0,
     service: true,
-    announced: false,
-    announcedFor: [] as Routing['webhook'],
+    announced: [] as Routing['webhook'],
     managed: true,
     fails: '' as '' | 'webhook' | 'policy',
     webhookMs: 60_000,
@@ -29,18 +28,15 @@ function world() {
   } as unknown as KubeClient;
   const webhook = {
     get announced() {
-      return state.announcedFor;
-    },
-    get isAnnounced() {
       return state.announced;
     },
     get covered() {
-      return state.managed ? state.announcedFor : 'all';
+      return state.managed ? state.announced : 'all';
     },
     reconcile: async (namespaces: Routing['webhook']) => {
       failing('webhook');
       done.push(`webhook ${String(namespaces)}`);
-      state.announcedFor = namespaces;
+      state.announced = namespaces;
       return state.webhookMs;
     },
   } as unknown as WebhookKeeper;
@@ -109,13 +105,29 @@ test('two moves within the overlap keep what either gave up', async (t) => {
   t.deepEqual((await pass()).done, ['webhook three', 'policy']);
 });
 
-test('after a restart a webhook that is announced keeps all until the policy had its time', async (t) => {
+test('after a restart a webhook that is announced for all keeps them until the policy had its time', async (t) => {
   const { state, pass } = world();
-  state.announced = true;
+  state.announced = 'all';
   state.wanted = [];
   t.deepEqual((await pass()).done, ['webhook all', 'policy']);
   state.now = 10_000;
   t.deepEqual((await pass()).done, ['webhook ', 'policy']);
+});
+
+test('after a restart a webhook that is announced for some keeps these, and gets no others', async (t) => {
+  const { state, pass } = world();
+  state.announced = ['odd'];
+  state.wanted = ['odd'];
+  t.deepEqual(await pass(), { afterMs: 60_000, done: ['webhook odd', 'policy'] });
+});
+
+test('after a restart a webhook keeps what it is announced for beside what is to be its now', async (t) => {
+  const { state, pass } = world();
+  state.announced = ['odd'];
+  state.wanted = ['other'];
+  t.deepEqual((await pass()).done, ['webhook odd,other', 'policy']);
+  state.now = 10_000;
+  t.deepEqual((await pass()).done, ['webhook other', 'policy']);
 });
 
 test('a webhook that is not installed is not announced, and looked for again', async (t) => {
@@ -186,8 +198,7 @@ test('a webhook that users announce themselves takes on whatever is to be its', 
 
 test('after a restart a webhook that cannot be announced anew is known by what the API server was told', async (t) => {
   const { state, failedPass } = world();
-  state.announced = true;
-  state.announcedFor = ['team', 'other'];
+  state.announced = ['team', 'other'];
   state.wanted = ['team'];
   state.fails = 'webhook';
   t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
