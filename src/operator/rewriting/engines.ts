@@ -4,6 +4,7 @@
  */
 import { webhookNames } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { TerminalError, WaitingError } from '../../observe/errors.ts';
 import type { Logger } from '../../observe/log.ts';
 import { services } from '../resource-types.ts';
 import type { Routing } from './routing.ts';
@@ -44,13 +45,15 @@ export class Engines {
   /** What the webhook keeps although it is no longer its; and until when, once the policy was brought about. */
   #overlap: { readonly namespaces: Namespaces; until?: number } | undefined;
   #missing = false;
+  /** What was told of what a person has to act on. */
+  #stalled: string | undefined;
 
   constructor(options: EnginesOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Returns the milliseconds after which it wants to be called again. Throws what the API server says. */
+  /** Returns the milliseconds after which it wants to be called again. Throws what the API server says, and no `TerminalError`. */
   async reconcile(signal: AbortSignal): Promise<number> {
     const { policy, webhook } = this.#options;
     const { webhook: wanted } = await policy.routing(signal);
@@ -61,7 +64,9 @@ export class Engines {
     const covered = announced.status === 'rejected' && installed ? webhook.covered : 'all';
     const policyMs = await policy.reconcile(signal, covered);
     const leftMs = this.#timeOverlap();
-    if (announced.status === 'rejected') throw announced.reason;
+    if (announced.status === 'rejected')
+      throw this.#failure(announced.reason, Math.min(policyMs ?? presentLookMs, leftMs ?? presentLookMs));
+    this.#stalled = undefined;
     const lookMs = !installed ? absentLookMs : isAny(namespaces) ? presentLookMs : announced.value;
     return Math.min(announced.value, lookMs, policyMs ?? lookMs, leftMs ?? lookMs);
   }
@@ -83,6 +88,16 @@ export class Engines {
     const now = this.#now();
     this.#overlap.until ??= now + (this.#options.overlapMs ?? defaultOverlapMs);
     return Math.max(0, this.#overlap.until - now);
+  }
+
+  /** Where a person has to act, everything else here goes on all the same, and much of it by time alone. */
+  #failure(error: unknown, afterMs: number): unknown {
+    if (!(error instanceof TerminalError)) return error;
+    const { reason, message } = error;
+    if (message !== this.#stalled)
+      this.#options.logger.error({ error }, 'The webhook cannot be announced until a person acts');
+    this.#stalled = message;
+    return new WaitingError(reason, message, afterMs, { cause: error });
   }
 
   /** Without its Service every pod would wait for a call that cannot be made. */

@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { KubeClient } from '../../../../src/kube/client.ts';
+import { TerminalError, WaitingError } from '../../../../src/observe/errors.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
 import { Engines } from '../../../../src/operator/rewriting/engines.ts';
 import type { Routing } from '../../../../src/operator/rewriting/routing.ts';
@@ -17,12 +18,14 @@ function world() {
     managed: true,
     fails: '' as '' | 'webhook' | 'policy',
     webhookMs: 60_000,
+    error: undefined as Error | undefined,
     policyTakesMs: 0,
   };
   const failing = (part: typeof state.fails) => {
-    if (state.fails === part) throw new Error(`${part} failed`);
+    if (state.fails === part) throw state.error ?? new Error(`${part} failed`);
   };
   const done: string[] = [];
+  const log: string[] = [];
   const client = {
     getOrUndefined: async () => (state.service ? { metadata: {} } : undefined),
   } as unknown as KubeClient;
@@ -54,7 +57,7 @@ function world() {
     namespace: 'default',
     webhook,
     policy,
-    logger: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'info', destination: { write: (line: string) => void log.push(line) } }),
     overlapMs: 10_000,
     now: () => state.now,
   });
@@ -70,7 +73,15 @@ function world() {
     );
     return { message, done: [...done] };
   };
-  return { state, pass, failedPass };
+  /** The error that ends it. */
+  const errorOfPass = () => {
+    done.length = 0;
+    return engines.reconcile(signal).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+  };
+  return { state, done, log, pass, failedPass, errorOfPass };
 }
 
 /** What the policy has to keep to itself. */
@@ -202,4 +213,36 @@ test('after a restart a webhook that cannot be announced anew is known by what t
   state.wanted = ['team'];
   state.fails = 'webhook';
   t.deepEqual(await failedPass(), { message: 'webhook failed', done: ['policy'] });
+});
+
+test('an authority that a person has to mend ends nothing that runs by time', async (t) => {
+  const { state, done, pass, errorOfPass } = world();
+  await pass();
+  state.wanted = [];
+  state.fails = 'webhook';
+  state.error = new TerminalError('AuthorityUnreadable', 'repair or delete it');
+  const waiting = { reason: 'AuthorityUnreadable', message: 'repair or delete it', cause: state.error };
+  const first = await errorOfPass();
+  t.true(first instanceof WaitingError);
+  t.like(first, { ...waiting, retryAfterMs: 10_000 }, 'when the overlap ends');
+  t.deepEqual(done, ['policy']);
+  state.now = 10_000;
+  t.like(await errorOfPass(), { ...waiting, retryAfterMs: 60_000 });
+  state.now = 70_000;
+  state.service = false;
+  t.like(await errorOfPass(), { ...waiting, retryAfterMs: 60_000 });
+});
+
+test('that a person has to act is told once, and again when it happens anew', async (t) => {
+  const { state, log, pass, errorOfPass } = world();
+  state.error = new TerminalError('AuthorityUnreadable', 'repair or delete it');
+  for (const fails of ['webhook', 'webhook', '', 'webhook'] as const) {
+    state.fails = fails;
+    await (fails === '' ? pass() : errorOfPass());
+  }
+  const told = log.map((line) => JSON.parse(line)).map(({ level, msg }) => [level, msg]);
+  t.deepEqual(told, [
+    ['error', 'The webhook cannot be announced until a person acts'],
+    ['error', 'The webhook cannot be announced until a person acts'],
+  ]);
 });
