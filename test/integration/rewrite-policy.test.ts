@@ -144,6 +144,38 @@ test.serial(
   },
 );
 
+test.serial(
+  'what the webhook cannot take on stays as it was, and all other namespaces follow their rules',
+  async (t) => {
+    const unfit = [{ from: 'a\u0085b', to: 'odd.local/x' }];
+    for (const name of ['kept', 'joined', 'others']) await namespace(name);
+    await imageMap('kept', { nginx: 'map.local/nginx' });
+    await start({ settings: { gilly } });
+    await becomes('kept', 'nginx', 'map.local/nginx');
+    await becomes('joined', 'nginx', 'my.repo/nginx');
+    await start({ settings: { gilly }, covered: [] });
+    await merge(imageMapPath('kept'), { spec: { map: unfit } });
+    await imageMap('joined', { 'a\u0085b': 'odd.local/x' });
+    await eventually(async () => assert.deepEqual((await running?.routing())?.webhook, ['joined', 'kept']));
+    await imageMap('others', { nginx: 'map.local/nginx' });
+    await becomes('others', 'nginx', 'map.local/nginx');
+    t.is(await admitted('kept', 'nginx'), 'map.local/nginx');
+    t.is(await admitted('joined', 'nginx'), 'my.repo/nginx');
+    t.is((await plane.adminFetch<Live>(rulesPath('kept'))).status.engine, 'policy');
+    t.is(await find(rulesPath('joined')), undefined);
+    await start({ settings: { gilly }, covered: ['joined', 'kept'] });
+    for (const name of ['joined', 'kept']) {
+      await becomes(name, 'nginx', 'nginx');
+      await eventually(async () =>
+        assert.equal((await plane.adminFetch<Live>(rulesPath(name))).status?.engine, 'webhook'),
+      );
+    }
+    for (const name of ['kept', 'joined', 'others'])
+      await plane.adminFetch(imageMapPath(name), { method: 'DELETE' });
+    for (const name of ['kept', 'joined', 'others']) await becomes(name, 'nginx', 'my.repo/nginx');
+  },
+);
+
 test.serial('images of any characters that an object can hold are keys like others', async (t) => {
   await namespace('texts');
   const odd = ['é\u{1f600}', 'a\u0001b', 'a"b\\c', '<<', 'true', '<&>', 'a: b #c'];

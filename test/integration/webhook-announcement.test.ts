@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
 import { createAuthority, issueLeaf } from '../../src/cache/tls/authority.ts';
 import { inspectCertificate, signedBy } from '../../src/cache/tls/certificate.ts';
+import { policyVersion } from '../kubernetes/policy-version.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Live, startWorld, type World } from '../support/operator-world.ts';
 
@@ -11,7 +12,10 @@ const configurations = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookcon
 const ours = `${configurations}/registry-rewrite-webhook`;
 const secretPath = '/api/v1/namespaces/default/secrets/registry-rewrite-webhook-tls';
 const caPath = '/api/v1/namespaces/default/secrets/registry-mirror-ca';
+const bindings = `/apis/admissionregistration.k8s.io/${policyVersion}/mutatingadmissionpolicybindings`;
+const lease = '/apis/coordination.k8s.io/v1/namespaces/default/leases/registry-mirror-operator';
 const environment = { REWRITE_ENGINE: 'webhook' };
+const byPolicy = { REWRITE_ENGINE: 'policy', GILLY_REGISTRY: 'my.repo' };
 
 let world: World;
 test.before(async () => {
@@ -327,6 +331,74 @@ test.serial(
     }
   },
 );
+
+test.serial(
+  'without a certificate for the webhook the policy is made for all namespaces but those that need it',
+  async (t) => {
+    await world.delete(ours).catch(() => undefined);
+    await imageMap('odd', 'x'.repeat(1_010));
+    await imageMap('team', 'nginx');
+    world.start({
+      ...byPolicy,
+      WEBHOOK_CERTIFICATE: 'secret',
+      WEBHOOK_CERTIFICATE_SECRET: 'absent',
+    });
+    await eventually(async () => {
+      const { items } = await world.get(bindings);
+      const names = items.map(({ spec }: Live) => spec.matchResources.namespaceSelector.matchExpressions[0]);
+      assert.deepEqual(
+        names.map(({ operator, values }: Live) => [operator, values]),
+        [
+          ['NotIn', ['kube-system', 'odd', 'team']],
+          ['In', ['team']],
+        ],
+      );
+    });
+    t.is(await world.find(ours), undefined);
+  },
+);
+
+test.serial('neither a restart nor a term of another leader changes what the webhook is sent', async (t) => {
+  await world.delete(ours).catch(() => undefined);
+  await imageMap('odd', 'x'.repeat(1_010));
+  const first = world.start(byPolicy);
+  await announced((configuration) => isFor(configuration, 'odd'));
+  await world.quiet();
+  await first.stop();
+  const { generation } = (await world.get(ours)).metadata;
+  const operator = world.start(byPolicy);
+  await eventually(() => assert.match(operator.log(), /Decided who rewrites images/));
+  await world.quiet();
+  t.is((await world.get(ours)).metadata.generation, generation);
+  await world.patch(lease, { spec: { holderIdentity: 'another' } });
+  await eventually(() => assert.match(operator.log(), /Stopped leading/));
+  const selector = '/webhooks/0/namespaceSelector/matchExpressions';
+  const names = (await world.get(ours)).webhooks[0].namespaceSelector.matchExpressions;
+  const at = names.findIndex(({ operator: how }: Live) => how === 'In');
+  await world.patch(ours, [{ op: 'replace', path: `${selector}/${at}/values`, value: ['odd', 'team'] }]);
+  await world.patch(lease, { spec: { holderIdentity: '' } });
+  await eventually(() => assert.equal(operator.log().match(/Became the leader/g)?.length, 2));
+  const began = performance.now();
+  await announced((configuration) => isFor(configuration, 'odd'));
+  t.true(performance.now() - began > 8_000, 'the API server had the time to follow the policy');
+});
+
+function isFor({ webhooks }: Live, namespace: string): boolean {
+  return webhooks[0].namespaceSelector.matchExpressions.some(
+    ({ operator, values }: Live) => operator === 'In' && String(values) === namespace,
+  );
+}
+
+/** An ImageMap in a namespace that is made for it. */
+async function imageMap(namespace: string, from: string): Promise<void> {
+  await world.plane.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } } as Live);
+  await world.plane.apply({
+    apiVersion: 'mapper.imagerelocation.pivotal.io/v1alpha1',
+    kind: 'ImageMap',
+    metadata: { name: 'boot', namespace },
+    spec: { map: [{ from, to: 'map.local/x' }] },
+  } as Live);
+}
 
 function deploymentIn(namespace: string): Live {
   const labels = { app: 'runs-the-webhook' };

@@ -4,16 +4,20 @@
  */
 import { webhookNames } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { TerminalError, WaitingError } from '../../observe/errors.ts';
 import type { Logger } from '../../observe/log.ts';
 import { services } from '../resource-types.ts';
 import type { Routing } from './routing.ts';
 import type { WebhookKeeper } from './webhook-keeper.ts';
 
+type Namespaces = Routing['webhook'];
+
 /** The part that decides who rewrites where, and sees to the policy. */
 export interface PolicyPart {
   /** Who is to rewrite where, by what is known now. */
   routing(signal: AbortSignal): Promise<Routing>;
-  reconcile(signal: AbortSignal): Promise<number | undefined>;
+  /** Gives up only what is `covered`: the namespaces that the webhook has taken on. */
+  reconcile(signal: AbortSignal, covered: Namespaces): Promise<number | undefined>;
 }
 
 export interface EnginesOptions {
@@ -33,8 +37,7 @@ const absentLookMs = 30_000;
 /** How soon it is found out that an installed one is gone. */
 const presentLookMs = 60_000;
 
-type Namespaces = Routing['webhook'];
-
+/** Of one term: what it knows is what was wanted since. */
 export class Engines {
   readonly #options: EnginesOptions;
   readonly #now: () => number;
@@ -42,13 +45,15 @@ export class Engines {
   /** What the webhook keeps although it is no longer its; and until when, once the policy was brought about. */
   #overlap: { readonly namespaces: Namespaces; until?: number } | undefined;
   #missing = false;
+  /** What was told of what a person has to act on. */
+  #stalled: string | undefined;
 
   constructor(options: EnginesOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Returns the milliseconds after which it wants to be called again. Throws what the API server says. */
+  /** Returns the milliseconds after which it wants to be called again. Throws what the API server says, and no `TerminalError`. */
   async reconcile(signal: AbortSignal): Promise<number> {
     const { policy, webhook } = this.#options;
     const { webhook: wanted } = await policy.routing(signal);
@@ -56,19 +61,20 @@ export class Engines {
     const installed = await this.#isInstalled(namespaces, wanted, signal);
     const [announced] = await Promise.allSettled([webhook.reconcile(installed ? namespaces : [], signal)]);
     // What the webhook could not take on is given up by nobody; whatever else is wrong with it is none of the policy's business.
-    if (announced.status === 'rejected' && installed && !covers(webhook.announced, wanted))
-      throw announced.reason;
-    const policyMs = await policy.reconcile(signal);
+    const covered = announced.status === 'rejected' && installed ? webhook.covered : 'all';
+    const policyMs = await policy.reconcile(signal, covered);
     const leftMs = this.#timeOverlap();
-    if (announced.status === 'rejected') throw announced.reason;
+    if (announced.status === 'rejected')
+      throw this.#failure(announced.reason, Math.min(policyMs ?? presentLookMs, leftMs ?? presentLookMs));
+    this.#stalled = undefined;
     const lookMs = !installed ? absentLookMs : isAny(namespaces) ? presentLookMs : announced.value;
     return Math.min(announced.value, lookMs, policyMs ?? lookMs, leftMs ?? lookMs);
   }
 
   /** What was the webhook's before, for as long as the policy may not know yet that it is its. */
   #kept(wanted: Namespaces): Namespaces {
-    // After a restart nobody knows what the configuration says in which pass.
-    const before = this.#wanted ?? (this.#options.webhook.isAnnounced ? 'all' : []);
+    // What another leader announced counts like what was wanted here.
+    const before = this.#wanted ?? this.#options.webhook.announced;
     if (!covers(wanted, before))
       this.#overlap = { namespaces: union(this.#overlap?.namespaces ?? [], before) };
     this.#wanted = wanted;
@@ -82,6 +88,16 @@ export class Engines {
     const now = this.#now();
     this.#overlap.until ??= now + (this.#options.overlapMs ?? defaultOverlapMs);
     return Math.max(0, this.#overlap.until - now);
+  }
+
+  /** Where a person has to act, everything else here goes on all the same, and much of it by time alone. */
+  #failure(error: unknown, afterMs: number): unknown {
+    if (!(error instanceof TerminalError)) return error;
+    const { reason, message } = error;
+    if (message !== this.#stalled)
+      this.#options.logger.error({ error }, 'The webhook cannot be announced until a person acts');
+    this.#stalled = message;
+    return new WaitingError(reason, message, afterMs, { cause: error });
   }
 
   /** Without its Service every pod would wait for a call that cannot be made. */

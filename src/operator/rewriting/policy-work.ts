@@ -11,6 +11,7 @@ import type { Logger } from '../../observe/log.ts';
 import type { OwnerReference } from '../../resources/object.ts';
 import type { RuleWatch } from '../../rewriting/rule-watch.ts';
 import { BindingKeeper } from './policy/binding-keeper.ts';
+import { type HeldPlan, holdBack } from './policy/hold-back.ts';
 import { ParameterKeeper } from './policy/parameter-keeper.ts';
 import { type NamespaceLabels, type Plan, type PlanInputs, planPolicy } from './policy/plan.ts';
 import { PolicyViews } from './policy/policy-views.ts';
@@ -72,12 +73,16 @@ export class PolicyWork {
     return { engine: 'webhook', why: this.#failure, webhook: 'all' };
   }
 
-  /** Makes everything as it should be; returns the milliseconds after which it wants to be called again. Throws what the API server says. */
-  async reconcile(signal: AbortSignal): Promise<number | undefined> {
+  /**
+   * Makes everything as it should be, but gives up only what is `covered`: the namespaces that the webhook has taken on. Returns the milliseconds after
+   * which it wants to be called again. Throws what the API server says.
+   */
+  async reconcile(signal: AbortSignal, covered: Routing['webhook']): Promise<number | undefined> {
     const plan = this.#plan();
     this.#tell(plan.routing);
+    const held = holdBack(plan, covered, (name) => this.#views.bindings?.view.get(name));
     try {
-      await this.#bringAbout(plan, signal);
+      if (held !== undefined) await this.#bringAbout(held, signal);
       this.#failure = undefined;
     } catch (error) {
       if (!signal.aborted) this.#failure = `the policy could not be brought about: ${errorMessage(error)}`;
@@ -92,12 +97,13 @@ export class PolicyWork {
    * no pod is rewritten by two sets of rules; what nothing refers to any more goes last. A namespace whose parameters are refused has none, and keeps no
    * other one waiting: the refusal is thrown at the end.
    */
-  async #bringAbout(plan: Plan, signal: AbortSignal): Promise<void> {
+  async #bringAbout(plan: HeldPlan, signal: AbortSignal): Promise<void> {
     const { client, logger } = this.#options;
     const { parameters, policies, bindings } = this.#views;
     const owner = await this.#options.owner(signal);
     const isMissing = parameters.reflector.state === 'missing';
-    const [ruled, unruled] = split(isMissing ? [] : plan.parameters, ({ rules }) => rules !== undefined);
+    const written = isMissing ? [] : plan.parameters.filter((each) => !plan.left.includes(each));
+    const [ruled, unruled] = split(written, ({ rules }) => rules !== undefined);
     const refusals = new Refusals();
     await refusals.over(ruled, (each) => this.#parameters.apply(each, owner, signal));
     if (policies !== undefined && bindings !== undefined)

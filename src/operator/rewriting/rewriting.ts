@@ -51,7 +51,6 @@ export class Rewriting {
   readonly #rules: RuleWatch;
   readonly #imageMaps: LiveView;
   readonly #policy: PolicyWork;
-  readonly #engines: Engines;
   readonly #webhook: WebhookKeeper;
 
   constructor(options: RewritingOptions) {
@@ -67,13 +66,7 @@ export class Rewriting {
       maxPauseMs,
       logger,
     });
-    const { namespace } = settings;
     this.#webhook = webhookKeeper(options);
-    this.#engines = new Engines({
-      ...{ client, namespace, logger },
-      webhook: this.#webhook,
-      policy: this.#policy,
-    });
   }
 
   /** True once everything that rules are made from was read. */
@@ -96,21 +89,28 @@ export class Rewriting {
    * after which they are to be called again, and throw what the API server says.
    */
   lead(queue: WorkQueue, events: EventRecorder): RewritingLead {
-    const { client, logger } = this.#options;
+    const { client, settings, logger } = this.#options;
+    const { namespace } = settings;
     const shared = { client, rules: this.#rules, events, logger };
+    // Anew in each term: what the last one wanted may not be what another leader has announced since.
+    const engines = new Engines({
+      ...{ client, namespace, logger },
+      webhook: this.#webhook,
+      policy: this.#policy,
+    });
     const parts = new Map<string, Part>([
       [keys.imageMaps, new ImageMapStatuses({ ...shared, view: this.#imageMaps })],
       [keys.mapFaults, new MapFaults(shared)],
-      [keys.engines, this.#engines],
+      [keys.engines, engines],
     ] satisfies [Key, Part][]);
-    return { handler: (key) => this.#handler(parts.get(key)), end: this.#enqueue(queue) };
+    return { handler: (key) => this.#handler(key, parts.get(key)), end: this.#enqueue(queue) };
   }
 
-  #handler(part: Part | undefined) {
+  #handler(key: string, part: Part | undefined) {
     if (part === undefined) return undefined;
     return async (signal: AbortSignal) => {
       // Who reads them tells once why that fails; a line for each look would be two a second.
-      if (!this.synced || (part === this.#engines && !this.#policy.synced)) return notReadMs;
+      if (!this.synced || (key === keys.engines && !this.#policy.synced)) return notReadMs;
       return part.reconcile(signal);
     };
   }

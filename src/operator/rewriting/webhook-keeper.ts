@@ -46,6 +46,11 @@ export class WebhookKeeper {
     return live === undefined ? [] : announcedNamespaces(live);
   }
 
+  /** Namespaces that nobody else need rewrite in: where users announce the webhook themselves, which ones is their business. */
+  get covered(): Routing['webhook'] {
+    return this.#options.settings.managesConfiguration ? this.announced : 'all';
+  }
+
   /** Brings it about; returns the milliseconds after which it wants to be called again. Throws what the API server says. */
   async reconcile(namespaces: Routing['webhook'], signal: AbortSignal): Promise<number> {
     const { certificate, settings } = this.#options;

@@ -24,13 +24,15 @@ export interface PolicyOperatorOptions {
   readonly settings?: Partial<RewriteSettings>;
   readonly owner?: readonly OwnerReference[];
   readonly lookMs?: number;
+  /** Namespaces that the webhook has taken on; by default whatever it should. */
+  readonly covered?: Routing['webhook'];
 }
 
 const key = 'policy';
 
 /** Starts it; it works until `stop`. */
 export async function startPolicyOperator(options: PolicyOperatorOptions): Promise<PolicyOperator> {
-  const { access, owner = [], lookMs = 1_000 } = options;
+  const { access, owner = [], lookMs = 1_000, covered = 'all' } = options;
   const log: string[] = [];
   const logger = createLogger({
     level: 'debug',
@@ -52,7 +54,7 @@ export async function startPolicyOperator(options: PolicyOperatorOptions): Promi
     work.run(stopping.signal),
     queue.run(async (_key, signal) => {
       if (!rules.synced) return queue.addAfter(key, 20);
-      const afterMs = await work.reconcile(signal);
+      const afterMs = await work.reconcile(signal, covered);
       queue.forget(key);
       if (afterMs !== undefined) queue.addAfter(key, afterMs);
     }, stopping.signal),

@@ -51,21 +51,46 @@ export function policyObject(settings: RewriteSettings, version: PolicyVersion):
   };
 }
 
-/** The namespaces that a binding of such parameters names; none where somebody else has written something else there. */
+/** The namespaces that a binding of parameters of their own names; none where somebody else has written something else there. */
 export function boundNamespaces(own: KubeObject): readonly string[] {
-  const spec = own['spec'] as {
-    matchResources?: { namespaceSelector?: { matchExpressions?: SelectorExpression[] } };
-  };
-  const expressions = spec.matchResources?.namespaceSelector?.matchExpressions ?? [];
+  return namesIn(own, 'In');
+}
+
+/** The namespaces that a binding of all others leaves out; none in the same case. */
+export function exceptedNamespaces(others: KubeObject): readonly string[] {
+  return namesIn(others, 'NotIn');
+}
+
+function namesIn(bound: KubeObject, which: SelectorExpression['operator']): readonly string[] {
   return (
-    expressions.find(({ key, operator }) => key === namespaceNameLabel && operator === 'In')?.values ?? []
+    expressionsOf(bound).find(({ key, operator }) => key === namespaceNameLabel && operator === which)
+      ?.values ?? []
   );
+}
+
+function expressionsOf({ spec }: KubeObject): readonly SelectorExpression[] {
+  const { matchResources } = spec as {
+    matchResources?: { namespaceSelector?: { matchExpressions?: readonly SelectorExpression[] } };
+  };
+  return matchResources?.namespaceSelector?.matchExpressions ?? [];
 }
 
 /** The same binding of these namespaces only. */
 export function withNamespaces(own: KubeObject, namespaces: readonly string[]): KubeObject {
   const [, version] = own.apiVersion.split('/');
   return ownBinding(namespaces, version as PolicyVersion);
+}
+
+/** The same binding of all others, of these namespaces too. Takes one that was made here. */
+export function withoutExceptions(others: KubeObject, namespaces: readonly string[]): KubeObject {
+  const expressions = expressionsOf(others).map((expression) =>
+    expression.key === namespaceNameLabel
+      ? { ...expression, values: expression.values.filter((name) => !namespaces.includes(name)) }
+      : expression,
+  );
+  const spec = others['spec'] as { readonly matchResources: object };
+  const matchResources = { ...spec.matchResources, namespaceSelector: { matchExpressions: expressions } };
+  return { ...others, spec: { ...spec, matchResources } };
 }
 
 /** Binds namespaces to the parameters that each of them has. */

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { WebhookSettings } from '../../../../src/api/webhook-settings.ts';
 import type { KubeClient } from '../../../../src/kube/client.ts';
 import { ApiError } from '../../../../src/kube/errors.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
@@ -21,6 +22,31 @@ function configuration(name: string): KubeObject {
   };
 }
 
+const settings: WebhookSettings = {
+  certificate: { kind: 'own' },
+  failurePolicy: 'Ignore',
+  timeoutSeconds: 5,
+  reinvocationPolicy: 'IfNeeded',
+  workloads: false,
+  managesConfiguration: false,
+  injectInto: [],
+};
+
+function keeperOf(store: Store, changed: Partial<WebhookSettings>, client = {} as KubeClient): WebhookKeeper {
+  return new WebhookKeeper({
+    client,
+    rewrite: defaultSettings,
+    settings: { ...settings, ...changed },
+    configurations: new LiveView(store),
+    certificate: {
+      ensure: async () => ({ authorities: 'PEM', afterMs: 1 }),
+    } as unknown as WebhookCertificate,
+    applier: {} as Applier,
+    owner: async () => [],
+    logger: createLogger({ level: 'silent' }),
+  });
+}
+
 test('a configuration that may not be changed keeps no other one from being told the authority', async (t) => {
   const store = new Store();
   for (const name of ['theirs', 'ours']) store.put(configuration(name));
@@ -32,26 +58,17 @@ test('a configuration that may not be changed keeps no other one from being told
       return configuration(name);
     },
   } as unknown as KubeClient;
-  const keeper = new WebhookKeeper({
-    client,
-    rewrite: defaultSettings,
-    settings: {
-      certificate: { kind: 'own' },
-      failurePolicy: 'Ignore',
-      timeoutSeconds: 5,
-      reinvocationPolicy: 'IfNeeded',
-      workloads: false,
-      managesConfiguration: false,
-      injectInto: ['theirs', 'ours'],
-    },
-    configurations: new LiveView(store),
-    certificate: {
-      ensure: async () => ({ authorities: 'PEM', afterMs: 1 }),
-    } as unknown as WebhookCertificate,
-    applier: {} as Applier,
-    owner: async () => [],
-    logger: createLogger({ level: 'silent' }),
-  });
+  const keeper = keeperOf(store, { injectInto: ['theirs', 'ours'] }, client);
   await t.throwsAsync(keeper.reconcile('all', signal), { message: 'PATCH theirs: 403' });
   t.deepEqual(told, ['ours']);
+});
+
+test('the webhook covers what our configuration says, and everything where users announce it themselves', (t) => {
+  const store = new Store();
+  const [keeper, theirs] = [true, false].map((managesConfiguration) =>
+    keeperOf(store, { managesConfiguration }),
+  );
+  t.deepEqual([keeper?.covered, theirs?.covered], [[], 'all']);
+  store.put(configuration('registry-rewrite-webhook'));
+  t.deepEqual([keeper?.covered, theirs?.covered], ['all', 'all']);
 });
