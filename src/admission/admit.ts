@@ -128,8 +128,14 @@ function optOutOf(
   settings: AdmitSettings,
 ): string | undefined {
   return [objectOf(object?.['metadata']), metadata]
-    .map((each) => objectOptOut(objectOf(each?.['labels']) as Record<string, string> | undefined, settings))
+    .map((each) =>
+      objectOptOut({ labels: textsOf(each, 'labels'), annotations: textsOf(each, 'annotations') }, settings),
+    )
     .find((why) => why !== undefined);
+}
+
+function textsOf(metadata: JsonObject | undefined, field: string): Record<string, string> | undefined {
+  return objectOf(metadata?.[field]) as Record<string, string> | undefined;
 }
 
 /**

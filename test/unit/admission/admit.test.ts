@@ -124,6 +124,16 @@ const leftAlone: readonly [string, Case, string][] = [
     'object',
   ],
   [
+    'a mirror pod, of which the node has a manifest of its own',
+    {
+      object: pod(
+        { a: 'gcr.io/a' },
+        { annotations: { 'kubernetes.io/config.mirror': '2ad3ad1b0e2ae2e4cf2c42dc8e0f6b3c' } },
+      ),
+    },
+    'object',
+  ],
+  [
     'a pod of a controller that compares images',
     {
       object: pod(
