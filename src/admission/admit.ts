@@ -11,9 +11,10 @@ import { type JsonObject, objectOf } from './json-value.ts';
 import { controllerOf, guardedController } from './loop-guard.ts';
 import { type AnnotatedImages, annotationOperations } from './original-images.ts';
 import { pathScope, type ReviewPath } from './paths.ts';
-import { type ImagePlace, imagesIn, keyOf, type PodPlace, podIn, pointerOf } from './pod-images.ts';
+import { type ImagePlace, imagesIn, type PodPlace, podIn, pointerOf } from './pod-images.ts';
 import type { AdmissionRequest, PatchOperation } from './review.ts';
 import { rememberingRewriter } from './rewrite-memory.ts';
+import { type RestoredImage, updatedImages } from './updated-images.ts';
 import { fitWarnings } from './warnings.ts';
 
 export type AdmitSettings = Pick<RewriteSettings, 'namespaces' | 'disableLabel' | 'skipOwners' | 'annotate'>;
@@ -53,7 +54,9 @@ interface Subject {
   readonly pod: PodPlace;
   /** The same before an update. */
   readonly before: PodPlace | undefined;
+  /** Those that rules are asked for. */
   readonly images: readonly ImagePlace[];
+  readonly restored: readonly RestoredImage[];
 }
 
 /** Decides. The patch replaces images and changes annotations of ours, nothing else; applied, and asked again, it is empty. */
@@ -111,16 +114,12 @@ function subjectOf(request: AdmissionRequest): Subject | undefined {
   if (pod === undefined) return undefined;
   const all = imagesIn(pod);
   const images = isEphemeral(request) ? all.filter(({ list }) => list === 'ephemeralContainers') : all;
-  if (operation !== 'UPDATE') return { pod, before: undefined, images };
+  if (operation !== 'UPDATE') return { pod, before: undefined, images, restored: [] };
   const before = oldObject && podIn(kind, oldObject);
   // Without the state before nothing can be said to have changed.
-  if (oldObject === undefined) return { pod, before, images: [] };
-  const old = new Set(before && imagesIn(before).map(nameAndImage));
-  return { pod, before, images: images.filter((place) => !old.has(nameAndImage(place))) };
-}
-
-function nameAndImage(place: ImagePlace): string {
-  return `${keyOf(place)} ${place.image}`;
+  if (oldObject === undefined) return { pod, before, images: [], restored: [] };
+  const { changed, restored } = updatedImages(images, before, kind);
+  return { pod, before, images: changed, restored };
 }
 
 function optOutOf(
@@ -129,8 +128,14 @@ function optOutOf(
   settings: AdmitSettings,
 ): string | undefined {
   return [objectOf(object?.['metadata']), metadata]
-    .map((each) => objectOptOut(objectOf(each?.['labels']) as Record<string, string> | undefined, settings))
+    .map((each) =>
+      objectOptOut({ labels: textsOf(each, 'labels'), annotations: textsOf(each, 'annotations') }, settings),
+    )
     .find((why) => why !== undefined);
+}
+
+function textsOf(metadata: JsonObject | undefined, field: string): Record<string, string> | undefined {
+  return objectOf(metadata?.[field]) as Record<string, string> | undefined;
 }
 
 /**
@@ -156,24 +161,31 @@ function hasMirrorRule({ rule, steps, passedOver }: Rewrite): boolean {
 
 function changesOf(
   decisions: readonly Decision[],
-  { pod, before, isMadeOf }: Subject & Pick<AnnotatedImages, 'isMadeOf'>,
+  { pod, before, restored, isMadeOf }: Subject & Pick<AnnotatedImages, 'isMadeOf'>,
   request: AdmissionRequest,
   { annotate }: AdmitSettings,
 ): Pick<Admission, 'patch' | 'warnings'> {
   const rewritten = decisions.filter(isRewritten);
-  const images = rewritten.map(({ place, rewrite }): PatchOperation => {
-    return { op: 'replace', path: pointerOf(pod, place), value: rewrite.result };
+  const replace = (place: ImagePlace, value: string): PatchOperation => ({
+    op: 'replace',
+    path: pointerOf(pod, place),
+    value,
   });
-  const warnings = decisions.flatMap(({ rewrite }) =>
-    rewrite.warning === undefined ? [] : [rewrite.warning],
+  const images = [
+    ...rewritten.map(({ place, rewrite }) => replace(place, rewrite.result)),
+    ...restored.map(({ place, image }) => replace(place, image)),
+  ];
+  const warnings = fitWarnings(
+    decisions.flatMap(({ rewrite }) => (rewrite.warning === undefined ? [] : [rewrite.warning])),
   );
   // The API server does not take metadata with a subresource.
-  if (!annotate || isEphemeral(request)) return { patch: images, warnings: fitWarnings(warnings) };
+  if (isEphemeral(request)) return { patch: images, warnings };
   const annotations = annotationOperations(pod, {
-    rewritten: rewritten.map(({ place }) => place),
-    left: before === undefined ? [] : decisions.filter(isLeft).map(({ place }) => place),
+    // What is restored is so with its annotation, which cannot change either.
+    rewritten: [...(annotate ? rewritten : []), ...restored].map(({ place }) => place),
+    left: annotate && before !== undefined ? decisions.filter(isLeft).map(({ place }) => place) : [],
     before,
     isMadeOf,
   });
-  return { patch: [...images, ...annotations], warnings: fitWarnings(warnings) };
+  return { patch: [...images, ...annotations], warnings };
 }

@@ -18,7 +18,11 @@ export interface ReviewHandlerOptions {
   readonly logger: Logger;
 }
 
-const faults = { tooLong: 'the body is too long', tooSlow: 'the body came too slowly' } as const;
+const faults = {
+  tooLong: 'the body is too long',
+  tooSlow: 'the body came too slowly',
+  tooMuch: 'unfinished bodies were too much together',
+} as const;
 const nothing: Admission = { patch: [], warnings: [], decisions: [] };
 
 export class ReviewHandler {

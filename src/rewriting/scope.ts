@@ -12,6 +12,9 @@ type Labels = Readonly<Record<string, string>> | undefined;
 /** image-mapper's label: `false` on namespaces whose ImageMaps do not count. */
 export const imageMapperLabel = 'image-mapper-webhook.image-relocation.pivotal.io/enabled';
 
+/** On what the API shows of a static pod: the node runs what its own manifest says, whatever the API has. */
+export const mirrorPodAnnotation = 'kubernetes.io/config.mirror';
+
 /** What counts in a namespace; `optedOut` says why nothing does. */
 export interface NamespaceScope {
   readonly sources: readonly SourceName[];
@@ -43,12 +46,13 @@ function namespaceOptOut(name: string, labels: Labels): string | undefined {
   return `namespace ${name} has the label ${imageswapLabel}=disabled`;
 }
 
-/** Why an object with these labels is left alone; undefined: it is not. */
+/** Why an object with these labels and annotations is left alone; undefined: it is not. */
 export function objectOptOut(
-  labels: Labels,
+  { labels, annotations }: { readonly labels?: Labels; readonly annotations?: Labels },
   { disableLabel }: Pick<RewriteSettings, 'disableLabel'>,
 ): string | undefined {
   if (labels?.[disableLabel] === 'disabled') return `it has the label ${disableLabel}=disabled`;
   if (labels?.[ownPodsLabel.key] === ownPodsLabel.value) return 'it belongs to the mirrors themselves';
+  if (annotations?.[mirrorPodAnnotation] !== undefined) return 'it shows a static pod of a node';
   return undefined;
 }

@@ -266,6 +266,26 @@ for (const [name, engineOf] of Object.entries(engines)) {
     );
   });
 
+  test.serial(`${name}: mirror pods stay, as the nodes’ manifests have them`, async (t) => {
+    await engineOf().load({
+      sources: { gilly: { registry: 'my.repo', exclude: [], keepSource: false } },
+      namespaces: { static: {} },
+    });
+    const shown = (image: string, annotations: Record<string, string>) =>
+      pod(image, { nodeName: 'node' }, { annotations });
+    const mirror = { 'kubernetes.io/config.mirror': '2ad3ad1b0e2ae2e4cf2c42dc8e0f6b3c' };
+    const made = await engineOf().create('static', shown('nginx:1', mirror));
+    t.deepEqual(imagesOf(made), { 'containers/app': 'nginx:1' });
+    t.deepEqual(originalsOf(made), {});
+    const update = { namespace: 'static', before: shown('nginx:1', mirror), after: shown('nginx:2', mirror) };
+    t.deepEqual(imagesOf(await engineOf().update(update)), { 'containers/app': 'nginx:2' });
+    const other = await engineOf().create(
+      'static',
+      shown('nginx:1', { 'kubernetes.io/config.source': 'api' }),
+    );
+    t.deepEqual(imagesOf(other), { 'containers/app': 'my.repo/nginx:1' });
+  });
+
   test.serial(
     `${name}: mirrors are for pods without pull secrets, and only while they are available`,
     async (t) => {

@@ -199,21 +199,22 @@ test.serial('a pod may come right after its namespace', async (t) => {
   }
 });
 
+const put = (text: string) =>
+  world.plane.apply({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'imageswap-maps', namespace: 'default' },
+    data: { maps: text },
+  } as Live);
+const becomes = (expected: string) =>
+  eventually(async () => {
+    const images = await world.imagesIn('follow', { a: 'quay.io/a' });
+    if (images[0] !== expected) throw new Error(String(images));
+  });
+
 test.serial(
   'the map of the ConfigMap is followed without a restart, and what is wrong in it told once',
   async (t) => {
-    const put = (text: string) =>
-      world.plane.apply({
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: 'imageswap-maps', namespace: 'default' },
-        data: { maps: text },
-      } as Live);
-    const becomes = (expected: string) =>
-      eventually(async () => {
-        const images = await world.imagesIn('follow', { a: 'quay.io/a' });
-        if (images[0] !== expected) throw new Error(String(images));
-      });
     await becomes('quay.io/a');
     await put('default::\nquay.io::first.local');
     await becomes('first.local/a');
@@ -225,3 +226,44 @@ test.serial(
     t.is(following.log().match(/line 3 of the imageswap map/g)?.length, 1);
   },
 );
+
+test.serial('a Job is applied again as it was, whatever the rules are by then', async (t) => {
+  await put('default::\nquay.io::first.local');
+  await becomes('first.local/a');
+  const jobs = '/apis/batch/v1/namespaces/follow/jobs';
+  const containers = [{ name: 'a', image: 'quay.io/a' }];
+  const template = { spec: { containers, restartPolicy: 'Never' } };
+  const made = await world.create(jobs, {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'again' },
+    spec: { template },
+  });
+  t.deepEqual(imagesOf(made.spec.template), ['first.local/a']);
+  for (const [map, image] of [
+    ['quay.io::second.local', 'second.local/a'],
+    ['', 'quay.io/a'],
+  ] as const) {
+    await put(`default::\n${map}`);
+    await becomes(image);
+    const applied = await world.say(
+      'PATCH',
+      `${jobs}/again`,
+      { spec: { template } },
+      'application/strategic-merge-patch+json',
+    );
+    t.is(applied.status, 200, applied.object.message);
+    const replacement = structuredClone(applied.object);
+    replacement.spec.template.spec.containers[0].image = 'quay.io/a';
+    delete replacement.spec.template.metadata.annotations;
+    delete replacement.metadata.resourceVersion;
+    const replaced = await world.say('PUT', `${jobs}/again`, replacement);
+    t.is(replaced.status, 200, replaced.object.message);
+    for (const { object } of [applied, replaced]) {
+      t.deepEqual(imagesOf(object.spec.template), ['first.local/a']);
+      t.deepEqual(object.spec.template.metadata.annotations, {
+        'original-image.k8s.osp.tech/a': 'quay.io/a',
+      });
+    }
+  }
+});

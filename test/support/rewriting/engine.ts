@@ -24,6 +24,7 @@ export interface Pod {
     readonly priorityClassName?: string;
     readonly os?: { readonly name: string };
     readonly nodeSelector?: Readonly<Record<string, string>>;
+    readonly nodeName?: string;
   };
 }
 

@@ -80,7 +80,7 @@ export class FunctionEngine implements RewriteEngine {
       };
       return controller === true && settings.skipOwners.includes(`${kind}.${apiVersion.split('/')[0]}`);
     });
-    return isGuarded || objectOptOut(pod.metadata?.labels, settings) !== undefined ? [] : sources;
+    return isGuarded || objectOptOut(pod.metadata ?? {}, settings) !== undefined ? [] : sources;
   }
 }
 

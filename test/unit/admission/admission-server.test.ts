@@ -1,4 +1,5 @@
 /** The server around the handler: bounds of bodies, connections that live on, and an end without a call that fails. */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
@@ -7,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { AdmissionServer } from '../../../src/admission/admission-server.ts';
-import type { Body } from '../../../src/admission/read-body.ts';
+import type { Body, BodyLimits } from '../../../src/admission/read-body.ts';
 import { createAuthority, issueLeaf } from '../../../src/cache/tls/authority.ts';
 import { freePorts } from '../../kubernetes/free-ports.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -22,8 +23,10 @@ async function newPair() {
   return { cert, key, notAfter: new Date() };
 }
 
+const usualLimits: BodyLimits = { bytes: 1000, droppedBytes: 100_000, heldBytes: 100_000, ms: 300 };
+
 /** A server that answers what it was given; `answer` may be replaced. */
-async function scene(t: ExecutionContext) {
+async function scene(t: ExecutionContext, limits: Partial<BodyLimits> = {}) {
   const [port = 0] = await freePorts(1);
   const state = {
     answer: async (body: Body) => JSON.stringify({ outcome: body.outcome, length: body.text.length }),
@@ -33,7 +36,7 @@ async function scene(t: ExecutionContext) {
     answer: (_path, body) => state.answer(body),
     took: () => undefined,
     pages: { ready: () => true, metrics: async () => ({ type: 'text/plain', text: 'figures' }) },
-    bodyLimits: { bytes: 1000, droppedBytes: 100_000, ms: 300 },
+    bodyLimits: { ...usualLimits, ...limits },
   });
   server.use(await newPair());
   await server.listen();
@@ -89,6 +92,66 @@ test('a slow one is answered when its time is over, with what has come', async (
   sent.write('12345');
   const { status, text } = await answerTo(sent);
   t.deepEqual([status, JSON.parse(text)], [200, { outcome: 'tooSlow', length: 5 }]);
+});
+
+/** Begins bodies that never end, one after the other, each in pieces; returns the outcomes of those that were answered, by their place. */
+async function unfinished(
+  t: ExecutionContext,
+  { start, ask, answerTo }: Awaited<ReturnType<typeof scene>>,
+  bodies: readonly (readonly string[])[],
+) {
+  const outcomes = bodies.map((): string | undefined => undefined);
+  for (const [at, pieces] of bodies.entries()) {
+    const sent = start('POST', '/rewrite', { headers: { 'transfer-encoding': 'chunked' }, agent: false });
+    sent.on('error', () => undefined);
+    t.teardown(() => sent.destroy());
+    answerTo(sent).then(
+      ({ text }) => {
+        outcomes[at] = JSON.parse(text).outcome;
+      },
+      () => undefined,
+    );
+    await Promise.all(pieces.map((piece) => new Promise((resolve) => sent.write(piece, resolve))));
+    // What was sent before it has come by then.
+    await ask('POST', '/rewrite', 'x');
+  }
+  return outcomes;
+}
+
+const aMinute = { ms: 60_000 };
+
+test('of bodies that are too much together the oldest large one is given up, and small ones are read', async (t) => {
+  const world = await scene(t, { ...aMinute, heldBytes: 5_500 });
+  const large = ['x'.repeat(900)];
+  const outcomes = await unfinished(t, world, [['small'], ...Array.from({ length: 7 }, () => large)]);
+  const { text } = await world.ask('POST', '/rewrite', 'y'.repeat(500));
+  t.deepEqual(JSON.parse(text), { outcome: 'complete', length: 500 });
+  t.is(outcomes[0], undefined, 'the oldest is small');
+  await eventually(async () => assert.deepEqual(new Set(outcomes.slice(1, 5)), new Set(['tooMuch'])));
+  t.deepEqual(outcomes.slice(5), [undefined, undefined, undefined]);
+});
+
+test('what a body takes besides its bytes counts: one in very small pieces is given up', async (t) => {
+  const world = await scene(t, { ...aMinute, heldBytes: 20_000 });
+  const outcomes = await unfinished(t, world, [Array.from({ length: 500 }, () => 'x'), ['x'.repeat(900)]]);
+  await eventually(async () => assert.deepEqual(outcomes, ['tooMuch', undefined]));
+  t.pass();
+});
+
+test('bodies that were answered, and those of clients that went away, take no room', async (t) => {
+  const world = await scene(t, { heldBytes: 3_000 });
+  const slow = world.start('POST', '/rewrite', { headers: { 'content-length': 990 }, agent: false });
+  slow.on('error', () => undefined);
+  slow.write('12345');
+  t.is(JSON.parse((await world.answerTo(slow)).text).outcome, 'tooSlow');
+  slow.write('x'.repeat(900));
+  const away = world.start('POST', '/rewrite', { headers: { 'content-length': 990 }, agent: false });
+  away.on('error', () => undefined);
+  away.write('x'.repeat(900));
+  await delay(50);
+  away.destroy();
+  await world.ask('POST', '/rewrite', 'x'.repeat(900));
+  t.deepEqual(await unfinished(t, world, [['x'.repeat(900)], ['x'.repeat(900)]]), [undefined, undefined]);
 });
 
 test('a client that goes away while it sends leaves nothing', async (t) => {

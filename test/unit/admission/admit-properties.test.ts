@@ -38,6 +38,7 @@ function decide(request: AdmissionRequest, path = reviewPaths[0]!) {
 const objects = fc.oneof(
   hostilePods.map((object) => ({ object, kind: { group: '', version: 'v1', kind: 'Pod' } })),
   hostileWorkloads.map((object) => ({ object, kind: { group: 'apps', version: 'v1', kind: 'Deployment' } })),
+  hostileWorkloads.map((object) => ({ object, kind: { group: 'batch', version: 'v1', kind: 'Job' } })),
 );
 /** What comes from the API server has passed through JSON. */
 const fromJson = <T>(value: T): T => JSON.parse(JSON.stringify(value));

@@ -124,6 +124,16 @@ const leftAlone: readonly [string, Case, string][] = [
     'object',
   ],
   [
+    'a mirror pod, of which the node has a manifest of its own',
+    {
+      object: pod(
+        { a: 'gcr.io/a' },
+        { annotations: { 'kubernetes.io/config.mirror': '2ad3ad1b0e2ae2e4cf2c42dc8e0f6b3c' } },
+      ),
+    },
+    'object',
+  ],
+  [
     'a pod of a controller that compares images',
     {
       object: pod(
@@ -233,6 +243,51 @@ test('a template that a controller made is left alone: one that differs from its
     t.deepEqual(admission.leftAlone, { reason: 'owner', why: 'its controller is a Deployment.apps' });
   }
   t.is(decide({ object: deployment({ a: 'gcr.io/a' }, metadata(false)), request: { kind } }).patch.length, 2);
+});
+
+const batch = { kind: { group: 'batch', version: 'v1', kind: 'Job' } };
+const originalOf = (name: string) => `original-image.k8s.osp.tech/${name}`;
+
+test('a Job that names its images as before keeps those it has, whatever the rules are by now: its template cannot change', (t) => {
+  const annotations = {
+    [originalOf('a')]: 'gcr.io/a',
+    [originalOf('b')]: 'quay.io/b',
+    [originalOf('c')]: 'unruled.example/c',
+    'original-volume-image.k8s.osp.tech/v': 'gcr.io/v',
+  };
+  const volumes = (reference: string) => ({ volumes: [{ name: 'v', image: { reference } }] });
+  const before = {
+    spec: {
+      template: pod(
+        { a: 'former.local/a', b: 'former.local/b', c: 'former.local/c' },
+        { annotations },
+        volumes('former.local/v'),
+      ),
+    },
+  };
+  const sent = (metadata: object) => ({
+    spec: {
+      template: pod({ a: 'gcr.io/a', b: 'quay.io/b', c: 'unruled.example/c' }, metadata, volumes('gcr.io/v')),
+    },
+  });
+  const request = { ...batch, ...update(before) };
+  for (const metadata of [{ annotations }, {}])
+    for (const options of [{}, { annotate: false }]) {
+      const object = sent(metadata);
+      const { patch } = decide({ object, request, options });
+      t.deepEqual(applyPatch(object, patch), before);
+    }
+});
+
+test('of a Job what an update does change is rewritten, and of a Deployment all of it, by today’s rules', (t) => {
+  const annotations = { [originalOf('a')]: 'gcr.io/a:1' };
+  const before = deployment({ a: 'former.local/a:1' }, {}, { annotations });
+  const images = (object: object, kind: object) =>
+    (
+      applyPatch(object, decide({ object, request: { ...kind, ...update(before) } }).patch) as typeof before
+    ).spec.template.spec.containers.map(({ image }) => image);
+  t.deepEqual(images(deployment({ a: 'gcr.io/a:2' }, {}, { annotations }), batch), ['gilly.local/a:2']);
+  t.deepEqual(images(deployment({ a: 'gcr.io/a:1' }, {}, { annotations }), apps), ['gilly.local/a:1']);
 });
 
 test('a workload opts out by its own label and by its template’s', (t) => {

@@ -70,18 +70,16 @@ test('sources come in the order in which they are asked', (t) => {
   t.deepEqual(sources, sourceNames);
 });
 
-test('an object with the label, or one of ours, is left alone', (t) => {
+test('an object with the label, one of ours, or a mirror pod is left alone', (t) => {
   const settings = { disableLabel: 'example.com/leave' };
-  t.is(objectOptOut(undefined, settings), undefined);
-  t.is(objectOptOut({ 'example.com/leave': 'enabled' }, settings), undefined);
-  t.is(objectOptOut({ [imageswapLabel]: 'disabled' }, settings), undefined);
-  t.is(
-    objectOptOut({ 'example.com/leave': 'disabled' }, settings),
-    'it has the label example.com/leave=disabled',
-  );
-  t.is(
-    objectOptOut({ [ownPodsLabel.key]: ownPodsLabel.value }, settings),
-    'it belongs to the mirrors themselves',
-  );
-  t.is(objectOptOut({ [ownPodsLabel.key]: 'Helm' }, settings), undefined);
+  const byLabels = (labels: Record<string, string>) => objectOptOut({ labels }, settings);
+  t.is(objectOptOut({}, settings), undefined);
+  t.is(byLabels({ 'example.com/leave': 'enabled' }), undefined);
+  t.is(byLabels({ [imageswapLabel]: 'disabled' }), undefined);
+  t.is(byLabels({ 'example.com/leave': 'disabled' }), 'it has the label example.com/leave=disabled');
+  t.is(byLabels({ [ownPodsLabel.key]: ownPodsLabel.value }), 'it belongs to the mirrors themselves');
+  t.is(byLabels({ [ownPodsLabel.key]: 'Helm' }), undefined);
+  const byAnnotations = (annotations: Record<string, string>) => objectOptOut({ annotations }, settings);
+  t.is(byAnnotations({ 'kubernetes.io/config.mirror': '' }), 'it shows a static pod of a node');
+  t.is(byAnnotations({ 'kubernetes.io/config.source': 'file' }), undefined);
 });

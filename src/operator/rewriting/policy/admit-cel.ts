@@ -7,6 +7,7 @@ import {
   originalImageAnnotation,
   originalVolumeImageAnnotation,
 } from '../../../rewriting/original-annotations.ts';
+import { mirrorPodAnnotation } from '../../../rewriting/scope.ts';
 import { allOf, anyOf, bind, quoted } from './cel.ts';
 import { hostOf, registryWithSlash } from './reference-cel.ts';
 import { anyImage, imagesOf } from './rows-cel.ts';
@@ -26,6 +27,7 @@ export function matchCondition(settings: Pick<RewriteSettings, 'disableLabel' | 
     `has(${rules})`,
     // A selector of the policy is enough for a pod that is made; of one that changes it asks the old labels, too.
     anyOf(['oldObject == null', allOf([...isOptedOut, `${imagesOf('object')} != ${imagesOf('oldObject')}`])]),
+    `!(${quoted(mirrorPodAnnotation)} in ${annotations('object')})`,
     ...(settings.skipOwners.length === 0 ? [] : [isNotOwnedBy(settings.skipOwners)]),
     anyOf([
       `size(${rules}.images) > 0 && (${anyImage('object', (image) => `${image} in ${rules}.images`)})`,
