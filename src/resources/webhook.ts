@@ -119,15 +119,15 @@ export function webhookConfigurationView(input: WebhookConfigurationInput): Webh
       ...more,
     };
   };
-  const pods = { rules: podRules, matchConditions: [imagesChange] };
+  const pods = { rules: podRules, matchConditions: [imagesChange, isNotStatic] };
   const workloads = { rules: workloadRules };
   const mayFail = settings.failurePolicy === 'Fail';
   const ofPods = mayFail
     ? [
-        webhook('pods', { ...pods, matchConditions: [imagesChange, isNotCritical] }),
+        webhook('pods', { ...pods, matchConditions: [...pods.matchConditions, isNotCritical] }),
         webhook('node-critical-pods', {
           ...pods,
-          matchConditions: [imagesChange, isCritical],
+          matchConditions: [...pods.matchConditions, isCritical],
           failurePolicy: 'Ignore',
         }),
       ]
@@ -165,6 +165,13 @@ function imagesOf(pod: string): string {
   const ofVolumes = each('volumes', 'has(c.image) && has(c.image.reference)', 'c.image.reference');
   return [...ofContainers, ofVolumes].join(' + ');
 }
+
+/** The pod of a manifest on a node, which runs as it stands there. */
+const isNotStatic: MatchCondition = {
+  name: 'not-static',
+  expression:
+    "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)",
+};
 
 /** What a node needs to come up, its network above all, is not refused because no webhook answers: that may wait for this very network. */
 const critical =

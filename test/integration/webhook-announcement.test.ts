@@ -101,10 +101,13 @@ test.serial(
   'with Fail and nobody who answers, pods that nodes need are made, and those that run are let go',
   async (t) => {
     const pods = '/api/v1/namespaces/default/pods';
-    const make = (name: string, more: object = {}) =>
+    const make = (name: string, more: object = {}, annotations: object = {}) =>
       world.plane.adminFetch(pods, {
         method: 'POST',
-        body: { metadata: { name }, spec: { containers: [{ name: 'c', image: 'nginx' }], ...more } },
+        body: {
+          metadata: { name, annotations },
+          spec: { containers: [{ name: 'c', image: 'nginx' }], ...more },
+        },
       });
     const patch = (body: object) =>
       world.plane.adminFetch(`${pods}/running`, {
@@ -122,11 +125,12 @@ test.serial(
       });
     });
     await t.notThrowsAsync(make('network', { priorityClassName: 'system-node-critical' }));
+    await t.notThrowsAsync(make('static', { nodeName: 'node-1' }, { 'kubernetes.io/config.mirror': 'hash' }));
     await t.notThrowsAsync(patch({ metadata: { labels: { a: 'b' }, finalizers: ['test.example/held'] } }));
     await t.notThrowsAsync(patch({ metadata: { finalizers: null } }));
     const other = { spec: { containers: [{ name: 'c', image: 'redis' }] } };
     await t.throwsAsync(patch(other), { message: /failed calling webhook/ });
-    for (const name of ['running', 'network']) await world.delete(`${pods}/${name}`);
+    for (const name of ['running', 'network', 'static']) await world.delete(`${pods}/${name}`);
   },
 );
 
