@@ -11,7 +11,7 @@ export interface NodeReport {
   readonly at: string;
   readonly mode: 'wire' | 'restore';
   readonly mirrors: readonly MirrorOnNode[];
-  /** Every mirror that has anything on the node, listed or not. */
+  /** Every mirror that has anything on the node, listed or not; absent: the agent does not know. */
   readonly owners?: readonly string[];
   /** Version of the list by which the last pass was made; absent: it had none, or the agent is of a version that cannot be brought one. */
   readonly list?: number;

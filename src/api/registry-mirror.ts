@@ -207,7 +207,9 @@ const specSchema = z
           'Nodes that are wired to the mirror. Default: every Linux node.',
         ).optional(),
         tolerations: tolerations('Taints the node agents tolerate.').optional(),
-        affinity: anyObject('Affinity of the node agents.').optional(),
+        affinity: anyObject(
+          'Affinity of the node agents. Default: no nodes of Fargate or of a virtual kubelet, which cannot run them.',
+        ).optional(),
         resources: resourceRequirements(
           'Resources of the node agent. Default: 10m CPU and 96Mi requested, 192Mi limit.',
         ).optional(),

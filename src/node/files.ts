@@ -91,12 +91,22 @@ export function readState(files: FileCalls, path: string): FileState {
   }
 }
 
+/** A file of our own that cannot be used as it lies at the real path `path`. */
+export class UnusableFile extends Error {
+  readonly path: string;
+
+  constructor(path: string, message: string) {
+    super(message);
+    this.path = path;
+  }
+}
+
 /** Reads a file of our own: undefined where there is none; throws where it cannot be read, because "unreadable" is not "absent". */
 export function readOwnFile(files: FileCalls, path: string): Buffer | undefined {
   const state = readState(files, path);
   if (state.kind === 'absent') return undefined;
   if (state.kind === 'file') return state.content;
-  throw new Error(`Cannot read ${path}: ${state.kind === 'folder' ? 'a folder' : state.why}`);
+  throw new UnusableFile(path, `Cannot read ${path}: ${state.kind === 'folder' ? 'a folder' : state.why}`);
 }
 
 /** Flushes a folder's entries to disk, so that a rename, a new file or a removal in it survives a power cut. */

@@ -37,7 +37,8 @@ function followLink(walk: Walk, from: readonly string[], target: string): string
   walk.links += 1;
   if (walk.links > maximumLinks) throw Object.assign(new Error('Too many links'), { code: 'ELOOP' });
   const resolved = follow(walk, target.startsWith('/') ? [] : from, target);
-  if (lookAt(walk.files, join(walk.root, ...resolved)) === undefined)
-    throw Object.assign(new Error('Link to nothing'), { code: 'ENOLINK' });
+  const path = join(walk.root, ...resolved);
+  if (lookAt(walk.files, path) === undefined)
+    throw Object.assign(new Error('Link to nothing'), { code: 'ENOLINK', path });
   return resolved;
 }

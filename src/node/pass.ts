@@ -29,6 +29,7 @@ import { OwedSignals } from './owed-signals.ts';
 import { type Plan, planWiring } from './plan.ts';
 import type { TargetOfMirror } from './plan-mirror.ts';
 import { type OwnedFile, ownersIn, planRestore } from './plan-restore.ts';
+import { refusalOf } from './refusal.ts';
 import { finishOverwrite, temporaryPath } from './replace-file.ts';
 import type { SignalOutcome } from './signal.ts';
 
@@ -50,12 +51,14 @@ export interface PassReport {
   readonly targets: readonly TargetOfMirror[];
   /** Processes that have not been told of a change yet. */
   readonly owed: readonly SignalledProcess[];
-  /** Every mirror that has something on the node afterwards; none where the pass is about some of them. */
-  readonly owners: readonly string[];
+  /** Every mirror that has something on the node afterwards; none where the pass is about some of them; absent where nobody could look. */
+  readonly owners?: readonly string[];
   /** Mirrors for which containerd's configuration is changed. */
   readonly configured: readonly string[];
   /** Whether containerd has read its configuration; absent where there is none. */
   readonly containerd?: Liveness;
+  /** Why nothing could be done, among `findings`: `targets` is what is planned still, or empty where nobody could look. */
+  readonly refusal?: Finding;
 }
 
 /** What one pass is about. */
@@ -70,8 +73,11 @@ export interface PassInput {
   readonly mayTakeBack?: (mirror: string) => boolean;
 }
 
-/** Makes one pass. Rejects when the lock or the journal cannot be had; a file that cannot is a result. */
-export function makePass(input: PassInput, tools: PassTools): Promise<PassReport> {
+/**
+ * Makes one pass. A file that cannot be had is a result; a lock or a journal that cannot is a finding in mode `wire`, unless it passes by itself. Else it
+ * rejects: a node at which nobody could look is never said to be restored.
+ */
+export async function makePass(input: PassInput, tools: PassTools): Promise<PassReport> {
   const { mode, places, list, facts, answers, mayTakeBack } = input;
   const known = (view: HostView) => list.mirrors.flatMap((mirror) => knownFiles(mirror, facts, view));
   if (mode === 'restore') {
@@ -81,7 +87,11 @@ export function makePass(input: PassInput, tools: PassTools): Promise<PassReport
   const bundleOf = (mirror: WiredMirror) => readBundle(mirror.caFile, tools.files);
   const plan = (view: HostView, failed: ReadonlySet<string>) =>
     planWiring({ places, list, facts, bundleOf, answers, failed, mayTakeBack }, view);
-  return run(tools, { places, facts, plan, known, restores: false, knowsAll: list.whole });
+  try {
+    return await run(tools, { places, facts, plan, known, restores: false, knowsAll: list.whole });
+  } catch (error) {
+    return refused(error, places, { results: [], findings: [], targets: [], owed: [], configured: [] });
+  }
 }
 
 /** Takes back what those mirrors did on this node for which `leaves` is true. Always takes the lock: folders may be left from a crash. */
@@ -119,27 +129,61 @@ async function run(tools: PassTools, asked: Run): Promise<PassReport> {
   const hasLeft = hasLeftovers(host, targets);
   const idle = survey.actions.length === 0 && !hasLeft;
   if (idle && !restores) return reportOf(asked, view, survey, []);
-  const release = await tools.lock(lockPath(places, tools.files));
+  let release: Release;
   try {
-    finishOverwrite(host.files, host.redoFile);
-    for (const left of temporaries(host, targets)) removeFile(host.files, left);
-    const rounds = [carryOut(plan, new Set(), host)];
-    const failed = failedPaths(rounds[0]?.results ?? []);
-    if (hasWaited(rounds[0]?.results ?? [])) rounds.push(carryOut(plan, failed, host));
-    if (hasTold(rounds) && plan(viewOf(host), failed).actions.length > 0) {
-      await tools.settle?.();
-      rounds.push(carryOut(plan, failed, host));
-    }
-    // Also one that was made for a file which could not be written: containerd would look there, and nowhere else.
-    const takes = restores || rounds.some((round) => round.plan.actions.some(takesBack));
-    if (takes || hasLeft || failed.size > 0) prune(host, takes);
-    const results = rounds.flatMap((round) =>
-      round === rounds.at(-1) ? round.results : round.results.filter(({ error }) => error === undefined),
-    );
-    return reportOf(asked, viewOf(host), rounds.at(-1)?.plan ?? survey, results);
+    release = await tools.lock(lockPath(places, tools.files));
+  } catch (error) {
+    if (restores) throw error;
+    // Nothing has changed since it was looked at.
+    return refused(error, places, reportOf(asked, view, survey, []));
+  }
+  try {
+    return await change(host, { asked, targets, hasLeft }, tools);
   } finally {
     await release();
   }
+}
+
+/** Under the lock. */
+async function change(
+  host: Host,
+  {
+    asked,
+    targets,
+    hasLeft,
+  }: { readonly asked: Run; readonly targets: readonly string[]; readonly hasLeft: boolean },
+  { settle }: Pick<PassTools, 'settle'>,
+): Promise<PassReport> {
+  const { plan, restores } = asked;
+  finishOverwrite(host.files, host.redoFile);
+  for (const left of temporaries(host, targets)) removeFile(host.files, left);
+  const first = carryOut(plan, new Set(), host);
+  const rounds = [first];
+  const failed = failedPaths(first.results);
+  if (hasWaited(first.results)) rounds.push(carryOut(plan, failed, host));
+  if (hasTold(rounds) && plan(viewOf(host), failed).actions.length > 0) {
+    await settle?.();
+    rounds.push(carryOut(plan, failed, host));
+  }
+  // Also one that was made for a file which could not be written: containerd would look there, and nowhere else.
+  const takes = restores || rounds.some((round) => round.plan.actions.some(takesBack));
+  if (takes || hasLeft || failed.size > 0) prune(host, takes);
+  const last = rounds.at(-1) ?? first;
+  const results = rounds.flatMap((round) =>
+    round === last ? round.results : round.results.filter(({ error }) => error === undefined),
+  );
+  return reportOf(asked, viewOf(host), last.plan, results);
+}
+
+/** What is known of a node whose lock or journal cannot be used; throws every other error. */
+function refused(
+  error: unknown,
+  { hostRoot }: NodePlaces,
+  known: Omit<PassReport, 'complete' | 'refusal'>,
+): PassReport {
+  const refusal = refusalOf(error, hostRoot);
+  if (refusal === undefined) throw error;
+  return { ...known, complete: false, findings: [...known.findings, refusal], refusal };
 }
 
 interface CarriedOut {

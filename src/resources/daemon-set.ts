@@ -4,6 +4,7 @@ import { componentLabel, components, nodeServiceAccount, objectNames, selectorLa
 import type { NodeMirror } from '../api/node-mirror.ts';
 import type { ResourceRequirements, Toleration } from '../api/registry-mirror.ts';
 import { masqueradeOf, masqueradesAsDockerHub, splitHostPort } from '../api/upstream.ts';
+import { agentNodeAffinity } from './agent-nodes.ts';
 import { type NodeMirrorOptions, nodeMirror } from './node-mirror.ts';
 import {
   type KubernetesObject,
@@ -46,7 +47,7 @@ export interface DaemonSetView {
   readonly priorityClass: string;
   readonly imagePullSecrets: readonly { readonly name: string }[];
   readonly nodeSelector: Readonly<Record<string, string>>;
-  readonly affinity: object | null;
+  readonly affinity: object;
   readonly tolerations: readonly Toleration[];
   /** Sources of the volume with what the agent trusts and shows. */
   readonly trust: readonly object[];
@@ -142,7 +143,7 @@ function selectedNodes({ mirror, settings }: MirrorInput) {
     minReadySeconds: 10,
     maxUnavailable: '10%',
     nodeSelector: { 'kubernetes.io/os': 'linux', ...nodes?.nodeSelector },
-    affinity: nodes?.affinity ?? null,
+    affinity: nodes?.affinity ?? agentNodeAffinity(),
     tolerations: [
       ...settings.tolerations,
       ...settings.nodeTolerations,
@@ -170,7 +171,7 @@ const everywhere = {
   minReadySeconds: 0,
   maxUnavailable: '100%',
   nodeSelector: { 'kubernetes.io/os': 'linux' },
-  affinity: null,
+  affinity: agentNodeAffinity(),
   tolerations: [{ operator: 'Exists' }],
 } as const;
 

@@ -9,6 +9,7 @@ import {
 import { bundleName, type ListEntry, listKey, type NodeList, type NodeMirror } from '../api/node-mirror.ts';
 import type { RegistryMirror } from '../api/registry-mirror.ts';
 import type { OperatorSettings } from '../api/settings.ts';
+import { agentNodeAffinity } from './agent-nodes.ts';
 import {
   type DaemonSetView,
   defaultAgent,
@@ -96,7 +97,7 @@ export function sharedNodesSecret(
   return annotated(object, authoritySinceAnnotation, authoritySince);
 }
 
-/** The DaemonSet on every node that tolerates it; `authority` as in `nodeDaemonSet`. */
+/** The DaemonSet on every node that can run agents and whose taints it tolerates; `authority` as in `nodeDaemonSet`. */
 export function sharedDaemonSet(
   settings: OperatorSettings,
   { listed }: SharedList,
@@ -119,7 +120,7 @@ export function sharedDaemonSet(
     priorityClass: settings.nodePriorityClass,
     imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
     nodeSelector: { 'kubernetes.io/os': 'linux' },
-    affinity: null,
+    affinity: agentNodeAffinity(),
     tolerations: [
       ...settings.tolerations,
       ...settings.nodeTolerations,

@@ -140,11 +140,11 @@ test('restore --all takes back what every mirror did, without their configuratio
   const restore = () => run(programEnvironment, 'restore', '--all', '--host-root', box.root);
   const first = restore();
   t.is(first.status, 0);
-  t.regex(first.stdout, /"changes":[1-9]\d*,"msg":"Everything of ours was taken back"/);
+  t.regex(first.stderr, /"changes":[1-9]\d*,"msg":"Everything of ours was taken back"/);
   t.deepEqual(box.tree(), before);
   const again = restore();
   t.is(again.status, 0);
-  t.regex(again.stdout, /"msg":"Nothing of ours was found"/);
+  t.regex(again.stderr, /"msg":"Nothing of ours was found"/);
   t.deepEqual(box.tree(), before);
 });
 

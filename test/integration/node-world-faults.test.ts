@@ -1,6 +1,7 @@
 /** A node that is not as it should be: what agents change then, what they say of it, and that what is possible goes on. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { MirrorOnNode } from '../../src/api/node-report.ts';
@@ -114,6 +115,32 @@ test.serial('without room for the journal nothing is changed', async (t) => {
   await shell(`mount -o remount,size=1m ${stateFolder}; rm ${stateFolder}/filler`);
   await agent.until(({ complete }) => complete);
 });
+
+for (const [what, folder, inodes] of [
+  ['made', '', 1],
+  ['opened', '/mirror-hostess', 2],
+] as const) {
+  test.serial(
+    `where the lock cannot be ${what} nothing is changed, the agent says so and is ready, and it wires once it can`,
+    async (t) => {
+      const locks = `${node.world.hostRoot}/run/lock`;
+      await shell(`mount -t tmpfs -o nr_inodes=${inodes} tmpfs ${locks}; mkdir -p ${locks}${folder}`);
+      t.teardown(() => shell(`umount ${locks}`));
+      const agent = await start(t);
+      const report = await agent.until(({ forwarder }) => forwarder?.offered === true);
+      const [mirror] = report.mirrors;
+      const finding = mirror?.findings.find(({ blocks }) => blocks);
+      t.like(finding, { reason: 'WriteFailed' });
+      t.regex(`${finding?.path}`, /^\/(?:run|var)\/lock\/mirror-hostess/);
+      t.regex(`${finding?.message}`, /no space left/i);
+      t.like(runtime(mirror!, 'containerd'), { wired: false, live: false, reason: 'WriteFailed' });
+      t.regex(readFileSync(join(agent.pod, 'run/ready'), 'utf8'), /"complete":false.*WriteFailed/);
+      t.deepEqual(differences(before, etc()), {});
+      await shell(`mount -o remount,nr_inodes=100 ${locks}`);
+      await agent.until(({ complete }) => complete);
+    },
+  );
+}
 
 test.serial(
   'of two agents of one mirror the second waits for the port; when the first ends it takes over',

@@ -38,7 +38,7 @@ export function nodeReport(input: ReportInput): NodeReport {
     at: timestamp(new Date(input.at)),
     mode: input.mode,
     mirrors: input.mirrors.map((mirror) => mirrorReport(mirror, input)),
-    ...(input.knowsAll && { owners: input.pass.owners }),
+    ...(input.knowsAll && input.pass.owners && { owners: input.pass.owners }),
     ...(input.version !== undefined && { list: input.version }),
   };
 }
@@ -95,6 +95,7 @@ function runtimeReport(runtime: Runtime, mirror: WiredMirror, input: ReportInput
       plans.flatMap(({ actions }) => actions),
       pass,
     ),
+    ...notTried(plans, pass),
   ];
   const wired = fault === undefined;
   const liveness = wired
@@ -165,6 +166,12 @@ function failures(actions: TargetActions, { results }: PassReport): Finding[] {
     if (error === undefined || action.path === undefined || !paths.has(action.path)) return [];
     return [{ reason: 'WriteFailed', path: action.path, message: errorMessage(error), blocks: true }];
   });
+}
+
+/** What was not begun; of what nobody could look at, nothing is known. */
+function notTried(plans: PassReport['targets'], { refusal }: PassReport): Finding[] {
+  const isInPlace = plans.length > 0 && plans.every(({ actions }) => actions.length === 0);
+  return refusal === undefined || isInPlace ? [] : [refusal];
 }
 
 type TargetActions = PassReport['targets'][number]['actions'];

@@ -119,6 +119,8 @@ export class ListDelivery {
     if (failingSince + busyMs <= this.#options.now()) return false;
     if (this.#missingTo(agent, report) !== undefined) return true;
     const isDone = report.mirrors.every((mirror) => mirror.complete && reachesMirror(mirror));
-    return !isDone || (report.owners ?? []).some((name) => this.#list?.gone.includes(name));
+    // An agent that could not look may have any of them.
+    const { gone = [] } = this.#list ?? {};
+    return !isDone || (report.owners ?? gone).some((name) => gone.includes(name));
   }
 }

@@ -4,6 +4,7 @@
  * Each step follows from what exists, so that it can be begun again at any point. Pure; `nodes-phase.ts` takes the steps.
  */
 import { group } from '../../api/kind.ts';
+import { agentNodes } from '../../resources/agent-nodes.ts';
 import { isRolledOut } from './agent-pods.ts';
 import type { LiveDaemonSet, LiveObjects } from './live-objects.ts';
 import { leaving, type Placement, placementOf, samePlacement, type Term } from './placement.ts';
@@ -92,9 +93,10 @@ function planChange(
   is: Placement,
   now: Date,
 ): LeavingPlan {
-  const was = daemonSet === undefined || isUnwired(daemonSet) ? [] : [wiredNodes(daemonSet)];
+  const was =
+    daemonSet === undefined || isUnwired(daemonSet) ? [] : [placementOf(daemonSet.spec?.template?.spec)];
   const stillOpen = open === undefined ? [] : [{ nodeSelector: {}, terms: open.terms }];
-  const terms = leaving([...was, ...stillOpen], is);
+  const terms = leaving([...was, ...stillOpen].map(withAgents), is);
   if (terms === undefined) return { step: 'refuse' };
   if (terms.length === 0) return { step: 'none' };
   return { step: 'release', nodes: { since: now.toISOString(), terms } };
@@ -124,11 +126,10 @@ function planNext(
   return { step: 'restore', nodes, since: now.toISOString(), checkAt: now.getTime() + restoreLimitMs };
 }
 
-/** Agents run on Linux only, whatever an earlier operator's DaemonSet selected. */
-function wiredNodes(daemonSet: LiveDaemonSet): Placement {
-  const { nodeSelector, terms } = placementOf(daemonSet.spec?.template?.spec);
-  const linux = { key: 'kubernetes.io/os', operator: 'In', values: ['linux'] };
-  const both = (term: Term) => ({ ...term, matchExpressions: [...(term.matchExpressions ?? []), linux] });
+/** Agents run on Linux only, and on nodes that can run them, whatever an earlier operator's DaemonSet or the user selected. */
+function withAgents({ nodeSelector, terms }: Placement): Placement {
+  const always = [{ key: 'kubernetes.io/os', operator: 'In', values: ['linux'] }, ...agentNodes];
+  const both = (term: Term) => ({ ...term, matchExpressions: [...(term.matchExpressions ?? []), ...always] });
   return { nodeSelector, terms: terms === undefined ? [both({})] : terms.filter(isNotEmpty).map(both) };
 }
 

@@ -7,7 +7,7 @@ import { loopbackMirrors } from '../../../src/node/loopback-mirrors.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { eventually } from '../../support/eventually.ts';
 import { certificateTwo } from './certificates.ts';
-import { type Changes, makeSandbox, type Sandbox, toolsWith, wiredMirror } from './sandbox.ts';
+import { type Changes, makeSandbox, refusingFiles, type Sandbox, toolsWith, wiredMirror } from './sandbox.ts';
 
 const log = createLogger({ level: 'silent' });
 
@@ -61,6 +61,40 @@ test('a node that cannot be wired is ready in mode wire', async (t) => {
   await eventually(() => assert.partialDeepStrictEqual(ready(box), { mode: 'wire', complete: false }));
   t.pass();
 });
+
+for (const [call, path] of [
+  ['mkdirSync', 'var/lock/mirror-hostess'],
+  ['readdirSync', 'var/lib/registry-mirror-operator/journal'],
+] as const) {
+  test(`an agent that may not ${call} ${path} says so and is ready, and wires once it may`, async (t) => {
+    const box = makeSandbox();
+    let isAllowed = false;
+    const isRefused = (asked: string) => !isAllowed && asked === join(box.root, path);
+    const { readyFile } = box.options();
+    start(t, { interval: 50 }, box, refusingFiles('EACCES', [call], isRefused) as never);
+    await eventually(() => assert.partialDeepStrictEqual(ready(box), { mode: 'wire', complete: false }));
+    t.regex(fs.readFileSync(readyFile, 'utf8'), new RegExp(`WriteFailed.*"/${path}".*EACCES`));
+    isAllowed = true;
+    await eventually(() => assert.partialDeepStrictEqual(ready(box), { mode: 'wire', complete: true }));
+  });
+
+  test(`an agent that restores and may not ${call} ${path} is not ready`, async (t) => {
+    const box = makeSandbox();
+    await box.pass(box.options());
+    fs.rmSync(join(box.root, 'var/lock'), { recursive: true, force: true });
+    let refused = 0;
+    const isRefused = (asked: string) => {
+      const is = asked === join(box.root, path);
+      if (is) refused += 1;
+      return is;
+    };
+    const files = refusingFiles('EACCES', [call], isRefused) as never;
+    start(t, { mode: 'restore', interval: 50 }, box, files);
+    await eventually(() => assert.ok(refused > 2));
+    t.false(fs.existsSync(box.options().readyFile));
+    t.regex(box.get('etc/hosts'), /mirror-hub/);
+  });
+}
 
 test('in mode restore the agent is ready only once the node is restored', async (t) => {
   const box = makeSandbox();

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { UnusableFile } from '../../../src/node/files.ts';
 import { acquireLock } from '../../../src/node/lock.ts';
 import { makeSandbox } from './sandbox.ts';
 
@@ -31,6 +32,9 @@ test('a wait ends with its signal, and a held lock does not', async (t) => {
   await release();
 });
 
-test('a lock file that cannot be opened is an error', async (t) => {
-  await t.throwsAsync(acquireLock('/proc/none/lock', 1, never), { message: /flock ended with code/ });
+test('a lock file that cannot be opened is an error that says which and why', async (t) => {
+  const path = '/proc/none/lock';
+  const error = await t.throwsAsync(acquireLock(path, 1, never), { instanceOf: UnusableFile });
+  t.is(error.path, path);
+  t.regex(error.message, /No such file or directory/);
 });

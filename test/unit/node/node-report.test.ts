@@ -1,11 +1,13 @@
 import * as fs from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
+import type { MirrorOnNode } from '../../../src/api/node-report.ts';
 import type { NodeFacts } from '../../../src/node/facts.ts';
 import type { ForwarderStatus } from '../../../src/node/forwarder/forwarder.ts';
 import { metricsOf } from '../../../src/node/status/metrics.ts';
 import { nodeReport, type ReportInput } from '../../../src/node/status/node-report.ts';
 import { bothMirrors, configuration, everyRuntime, sharedAgent } from './runtime-node.ts';
-import { makeSandbox, type Sandbox } from './sandbox.ts';
+import { makeSandbox, refusingFiles, type Sandbox } from './sandbox.ts';
 
 function node(t: { teardown: (remove: () => void) => void }): Sandbox {
   const box = makeSandbox();
@@ -125,6 +127,54 @@ test('what is wrong with one mirror is not told of another', async (t) => {
   const none = { reason: 'NoForwarder', message: 'no module', blocks: true };
   const both = await reportOf(box, { forwarderFindings: [none] });
   t.true(both.mirrors.every(({ complete }) => !complete));
+});
+
+const stateOf = (mirrors: readonly MirrorOnNode[]) =>
+  mirrors.map(({ name, complete, runtimes }) => [
+    name,
+    complete,
+    runtimes.map(({ runtime, wired, reason }) => `${runtime} ${wired ? 'wired' : reason}`),
+  ]);
+
+test('a node whose journal cannot be read is wired to nothing as far as is known, and nothing is said of what it has', async (t) => {
+  const box = node(t);
+  await reportOf(box);
+  const journal = join(box.root, 'var/lib/registry-mirror-operator/journal');
+  const files = refusingFiles('EACCES', ['readdirSync'], (path) => path === journal);
+  const pass = await box.pass(sharedAgent(box), files);
+  const { mirrors, owners } = await reportOf(box, { pass });
+  t.is(owners, undefined);
+  const none = ['docker', 'containerd', 'crio', 'hosts'].map((runtime) => `${runtime} WriteFailed`);
+  t.deepEqual(stateOf(mirrors), [
+    ['hub', false, none],
+    ['quay', false, none],
+  ]);
+  for (const { findings, runtimes } of mirrors) {
+    t.like(findings, [{ reason: 'WriteFailed', path: '/var/lib/registry-mirror-operator/journal' }]);
+    t.true(runtimes.every(({ live, message }) => !live && message.includes('EACCES')));
+  }
+});
+
+test('a node whose lock cannot be made is wired by what it has, and not by what is to be written', async (t) => {
+  const box = node(t);
+  const lock = join(box.root, 'var/lock/mirror-hostess');
+  const files = refusingFiles('EACCES', ['mkdirSync'], (path) => path === lock);
+  const [hub, quay] = bothMirrors(box.caFile);
+  await box.pass(sharedAgent(box, [hub!]));
+  fs.rmSync(lock, { recursive: true, force: true });
+  const pass = await box.pass(sharedAgent(box, [hub!, quay!]), files);
+  const { mirrors, owners } = await reportOf(box, { pass });
+  t.deepEqual(owners, ['hub']);
+  const of = (state: string) => ['docker', 'containerd', 'crio', 'hosts'].map((name) => `${name} ${state}`);
+  t.deepEqual(stateOf(mirrors), [
+    ['hub', false, of('wired')],
+    ['quay', false, of('WriteFailed')],
+  ]);
+  for (const { findings } of mirrors)
+    t.like(
+      findings.filter(({ blocks }) => blocks),
+      [{ reason: 'WriteFailed', path: '/var/lock/mirror-hostess' }],
+    );
 });
 
 test('metrics tell the same', async (t) => {

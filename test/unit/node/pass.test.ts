@@ -1,9 +1,11 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { UnusableFile } from '../../../src/node/files.ts';
 import { makePass, restoreMirrors } from '../../../src/node/pass.ts';
 import { certificateTwo } from './certificates.ts';
-import { faultyFiles, makeSandbox, passInput, type Sandbox } from './sandbox.ts';
+import { bothMirrors, sharedAgent } from './runtime-node.ts';
+import { faultyFiles, makeSandbox, passInput, refusingFiles, type Sandbox, toolsWith } from './sandbox.ts';
 
 const certificate = 'etc/docker/certs.d/mirror-hub.example/ca.crt';
 const backup = 'etc/hosts.backup/hosts';
@@ -309,4 +311,86 @@ test('on a file system that became read-only a restore says so, and the next one
   t.deepEqual(box.tree(), wired);
   t.true((await box.pass(box.options({ mode: 'restore' }))).complete);
   t.deepEqual(box.tree(), before);
+});
+
+const lockFolder = '/var/lock/mirror-hostess';
+const journalFolder = '/var/lib/registry-mirror-operator/journal';
+
+for (const code of ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']) {
+  test(`a lock that cannot be made (${code}) is said, changes nothing, and is tried again`, async (t) => {
+    const box = sandbox(t);
+    const before = box.tree();
+    const files = refusingFiles(code, ['mkdirSync'], (path) => path === join(box.root, lockFolder));
+    const report = await box.pass(box.options(), files);
+    t.false(report.complete);
+    t.like(report.findings, [{ reason: 'WriteFailed', path: lockFolder, blocks: true }]);
+    t.regex(report.findings[0]!.message, new RegExp(code));
+    t.deepEqual(box.tree(), before);
+    t.true((await box.pass(box.options())).complete);
+  });
+}
+
+test('a lock that cannot be opened is said; one that is held, or that nobody can ask for, is no matter of the node', async (t) => {
+  const box = sandbox(t);
+  const passWith = (error: Error) =>
+    makePass(passInput(box.options()), { ...toolsWith(fs), lock: () => Promise.reject(error) });
+  const path = join(box.root, lockFolder, 'mirror-hostess');
+  const report = await passWith(new UnusableFile(path, 'Permission denied'));
+  t.like(report.findings, [{ reason: 'WriteFailed', path: `${lockFolder}/mirror-hostess`, blocks: true }]);
+  const held = 'Lock was not free in time';
+  await t.throwsAsync(passWith(new Error(held)), { message: held });
+  const missing = Object.assign(new Error('spawn flock ENOENT'), { code: 'ENOENT', path: 'flock' });
+  await t.throwsAsync(passWith(missing), { is: missing });
+});
+
+test('a journal that cannot be read is said, and nothing is said of what lies on the node', async (t) => {
+  const box = sandbox(t);
+  const options = sharedAgent(box, bothMirrors(box.caFile));
+  await box.pass(options);
+  const wired = box.tree();
+  const record = fs.readdirSync(join(box.root, journalFolder))[0]!;
+  for (const [call, path] of [
+    ['readdirSync', journalFolder],
+    ['readFileSync', `${journalFolder}/${record}`],
+    ['lstatSync', `${journalFolder}/${record}`],
+  ] as const) {
+    const files = refusingFiles('EACCES', [call], (asked) => asked === join(box.root, path));
+    const report = await box.pass(sharedAgent(box, []), files);
+    t.like(report, {
+      complete: false,
+      targets: [],
+      findings: [{ reason: 'WriteFailed', path, blocks: true }],
+    });
+    t.regex(report.findings[0]!.message, /EACCES/);
+    t.is(report.owners, undefined);
+    t.deepEqual(box.tree(), wired);
+  }
+});
+
+test('without a lock the mirrors that are still on the node are named', async (t) => {
+  const box = sandbox(t);
+  const files = refusingFiles('EACCES', ['mkdirSync'], (path) => path === join(box.root, lockFolder));
+  const all = bothMirrors(box.caFile);
+  t.deepEqual((await box.pass(sharedAgent(box, all), files)).owners, []);
+  await box.pass(sharedAgent(box, all));
+  fs.rmSync(join(box.root, lockFolder), { recursive: true, force: true });
+  const report = await box.pass(sharedAgent(box, []), files);
+  t.like(report, { complete: false, findings: [{ reason: 'WriteFailed', path: lockFolder }] });
+  t.deepEqual(report.owners, ['hub', 'quay']);
+});
+
+test('a restore without lock or journal is no report: nobody could look', async (t) => {
+  const box = sandbox(t);
+  await box.pass(box.options());
+  for (const [call, path] of [
+    ['mkdirSync', lockFolder],
+    ['readdirSync', journalFolder],
+  ] as const) {
+    const files = refusingFiles('EACCES', [call], (asked) => asked === join(box.root, path));
+    await t.throwsAsync(box.pass(box.options({ mode: 'restore' }), files), { code: 'EACCES' });
+    await t.throwsAsync(
+      restoreMirrors(box.options(), toolsWith(files), () => true),
+      { code: 'EACCES' },
+    );
+  }
 });

@@ -118,6 +118,24 @@ export function faultyFiles(
   });
 }
 
+/** Real calls, but those of these names fail with `code` at each path for which `is` is true. */
+export function refusingFiles(
+  code: string,
+  names: readonly (keyof FileCalls)[],
+  is: (path: string) => boolean,
+): FileCalls {
+  return new Proxy(fs as FileCalls, {
+    get: (real, name: keyof FileCalls) => {
+      const call = real[name] as (...args: unknown[]) => unknown;
+      if (!names.includes(name)) return call;
+      return (path: string, ...rest: unknown[]) => {
+        if (is(path)) throw Object.assign(new Error(`${code}: refused, '${path}'`), { code, path });
+        return call(path, ...rest);
+      };
+    },
+  });
+}
+
 const changeNothing = new Set([
   'lstatSync',
   'readFileSync',

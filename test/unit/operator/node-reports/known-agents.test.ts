@@ -149,6 +149,8 @@ test('What an agent said before a mirror was deleted does not tell that nothing 
   t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: ['a'], of: 1 }, 'it may have wired it since');
   known.heard(agent!, { ...nodeReport(), mirrors: [], owners: [] }, now + 2);
   t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: [], of: 1 });
+  known.heard(agent!, { ...nodeReport(), mirrors: [] }, now + 3);
+  t.deepEqual(known.holding('hub', { at: now + 1 }), { nodes: ['a'], of: 1 }, 'it could not look');
 });
 
 test('What an agent says by an older list does not tell what it does by this one, whenever it says so', (t) => {

@@ -93,6 +93,9 @@ test('A new list is brought to agents that have another, until they have it and 
   say(2, { owners: ['old'] });
   const restoring = world.visits.length;
   await eventually(() => assert.ok(world.visits.length >= restoring + 4));
+  for (const [node, { owners: _unknown, ...said }] of world.says) world.says.set(node, said);
+  const looking = world.visits.length;
+  await eventually(() => assert.ok(world.visits.length >= looking + 4));
   say(2);
   const settled = await quiet();
   t.true(world.told > 0);

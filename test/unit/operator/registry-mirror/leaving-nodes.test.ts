@@ -7,6 +7,7 @@ import {
 } from '../../../../src/operator/registry-mirror/leaving-nodes.ts';
 import type { LiveDaemonSet } from '../../../../src/operator/registry-mirror/live-objects.ts';
 import { restoreLimitMs, sinceAnnotation } from '../../../../src/operator/registry-mirror/restoration.ts';
+import { agentNodeAffinity, agentNodes } from '../../../../src/resources/agent-nodes.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
 const linux = { 'kubernetes.io/os': 'linux' };
@@ -19,7 +20,10 @@ function expression(key: string, operator: string, ...values: string[]) {
 }
 
 const onLinux = expression('kubernetes.io/os', 'In', 'linux');
-const notPoolA = [{ matchExpressions: [onLinux, expression('pool', 'NotIn', 'a')] }];
+const [notFargate, notVirtual] = agentNodes;
+const notPoolA = [
+  { matchExpressions: [notFargate!, onLinux, expression('pool', 'NotIn', 'a'), notVirtual!] },
+];
 const leftAt = (ms: number) =>
   JSON.stringify({ since: new Date(now.getTime() - ms).toISOString(), terms: notPoolA });
 
@@ -81,6 +85,24 @@ test('Nodes that leave are released first; agents never were on others than Linu
   };
   t.deepEqual(planLeaving({ claims: [], daemonSet: daemonSet({ affinity: none }) }, poolA, now), {
     step: 'none',
+  });
+});
+
+test('Agents never were on nodes that cannot run them: an earlier DaemonSet that selected these leaves none', (t) => {
+  for (const before of [everywhere, poolA, {}]) {
+    const live = { claims: [], daemonSet: daemonSet(before) };
+    const next = { nodeSelector: linux, ...before, affinity: agentNodeAffinity() };
+    t.deepEqual(planLeaving(live, next, now), { step: 'none' });
+  }
+  const terms = [{ matchExpressions: [onLinux, expression('pool', 'NotIn', 'a')] }];
+  const annotations = { [leavingAnnotation]: JSON.stringify({ since: now.toISOString(), terms }) };
+  const open = { claims: [], daemonSet: daemonSet(poolA, { annotations }) };
+  t.deepEqual(planLeaving(open, { ...everywhere, affinity: agentNodeAffinity() }, now), { step: 'none' });
+  const live = { claims: [], daemonSet: daemonSet({ ...everywhere, affinity: agentNodeAffinity() }) };
+  const nodes = { since: now.toISOString(), terms: notPoolA };
+  t.deepEqual(planLeaving(live, { ...poolA, affinity: agentNodeAffinity() }, now), {
+    step: 'release',
+    nodes,
   });
 });
 
@@ -151,8 +173,8 @@ test('Nodes that are still open stay so when the selection changes again, but fo
     nodes: {
       since: now.toISOString(),
       terms: [
-        { matchExpressions: [onLinux, expression('pool', 'In', 'a')] },
-        { matchExpressions: [onLinux, expression('pool', 'NotIn', 'a', 'b')] },
+        { matchExpressions: [notFargate, onLinux, expression('pool', 'In', 'a'), notVirtual] },
+        { matchExpressions: [notFargate, onLinux, expression('pool', 'NotIn', 'a', 'b'), notVirtual] },
       ],
     },
   });
