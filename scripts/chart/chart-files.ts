@@ -51,7 +51,7 @@ function chartYaml(packageJson: string): string {
     version,
     appVersion: version,
     // Fields of PodDisruptionBudgets, and rules in CustomResourceDefinitions.
-    kubeVersion: '>=1.27.0-0',
+    kubeVersion: '>=1.28.0-0',
     keywords: ['registry', 'mirror', 'cache', 'containerd', 'docker'],
     annotations: { 'artifacthub.io/license': 'Apache-2.0' },
   });

@@ -23,7 +23,11 @@ export const templateFiles: readonly TemplateFile[] = [
     edit: (text) =>
       replaceOnce(text, 'resourceNames: [registry-mirrors]', 'resourceNames: ["{{ .Release.Namespace }}"]'),
   },
-  { source: 'components/namespace/quota.yaml', name: 'critical-pods-quota' },
+  {
+    source: 'components/namespace/quota.yaml',
+    name: 'critical-pods-quota',
+    when: '.Values.criticalPodsQuota.enabled',
+  },
   {
     source: 'components/services/rbac.yaml',
     name: 'services-rbac',

@@ -148,6 +148,13 @@ export function chartValues(manifests: DefaultManifests): Readonly<Record<string
         variables('^[A-Za-z_][A-Za-z0-9_]*$'),
       ),
     }),
+    criticalPodsQuota: group('The priority classes of agents and webhook.', {
+      enabled: value(
+        'Make a ResourceQuota that lets pods of the release’s namespace have the classes `system-node-critical` and `system-cluster-critical`: GKE wants one outside of `kube-system`. It limits nothing.',
+        true,
+        truth,
+      ),
+    }),
     certManager: group('For scheme `services` with cert-manager.', {
       createIssuer: value(
         'Make the Issuer `mirror-operator-issuer` with an authority of its own.',

@@ -9,6 +9,9 @@ export const exemptNamespace = 'kube-system';
 /** Kubernetes puts a namespace's own name into this label. */
 export const namespaceNameLabel = 'kubernetes.io/metadata.name';
 
+/** On what the API shows of a static pod: the node runs what its own manifest says, whatever the API has. */
+export const mirrorPodAnnotation = 'kubernetes.io/config.mirror';
+
 /** A requirement of a label selector. */
 export interface SelectorExpression {
   readonly key: string;

@@ -31,7 +31,7 @@ export async function doctorCluster(flags: DoctorFlags): Promise<boolean> {
   const { client, namespace } = await connectCluster(flags);
   try {
     const agents = await listAgents(client, namespace, signal);
-    return await report(agents, askAll(client, agents, signal), flags);
+    return await report(askAll(client, agents, signal), flags);
   } finally {
     await client.close();
   }
@@ -53,12 +53,13 @@ function keyOf({ spec, metadata }: AgentPod): string {
   return `${spec?.nodeName ?? ''} ${metadata.name}`;
 }
 
+interface Asked {
+  readonly pod: AgentPod;
+  readonly outcome: Promise<Outcome>;
+}
+
 /** Returns what each of them will have answered, in their order. */
-function askAll(
-  client: KubeClient,
-  agents: readonly AgentPod[],
-  signal: AbortSignal,
-): readonly Promise<Outcome>[] {
+function askAll(client: KubeClient, agents: readonly AgentPod[], signal: AbortSignal): readonly Asked[] {
   const answers = agents.map((pod) => ({ pod, ...Promise.withResolvers<Outcome>() }));
   const left = answers.values();
   const worker = async () => {
@@ -66,7 +67,7 @@ function askAll(
   };
   for (let started = 0; started < parallel; started += 1) void worker();
   for (const { promise } of answers) promise.catch(() => undefined);
-  return answers.map(({ promise }) => promise);
+  return answers.map(({ pod, promise }) => ({ pod, outcome: promise }));
 }
 
 async function ask(
@@ -94,14 +95,10 @@ async function ask(
   }
 }
 
-async function report(
-  agents: readonly AgentPod[],
-  outcomes: readonly Promise<Outcome>[],
-  flags: DoctorFlags,
-): Promise<boolean> {
+async function report(asked: readonly Asked[], flags: DoctorFlags): Promise<boolean> {
   let well = 0;
-  for (const [at, pod] of agents.entries()) {
-    const outcome = (await outcomes[at]) ?? { error: 'was not asked' };
+  for (const { pod, outcome: coming } of asked) {
+    const outcome = await coming;
     const node = pod.spec?.nodeName ?? '(not scheduled)';
     if ('error' in outcome) {
       const { error } = outcome;
@@ -115,6 +112,6 @@ async function report(
     printReport({ ...outcome, node: outcome.node || node }, flags);
     if (isWell(outcome)) well += 1;
   }
-  if (!flags.json) process.stdout.write(`${well} of ${agents.length} agents have everything in place\n`);
-  return well === agents.length;
+  if (!flags.json) process.stdout.write(`${well} of ${asked.length} agents have everything in place\n`);
+  return well === asked.length;
 }

@@ -102,7 +102,7 @@ function isYamlFault(error: unknown): error is YamlFault {
 
 /** Its message shows the lines around the fault, and its reason what it found there: credentials, in a kubeconfig. */
 function yamlFault(path: string, { reason, mark }: YamlFault): string {
-  const [what = ''] = reason.split(/["'!<]/);
+  const [what = ''] = reason.split(/["'!<:]/);
   return `${path}:${(mark?.line ?? 0) + 1}: ${what.trim()}`;
 }
 

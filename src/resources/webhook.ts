@@ -9,6 +9,13 @@ import {
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { WebhookSettings } from '../api/webhook-settings.ts';
 import { type KubernetesObject, type OwnerReference, objectFrom } from './object.ts';
+import {
+  imagesChange,
+  isCritical,
+  isNotCritical,
+  isNotStatic,
+  type MatchCondition,
+} from './webhook-conditions.ts';
 
 /** What `mutating-webhook-configuration.yaml` prints. */
 export interface WebhookConfigurationView {
@@ -34,11 +41,6 @@ interface WebhookView
   /** In CEL; nothing but what all of them hold for is sent. */
   readonly matchConditions: readonly MatchCondition[];
   readonly rules: readonly object[];
-}
-
-interface MatchCondition {
-  readonly name: string;
-  readonly expression: string;
 }
 
 export interface WebhookConfigurationInput {
@@ -147,37 +149,6 @@ interface Entry
     Partial<Pick<WebhookView, 'matchConditions' | 'failurePolicy'>> {
   readonly expressions?: readonly SelectorExpression[];
 }
-
-/**
- * Of a pod that is there only changed images are of interest; a call for each finalizer or label of a controller's would hold that up while no webhook
- * answers. Without optional fields, which CEL has from Kubernetes 1.29.
- */
-const imagesChange: MatchCondition = {
-  name: 'images-change',
-  expression: `oldObject == null || ${imagesOf('object')} != ${imagesOf('oldObject')}`,
-};
-
-function imagesOf(pod: string): string {
-  const each = (list: string, found: string, image: string) =>
-    `(has(${pod}.spec.${list}) ? ${pod}.spec.${list}.filter(c, ${found}).map(c, ${image}) : [])`;
-  const lists = ['containers', 'initContainers', 'ephemeralContainers'];
-  const ofContainers = lists.map((list) => each(list, 'has(c.image)', 'c.image'));
-  const ofVolumes = each('volumes', 'has(c.image) && has(c.image.reference)', 'c.image.reference');
-  return [...ofContainers, ofVolumes].join(' + ');
-}
-
-/** The pod of a manifest on a node, which runs as it stands there. */
-const isNotStatic: MatchCondition = {
-  name: 'not-static',
-  expression:
-    "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)",
-};
-
-/** What a node needs to come up, its network above all, is not refused because no webhook answers: that may wait for this very network. */
-const critical =
-  "has(object.spec.priorityClassName) && object.spec.priorityClassName == 'system-node-critical'";
-const isCritical: MatchCondition = { name: 'node-critical', expression: critical };
-const isNotCritical: MatchCondition = { name: 'not-node-critical', expression: `!(${critical})` };
 
 /** The webhook looks again itself; what is said here costs no call, and stops nothing when there is no webhook. */
 function namespaceExpressions(namespaces: 'all' | readonly string[]): SelectorExpression[] {

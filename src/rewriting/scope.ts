@@ -3,7 +3,7 @@
  * the same in CEL; the conformance suite compares.
  */
 import { ownPodsLabel } from '../api/names.ts';
-import { exemptNamespace, imageswapLabel } from '../api/rewrite-selectors.ts';
+import { exemptNamespace, imageswapLabel, mirrorPodAnnotation } from '../api/rewrite-selectors.ts';
 import type { RewriteSettings } from '../api/rewrite-settings.ts';
 import type { SourceName } from '../image/rules/table.ts';
 
@@ -11,9 +11,6 @@ type Labels = Readonly<Record<string, string>> | undefined;
 
 /** image-mapper's label: `false` on namespaces whose ImageMaps do not count. */
 export const imageMapperLabel = 'image-mapper-webhook.image-relocation.pivotal.io/enabled';
-
-/** On what the API shows of a static pod: the node runs what its own manifest says, whatever the API has. */
-export const mirrorPodAnnotation = 'kubernetes.io/config.mirror';
 
 /** What counts in a namespace; `optedOut` says why nothing does. */
 export interface NamespaceScope {

@@ -179,7 +179,7 @@ test.serial(
       await announced(({ webhooks }) => webhooks[0].timeoutSeconds === 5);
     }
     await undo();
-    await eventually(() => assert.match(world.lastWords(), /Somebody undoes each write of ours/));
+    await eventually(() => assert.match(world.lastWords(), /somebody undoes each write of ours/));
     t.is((await world.get(ours)).webhooks[0].timeoutSeconds, 9);
     await world.delete(ours);
     await announced(({ webhooks }) => webhooks[0].timeoutSeconds === 5);

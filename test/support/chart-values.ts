@@ -43,6 +43,7 @@ export const otherValues: Readonly<Record<string, unknown>> = {
   'webhook.extraVolumes': [{ name: 'maps', configMap: { name: 'maps' } }],
   'webhook.extraVolumeMounts': [{ name: 'maps', mountPath: '/maps' }],
   'webhook.env': { LOG_LEVEL: 'debug' },
+  'criticalPodsQuota.enabled': false,
   'certManager.createIssuer': true,
   'cacheUsers.createRoles': true,
   'networkPolicy.enabled': true,

@@ -1,11 +1,13 @@
 /** The one place that writes a mirror's objects: by server-side apply, and only where the live object differs. */
+import { createHash } from 'node:crypto';
 import { fieldManager } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { type KubeObject, keyOf, parseKey } from '../../kube/object.ts';
+import { WaitingError } from '../../observe/errors.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Home } from '../views.ts';
+import { WritePace } from '../write-pace.ts';
 import { adoptionPatch } from './adoption.ts';
-import { ApplyLimit } from './apply-limit.ts';
 import { difference } from './differs.ts';
 
 export interface ApplierOptions {
@@ -18,15 +20,16 @@ export interface ApplierOptions {
 /** Brings single objects to what they should be. */
 export class Applier {
   readonly #options: ApplierOptions;
-  readonly #limit = new ApplyLimit();
+  /** Edits of people are put back at once; nobody makes so many in a minute. */
+  readonly #pace = new WritePace({ most: 10 });
 
   constructor(options: ApplierOptions) {
     this.#options = options;
   }
 
   /**
-   * Returns the object as it is afterwards; makes no request where it is as desired, nor where somebody else has undone the same time and again. Throws
-   * what the server says.
+   * Returns the object as it is afterwards; makes no request where it is as desired. Throws what the server says, and `WaitingError` where somebody else
+   * has undone the same time and again.
    */
   async apply(desired: KubeObject, signal: AbortSignal): Promise<KubeObject> {
     const { client, home, logger } = this.#options;
@@ -38,16 +41,17 @@ export class Applier {
     const live = seen === undefined ? undefined : await this.#adopt(seen, desired, signal);
     const path = difference(desired, live, { manager: fieldManager });
     if (live !== undefined && path === undefined) return live;
-    if (live !== undefined && !this.#limit.allows(live.metadata.uid ?? key, desired)) {
-      logger.warn(
-        { kind: desired.kind, object: key, difference: path },
-        'Somebody undoes each write of ours',
-      );
-      return live;
+    const what = hashOf(desired);
+    const uid = live?.metadata.uid ?? key;
+    const waitMs = this.#pace.waitMs(uid, what);
+    if (waitMs > 0) {
+      const message = `${desired.kind} ${key}: somebody undoes each write of ours (${path})`;
+      throw new WaitingError('UndoneByOthers', message, waitMs);
     }
     if (live !== undefined && isFixed(live, desired)) await this.delete(live, signal);
     const applied = await client.apply(type, desired, { fieldManager, force: true, signal });
     view?.written(applied);
+    if (live !== undefined) this.#wrote(uid, what);
     logger.info({ kind: desired.kind, object: key, difference: path }, 'Applied an object');
     return applied;
   }
@@ -79,6 +83,11 @@ export class Applier {
     logger.info({ kind: live.kind, object: key }, 'Deleted an object');
   }
 
+  #wrote(uid: string, what: string): void {
+    this.#pace.prune();
+    this.#pace.wrote(uid, what);
+  }
+
   async #adopt(live: KubeObject, desired: KubeObject, signal: AbortSignal): Promise<KubeObject> {
     if (desired.kind === 'RegistryMirror') return live;
     const patch = adoptionPatch(live);
@@ -99,4 +108,8 @@ function isFixed(live: KubeObject, desired: KubeObject): boolean {
   if (desired.kind !== 'Secret') return false;
   const [is, wanted] = [live, desired].map((secret) => secret['type'] ?? 'Opaque');
   return live['immutable'] === true || is !== wanted;
+}
+
+function hashOf(desired: KubeObject): string {
+  return createHash('sha256').update(JSON.stringify(desired)).digest('base64');
 }

@@ -1,6 +1,7 @@
 /** Applies objects one after the other; one that the server refuses does not keep the others from being made. */
 import { ApiError } from '../../kube/errors.ts';
 import { type KubeObject, keyOf } from '../../kube/object.ts';
+import { WaitingError } from '../../observe/errors.ts';
 import type { Applier } from './apply.ts';
 import type { Obstacle } from './finding.ts';
 
@@ -22,7 +23,7 @@ export class ObjectsPass {
     return this.#obstacles;
   }
 
-  /** Set when something was forbidden: quotas and rights change without an event. */
+  /** Set when something was forbidden, as quotas and rights change without an event, or is to be written later. */
   get failure(): unknown {
     return this.#failure;
   }
@@ -32,7 +33,7 @@ export class ObjectsPass {
     return this.#missingRights;
   }
 
-  /** False where the server refused. Throws what says nothing about this object: no connection, a busy server, a conflict. */
+  /** False where the server refused, or somebody undoes what is written. Throws what says nothing about this object: no connection, a busy server, a conflict. */
   async apply(object: KubeObject, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#applier.apply(object, signal);
@@ -40,6 +41,10 @@ export class ObjectsPass {
     } catch (error) {
       if (optionalKinds.includes(object.kind) && error instanceof ApiError && error.lacksRights) {
         this.#missingRights = error;
+        return false;
+      }
+      if (error instanceof WaitingError) {
+        this.#failure ??= error;
         return false;
       }
       const refusal = refusalOf(error, `${object.kind} ${keyOf(object)}`);

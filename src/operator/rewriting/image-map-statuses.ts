@@ -14,6 +14,7 @@ import { imageMaps } from '../../rewriting/resource-types.ts';
 import type { RuleWatch } from '../../rewriting/rule-watch.ts';
 import type { LiveView } from '../live-view.ts';
 import { eachOf } from '../polling/rounds.ts';
+import { WritePace } from '../write-pace.ts';
 import {
   newStatus,
   readyCondition,
@@ -22,7 +23,6 @@ import {
   storedReady,
 } from './image-map-status.ts';
 import { NotesTeller } from './notes-teller.ts';
-import { WritePace } from './write-pace.ts';
 
 export interface ImageMapStatusesOptions {
   readonly client: Pick<KubeClient, 'patch'>;
@@ -49,9 +49,9 @@ export class ImageMapStatuses {
     const { now } = options;
     this.#now = now ?? (() => new Date());
     this.#notes = new NotesTeller(options);
-    const clock = now && (() => now().getTime());
-    this.#statuses = new WritePace(clock);
-    this.#finalizers = new WritePace(clock);
+    const pace = { now: now && (() => now().getTime()) };
+    this.#statuses = new WritePace(pace);
+    this.#finalizers = new WritePace(pace);
   }
 
   /**

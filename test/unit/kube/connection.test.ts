@@ -77,7 +77,13 @@ test.serial('a user who acts as somebody else is refused, not let in with more r
 
 test.serial('a kubeconfig that is no YAML is told by its line, without what stands there', async (t) => {
   const path = join(await folder(t), 'config');
-  const secrets = ['    token: s3cret', '    token: *s3cret', '    token: !s3cret x', "    token: 's3cret"];
+  const secrets = [
+    '    token: s3cret',
+    '    token: *s3cret',
+    '    token: !s3cret x',
+    '    token: !Pa^s3cret',
+    "    token: 's3cret",
+  ];
   for (const line of secrets) {
     await writeFile(path, ['users:', '- user:', line, '   password: s3cret', 'x'].join('\n'));
     const error = await t.throwsAsync(loadConnection({ kubeconfigPath: path }));

@@ -1,13 +1,13 @@
 /** Which pods the policy takes, and the patch it makes of them, in CEL. Pure. */
 
 import { ownPodsLabel } from '../../../api/names.ts';
+import { mirrorPodAnnotation } from '../../../api/rewrite-selectors.ts';
 import type { RewriteSettings } from '../../../api/rewrite-settings.ts';
 import {
   mostAnnotationBytes,
   originalImageAnnotation,
   originalVolumeImageAnnotation,
 } from '../../../rewriting/original-annotations.ts';
-import { mirrorPodAnnotation } from '../../../rewriting/scope.ts';
 import { allOf, anyOf, bind, quoted } from './cel.ts';
 import { hostOf, registryWithSlash } from './reference-cel.ts';
 import { anyImage, imagesOf } from './rows-cel.ts';
