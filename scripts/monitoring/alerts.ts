@@ -17,8 +17,9 @@ export interface AlertGroup {
 }
 
 const day = 86_400;
-/** Scaled to zero: somebody wanted it so. */
-const unlessOff = 'unless on (mirror) registry_mirror_condition{condition="Ready",reason="ScaledToZero"}';
+/** Scaled to zero: somebody wanted it so. `Ready` may name something else that is wrong with it. */
+const unlessOff =
+  'unless on (mirror) registry_mirror_condition{condition="CacheAvailable",reason="ScaledToZero"}';
 /** Seconds until the first of a mirror's credentials expires. */
 const credentialsLeft = '(min by (mirror) (registry_mirror_credentials_expiry_timestamp_seconds) - time())';
 
@@ -42,6 +43,15 @@ export const alertGroups: readonly AlertGroup[] = [
         expression: upstreamFails('reason!~"Ok|Unknown|RateLimited|Unauthorized"'),
         summary: 'Mirror {{ $labels.mirror }} gets nothing from its upstream.',
         description: `What is cached is served; everything else cannot be had through the mirror. In the last ten minutes: ${lastReasons()}.`,
+      },
+      {
+        name: 'RegistryMirrorUpstreamErrors',
+        severity: 'warning',
+        for: '10m',
+        expression: `(${upstreamRate('status=~"5xx|error"')} / ${upstreamRate('')} > 0.1) and ${upstreamRate('status=~"5xx|error"')} * 600 > 20`,
+        summary: 'The upstream of mirror {{ $labels.mirror }} fails now and then.',
+        description:
+          '{{ $value | humanizePercentage }} of what was asked of it in the last ten minutes had no answer or 5xx: pulls of what is not cached fail, or take several attempts.',
       },
       {
         name: 'RegistryMirrorRateLimited',
@@ -243,6 +253,11 @@ function upstreamFails(reason: string): string {
     `max by (mirror) (${upstreamState('reason!~"Ok|Unknown"')}) == 1`,
     `and max_over_time((max by (mirror) (${upstreamState(reason)}))[4m:]) == 1`,
   ].join(' ');
+}
+
+/** Requests to each mirror's upstream in the last ten minutes, in a second. */
+function upstreamRate(matchers: string): string {
+  return `sum by (mirror) (rate(registry_mirror_upstream_requests_total{${matchers}}[10m]))`;
 }
 
 /** For a description: what the upstream of its mirror failed with. */

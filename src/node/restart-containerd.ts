@@ -47,7 +47,7 @@ export function restartContainerd(tools: RestartTools): RestartOutcome {
 
 export interface RestartFacts {
   readonly unit: SystemdUnit | undefined;
-  /** Units that systemd stops when containerd ends. */
+  /** Units that systemd stops, or starts anew, when containerd ends. */
   readonly bound: readonly string[];
   /** All that are named containerd; `cgroup`: the path that systemd put it in, seen from wherever the agent is. */
   readonly processes: readonly (Pick<FoundProcess, 'pid' | 'parent' | 'age'> & {
@@ -62,7 +62,10 @@ export function decideRestart(facts: RestartFacts): { readonly pid: number } | {
   if (unit === undefined) return { why: `systemd has no ${unitName} that can be read on this node` };
   const why = whyNotAgain(unit);
   if (why !== undefined) return { why };
-  if (bound.length > 0) return { why: `${bound.join(', ')} would be stopped with it (BindsTo=)` };
+  if (bound.length > 0)
+    return {
+      why: `${bound.join(', ')} would be stopped or started anew with it (BindsTo=, Requires=, Requisite=, PartOf=)`,
+    };
   const slice = unit.values('Service.Slice').at(-1) ?? 'system.slice';
   const [process, ...others] = processes.filter(({ cgroup }) => cgroup === `/${slice}/${unitName}`);
   if (process === undefined || others.length > 0 || process.parent !== 1)
@@ -108,13 +111,19 @@ function legacyFirst(text: string): string {
     .join('\n');
 }
 
-/** Docker's packages had one until 20.10. */
+/** What says in a unit that it ends, or is started anew, with another one. Docker's packages had one until 20.10. */
+const binding = ['BindsTo', 'Requires', 'Requisite', 'PartOf'];
+/** Of which pods take no notice. */
+const mayRestart = ['kubelet.service'];
+
 function boundUnits(host: HostFiles): string[] {
   const names = unitFolders
     .flatMap((folder) => host.list(folder))
     .filter((name) => name.endsWith('.service'));
   return [...new Set(names)].filter((name) => {
-    const targets = readUnit(name, host)?.values('Unit.BindsTo') ?? [];
+    if (mayRestart.includes(name)) return false;
+    const unit = readUnit(name, host);
+    const targets = binding.flatMap((how) => unit?.values(`Unit.${how}`) ?? []);
     return targets.some((each) => each.split(/\s+/).includes(unitName));
   });
 }

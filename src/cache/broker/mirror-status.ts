@@ -69,7 +69,7 @@ export class MirrorStatus {
   #message: string | undefined;
   #withheldFrom: string | undefined;
   #until: number | undefined;
-  /** Until when only a manifest can show that a rate limit is over. */
+  /** Until when only a manifest that was downloaded can show that a rate limit is over. */
   #limitedUntil = 0;
 
   constructor(log: Logger, now: () => number = Date.now) {
@@ -83,14 +83,14 @@ export class MirrorStatus {
 
   /**
    * Notes what came of one request: no error for success, else what it failed with. Logs changes only. `object` is
-   * what was asked for: registries limit manifests, so that a blob says nothing about a limit.
+   * what was asked for: registries limit downloads of manifests, so that nothing else says that a limit is over.
    */
-  note(error?: unknown, object?: 'blob' | 'manifest' | 'list'): void {
+  note(error?: unknown, object?: 'blob' | 'manifest' | 'head' | 'list'): void {
     this.#noteBytes();
     const reason = reasonFor(error);
     if (reason === undefined) return;
     this.#asked = this.#now();
-    if (reason === 'Ok' && object === 'blob' && this.#asked < this.#limitedUntil) return;
+    if (reason === 'Ok' && object !== 'manifest' && this.#asked < this.#limitedUntil) return;
     this.#message = reason === 'Ok' ? undefined : errorMessage(error);
     const retryAfter = error instanceof UpstreamStatusError ? error.retryAfterSeconds : undefined;
     this.#until = retryAfter === undefined ? undefined : this.#asked + retryAfter * 1000;

@@ -3,6 +3,7 @@ import type { Logger } from '../../observe/log.ts';
 import { BlobReader } from '../../registry/blob.ts';
 import { createTransport, type Network, type Transport } from '../../registry/transport.ts';
 import { UpstreamClient } from '../../registry/upstream-client.ts';
+import { UpstreamStatusError } from '../../registry/upstream-error.ts';
 import { ClientAccess } from './access/client-access.ts';
 import { holdsAuthorities, readBundles, trustedAuthorities } from './authorities.ts';
 import type { BrokerMirror } from './broker-config.ts';
@@ -85,7 +86,9 @@ export async function openMirror(
     overlong: new FailureMemory(),
     peers,
     status,
-    access: new ClientAccess(client, config.authTtlSeconds * 1000),
+    access: new ClientAccess(client, config.authTtlSeconds * 1000, {
+      note: (error) => noteAccess(status, error),
+    }),
     forget: () => {
       memory = empty();
     },
@@ -97,13 +100,18 @@ export async function openMirror(
   };
 }
 
+/** Questions for clients ask with what they showed: its limit is theirs, and an answer says nothing of ours. */
+function noteAccess(status: MirrorStatus, error: unknown): void {
+  if (!(error instanceof UpstreamStatusError && error.status === 429)) status.note(error, 'head');
+}
+
 function emptyMemory({
   config,
   client,
   peers,
   status,
 }: Pick<Mirror, 'config' | 'client' | 'peers' | 'status'>): Memory {
-  const tags = new TagReader(client, () => status.note(undefined, 'manifest'));
+  const tags = new TagReader(client, (object) => status.note(undefined, object));
   const finder = new TagFinder({ config, tags, peers });
   return { blobs: new BlobReader(client), blobFailures: new FailureMemory(), tags, finder };
 }

@@ -38,7 +38,7 @@ const rememberedBytes = 64 * 1024;
 
 export class TagReader {
   readonly #client: UpstreamClient;
-  readonly #onAnswer: () => void;
+  readonly #onAnswer: (object: 'head' | 'manifest') => void;
   readonly #now: () => number;
   readonly #fetched = new BoundedMap<string, Manifest>(rememberedCount);
   readonly #checks = new SharedWork<Dated<StatedManifest | undefined>>({ limitMs: checkMs, failureMs });
@@ -48,7 +48,11 @@ export class TagReader {
   readonly #near = new SharedWork<Manifest>({ limitMs: fetchMs, failureMs });
 
   /** `onAnswer` is told that the upstream has answered well. */
-  constructor(client: UpstreamClient, onAnswer = () => {}, now: () => number = Date.now) {
+  constructor(
+    client: UpstreamClient,
+    onAnswer: (object: 'head' | 'manifest') => void = () => {},
+    now: () => number = Date.now,
+  ) {
     this.#client = client;
     this.#onAnswer = onAnswer;
     this.#now = now;
@@ -121,13 +125,13 @@ export class TagReader {
 
   async #head(request: ReferenceRequest): Promise<StatedManifest | undefined> {
     const head = await headManifest(this.#client, request);
-    this.#onAnswer();
+    this.#onAnswer('head');
     return head;
   }
 
   async #get(request: ReferenceRequest): Promise<Manifest> {
     const manifest = await fetchManifest(this.#client, request);
-    this.#onAnswer();
+    this.#onAnswer('manifest');
     return manifest;
   }
 

@@ -14,6 +14,8 @@ export interface HostsToml {
   readonly ca?: string;
   /** Tried last; without one it is the host that the folder is named after, which containerd dials in its own way. */
   readonly server?: string;
+  /** Nothing but the mirror is asked, for a name that nobody else may answer for: that of an alias may be somebody's in public DNS. */
+  readonly only?: boolean;
   /** The CA file of the server, relative to the folder; without one the system's. */
   readonly serverCa?: string;
 }
@@ -22,14 +24,20 @@ export interface HostsToml {
 const dialTimeout = 2;
 
 /** Returns the file's text. Any text of the user's is quoted. */
-export function formatHostsToml({ endpoint, ca, server, serverCa }: HostsToml): string {
-  return [
+export function formatHostsToml({ endpoint, ca, server, serverCa, only = false }: HostsToml): string {
+  const mirror = [
+    'capabilities = ["pull", "resolve"]',
+    ...(ca === undefined ? [] : [`ca = ${quote(ca)}`]),
+    `dial_timeout = "${dialTimeout}s"`,
+  ];
+  const last = [
     ...(server === undefined ? [] : [`server = ${quote(server)}`]),
     ...(serverCa === undefined ? [] : [`ca = ${quote(serverCa)}`]),
+  ];
+  return [
+    ...(only ? [`server = ${quote(endpoint)}`, ...mirror] : last),
     `[host.${quote(endpoint)}]`,
-    '  capabilities = ["pull", "resolve"]',
-    ...(ca === undefined ? [] : [`  ca = ${quote(ca)}`]),
-    `  dial_timeout = "${dialTimeout}s"`,
+    ...mirror.map((line) => `  ${line}`),
     '',
   ].join('\n');
 }

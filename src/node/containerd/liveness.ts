@@ -22,6 +22,8 @@ export interface Liveness {
 
 /** What a start, counted in hundredths of a second since the boot, may be off. */
 const resolution = 100;
+/** Who starts containerd writes these right before: such a file is as old as the process, and was read. */
+const writtenAtStart = /^\/(var\/lib\/rancher|run\/k0s)\//;
 
 /** Live: `hosts.toml` is looked for where we think. Whatever cannot be told for certain is not live. */
 export function containerdLiveness(facts: LivenessFacts): Liveness {
@@ -32,7 +34,10 @@ export function containerdLiveness(facts: LivenessFacts): Liveness {
   if (started > now + resolution) return not('ClockUnclear', 'containerd was started in the future');
   const unclear = configs.find(({ mtimeMs }) => mtimeMs === undefined || mtimeMs > now + resolution);
   if (unclear !== undefined) return not('ClockUnclear', `When ${unclear.path} was changed cannot be told`);
-  const newer = configs.find(({ mtimeMs = 0 }) => mtimeMs > started - resolution);
+  const newer = configs.find(({ path, mtimeMs = 0 }) => {
+    const unclearMs = writtenAtStart.test(path) ? resolution : -resolution;
+    return mtimeMs > started + unclearMs;
+  });
   if (newer !== undefined)
     return not('NotRestarted', `containerd was started before ${newer.path} was changed: restart it`);
   return { live: true, reason: '', message: '' };

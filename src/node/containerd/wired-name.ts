@@ -53,13 +53,20 @@ interface Place {
   readonly hidden: Hidden;
 }
 
-function placeOf({ name }: NodeName, { roots }: PathInForce, input: ContainerdInput): Place {
+function placeOf({ name, upstream }: NodeName, { roots }: PathInForce, input: ContainerdInput): Place {
   const folder = folderFor(name, roots[0], input);
   const hosts = `${folder}/hosts.toml`;
   const upstreamCa = `${folder}/upstream.crt`;
   const ca = input.endpoint.startsWith('https:') ? `${folder}/ca.crt` : undefined;
-  const hidden = hiddenBy(folder, name, roots, input);
-  return { folder, hosts, ca, upstreamCa, hidden };
+  const { pem, ...hidden } = hiddenBy(folder, name, roots, input);
+  // Of an alias no other server is asked that could be trusted by them.
+  return {
+    folder,
+    hosts,
+    ca,
+    upstreamCa,
+    hidden: upstream && pem !== undefined ? { ...hidden, pem } : hidden,
+  };
 }
 
 function planTrust({ hosts, ca, upstreamCa, hidden }: Place, input: ContainerdInput): FilePlan {
@@ -86,10 +93,11 @@ function textFor(
   { ca, hidden }: Place,
   { endpoint }: ContainerdInput,
 ): string {
-  const server = upstream ? serverOf(name, scheme) : undefined;
+  const mirror = { endpoint, ...(ca !== undefined && { ca: 'ca.crt' }) };
+  if (!upstream) return formatHostsToml({ ...mirror, only: true });
+  const server = serverOf(name, scheme);
   return formatHostsToml({
-    endpoint,
-    ...(ca !== undefined && { ca: 'ca.crt' }),
+    ...mirror,
     ...(server !== undefined && { server }),
     ...(hidden.pem !== undefined && { serverCa: 'upstream.crt' }),
   });

@@ -1,15 +1,17 @@
 /** Tells people of failures that nothing foresaw once they last: a passing one is the log's. The loop tries again all the same. */
-import { storedFinding } from '../../api/conditions.ts';
+import type { OperatorSettings } from '../../api/settings.ts';
 import { ConnectionError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import { outcomeOf } from '../outcome.ts';
 import { refusalOf } from './objects-pass.ts';
-import type { Reporter } from './report.ts';
+import type { Report, Reporter } from './report.ts';
 import type { StoredMirror } from './status.ts';
-import { standingStatus } from './stored-mirror.ts';
+import { keptFindings, readStored, standingStatus } from './stored-mirror.ts';
+import { wiringOf } from './wiring.ts';
 
 export interface FailuresOptions {
+  readonly settings: Pick<OperatorSettings, 'addressingScheme'>;
   readonly events: EventRecorder;
   readonly reporter: Reporter;
   readonly now: () => Date;
@@ -17,8 +19,6 @@ export interface FailuresOptions {
 
 /** An API server or a webhook of somebody that is started anew is back by then. */
 const toldAfterMs = 10_000;
-/** What only a pass that ends can find anew. */
-const kept = ['CredentialsValid', 'CertificateValid'] as const;
 
 export class Failures {
   readonly #options: FailuresOptions;
@@ -48,9 +48,18 @@ export class Failures {
     if (metadata.deletionTimestamp !== undefined) {
       await this.#options.events.warning(stored, obstacle.reason, obstacle.message);
     } else if (refusalOf(error) === undefined) {
-      const findings = kept.flatMap((type) => storedFinding(stored.status?.conditions, type) ?? []);
-      const report = { status: standingStatus(stored), findings, obstacles: [obstacle] };
+      const report = {
+        status: standingStatus(stored),
+        findings: keptFindings(stored),
+        obstacles: [obstacle],
+        ...this.#wiring(stored),
+      };
       await this.#options.reporter.report(stored, report, signal);
     }
+  }
+
+  #wiring(stored: StoredMirror): Pick<Report, 'wiring'> {
+    const read = readStored(stored);
+    return 'faults' in read ? {} : { wiring: wiringOf(read.mirror, this.#options.settings) };
   }
 }

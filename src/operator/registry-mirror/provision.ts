@@ -2,10 +2,9 @@
  * One pass that brings a valid mirror about: Services, certificates, configuration, cache and nodes, each written where it differs. Used by
  * `reconcile.ts` only.
  */
-import { nodeWiring } from '../../api/nodes.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
-import { masqueradeOf, masqueradesAsUpstream } from '../../api/upstream.ts';
+import { masqueradeOf } from '../../api/upstream.ts';
 import { configurationMark } from '../../cache/configuration-mark.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { EventRecorder } from '../../kube/events.ts';
@@ -34,6 +33,7 @@ import { ObjectsPass } from './objects-pass.ts';
 import type { Report } from './report.ts';
 import { SharedPhase } from './shared-phase.ts';
 import type { StatusInputs, StoredMirror } from './status.ts';
+import { wiringOf } from './wiring.ts';
 
 export interface ProvisionerOptions {
   readonly client: KubeClient;
@@ -216,16 +216,6 @@ function statusFields(
   given: Pick<StatusInputs, 'clusterIPs' | 'nodePort'>,
 ): Provision['status'] {
   return { upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror), ...given };
-}
-
-/** A mirror whose own name is the upstream's is found by it. */
-function wiringOf(
-  mirror: RegistryMirror,
-  { addressingScheme }: OperatorSettings,
-): NonNullable<Report['wiring']> {
-  const { wire } = nodeWiring(mirror, addressingScheme);
-  const isAlias = wire === 'alias' && !masqueradesAsUpstream(mirror);
-  return { wire, byNameAlone: addressingScheme === 'hostess' && isAlias };
 }
 
 /** Infinite where none is given. */

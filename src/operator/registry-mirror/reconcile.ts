@@ -35,8 +35,9 @@ import { earliest, type Provision, Provisioner } from './provision.ts';
 import { Reporter } from './report.ts';
 import { sharedRestoration } from './restoration.ts';
 import { givenTo, type StoredMirror } from './status.ts';
-import { readStored, standingStatus } from './stored-mirror.ts';
+import { keptFindings, readStored, standingStatus } from './stored-mirror.ts';
 import { unwire } from './unwire.ts';
+import { wiringOf } from './wiring.ts';
 
 export interface ReconcilerOptions {
   readonly client: KubeClient;
@@ -131,11 +132,13 @@ export class MirrorReconciler {
       return await this.#provisioner.provision(stored, mirror, signal);
     } catch (error) {
       const refusal = refusalOf(error);
-      if (refusal !== undefined) return { ...standing(stored), ...refusal };
+      const known = { ...standing(stored), findings: keptFindings(stored) };
+      const wiring = wiringOf(mirror, this.#options.settings);
+      if (refusal !== undefined) return { ...known, wiring, ...refusal };
       const outcome = outcomeOf(error);
       if (outcome.kind !== 'stalled') throw error;
       this.#options.logger.error({ error, mirror: mirror.metadata.name }, 'Could not bring a mirror about');
-      return { ...standing(stored), obstacles: [outcome] };
+      return { ...known, wiring, obstacles: [outcome] };
     }
   }
 

@@ -1,7 +1,9 @@
 /** Reads a RegistryMirror as it lies in the API server; it may be older than the schema. Pure. */
+import { storedFinding } from '../../api/conditions.ts';
 import type { RegistryMirror } from '../../api/registry-mirror.ts';
 import { masqueradeOf } from '../../api/upstream.ts';
 import { fieldPath, validateRegistryMirror } from '../../api/validate.ts';
+import type { Finding } from './finding.ts';
 import { givenTo, type StatusInputs, type StoredMirror } from './status.ts';
 
 /** Returns the mirror with its defaults, or all its faults as one text. The status is not looked at: it is ours. */
@@ -25,4 +27,12 @@ export function standingStatus(
   if ('faults' in read) return givenTo(stored);
   const { mirror } = read;
   return { ...givenTo(stored), upstreamUrl: mirror.spec.upstreamUrl, masquerade: masqueradeOf(mirror) };
+}
+
+/** What only a pass that ends can find anew. */
+const kept = ['CredentialsValid', 'CertificateValid'] as const;
+
+/** What earlier passes found that this one did not look at. */
+export function keptFindings({ status }: StoredMirror): readonly Finding[] {
+  return kept.flatMap((type) => storedFinding(status?.conditions, type) ?? []);
 }

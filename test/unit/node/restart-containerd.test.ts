@@ -139,6 +139,13 @@ test('a unit that was changed while it ran, and one that others hang on, are lef
     '/lib/systemd/system/docker.service': '[Unit]\nBindsTo=other.service containerd.service\n',
   };
   t.regex(String(restart(t, { [unit]: always, ...docker })), /docker\.service would be stopped/);
+  for (const how of ['Requires', 'Requisite', 'PartOf']) {
+    const hanging = (name: string) => ({
+      [`/etc/systemd/system/${name}.service`]: `[Unit]\n${how}=containerd.service docker.socket\n`,
+    });
+    t.regex(String(restart(t, { [unit]: always, ...hanging('docker') })), /docker\.service would be/, how);
+    t.is(restart(t, { [unit]: always, ...hanging('kubelet') }), 7, 'pods run on without it');
+  }
   const wants = { '/lib/systemd/system/docker.service': '[Unit]\nWants=containerd.service\n' };
   t.is(restart(t, { [unit]: always, ...wants }), 7);
 });

@@ -31,18 +31,30 @@ const unknownMs = 20_000;
 /** For this long after a refusal or a failure the upstream is not asked again. Milliseconds. */
 const failureMs = 1_000;
 
+export interface ClientAccessOptions {
+  /** Told what came of each question to the upstream: no error for success. */
+  readonly note?: (error?: unknown) => void;
+  readonly now?: () => number;
+}
+
 export class ClientAccess {
   readonly #client: UpstreamClient;
   readonly #ttlMs: number;
+  readonly #note: (error?: unknown) => void;
   readonly #now: () => number;
   readonly #allowedAt = new BoundedMap<string, number>(rememberedCount);
   readonly #known: SharedWork<void>;
   readonly #unknown: SharedWork<void>;
   #challenge: string | undefined;
 
-  constructor(client: UpstreamClient, ttlMs: number, now: () => number = elapsedMs) {
+  constructor(
+    client: UpstreamClient,
+    ttlMs: number,
+    { note = () => undefined, now = elapsedMs }: ClientAccessOptions = {},
+  ) {
     this.#client = client;
     this.#ttlMs = ttlMs;
+    this.#note = note;
     this.#now = now;
     this.#known = new SharedWork({ limitMs: knownMs, failureMs, now });
     this.#unknown = new SharedWork({ limitMs: unknownMs, failureMs, now });
@@ -57,7 +69,7 @@ export class ClientAccess {
     const work = isKnown ? this.#known : this.#unknown;
     const askedAt = this.#now();
     try {
-      await work.run(key, question.signal, (signal) => askForObject(this.#client, { ...question, signal }));
+      await work.run(key, question.signal, (signal) => this.#ask({ ...question, signal }));
       this.#allowedAt.set(key, askedAt);
       return { kind: 'allowed' };
     } catch (error) {
@@ -79,9 +91,11 @@ export class ClientAccess {
   /** What `GET /v2/` answers to this client; the last challenge stands while the upstream is away. */
   async ping(authorization: string | undefined, signal: AbortSignal): Promise<Permission> {
     try {
-      const answer = await this.#client.ping({ authorization: authorization ?? '', signal });
-      if (answer.status === 200) return { kind: 'allowed' };
-      throw await this.#client.refuse(answer);
+      await this.#noting(async () => {
+        const answer = await this.#client.ping({ authorization: authorization ?? '', signal });
+        if (answer.status !== 200) throw await this.#client.refuse(answer);
+      });
+      return { kind: 'allowed' };
     } catch (error) {
       signal.throwIfAborted();
       const refusal = refusalOf(error);
@@ -111,10 +125,24 @@ export class ClientAccess {
   async #challengeOf(question: ObjectQuestion): Promise<string | undefined> {
     const asked = { ...question, authorization: '' };
     const error: unknown = await this.#unknown
-      .run(keyOf(asked), question.signal, (signal) => askForObject(this.#client, { ...asked, signal }))
+      .run(keyOf(asked), question.signal, (signal) => this.#ask({ ...asked, signal }))
       .catch((reason: unknown) => reason);
     const refusal = refusalOf(error);
     return refusal.kind === 'unauthorized' ? clientChallenge(refusal.challenge) : undefined;
+  }
+
+  #ask(question: ObjectQuestion): Promise<void> {
+    return this.#noting(() => askForObject(this.#client, question));
+  }
+
+  async #noting(ask: () => Promise<void>): Promise<void> {
+    try {
+      await ask();
+    } catch (error) {
+      this.#note(error);
+      throw error;
+    }
+    this.#note();
   }
 
   #age(key: string): number {

@@ -39,13 +39,15 @@ test('one that was not asked for long keeps its last reason', (t) => {
   t.like(report().upstream, { reason: 'TLS', since: '2026-01-01T00:00:00.000Z' });
 });
 
-test('a blob does not end a rate limit before its time, a manifest does', (t) => {
+test('neither a blob nor a HEAD nor a list ends a rate limit before its time, a manifest does', (t) => {
   const { clock, status, report } = setUp();
   const limited = new UpstreamStatusError(429, 'hub.test: answered 429', { retryAfterSeconds: 30 });
   status.note(limited, 'manifest');
   t.like(report().upstream, { reason: 'RateLimited', until: '2026-01-01T00:00:30.000Z' });
-  status.note(undefined, 'blob');
-  t.is(report().upstream.reason, 'RateLimited');
+  for (const object of ['blob', 'head', 'list'] as const) {
+    status.note(undefined, object);
+    t.is(report().upstream.reason, 'RateLimited', object);
+  }
   status.note(undefined, 'manifest');
   t.like(report().upstream, { reason: 'Ok' });
   t.is(report().upstream.until, undefined);

@@ -37,6 +37,21 @@ ca = "upstream.crt"
   );
 });
 
+test('for an alias nothing but the mirror is asked, whoever has its name in DNS', (t) => {
+  t.is(
+    formatHostsToml({ endpoint: 'https://10.96.0.10', ca: 'ca.crt', only: true }),
+    `server = "https://10.96.0.10"
+capabilities = ["pull", "resolve"]
+ca = "ca.crt"
+dial_timeout = "2s"
+[host."https://10.96.0.10"]
+  capabilities = ["pull", "resolve"]
+  ca = "ca.crt"
+  dial_timeout = "2s"
+`,
+  );
+});
+
 test('any text comes out of a TOML parser as it went in, and nothing beside it', (t) => {
   const texts = fc.string({ unit: 'binary' }).filter((text) => text.isWellFormed() && text !== '__proto__');
   fc.assert(

@@ -21,6 +21,20 @@ test('it is live when it began after the last change of every file', (t) => {
   t.is(judge({ configs: [file(now - 60_000)] }), 'NotRestarted');
 });
 
+test('what a distribution writes right before it starts containerd was read', (t) => {
+  const started = now - 60_000;
+  for (const path of [
+    '/var/lib/rancher/k3s/agent/etc/containerd/config.toml',
+    '/var/lib/rancher/rke2/agent/etc/containerd/config.toml',
+    '/run/k0s/containerd-cri.toml',
+  ]) {
+    const at = (mtimeMs: number) => judge({ configs: [{ path, mtimeMs }] });
+    t.is(at(started - 30), 'live', path);
+    t.is(at(started + 90), 'live', 'within what the start may be off');
+    t.is(at(started + 200), 'NotRestarted', path);
+  }
+});
+
 test('one that does not run, or reads no hosts.toml, is not live, and says why', (t) => {
   t.is(judge({ processStartedAt: undefined }), 'NotRunning');
   t.is(judge({ pathDecision: pathInForce(undefined, '1.7.27') }), 'ConfigPathUnset');

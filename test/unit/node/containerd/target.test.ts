@@ -68,9 +68,12 @@ test('the server of an upstream that speaks plain HTTP does', (t) => {
   t.is(server, 'http://reg.local:5000');
 });
 
-test('an alias gets no server', (t) => {
+test('an alias gets no server but the mirror', (t) => {
   const { text } = plan({}, { names: [{ name: 'mirror-hub.example', upstream: false }] });
-  t.is((parse(text('/c/mirror-hub.example/hosts.toml')!) as { server?: string }).server, undefined);
+  t.is(
+    (parse(text('/c/mirror-hub.example/hosts.toml')!) as { server?: string }).server,
+    'http://127.0.0.1:30001',
+  );
 });
 
 test('a mirror behind TLS: the CA is written before the file that names it', (t) => {

@@ -30,6 +30,7 @@ function failures(seconds: number) {
   const warnings: string[] = [];
   const clock = { now: 0 };
   const teller = new Failures({
+    settings: { addressingScheme: 'hostess' },
     reporter: { report: async (_stored: unknown, report: Report) => reports.push(report) },
     events: { warning: async (_stored: unknown, reason: string) => warnings.push(reason) },
     now: () => {

@@ -123,7 +123,7 @@ function setUp(ttlMs: number) {
     refuse: async ({ status }: UpstreamAnswer) =>
       new UpstreamStatusError(status, 'refused', { challenge: 'Basic realm="r"' }),
   } as unknown as UpstreamClient;
-  const clients = new ClientAccess(client, ttlMs, () => now);
+  const clients = new ClientAccess(client, ttlMs, { now: () => now });
   const questionOf = (authorization: string | undefined) => ({
     route,
     repository: 'a',
