@@ -51,6 +51,7 @@ test('a failure that lasts is an obstacle, and what earlier passes found of the 
     { reason: 'ReconcileFailed', message: 'no such thing; it is tried again' },
   ]);
   t.like(reports[0]?.findings[0], { type: 'CredentialsValid', reason: 'Valid' });
+  t.deepEqual(reports[0]?.wiring, { wire: 'alias', byNameAlone: true });
   t.deepEqual(reports[0]?.status, {
     clusterIPs: ['10.0.0.7'],
     upstreamUrl: 'quay.io',

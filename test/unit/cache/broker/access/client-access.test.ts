@@ -25,6 +25,19 @@ test('what was allowed counts for its time, and for an hour at least while the u
   t.is(await access('alice'), 'unknown');
 });
 
+test('what came of each question that the upstream was asked is noted, and of none that was not', async (t) => {
+  const { access, upstream, noted, pass } = setUp(minute);
+  await access('alice');
+  await access('alice');
+  t.deepEqual(noted, [undefined]);
+  pass(2 * minute);
+  upstream.status = 'away';
+  t.is(await access('alice'), 'allowed');
+  t.is(await access('bob'), 'unknown');
+  t.is(noted.length, 3);
+  for (const error of noted.slice(1)) t.true(error instanceof UpstreamError);
+});
+
 test('a refusal ends it at once, also for the time in which the upstream is away', async (t) => {
   const { access, upstream, pass } = setUp(minute);
   await access('alice');
@@ -123,7 +136,9 @@ function setUp(ttlMs: number) {
     refuse: async ({ status }: UpstreamAnswer) =>
       new UpstreamStatusError(status, 'refused', { challenge: 'Basic realm="r"' }),
   } as unknown as UpstreamClient;
-  const clients = new ClientAccess(client, ttlMs, { now: () => now });
+  const noted: unknown[] = [];
+  const note = (error?: unknown) => void noted.push(error);
+  const clients = new ClientAccess(client, ttlMs, { note, now: () => now });
   const questionOf = (authorization: string | undefined) => ({
     route,
     repository: 'a',
@@ -133,6 +148,7 @@ function setUp(ttlMs: number) {
   const permission = (authorization: string | undefined) => clients.permission(questionOf(authorization));
   return {
     upstream,
+    noted,
     refusal: (authorization: string, error: unknown) => clients.refusal(questionOf(authorization), error),
     /** Later than what stands of a failure. */
     pass: (ms: number) => {
