@@ -139,6 +139,7 @@ test.serial(
   async (t) => {
     world.start(environment);
     const configuration = await announced(({ webhooks }) => webhooks[0].failurePolicy === 'Ignore');
+    await world.quiet();
     const expressions = [
       { key: 'control-plane', operator: 'NotIn', values: ['true'] },
       { key: 'kubernetes.azure.com/managedby', operator: 'NotIn', values: ['aks'] },

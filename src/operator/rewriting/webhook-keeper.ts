@@ -65,10 +65,11 @@ export class WebhookKeeper {
   }
 
   async #announce(authorities: string, namespaces: Routing['webhook'], signal: AbortSignal): Promise<void> {
-    const { settings, rewrite, applier, owner, configurations } = this.#options;
-    const live = configurations.get(webhookNames.configuration);
-    const exclusions = exclusionsOfOthers(live ?? {});
-    const input = { settings, rewrite, authorities, namespaces, exclusions, owner: await owner(signal) };
+    const { settings, rewrite, applier, configurations } = this.#options;
+    const owner = await this.#options.owner(signal);
+    // As it is in the moment in which it is compared: what was added since would be taken away again.
+    const exclusions = exclusionsOfOthers(configurations.get(webhookNames.configuration) ?? {});
+    const input = { settings, rewrite, authorities, namespaces, exclusions, owner };
     await applier.apply(webhookConfiguration(input), signal);
   }
 

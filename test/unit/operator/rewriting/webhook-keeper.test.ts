@@ -8,7 +8,10 @@ import { createLogger } from '../../../../src/observe/log.ts';
 import { LiveView } from '../../../../src/operator/live-view.ts';
 import type { Applier } from '../../../../src/operator/registry-mirror/apply.ts';
 import type { WebhookCertificate } from '../../../../src/operator/rewriting/webhook-certificate.ts';
-import { WebhookKeeper } from '../../../../src/operator/rewriting/webhook-keeper.ts';
+import {
+  WebhookKeeper,
+  type WebhookKeeperOptions,
+} from '../../../../src/operator/rewriting/webhook-keeper.ts';
 import { defaultSettings } from '../../../support/rewriting/engine.ts';
 
 const { signal } = new AbortController();
@@ -32,7 +35,12 @@ const settings: WebhookSettings = {
   injectInto: [],
 };
 
-function keeperOf(store: Store, changed: Partial<WebhookSettings>, client = {} as KubeClient): WebhookKeeper {
+function keeperOf(
+  store: Store,
+  changed: Partial<WebhookSettings>,
+  client = {} as KubeClient,
+  more: Partial<WebhookKeeperOptions> = {},
+): WebhookKeeper {
   return new WebhookKeeper({
     client,
     rewrite: defaultSettings,
@@ -44,6 +52,7 @@ function keeperOf(store: Store, changed: Partial<WebhookSettings>, client = {} a
     applier: {} as Applier,
     owner: async () => [],
     logger: createLogger({ level: 'silent' }),
+    ...more,
   });
 }
 
@@ -71,4 +80,24 @@ test('the webhook covers what our configuration says, and everything where users
   t.deepEqual([keeper?.covered, theirs?.covered], [[], 'all']);
   store.put(configuration('registry-rewrite-webhook'));
   t.deepEqual([keeper?.covered, theirs?.covered], ['all', 'all']);
+});
+
+test('what others left out of its namespaces while the owner was asked for stays', async (t) => {
+  const store = new Store();
+  const name = 'registry-rewrite-webhook';
+  const left = { key: 'managed', operator: 'NotIn', values: ['here'] };
+  const applied: KubeObject[] = [];
+  const keeper = keeperOf(store, { managesConfiguration: true }, undefined, {
+    owner: async () => {
+      const namespaceSelector = { matchExpressions: [left] };
+      store.put({
+        ...configuration(name),
+        webhooks: [{ name: 'pods.rewrite.k8s.osp.tech', namespaceSelector }],
+      });
+      return [];
+    },
+    applier: { apply: async (object: KubeObject) => applied.push(object) } as unknown as Applier,
+  });
+  await keeper.reconcile('all', signal);
+  t.true(JSON.stringify(applied).includes(JSON.stringify(left)), JSON.stringify(applied));
 });
