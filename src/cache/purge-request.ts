@@ -19,7 +19,10 @@ export interface PurgeResult {
 
 const result = z.object({ removed: z.int().min(0), bytes: z.int().min(0) });
 
-/** The whole cache may have to be looked through, three times for a repository: some TiB take more than ten minutes. A broker that ends ends this at once. Milliseconds. */
+/**
+ * The whole cache may have to be looked through, three times for a repository: some TiB take more than ten minutes. A broker
+ * that ends ends this at once. Milliseconds.
+ */
 const answerMs = 60 * 60_000;
 
 /** Resolves when it is done; rejects when nobody answers on `socketPath` or the broker refuses. */

@@ -172,7 +172,7 @@ interface AnnouncedWebhook {
   readonly namespaceSelector?: { readonly matchExpressions?: readonly Exclusion[] };
 }
 
-const ownKeys = new Set([namespaceNameLabel, ...rewrittenNamespaces().map(({ key }) => key)]);
+const ownKeys = rewrittenNamespaces().map(({ key }) => key);
 
 /**
  * What others have added to our selectors of namespaces so that something is left out, by the webhook's name: managed clusters (AKS) do so with every
@@ -186,7 +186,7 @@ export function exclusionsOfOthers(
     webhooks.map(({ name = '', namespaceSelector }) => [
       name,
       (namespaceSelector?.matchExpressions ?? []).filter(
-        ({ key, operator }) => !ownKeys.has(key) && ['NotIn', 'DoesNotExist'].includes(operator),
+        ({ key, operator }) => !ownKeys.includes(key) && ['NotIn', 'DoesNotExist'].includes(operator),
       ),
     ]),
   );

@@ -58,15 +58,10 @@ function placeOf({ name, upstream }: NodeName, { roots }: PathInForce, input: Co
   const hosts = `${folder}/hosts.toml`;
   const upstreamCa = `${folder}/upstream.crt`;
   const ca = input.endpoint.startsWith('https:') ? `${folder}/ca.crt` : undefined;
-  const { pem, ...hidden } = hiddenBy(folder, name, roots, input);
+  const { pem, findings } = hiddenBy(folder, name, roots, input);
   // Of an alias no other server is asked that could be trusted by them.
-  return {
-    folder,
-    hosts,
-    ca,
-    upstreamCa,
-    hidden: upstream && pem !== undefined ? { ...hidden, pem } : hidden,
-  };
+  const hidden = pem !== undefined && upstream ? { pem, findings } : { findings };
+  return { folder, hosts, ca, upstreamCa, hidden };
 }
 
 function planTrust({ hosts, ca, upstreamCa, hidden }: Place, input: ContainerdInput): FilePlan {

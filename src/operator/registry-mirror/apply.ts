@@ -51,7 +51,8 @@ export class Applier {
     if (live !== undefined && isFixed(live, desired)) await this.delete(live, signal);
     const applied = await client.apply(type, desired, { fieldManager, force: true, signal });
     view?.written(applied);
-    if (live !== undefined) this.#wrote(uid, what);
+    this.#pace.prune();
+    if (live !== undefined) this.#pace.wrote(uid, what);
     logger.info({ kind: desired.kind, object: key, difference: path }, 'Applied an object');
     return applied;
   }
@@ -81,11 +82,6 @@ export class Applier {
     await client.delete(type, parseKey(key), { propagationPolicy: 'Background', ...preconditions, signal });
     view?.sawOff(live);
     logger.info({ kind: live.kind, object: key }, 'Deleted an object');
-  }
-
-  #wrote(uid: string, what: string): void {
-    this.#pace.prune();
-    this.#pace.wrote(uid, what);
   }
 
   async #adopt(live: KubeObject, desired: KubeObject, signal: AbortSignal): Promise<KubeObject> {

@@ -5,10 +5,9 @@ import type { EventRecorder } from '../../kube/events.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import { outcomeOf } from '../outcome.ts';
 import { refusalOf } from './objects-pass.ts';
-import type { Report, Reporter } from './report.ts';
+import type { Reporter } from './report.ts';
 import type { StoredMirror } from './status.ts';
-import { keptFindings, readStored, standingStatus } from './stored-mirror.ts';
-import { wiringOf } from './wiring.ts';
+import { standingReport } from './stored-mirror.ts';
 
 export interface FailuresOptions {
   readonly settings: Pick<OperatorSettings, 'addressingScheme'>;
@@ -48,18 +47,8 @@ export class Failures {
     if (metadata.deletionTimestamp !== undefined) {
       await this.#options.events.warning(stored, obstacle.reason, obstacle.message);
     } else if (refusalOf(error) === undefined) {
-      const report = {
-        status: standingStatus(stored),
-        findings: keptFindings(stored),
-        obstacles: [obstacle],
-        ...this.#wiring(stored),
-      };
+      const report = { ...standingReport(stored, this.#options.settings), obstacles: [obstacle] };
       await this.#options.reporter.report(stored, report, signal);
     }
-  }
-
-  #wiring(stored: StoredMirror): Pick<Report, 'wiring'> {
-    const read = readStored(stored);
-    return 'faults' in read ? {} : { wiring: wiringOf(read.mirror, this.#options.settings) };
   }
 }

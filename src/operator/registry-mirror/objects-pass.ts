@@ -33,7 +33,10 @@ export class ObjectsPass {
     return this.#missingRights;
   }
 
-  /** False where the server refused, or somebody undoes what is written. Throws what says nothing about this object: no connection, a busy server, a conflict. */
+  /**
+   * False where the server refused, or somebody undoes what is written. Throws what says nothing about this object: no connection, a busy server, a
+   * conflict.
+   */
   async apply(object: KubeObject, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#applier.apply(object, signal);

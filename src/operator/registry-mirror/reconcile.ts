@@ -35,9 +35,8 @@ import { earliest, type Provision, Provisioner } from './provision.ts';
 import { Reporter } from './report.ts';
 import { sharedRestoration } from './restoration.ts';
 import { givenTo, type StoredMirror } from './status.ts';
-import { keptFindings, readStored, standingStatus } from './stored-mirror.ts';
+import { readStored, standingReport, standingStatus } from './stored-mirror.ts';
 import { unwire } from './unwire.ts';
-import { wiringOf } from './wiring.ts';
 
 export interface ReconcilerOptions {
   readonly client: KubeClient;
@@ -132,13 +131,12 @@ export class MirrorReconciler {
       return await this.#provisioner.provision(stored, mirror, signal);
     } catch (error) {
       const refusal = refusalOf(error);
-      const known = { ...standing(stored), findings: keptFindings(stored) };
-      const wiring = wiringOf(mirror, this.#options.settings);
-      if (refusal !== undefined) return { ...known, wiring, ...refusal };
+      const known = standingReport(stored, this.#options.settings);
+      if (refusal !== undefined) return { ...known, ...refusal };
       const outcome = outcomeOf(error);
       if (outcome.kind !== 'stalled') throw error;
       this.#options.logger.error({ error, mirror: mirror.metadata.name }, 'Could not bring a mirror about');
-      return { ...known, wiring, obstacles: [outcome] };
+      return { ...known, obstacles: [outcome] };
     }
   }
 
@@ -182,7 +180,7 @@ export class MirrorReconciler {
       live.daemonSet === undefined &&
       this.#options.nodeReports?.holding(name, { at: 0, version: sharedNodes?.leftSince(name) });
     const shared = holding && holding.nodes.length > 0 ? [sharedRestoration(holding)] : [];
-    return { ...standing(stored), findings: [...findings, ...shared], obstacles };
+    return { status: standingStatus(stored), findings: [...findings, ...shared], obstacles };
   }
 
   #now(): Date {
@@ -199,9 +197,4 @@ function identity({ metadata }: StoredMirror) {
     // With the uid: a mirror that was deleted meanwhile is not made again.
     metadata: { name, ...(uid !== undefined && { uid }), labels: { mirror: name }, finalizers: [finalizer] },
   };
-}
-
-/** A mirror that is not in force: what is known without writing anything. */
-function standing(stored: StoredMirror): Pick<Provision, 'status' | 'findings'> {
-  return { status: standingStatus(stored), findings: [] };
 }
