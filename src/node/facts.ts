@@ -12,6 +12,11 @@ export interface RuntimeFacts {
   readonly commandLine?: readonly string[];
 }
 
+export interface ContainerdFacts extends RuntimeFacts {
+  /** The file that it was started with, where it runs or has a moment ago. */
+  readonly configFile?: string;
+}
+
 export interface DockerFacts extends RuntimeFacts {
   /** Docker 29's image store, which reads hosts.toml in certs.d. */
   readonly containerdStore?: boolean;
@@ -20,7 +25,7 @@ export interface DockerFacts extends RuntimeFacts {
 /** The runtimes of a node; absent: not there. CRI-O stands for all that read registries.conf. */
 export interface NodeFacts {
   readonly docker?: DockerFacts;
-  readonly containerd?: RuntimeFacts;
+  readonly containerd?: ContainerdFacts;
   readonly crio?: RuntimeFacts;
 }
 

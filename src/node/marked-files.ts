@@ -38,7 +38,9 @@ function kindIn(path: string): OwnedFile['kind'] {
 
 function containerdRoots(view: HostView, { containerd }: NodeFacts): string[] {
   const host = { read: view.read, list: (path: string) => view.list(path) ?? [] };
-  const { configs } = readConfigs(host, containerd?.version);
-  const inForce = configs.flatMap((config) => pathInForce(config, containerd?.version).inForce?.roots ?? []);
+  const { configs, spare } = readConfigs(host, containerd?.version, containerd?.configFile);
+  const inForce = [...configs, ...spare].flatMap(
+    (config) => pathInForce(config, containerd?.version).inForce?.roots ?? [],
+  );
   return ['/etc/containerd/certs.d', ...inForce];
 }

@@ -15,7 +15,7 @@ import {
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
 import { containerdInForce } from './containerd/in-force.ts';
 import type { Liveness } from './containerd/liveness.ts';
-import type { NodeFacts, RuntimeFacts } from './facts.ts';
+import type { ContainerdFacts, NodeFacts } from './facts.ts';
 import { errorCode, type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
@@ -335,9 +335,12 @@ function ownersOf(places: NodePlaces, facts: NodeFacts, view: HostView): string[
   return [...new Set([...ownersIn(places.hostsFile, view), ...marked])].sort();
 }
 
-function livenessOf({ version, startedAt }: RuntimeFacts, view: HostView): Liveness {
+function livenessOf({ version, configFile, startedAt }: ContainerdFacts, view: HostView): Liveness {
   const list = (path: string) => view.list(path) ?? [];
-  return containerdInForce({ read: view.read, list }, { release: version, startedAt, now: Date.now() });
+  return containerdInForce(
+    { read: view.read, list },
+    { release: version, configFile, startedAt, now: Date.now() },
+  );
 }
 
 function damagedRecord(name: string): Finding {

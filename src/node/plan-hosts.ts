@@ -131,7 +131,7 @@ function mayPullByContainerd(
   const isThere = containerd?.running === true || containerd?.version !== undefined;
   if (!isThere || !isWired('containerd', mirror, { containerd, ...facts })) return false;
   const files = { read: view.read, list: (path: string) => view.list(path) ?? [] };
-  const { configs } = readConfigs(files, containerd.version);
+  const { configs } = readConfigs(files, containerd.version, containerd.configFile);
   return configs.length === 0 || configs.some(({ disabled }) => !disabled);
 }
 

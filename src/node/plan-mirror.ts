@@ -106,12 +106,12 @@ function planConfigPath(mirror: WiredMirror, { facts }: MirrorPlanInput, view: H
   const found = isWired('containerd', mirror, facts) && mirror.names.length > 0;
   if (mirror.containerd === 'report' || !found)
     return planContainerdConfigRemoval({ leaves: isOurs, record, read: view.read });
-  const { version, commandLine } = facts.containerd ?? {};
+  const { version, configFile } = facts.containerd ?? {};
   return planContainerdConfig({
     mirror: mirror.name,
     found,
     ...(version !== undefined && { release: version }),
-    ...(commandLine && { commandLine }),
+    ...(configFile !== undefined && { configFile }),
     record,
     read: view.read,
     list: (path) => view.list(path) ?? [],
@@ -128,12 +128,13 @@ export function planContainerdTarget(
   const endpoint = endpointUrl(mirror);
   const isFound = isWired('containerd', mirror, facts);
   const inDocker = isWired('docker', mirror, facts) && !isClassicDocker(mirror, facts);
-  const release = facts.containerd?.version;
+  const { version: release, configFile } = facts.containerd ?? {};
   const common = {
     mirror: mirror.name,
     bundle,
     foreignFiles: mirror.foreignFiles,
     ...(release !== undefined && { release }),
+    ...(configFile !== undefined && { configFile }),
     recorded: recordedFiles(view, 'containerd-hosts', mirror.name),
     read: view.read,
     list: (path: string) => view.list(path) ?? [],

@@ -5,12 +5,14 @@ import { expandGlob } from './glob.ts';
 import type { HostFiles } from './host-files.ts';
 import { parseToml, type Table } from './table.ts';
 
-/** Where a distribution has its configuration. */
+/** Where a containerd has its configuration. */
 export interface Place {
   readonly path: string;
+  /** The distribution that writes it, or manages what is in it. */
+  readonly maker?: 'k3s' | 'k0s';
   /** Files that the distribution puts into the configuration when it starts. */
   readonly dropIns?: string;
-  /** Imports that are made at each start, and need not be there. */
+  /** Files whose paths begin like this are written by who starts containerd, right before; imports of them need not be there. */
   readonly generated?: string;
 }
 

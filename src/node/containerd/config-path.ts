@@ -7,7 +7,8 @@
 import { posix } from 'node:path';
 import type { Finding } from '../finding.ts';
 import type { FilePlan } from '../managed-file.ts';
-import { type ContainerdConfig, defaultConfigFile } from './config.ts';
+import { defaultConfigFile } from './command-line.ts';
+import type { ContainerdConfig } from './config.ts';
 import { type Generation, generationsOf } from './generation.ts';
 import type { HostFiles } from './host-files.ts';
 

@@ -6,6 +6,7 @@
  * reads all files by the last `version` stated; 2.x expands it beside the file, merges key by key, and reads each file by its own version.
  */
 import type { Finding } from '../finding.ts';
+import { defaultConfigFile } from './command-line.ts';
 import { type Document, loadFiles, type Place } from './config-files.ts';
 import { type Generation, generationsOf, majorOf } from './generation.ts';
 import type { HostFiles } from './host-files.ts';
@@ -15,6 +16,8 @@ import { isTable, type Table, tableIn, tableOf, textOf } from './table.ts';
 export interface ContainerdConfig {
   /** The file that it is started with. */
   readonly path: string;
+  readonly maker?: Place['maker'];
+  readonly generated?: Place['generated'];
   /** All files that were read; the values are in force for a containerd that was started after the last change to any. */
   readonly files: readonly string[];
   /** As written; 0 where the file says none, which is read as 1. */
@@ -31,30 +34,61 @@ export interface ContainerdConfig {
 }
 
 export interface ConfigReading {
+  /** Those that may be in force. */
   readonly configs: readonly ContainerdConfig[];
+  /** Those of a containerd that does not run while another one does. */
+  readonly spare: readonly ContainerdConfig[];
+  /** Of those in `configs`. */
   readonly findings: readonly Finding[];
   /** False where a file could not be understood: what is not in `configs` may be in force all the same. */
   readonly complete: boolean;
 }
 
-/** The file of containerd itself and of its packages. */
-export const defaultConfigFile = '/etc/containerd/config.toml';
-
 const places: readonly Place[] = [
   { path: defaultConfigFile },
-  { path: '/var/lib/rancher/k3s/agent/etc/containerd/config.toml' },
-  { path: '/var/lib/rancher/rke2/agent/etc/containerd/config.toml' },
-  { path: '/etc/k0s/containerd.toml', dropIns: '/etc/k0s/containerd.d/*.toml', generated: '/run/k0s/' },
+  placeOfK3s('/var/lib/rancher/k3s'),
+  placeOfK3s('/var/lib/rancher/rke2'),
+  {
+    path: '/etc/k0s/containerd.toml',
+    maker: 'k0s',
+    dropIns: '/etc/k0s/containerd.d/*.toml',
+    generated: '/run/k0s/',
+  },
 ];
 
-/** Returns every containerd configuration on the host. `release` is that of containerd (`1.7.27`), where it is known. */
-export function readConfigs(host: HostFiles, release?: string): ConfigReading {
-  const readings = places.map((place) => readPlace(place, host, release));
+/**
+ * Returns every containerd configuration on the host. `release` is that of containerd (`1.7.27`), where it is known; `startedWith` the file that the
+ * containerd which runs was started with: then that one alone is in force.
+ */
+export function readConfigs(host: HostFiles, release?: string, startedWith?: string): ConfigReading {
+  const running = startedWith === undefined ? undefined : placeOf(startedWith);
+  const inForce = running === undefined ? places : [running];
+  const others = places.filter((place) => !inForce.some(({ path }) => path === place.path));
+  const readings = inForce.map((place) => readPlace(place, host, release));
+  const absent = running !== undefined && isMissed(running, readings[0]) ? [notThere(running.path)] : [];
   return {
     configs: readings.flatMap(({ config }) => config ?? []),
-    findings: readings.flatMap(({ findings }) => findings),
-    complete: readings.every(({ complete }) => complete),
+    spare: others.flatMap((place) => readPlace(place, host, undefined).config ?? []),
+    findings: [...readings.flatMap(({ findings }) => findings), ...absent],
+    complete: absent.length === 0 && readings.every(({ complete }) => complete),
   };
+}
+
+/** Its `--data-dir` has the configuration in a folder that is always the same. */
+function placeOfK3s(folder: string): Place {
+  const generated = `${folder}/agent/etc/containerd/`;
+  return { path: `${generated}config.toml`, maker: 'k3s', generated };
+}
+
+function placeOf(path: string): Place {
+  const known = places.find((place) => place.path === path);
+  const [, ofK3s] = /^(.*)\/agent\/etc\/containerd\/config\.toml$/.exec(path) ?? [];
+  return known ?? (ofK3s === undefined ? { path } : placeOfK3s(ofK3s));
+}
+
+/** containerd starts without the default one alone. */
+function isMissed({ path }: Place, reading: PlaceReading | undefined): boolean {
+  return path !== defaultConfigFile && reading?.config === undefined && reading?.complete === true;
 }
 
 interface PlaceReading {
@@ -86,6 +120,8 @@ function readAs(generation: Generation, place: Place, host: HostFiles): PlaceRea
   const configs = tableOf(registry['configs']);
   const config: ContainerdConfig = {
     path: root.path,
+    ...(place.maker && { maker: place.maker }),
+    ...(place.generated && { generated: place.generated }),
     files: documents.map(({ path }) => path),
     version: versionOf(root.content),
     ...(configPath !== undefined && { configPath }),
@@ -155,6 +191,12 @@ function disablesCri(content: Table): boolean {
   return (
     Array.isArray(disabled) && ['cri', namesBefore3, namesSince3].some((name) => disabled.includes(name))
   );
+}
+
+function notThere(path: string): Finding {
+  const message =
+    'containerd was started with this file, which cannot be found: what it has in force cannot be told';
+  return { reason: 'UnreadableConfig', path, message, blocks: true };
 }
 
 function uncertainPath({ path, configPath }: ContainerdConfig): Finding {

@@ -9,7 +9,8 @@ import type { Action, NoteAction, WriteAction } from '../action.ts';
 import { type Finding, unusablePath } from '../finding.ts';
 import type { FileRecord } from '../journal.ts';
 import type { TargetPlan } from '../managed-file.ts';
-import { type ContainerdConfig, defaultConfigFile, readConfigs } from './config.ts';
+import { defaultConfigFile } from './command-line.ts';
+import { type ContainerdConfig, readConfigs } from './config.ts';
 import { pathInForce } from './config-path.ts';
 import { certificatesFolder, newFiles, places, textWithoutUs, textWithPath } from './config-text.ts';
 import { generationsOf } from './generation.ts';
@@ -22,8 +23,8 @@ export interface ContainerdConfigInput extends HostFiles {
   readonly found: boolean;
   /** Of that containerd (`1.7.27`), where it is known. */
   readonly release?: string;
-  /** The arguments of the containerd that runs, where one does. */
-  readonly commandLine?: readonly string[];
+  /** The file that it was started with, where it runs. */
+  readonly configFile?: string;
   /** The journal's record of `/etc/containerd/config.toml`, if there is one. */
   readonly record: FileRecord | undefined;
 }
@@ -36,8 +37,8 @@ export interface ContainerdConfigRemoval extends Pick<HostFiles, 'read'> {
 
 /** Returns what makes containerd look for `hosts.toml`, or why that is not done; nothing where it does already. */
 export function planContainerdConfig(input: ContainerdConfigInput): TargetPlan {
-  const { record, release, found } = input;
-  const { configs, complete } = readConfigs(input, release);
+  const { record, release, found, configFile } = input;
+  const { configs, complete } = readConfigs(input, release, configFile);
   if (!complete) return { actions: [], findings: [] };
   const enabled: (ContainerdConfig | undefined)[] = configs.filter(({ disabled }) => !disabled);
   const broken = configs.find((config) => config.path === defaultConfigFile && isBrokenByUs(config, input));
@@ -109,27 +110,19 @@ const byHand = `it is written in a way that cannot be edited safely: set config_
 /** Why the configuration is not ours to change, with what a person can do. */
 function objectionTo(
   config: ContainerdConfig | undefined,
-  { release, commandLine = [] }: ContainerdConfigInput,
+  { release }: ContainerdConfigInput,
 ): string | undefined {
-  const path = config?.path ?? defaultConfigFile;
-  if (/\/(k3s|rke2)\//.test(path))
+  const { path, maker } = config ?? { path: defaultConfigFile };
+  if (maker === 'k3s')
     return 'it is generated at each start: set config_path in the template beside it (config.toml.tmpl, config-v3.toml.tmpl)';
+  if (maker === 'k0s') return 'it is managed by k0s: set config_path in a file of /etc/k0s/containerd.d';
   if (path !== defaultConfigFile)
-    return 'it is managed by k0s: set config_path in a file of /etc/k0s/containerd.d';
-  const other = otherConfig(commandLine);
-  if (other !== undefined) return `containerd is started with ${other} instead: set config_path there`;
+    return `containerd is started with it instead of ${defaultConfigFile}: set config_path in it, and restart containerd`;
   if (config !== undefined && config.mirrors.length + config.configs.length > 0)
     return 'registry.mirrors or registry.configs is in use, beside which containerd may not load its CRI plugin: move them to hosts.toml files, set config_path and restart containerd';
   if (config === undefined && generationsOf(release).length > 1)
     return 'it is not there, and which version to write cannot be told, because containerd does not tell its release';
   return undefined;
-}
-
-/** The configuration file that a containerd was started with, where it is another one. */
-function otherConfig(commandLine: readonly string[]): string | undefined {
-  const at = commandLine.findIndex((each) => /^(--?config|-c)(=|$)/.test(each));
-  const other = commandLine[at]?.split('=')[1] ?? commandLine[at + 1];
-  return at === -1 || other === defaultConfigFile ? undefined : other;
 }
 
 /** By the file's version; one that states none is version 1, which containerd 1 alone reads in a way that is certain. */
@@ -151,7 +144,11 @@ function newFile({ release }: ContainerdConfigInput): string | undefined {
 function leadsTo(text: string, input: ContainerdConfigInput): boolean {
   const file = { kind: 'file', content: Buffer.from(text, 'latin1'), mode: 0o644, uid: 0, gid: 0 } as const;
   const read: HostFiles['read'] = (path) => (path === defaultConfigFile ? file : input.read(path));
-  const { configs, findings, complete } = readConfigs({ read, list: input.list }, input.release);
+  const { configs, findings, complete } = readConfigs(
+    { read, list: input.list },
+    input.release,
+    input.configFile,
+  );
   const config = configs.find(({ path }) => path === defaultConfigFile);
   const decision = pathInForce(config, input.release);
   const isClear = complete && findings.length + decision.findings.length === 0;

@@ -17,6 +17,8 @@ export interface ContainerdInput extends HostFiles {
   readonly found: boolean;
   /** Of that containerd (`2.1.4`), where it is known. */
   readonly release?: string;
+  /** The file that it was started with, where it runs. */
+  readonly configFile?: string;
   /** The files of kind `containerd-hosts` that the journal says this mirror made. */
   readonly recorded: readonly FileRecord[];
 }

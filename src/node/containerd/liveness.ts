@@ -2,9 +2,16 @@
 import type { Finding } from '../finding.ts';
 import type { PathDecision } from './config-path.ts';
 
+export interface ReadFile {
+  readonly path: string;
+  readonly mtimeMs?: number;
+  /** Who starts containerd writes it right before: it is as old as the process, and was read. */
+  readonly generated?: boolean;
+}
+
 export interface LivenessFacts {
   /** Every file of the configuration (`ContainerdConfig.files`) and when it was last written, where that is known. */
-  readonly configs: readonly { readonly path: string; readonly mtimeMs?: number }[];
+  readonly configs: readonly ReadFile[];
   /** Undefined: it does not run. */
   readonly processStartedAt: number | undefined;
   /** With the finding of the link, where there is one. */
@@ -22,8 +29,6 @@ export interface Liveness {
 
 /** What a start, counted in hundredths of a second since the boot, may be off. */
 const resolution = 100;
-/** Who starts containerd writes these right before: such a file is as old as the process, and was read. */
-const writtenAtStart = /^\/(var\/lib\/rancher|run\/k0s)\//;
 
 /** Live: `hosts.toml` is looked for where we think. Whatever cannot be told for certain is not live. */
 export function containerdLiveness(facts: LivenessFacts): Liveness {
@@ -34,10 +39,9 @@ export function containerdLiveness(facts: LivenessFacts): Liveness {
   if (started > now + resolution) return not('ClockUnclear', 'containerd was started in the future');
   const unclear = configs.find(({ mtimeMs }) => mtimeMs === undefined || mtimeMs > now + resolution);
   if (unclear !== undefined) return not('ClockUnclear', `When ${unclear.path} was changed cannot be told`);
-  const newer = configs.find(({ path, mtimeMs = 0 }) => {
-    const unclearMs = writtenAtStart.test(path) ? resolution : -resolution;
-    return mtimeMs > started + unclearMs;
-  });
+  const newer = configs.find(
+    ({ generated, mtimeMs = 0 }) => mtimeMs > started + (generated ? resolution : -resolution),
+  );
   if (newer !== undefined)
     return not('NotRestarted', `containerd was started before ${newer.path} was changed: restart it`);
   return { live: true, reason: '', message: '' };

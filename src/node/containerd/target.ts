@@ -27,34 +27,49 @@ export interface ContainerdPlan extends FilePlan {
  * runtime that reads them in the same way (Docker 29's containerd store).
  */
 export function planContainerd(input: ContainerdInput, others: readonly PathInForce[] = []): ContainerdPlan {
-  const { configs, findings, complete } = readConfigs(input, input.release);
+  const { configs, spare, findings, complete } = readConfigs(input, input.release, input.configFile);
   const unconfigured = configs.length === 0 && complete && input.found;
   const enabled = configs.filter(({ disabled }) => !disabled);
   const decisions = [...enabled, ...(unconfigured ? [undefined] : [])].map((config) =>
     pathInForce(config, input.release),
   );
   const inForce = decisions.flatMap((decision) => decision.inForce ?? []);
+  // One that is down for a moment looks there again when it is back.
+  const later = spare
+    .filter(({ disabled }) => !disabled)
+    .flatMap((config) => pathInForce(config).inForce ?? []);
   // Whether there is a default hangs on the release: what lies there stays until a containerd has said which it is.
   const isKnown =
     complete && (!input.found || input.release !== undefined || inForce.length === decisions.length);
-  const plan = planHostFolders([...inForce, ...others], input, isKnown);
+  const plan = planHostFolders([...inForce, ...others], input, { complete: isKnown, later });
   return {
     ...plan,
     findings: [...findings, ...decisions.flatMap((decision) => decision.findings), ...plan.findings],
   };
 }
 
-/** As `planContainerd`, where the folders are known. `complete` is false where there may be more of them: then what lies there for a wanted name stays. */
+export interface FolderKnowledge {
+  /** False where there may be more folders: then what lies there for a wanted name stays. */
+  readonly complete?: boolean;
+  /** Folders that nobody looks in now. They are wired where that can be, and nothing is said of them. */
+  readonly later?: readonly PathInForce[];
+}
+
+/** As `planContainerd`, where the folders are known. */
 export function planHostFolders(
   paths: readonly PathInForce[],
   input: ContainerdInput,
-  complete = true,
+  { complete = true, later = [] }: FolderKnowledge = {},
 ): ContainerdPlan {
   const names = input.names.flatMap((each) => {
     const name = referenceName(each.name);
     return name === undefined ? [] : [{ ...each, name }];
   });
-  const parts = withoutDoubles(paths).map((path) => planPath(path, names, input));
+  const others = later.filter(({ roots: [root] }) => paths.every((path) => path.roots[0] !== root));
+  const parts = [
+    ...withoutDoubles(paths).map((path) => planPath(path, names, input)),
+    ...withoutDoubles(others).map((path) => ({ ...planPath(path, names, input), findings: [] })),
+  ];
   const wanted = new Set(parts.flatMap((part) => part.wanted));
   const kept = (path: string) => !complete && names.some(({ name }) => isFolderOf(name, dirname(path)));
   const undone = input.recorded.filter(({ path }) => !wanted.has(path) && !kept(path));

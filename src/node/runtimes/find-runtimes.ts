@@ -1,9 +1,10 @@
 /** Finds out which container runtimes a node has, from its processes, sockets and configuration. The main file of this folder. */
-import { defaultConfigFile } from '../containerd/config.ts';
-import type { DockerFacts, NodeFacts, RuntimeFacts } from '../facts.ts';
+import { defaultAddress, defaultConfigFile } from '../containerd/command-line.ts';
+import type { ContainerdFacts, DockerFacts, NodeFacts, RuntimeFacts } from '../facts.ts';
 import { errorCode, type FileCalls, readState } from '../files.ts';
 import { resolveInRoot } from '../host-root.ts';
 import { type FoundProcess, findProcesses, type ProcessTools } from '../signal.ts';
+import { containerdOf } from './running-containerd.ts';
 
 /** What a runtime says of itself on its socket; undefined where it does not answer. */
 export interface RuntimeQuestions {
@@ -22,11 +23,7 @@ export interface FinderOptions extends RuntimeQuestions {
 
 const sockets = {
   docker: ['/run/docker.sock', '/var/run/docker.sock'],
-  containerd: [
-    '/run/containerd/containerd.sock',
-    '/run/k3s/containerd/containerd.sock',
-    '/run/k0s/containerd.sock',
-  ],
+  containerd: [defaultAddress, '/run/k3s/containerd/containerd.sock', '/run/k0s/containerd.sock'],
   crio: ['/run/crio/crio.sock', '/var/run/crio/crio.sock'],
 } as const;
 
@@ -45,6 +42,13 @@ const configuration = {
 const programs = { docker: 'dockerd', containerd: 'containerd', crio: 'crio' } as const;
 
 type Name = keyof typeof programs;
+
+/** The process of a runtime, where it may answer, and what can be told without asking it. */
+interface Running {
+  readonly process: FoundProcess | undefined;
+  readonly sockets: readonly string[];
+  readonly facts: ContainerdFacts | object;
+}
 
 /** A runtime that is restarted is gone for a moment, and its socket with it: this long it counts as one that does not run. */
 const goneAfterMs = 120_000;
@@ -68,13 +72,16 @@ export class RuntimeFinder {
     const { containerdVersion, crioVersion, dockerInfo } = this.#options;
     this.#processFiles = namesReadOnce(this.#options.files);
     const docker = await this.#look<DockerFacts>('docker', async (socket) => dockerInfo(socket));
-    const containerd = await this.#look('containerd', async (socket) =>
-      versionOf(await containerdVersion(socket)),
+    const running = this.#containerd();
+    const containerd = await this.#look<ContainerdFacts>(
+      'containerd',
+      async (socket) => versionOf(await containerdVersion(socket)),
+      running,
     );
     const crio = await this.#look('crio', async (socket) => versionOf(await crioVersion(socket)));
     return {
       ...(docker && { docker }),
-      ...(containerd && !this.#isDockersAlone(docker) && { containerd }),
+      ...(containerd && !this.#isDockersAlone(docker, running.sockets) && { containerd }),
       ...(crio && { crio }),
     };
   }
@@ -82,9 +89,9 @@ export class RuntimeFinder {
   async #look<T extends RuntimeFacts>(
     name: Name,
     ask: (socket: string) => Promise<Partial<T> | undefined>,
+    { process, sockets: itsSockets, facts }: Running = this.#running(name),
   ): Promise<T | undefined> {
-    const [process] = this.#processes(programs[name]).filter(isNodes);
-    const socket = sockets[name].map((path) => this.#real(path)).find((path) => path !== undefined);
+    const socket = itsSockets.map((path) => this.#real(path)).find((path) => path !== undefined);
     const isConfigured = configuration[name].some((path) => this.#real(path) !== undefined);
     const now = (this.#options.now ?? Date.now)();
     const last = this.#seen.get(name);
@@ -92,7 +99,7 @@ export class RuntimeFinder {
       socket !== undefined || isConfigured || (last !== undefined && now - last.at < goneAfterMs);
     if (process === undefined) return isThere ? ({ ...(last?.said ?? {}), running: false } as T) : undefined;
     const answer = socket === undefined ? undefined : await this.#once(process, name, () => ask(socket));
-    const said = answer ?? (last?.said as Partial<T> | undefined);
+    const said = { ...(last?.said as Partial<T> | undefined), ...answer, ...facts };
     this.#seen.set(name, { at: now, said });
     return {
       running: true,
@@ -100,6 +107,33 @@ export class RuntimeFinder {
       commandLine: process.commandLine,
       ...said,
     } as unknown as T;
+  }
+
+  #running(name: Name): Running {
+    const [process] = this.#processes(programs[name]);
+    return { process, sockets: sockets[name], facts: {} };
+  }
+
+  /** That of the node's pods, of several. A socket that is not where it is said to be is looked for where one without an address has it. */
+  #containerd(): Running {
+    const processes = this.#processes(programs.containerd).filter(isNodes);
+    const found = containerdOf(processes, { kubelet: this.#kubelet(), text: (path) => this.#text(path) });
+    if (found === undefined) return { process: undefined, sockets: sockets.containerd, facts: {} };
+    const { process, configFile, address } = found;
+    const others = processes.length > 1 ? [] : sockets.containerd;
+    return { process, sockets: [address, ...others], facts: { configFile } };
+  }
+
+  /** What the kubelet was told, where one runs that is not within another program. */
+  #kubelet(): readonly string[] | undefined {
+    const [kubelet] = this.#processes('kubelet');
+    return kubelet && [...kubelet.commandLine, ...this.#kubeletFiles()];
+  }
+
+  #kubeletFiles(): string[] {
+    return ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env'].map((path) =>
+      this.#text(path),
+    );
   }
 
   /** One that could not answer is asked again. */
@@ -122,15 +156,11 @@ export class RuntimeFinder {
    * A containerd that only carries Docker's containers: the kubelet names cri-dockerd (packages leave a configuration of containerd all the same), or
    * nobody has configured it and the kubelet, which k3s and k0s have within, does not name it.
    */
-  #isDockersAlone(docker: RuntimeFacts | undefined): boolean {
+  #isDockersAlone(docker: RuntimeFacts | undefined, [address]: readonly string[]): boolean {
     if (docker === undefined || !(docker.running || this.#wasSeen('docker'))) return false;
-    const texts = ['/var/lib/kubelet/config.yaml', '/var/lib/kubelet/kubeadm-flags.env'].map((path) =>
-      this.#text(path),
-    );
-    const [kubelet] = this.#processes('kubelet');
-    const names = (socket: string) =>
-      [...texts, ...(kubelet?.commandLine ?? [])].some((text) => text.includes(socket));
-    if (names('containerd.sock')) return false;
+    const words = this.#kubelet() ?? this.#kubeletFiles();
+    const names = (socket: string) => words.some((word) => word.includes(socket));
+    if (names('containerd.sock') || address !== defaultAddress) return false;
     const [, ...ofDistributions] = sockets.containerd;
     const isConfigured = [defaultConfigFile, ...ofDistributions].some(
       (path) => this.#real(path) !== undefined,

@@ -7,11 +7,16 @@ const silent = async () => undefined;
 const questions = { containerdVersion: silent, crioVersion: silent, dockerInfo: silent };
 
 /** A process of root's on the node; `ids` where it is in a container. */
-function run(box: Sandbox, pid: number, name: string, ids: readonly number[] = [pid]): void {
+function run(
+  box: Sandbox,
+  pid: number,
+  name: string,
+  { ids = [pid], flags = [] }: { readonly ids?: readonly number[]; readonly flags?: readonly string[] } = {},
+): void {
   box.put(`proc/${pid}/comm`, `${name}\n`);
   box.put(`proc/${pid}/status`, `NSpid:\t${ids.join('\t')}\n`);
   box.put(`proc/${pid}/stat`, `${pid} (${name}) S 1 ${'0 '.repeat(17)}5000 0`);
-  box.put(`proc/${pid}/cmdline`, `/usr/bin/${name}\0`);
+  box.put(`proc/${pid}/cmdline`, [`/usr/bin/${name}`, ...flags].map((each) => `${each}\0`).join(''));
 }
 
 /** Everything is root's. */
@@ -24,7 +29,7 @@ test('Docker in a pod is not the node’s, nor is a k3s node’s containerd Dock
   const box = makeSandbox();
   t.teardown(box.remove);
   box.put('proc/uptime', '100.00 0');
-  run(box, 10, 'dockerd', [10, 1]);
+  run(box, 10, 'dockerd', { ids: [10, 1] });
   run(box, 11, 'containerd');
   box.put('run/k3s/containerd/containerd.sock', '');
   const finder = new RuntimeFinder({ files: rootsFiles, hostRoot: box.root, ...questions });
@@ -86,7 +91,7 @@ test('A runtime that is away or silent for a moment is what it said before; late
   t.like((await finder.find()).containerd, { running: true, version: '2.2.1' });
   for (const path of ['proc/11', 'run/containerd']) fs.rmSync(`${box.root}/${path}`, { recursive: true });
   clock.now += 30_000;
-  t.deepEqual((await finder.find()).containerd, { running: false, version: '2.2.1' });
+  t.like((await finder.find()).containerd, { running: false, version: '2.2.1' });
   run(box, 12, 'containerd');
   box.put('run/containerd/containerd.sock', '');
   t.like((await finder.find()).containerd, { running: true, version: '2.2.1' }, 'it does not answer yet');
@@ -122,4 +127,74 @@ test('each look reads the name of every process once, whatever it looks for', as
   fs.rmSync(`${box.root}/proc/11`, { recursive: true });
   t.like((await finder.find()).containerd, { running: false });
   t.is(read.length, 5);
+});
+
+const ofK3s = '/var/lib/rancher/k3s/agent/etc/containerd/config.toml';
+const ofDocker = '/etc/containerd/config.toml';
+
+/** What is found where Docker's containerd (process 11) and k3s' (12) run; the release says which socket was asked. */
+async function findOfTwo(box: Sandbox) {
+  box.put('proc/uptime', '100.00 0');
+  run(box, 10, 'dockerd');
+  run(box, 11, 'containerd');
+  run(box, 12, 'containerd', { flags: ['-c', ofK3s] });
+  box.put(ofDocker.slice(1), 'version = 2\n');
+  box.put(ofK3s.slice(1), '[grpc]\naddress = "/run/k3s/containerd/containerd.sock"\n');
+  for (const folder of ['k3s/containerd', 'containerd']) box.put(`run/${folder}/containerd.sock`, '');
+  const containerdVersion = async (socket: string) => (socket.includes('/k3s/') ? '2.1.4' : '1.7.27');
+  const finder = new RuntimeFinder({
+    ...questions,
+    files: rootsFiles,
+    hostRoot: box.root,
+    containerdVersion,
+  });
+  return async () => {
+    const { containerd } = await finder.find();
+    return { version: containerd?.version, configFile: containerd?.configFile };
+  };
+}
+
+test('beside Docker’s containerd that of k3s is the node’s, whichever was started first', async (t) => {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  const found = await findOfTwo(box);
+  t.deepEqual(await found(), { version: '2.1.4', configFile: ofK3s });
+});
+
+test('of several containerds the one whose socket the kubelet names is the node’s', async (t) => {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  const found = await findOfTwo(box);
+  run(box, 13, 'kubelet', {
+    flags: ['--container-runtime-endpoint=unix:///var/run/containerd/containerd.sock'],
+  });
+  t.deepEqual(await found(), { version: '1.7.27', configFile: ofDocker });
+  run(box, 13, 'kubelet', { flags: ['--container-runtime-endpoint=/run/k3s/containerd/containerd.sock'] });
+  t.deepEqual(await found(), { version: '2.1.4', configFile: ofK3s });
+  run(box, 13, 'kubelet');
+  t.deepEqual(await found(), { version: '1.7.27', configFile: ofDocker }, 'its default');
+});
+
+test('a containerd is asked on the socket that it was told of; it is not Docker’s when that is another one', async (t) => {
+  const box = makeSandbox();
+  t.teardown(box.remove);
+  box.put('proc/uptime', '100.00 0');
+  run(box, 10, 'dockerd');
+  const flags = ['--config=/snap/args/containerd.toml', '--address', '/snap/run/containerd.sock'];
+  run(box, 11, 'containerd', { flags });
+  box.put('snap/run/containerd.sock', '');
+  const asked: string[] = [];
+  const containerdVersion = async (socket: string) => {
+    asked.push(socket.slice(box.root.length));
+    return '2.0.5';
+  };
+  const finder = new RuntimeFinder({
+    ...questions,
+    files: rootsFiles,
+    hostRoot: box.root,
+    containerdVersion,
+  });
+  const { containerd } = await finder.find();
+  t.like(containerd, { running: true, version: '2.0.5', configFile: '/snap/args/containerd.toml' });
+  t.deepEqual(asked, ['/snap/run/containerd.sock']);
 });

@@ -8,10 +8,11 @@ const before3 = 'plugins."io.containerd.grpc.v1.cri".registry';
 const since3 = 'plugins."io.containerd.cri.v1.images".registry';
 const withPath = (table: string, path: string) => `[${table}]\nconfig_path = "${path}"\n`;
 
-function read(files: Parameters<typeof memoryHost>[0], release?: string) {
-  const { configs, findings, complete } = readConfigs(memoryHost(files), release);
+function read(files: Parameters<typeof memoryHost>[0], release?: string, startedWith?: string) {
+  const { configs, spare, findings, complete } = readConfigs(memoryHost(files), release, startedWith);
   return {
     configs,
+    spare: spare.map(({ path }) => path),
     paths: configs.map(({ configPath }) => configPath),
     reasons: findings.map(({ reason }) => reason),
     complete,
@@ -204,4 +205,35 @@ test('whatever the file holds, it is read without an exception', (t) => {
     { numRuns: 1000 },
   );
   t.false(readConfigs(memoryHost({ [main]: `a = ${'['.repeat(100_000)}` })).complete);
+});
+
+test('of a containerd that runs the file that it was started with counts', (t) => {
+  const at = (path: string) => withPath(before3, path);
+  const k3s = '/var/lib/rancher/k3s/agent/etc/containerd/config.toml';
+  const other = '/opt/containerd.toml';
+  const files = { [main]: at('/default'), [k3s]: at('/k3s'), [other]: at('/other') };
+  t.like(read(files, '2.1.0'), { paths: ['/default', '/k3s'], spare: [] });
+  t.like(read(files, '2.1.0', main), { paths: ['/default'], spare: [k3s] });
+  t.like(read(files, '2.1.0', k3s), { paths: ['/k3s'], spare: [main] });
+  t.like(read(files, '2.1.0', other), { paths: ['/other'], spare: [main, k3s] });
+  t.like(read({ ...files, [main]: 'no = = TOML' }, '2.1.0', k3s), {
+    paths: ['/k3s'],
+    reasons: [],
+    complete: true,
+  });
+});
+
+test('a file that a containerd was started with and that is not there: nothing can be told; without the default one it starts', (t) => {
+  t.like(read({}, '2.2.0', '/gone.toml'), { paths: [], reasons: ['UnreadableConfig'], complete: false });
+  t.like(read({ '/gone.toml': '[' }, '2.2.0', '/gone.toml'), {
+    reasons: ['UnreadableConfig'],
+    complete: false,
+  });
+  t.like(read({}, '2.2.0', main), { paths: [], reasons: [], complete: true });
+});
+
+test('the configuration of a k3s with a data folder of its own is one of k3s', (t) => {
+  const path = '/data/agent/etc/containerd/config.toml';
+  const [config] = read({ [path]: withPath(before3, '/c') }, '2.1.0', path).configs;
+  t.like(config, { path, maker: 'k3s', generated: '/data/agent/etc/containerd/' });
 });

@@ -198,14 +198,13 @@ test('what others generate, and what containerd does not read, is left to people
   ])
     t.deepEqual(new Node({ [`${folder}/config.toml`]: 'version = 2\n' }).wire(), ['CannotConfigure']);
   t.deepEqual(new Node({ '/etc/k0s/containerd.toml': 'version = 2\n' }).wire(), ['CannotConfigure']);
-  for (const commandLine of [
-    ['containerd', '--config', '/etc/other.toml'],
-    ['containerd', '--config=/etc/other.toml'],
-    ['containerd', '-c', '/etc/other.toml', '--log-level', 'debug'],
-  ])
-    t.deepEqual(new Node('version = 2\n').wire({ commandLine }), ['CannotConfigure']);
-  for (const commandLine of [['/usr/bin/containerd'], ['containerd', '--config', main]])
-    t.deepEqual(new Node('version = 2\n').wire({ commandLine }), ['write']);
+  const other = '/etc/other.toml';
+  const both = { [main]: 'version = 2\n', [other]: 'version = 2\n' };
+  t.deepEqual(new Node(both).wire({ configFile: other }), ['CannotConfigure']);
+  t.deepEqual(new Node(both).wire({ configFile: main }), ['write']);
+  // Left from when the node had k3s.
+  const k3s = { '/var/lib/rancher/k3s/agent/etc/containerd/config.toml': 'version = 2\n' };
+  t.deepEqual(new Node({ ...k3s, ...both }).wire({ configFile: main }), ['write']);
 });
 
 test('spellings in which a line is no table’s line are not edited', (t) => {

@@ -262,3 +262,19 @@ test('for any folders of the user’s nothing but a file of ours is planned, and
     { numRuns: 1000 },
   );
 });
+
+test('while another containerd runs, the folders of one that is away stay wired, and nothing is said of them', (t) => {
+  const other = '/opt/containerd.toml';
+  const table = 'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\n';
+  const files = { [other]: `${table}config_path = "/other"\n` };
+  const recorded = [record(path)];
+  const running = { found: true, release: '2.4.2', configFile: other, recorded };
+  t.deepEqual(plan({ ...files, [path]: ours }, running).done, ['write /other/docker.io/hosts.toml']);
+  const foreign = plan(
+    { ...files, [path]: 'server = "https://other.example"\n' },
+    { ...running, recorded: [] },
+  );
+  t.like(foreign, { done: ['write /other/docker.io/hosts.toml'], reasons: [] });
+  const unset = plan({ [other]: 'version = 2\n' }, { ...running, release: '1.7.27' });
+  t.deepEqual(unset.reasons, ['ConfigPathUnset']);
+});
