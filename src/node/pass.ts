@@ -13,13 +13,12 @@ import {
   Waiting,
 } from './apply.ts';
 import { type CaBundle, parseCaBundle } from './ca-bundle.ts';
-import { containerdInForce } from './containerd/in-force.ts';
-import type { Liveness } from './containerd/liveness.ts';
-import type { ContainerdFacts, NodeFacts } from './facts.ts';
+import { type ContainerdState, containerdState } from './containerd-state.ts';
+import type { NodeFacts } from './facts.ts';
 import { errorCode, type FileCalls, type FileState, readState, removeFile, unless } from './files.ts';
 import type { Finding } from './finding.ts';
 import { resolveInRoot } from './host-root.ts';
-import { type HostView, recordedFiles } from './host-view.ts';
+import type { HostView } from './host-view.ts';
 import { type FolderRecord, Journal } from './journal.ts';
 import { knownFiles } from './known-files.ts';
 import type { Release } from './lock.ts';
@@ -42,7 +41,7 @@ export interface PassTools {
   readonly settle?: () => Promise<void>;
 }
 
-export interface PassReport {
+export interface PassReport extends ContainerdState {
   /** True when everything desired is in place (`wire`) or taken back (`restore`). */
   readonly complete: boolean;
   readonly findings: readonly Finding[];
@@ -53,10 +52,6 @@ export interface PassReport {
   readonly owed: readonly SignalledProcess[];
   /** Every mirror that has something on the node afterwards; none where the pass is about some of them; absent where nobody could look. */
   readonly owners?: readonly string[];
-  /** Mirrors for which containerd's configuration is changed. */
-  readonly configured: readonly string[];
-  /** Whether containerd has read its configuration; absent where there is none. */
-  readonly containerd?: Liveness;
   /** Why nothing could be done, among `findings`: `targets` is what is planned still, or empty where nobody could look. */
   readonly refusal?: Finding;
 }
@@ -317,7 +312,6 @@ function reportOf(
 ): PassReport {
   const complete =
     results.every((result) => result.error === undefined) && !plan.findings.some((finding) => finding.blocks);
-  const { containerd } = facts;
   return {
     complete,
     findings: [...plan.findings, ...view.damaged.map(damagedRecord)],
@@ -325,22 +319,13 @@ function reportOf(
     targets: plan.targets,
     owed: view.owed,
     owners: knowsAll ? ownersOf(places, facts, view) : [],
-    configured: recordedFiles(view, 'containerd-config').flatMap(({ mirrors = [] }) => mirrors),
-    ...(containerd && !restores && { containerd: livenessOf(containerd, view) }),
+    ...containerdState(facts.containerd, view, restores),
   };
 }
 
 function ownersOf(places: NodePlaces, facts: NodeFacts, view: HostView): string[] {
   const marked = markedFiles(view, facts).map(({ mirror }) => mirror);
   return [...new Set([...ownersIn(places.hostsFile, view), ...marked])].sort();
-}
-
-function livenessOf({ version, configFile, startedAt }: ContainerdFacts, view: HostView): Liveness {
-  const list = (path: string) => view.list(path) ?? [];
-  return containerdInForce(
-    { read: view.read, list },
-    { release: version, configFile, startedAt, now: Date.now() },
-  );
 }
 
 function damagedRecord(name: string): Finding {

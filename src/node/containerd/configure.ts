@@ -77,6 +77,15 @@ export function planContainerdConfigRemoval({ leaves, record, read }: Containerd
   return { actions: [written(expected, after, []), forget], findings: [] };
 }
 
+/** True while the file is what we made of it: nobody has changed anything else in it since. */
+export function isOnlyOurs(record: FileRecord, read: HostFiles['read']): boolean {
+  const state = read(record.path);
+  if (state.kind !== 'file') return false;
+  const text = state.content.toString('latin1');
+  if (record.original.kind === 'absent') return newFiles.includes(text);
+  return places.some((place) => textWithPath(originalText(record), place) === text);
+}
+
 /** A containerd that reads no `hosts.toml`. */
 function planFor(config: ContainerdConfig | undefined, input: ContainerdConfigInput): TargetPlan {
   const path = config?.path ?? defaultConfigFile;

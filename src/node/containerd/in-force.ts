@@ -2,7 +2,7 @@
 import { type ContainerdConfig, readConfigs } from './config.ts';
 import { pathInForce } from './config-path.ts';
 import type { HostFiles } from './host-files.ts';
-import { containerdLiveness, type Liveness, type ReadFile } from './liveness.ts';
+import { containerdLiveness, isNewer, type Liveness, type ReadFile } from './liveness.ts';
 
 export interface InForceFacts {
   readonly release?: string | undefined;
@@ -31,6 +31,18 @@ export function containerdInForce(
     }),
   );
   return all.find(({ live }) => !live) ?? { live: true, reason: '', message: '' };
+}
+
+/** The files of the configuration that were changed since it was started. */
+export function changedSinceStart(
+  host: HostFiles,
+  { release, configFile, startedAt }: InForceFacts,
+): string[] {
+  if (startedAt === undefined) return [];
+  const files = readConfigs(host, release, configFile).configs.flatMap((config) =>
+    config.files.map((path) => readFile(path, config.generated, host)),
+  );
+  return files.filter((file) => isNewer(file, startedAt)).map(({ path }) => path);
 }
 
 function readFile(path: string, generated: string | undefined, { read }: HostFiles): ReadFile {

@@ -39,12 +39,15 @@ export function containerdLiveness(facts: LivenessFacts): Liveness {
   if (started > now + resolution) return not('ClockUnclear', 'containerd was started in the future');
   const unclear = configs.find(({ mtimeMs }) => mtimeMs === undefined || mtimeMs > now + resolution);
   if (unclear !== undefined) return not('ClockUnclear', `When ${unclear.path} was changed cannot be told`);
-  const newer = configs.find(
-    ({ generated, mtimeMs = 0 }) => mtimeMs > started + (generated ? resolution : -resolution),
-  );
+  const newer = configs.find((file) => isNewer(file, started));
   if (newer !== undefined)
     return not('NotRestarted', `containerd was started before ${newer.path} was changed: restart it`);
   return { live: true, reason: '', message: '' };
+}
+
+/** True for a file that a containerd which was started then may not have read as it is. */
+export function isNewer({ generated, mtimeMs = 0 }: ReadFile, started: number): boolean {
+  return mtimeMs > started + (generated ? resolution : -resolution);
 }
 
 function notRead(finding: Finding | undefined): Liveness {

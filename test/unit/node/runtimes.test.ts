@@ -385,6 +385,27 @@ test('a containerd that reads no hosts.toml is configured where that is asked fo
   t.deepEqual(box.tree(), before);
 });
 
+test('containerd is restarted for our change alone, never for what somebody else has changed since', async (t) => {
+  const box = node(t);
+  const [hub] = bothMirrors(box.caFile).map((mirror) => ({ ...mirror, containerd: 'configure' as const }));
+  const [path, imported] = ['etc/containerd/config.toml', 'etc/containerd/more.toml'];
+  box.put(path, 'version = 2\nimports = ["/etc/containerd/more.toml"]\n');
+  box.put(imported, '');
+  const startedAt = Date.now() - 3_600_000;
+  const age = (file: string) => fs.utimesSync(join(box.root, file), 0, 0);
+  for (const file of [path, imported]) age(file);
+  const facts = { containerd: { running: true, version: '1.7.27', configFile: `/${path}`, startedAt } };
+  const pass = () => box.pass(sharedAgent(box, [hub!], { facts }));
+  t.like(await pass(), { configured: [hub!.name], containerd: { reason: 'NotRestarted' } });
+  box.put(imported, 'oom_score = -999\n');
+  t.like(await pass(), { configured: [], containerd: { reason: 'NotRestarted' } });
+  age(imported);
+  const ours = box.get(path);
+  t.deepEqual((await pass()).configured, [hub!.name]);
+  box.put(path, `oom_score = -999\n${ours}`);
+  t.like(await pass(), { configured: [], containerd: { reason: 'NotRestarted' } });
+});
+
 test('of two mirrors of docker.io one is let go of as soon as daemon.json no longer has it', async (t) => {
   const box = node(t);
   const [hub] = bothMirrors(box.caFile);
