@@ -75,7 +75,12 @@ export interface FindingReport {
   readonly blocks: boolean;
 }
 
-/** Whether a pull on the node that begins now goes through the mirror: a runtime asks there, and where that is on loopback, it is answered. */
+/**
+ * Whether a pull on the node that begins now goes through the mirror: a runtime asks there, and where that is on loopback, it is answered. Lines in the
+ * hosts file alone lead nobody of whom more is known.
+ */
 export function reachesMirror({ runtimes, forwarder }: MirrorOnNode): boolean {
-  return runtimes.some(({ wired, live }) => wired && live) && (forwarder === null || forwarder.offered);
+  const known = runtimes.filter(({ runtime }) => runtime !== 'hosts');
+  const asking = known.length > 0 ? known : runtimes;
+  return asking.some(({ wired, live }) => wired && live) && (forwarder === null || forwarder.offered);
 }

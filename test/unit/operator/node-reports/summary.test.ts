@@ -72,6 +72,15 @@ test('A wired node on which no pull reaches the mirror is told, and when any for
   t.is(summary.lastUsed, '2026-01-01T10:00:00Z');
 });
 
+test('A line in the hosts file reaches the mirror only where nothing is known of any runtime', (t) => {
+  const line = { runtime: 'hosts', found: true, wired: true, live: true, reason: '', message: '' } as const;
+  const silent = { ...line, runtime: 'containerd', live: false, reason: 'NotRestarted' } as const;
+  const notLive = (runtimes: MirrorOnNode['runtimes']) => summaryOf([heard('a', { runtimes })]).notLive;
+  t.deepEqual(notLive([silent, line]), ['a']);
+  t.deepEqual(notLive([{ ...silent, live: true }, line]), []);
+  t.deepEqual(notLive([line]), []);
+});
+
 test('The order of causes depends on nothing but the nodes', (t) => {
   const reasons = fc.array(fc.constantFrom('A', 'B', 'C', 'D'), { minLength: 1, maxLength: 8 });
   fc.assert(
