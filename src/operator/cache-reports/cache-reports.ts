@@ -60,7 +60,7 @@ export class CacheReports {
     if (signal.aborted) return;
     this.#forget(new Set(endpoints.map(({ replica }) => replica)));
     this.#complete = true;
-    this.#tell();
+    this.#tell(new Set(endpoints.map(({ mirror }) => mirror)));
   }
 
   async #poll({ mirror, replica, address }: CacheEndpoint, signal: AbortSignal): Promise<void> {
@@ -96,15 +96,17 @@ export class CacheReports {
     for (const replica of this.#failing) if (!serving.has(replica)) this.#failing.delete(replica);
   }
 
-  #tell(): void {
-    const mirrors = new Set([...this.#told.keys(), ...[...this.#reports.values()].map((one) => one.mirror)]);
-    for (const mirror of mirrors) {
+  /** `serving`: mirrors of which a replica was asked, whether it answered or not. */
+  #tell(serving: ReadonlySet<string>): void {
+    for (const mirror of new Set([...this.#told.keys(), ...serving])) {
       const reports = this.of(mirror) ?? [];
-      const configurations = [...new Set(reports.map(({ report }) => report.configuration))].sort();
+      const configurations = reports
+        .map(({ replica, report }) => `${replica} ${report.configuration}`)
+        .sort();
       const state = JSON.stringify([cacheState(reports, {}, new Date(this.#now())), configurations]);
       if (this.#told.get(mirror) === state) continue;
-      if (reports.length === 0) this.#told.delete(mirror);
-      else this.#told.set(mirror, state);
+      if (serving.has(mirror)) this.#told.set(mirror, state);
+      else this.#told.delete(mirror);
       this.#options.changed(mirror);
     }
   }

@@ -86,6 +86,7 @@ export class Reporter {
       configuration,
       reports: cacheReports?.of(name),
       stored: newest.status,
+      generation: newest.metadata.generation,
     };
     const shown = [
       stalled(obstacles),

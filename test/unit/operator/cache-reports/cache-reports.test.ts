@@ -88,11 +88,19 @@ test('A replica that does not answer keeps its last word for two minutes; one th
   one.clock.now += 120_001;
   await one.nextRound();
   t.deepEqual(one.reports.of('hub'), []);
-  t.deepEqual(
-    one.changed,
-    ['hub', 'hub'],
-    'the second time for the end; the same words of fewer are no news',
-  );
+  t.deepEqual(one.changed, ['hub', 'hub', 'hub'], 'of two, of one and of none');
+  await one.end();
+});
+
+test('A mirror whose replicas serve and do not answer is told of once: nobody waits for the first round any more', async (t) => {
+  const one = scene(t, async () => Promise.reject(new Error('refused')), 1);
+  await one.nextRound();
+  await one.nextRound();
+  t.deepEqual(one.changed, ['hub']);
+  one.serve(0);
+  await one.nextRound();
+  await one.nextRound();
+  t.deepEqual(one.reports.of('hub'), []);
   await one.end();
 });
 

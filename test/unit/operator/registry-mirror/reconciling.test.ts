@@ -10,9 +10,11 @@ const set = (status: object, generation = 2) =>
     spec: { replicas: 2 },
     status: { observedGeneration: 2, replicas: 2, readyReplicas: 2, updatedReplicas: 2, ...status },
   }) as const;
+const [first, second] = ['first', 'second'].map((name) => replicaReport({ configuration: 'new' }, name));
+const both = [first!, second!];
 const found = (facts: Partial<Parameters<typeof reconciling>[0]> = {}) => {
   const { type, status, reason, message } = reconciling({
-    ...{ statefulSet: set({}), configuration: 'new', reports: [], stored: undefined },
+    ...{ statefulSet: set({}), configuration: 'new', reports: both, stored: undefined, generation: 5 },
     ...facts,
   });
   return `${type} ${status} ${reason}: ${message}`;
@@ -20,7 +22,8 @@ const found = (facts: Partial<Parameters<typeof reconciling>[0]> = {}) => {
 
 test('replicas that have the spec are no matter, whether they serve or not', (t) => {
   t.regex(found(), /^Reconciling False UpToDate: /);
-  t.regex(found({ statefulSet: set({ readyReplicas: 0 }) }), / False UpToDate: /);
+  t.regex(found({ statefulSet: set({ readyReplicas: 0 }), reports: [] }), / False UpToDate: /);
+  t.regex(found({ statefulSet: set({ readyReplicas: 1 }), reports: [first!] }), / False UpToDate: /);
   t.regex(
     found({ reports: [replicaReport({ configuration: 'new' }), replicaReport({}, 'of before')] }),
     / False UpToDate: /,
@@ -36,6 +39,13 @@ test('what is under way is told: a roll-out, replicas to go, a configuration tha
   t.regex(found({ reports }), / True ConfigurationPending: late: /);
 });
 
+test('of a replica that serves and has told nothing yet, nothing is claimed', (t) => {
+  t.regex(found({ reports: [] }), / Unknown NoReport: 2 replicas/);
+  t.regex(found({ reports: [first!] }), / Unknown NoReport: 1 replicas/);
+  const late = replicaReport({ configuration: 'old' }, 'late');
+  t.regex(found({ reports: [late] }), / True ConfigurationPending: late: /);
+});
+
 test('what only replicas know stands until one was asked, and what was not brought about is not awaited', (t) => {
   const condition = {
     type: 'Reconciling',
@@ -43,8 +53,12 @@ test('what only replicas know stands until one was asked, and what was not broug
     reason: 'ConfigurationPending',
     message: 'm',
   } as const;
-  const stored = { conditions: [{ ...condition, lastTransitionTime: '2026-01-01T00:00:00Z' }] };
-  t.regex(found({ reports: undefined, stored }), / True ConfigurationPending: m/);
-  t.regex(found({ reports: undefined }), / False UpToDate: /);
+  const stored = (observedGeneration: number) => ({
+    conditions: [{ ...condition, observedGeneration, lastTransitionTime: '2026-01-01T00:00:00Z' }],
+  });
+  t.regex(found({ reports: undefined, stored: stored(5) }), / True ConfigurationPending: m/);
+  t.regex(found({ reports: undefined, stored: stored(4) }), / Unknown NoReport: 2 /, 'of another spec');
+  t.regex(found({ reports: undefined }), / Unknown NoReport: 2 /);
+  t.regex(found({ reports: undefined, statefulSet: set({ readyReplicas: 0 }) }), / False UpToDate: /);
   t.regex(found({ configuration: undefined }), / False NotInForce: /);
 });
