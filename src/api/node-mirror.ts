@@ -56,6 +56,8 @@ export interface NodeList {
   readonly gone: readonly string[];
   /** Since which version a mirror is in `mirrors` no more; forgotten after a while. */
   readonly left?: Readonly<Record<string, number>>;
+  /** Since which version each mirror stands in `mirrors` as it does. */
+  readonly since?: Readonly<Record<string, number>>;
 }
 
 /** What `POST /list` brings to a shared agent: the list and the authorities that it names, by the names of their files. */

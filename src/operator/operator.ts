@@ -117,6 +117,7 @@ export class Operator {
     const nodes = new NodeWork({
       ...{ client, settings, views, logger },
       changed: (mirror) => queue.add(mirror),
+      listedSince: (mirror) => sharedNodes.listedSince(mirror),
       ...this.#options.agentPolling,
     });
     const changed = () => queue.add(sharedNodesKey);

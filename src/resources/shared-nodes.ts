@@ -46,6 +46,8 @@ export interface SharedList {
   readonly gone: readonly string[];
   /** As in `NodeList`. */
   readonly left?: Readonly<Record<string, number>>;
+  /** As in `NodeList`. */
+  readonly since?: Readonly<Record<string, number>>;
   readonly version?: number;
 }
 
@@ -66,17 +68,21 @@ export function sharesNodes({ spec }: Pick<RegistryMirror, 'spec'>, settings: Op
 }
 
 /** The list and the authorities that it names, by the names of their files. */
-export function listFiles({ listed, others, gone, left, version }: SharedList): Record<string, string> {
-  const mirrors = listed.map(({ mirror, authorities }): ListEntry => {
-    return { ...mirror, bundle: bundleName(authorities) };
-  });
+export function listFiles(shared: SharedList): Record<string, string> {
+  const { listed, others, gone, left, since, version } = shared;
   const list: NodeList = {
     ...(version !== undefined && { version }),
-    ...{ mirrors, others, gone },
+    ...{ mirrors: listed.map(listEntry), others, gone },
     ...(left !== undefined && { left }),
+    ...(since !== undefined && { since }),
   };
   const bundles = listed.map(({ authorities }) => [bundleName(authorities), authorities] as const);
   return { [listKey]: `${JSON.stringify(list)}\n`, ...Object.fromEntries(bundles) };
+}
+
+/** What agents read of a mirror. */
+export function listEntry({ mirror, authorities }: ListedMirror): ListEntry {
+  return { ...mirror, bundle: bundleName(authorities) };
 }
 
 /** One Secret holds all: the agents follow it as it changes, and none of them is restarted for that. */

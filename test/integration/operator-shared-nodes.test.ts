@@ -63,6 +63,25 @@ test.serial(
   },
 );
 
+test.serial('who waits for the nodes after an edit waits for those that are wired as it says', async (t) => {
+  t.timeout(120_000);
+  const node = agentNode(t, world);
+  world.start(shared);
+  for (const host of ['before', 'after', 'before', 'after']) {
+    await world.mirror('edited', { upstreamUrl: `${host}.example` });
+    await eventually(
+      async () => {
+        const { metadata, status } = await world.get(pathsOf('edited').mirror);
+        const found = status?.conditions?.find(({ type }: Live) => type === 'NodesWired');
+        assert.deepEqual([found?.status, found?.observedGeneration], ['True', metadata.generation]);
+      },
+      { ...slow, interval: 20 },
+    );
+    t.regex(node.hosts(), new RegExp(`\tmirror-${host}\\.example\t`));
+  }
+  await world.deleteMirror('edited');
+});
+
 test.serial('how far a rollout of the agents is, every mirror says, and when it is over', async (t) => {
   const node = agentNode(t, world);
   world.start(shared);

@@ -28,6 +28,14 @@ export interface NodeOfMirror {
   readonly reportedAt?: number;
 }
 
+/** A mirror, and what of the words of shared agents counts. */
+interface AskedMirror {
+  readonly mirror: string;
+  readonly isShared?: boolean;
+  /** Version of the list. */
+  readonly since?: number | undefined;
+}
+
 /** From when on the word of an agent counts. */
 export interface Since {
   /** Version of the list; absent: it is not known. */
@@ -75,10 +83,13 @@ export class KnownAgents {
     return known.failingSince === undefined;
   }
 
-  /** The nodes on which the mirror has an agent, by name; `isShared`: those are the shared ones, also where they have not told of it. */
-  of(mirror: string, now: number, isShared = false): readonly NodeOfMirror[] {
+  /**
+   * The nodes on which the mirror has an agent, by name; `isShared`: those are the shared ones, also where they have not told of it; `since`: those
+   * that went by an older list have told nothing of it as it is now.
+   */
+  of(mirror: string, now: number, options: Omit<AskedMirror, 'mirror'> = {}): readonly NodeOfMirror[] {
     return this.all()
-      .flatMap((known) => nodeOfMirror(known, { mirror, isShared }, now) ?? [])
+      .flatMap((known) => nodeOfMirror(known, { mirror, ...options }, now) ?? [])
       .sort((one, other) => (one.node < other.node ? -1 : 1));
   }
 
@@ -159,7 +170,7 @@ function lists({ report }: KnownAgent, mirror: string): boolean {
 
 function nodeOfMirror(
   known: KnownAgent,
-  { mirror, isShared }: { mirror: string; isShared: boolean },
+  { mirror, isShared = false, since = 0 }: AskedMirror,
   now: number,
 ): NodeOfMirror | undefined {
   const { agent, report, reportedAt, failingSince } = known;
@@ -167,8 +178,9 @@ function nodeOfMirror(
   const isOurs = agent.mirror === undefined ? isShared || told !== undefined : agent.mirror === mirror;
   if (!isOurs) return undefined;
   const { node } = agent;
+  const isOld = agent.mirror === undefined && (report?.list ?? Number.POSITIVE_INFINITY) < since;
   if (failingSince !== undefined && now - failingSince >= keptMs)
     return { node, agent, state: 'unreachable' };
-  if (told === undefined || reportedAt === undefined) return { node, agent, state: 'unheard' };
+  if (told === undefined || reportedAt === undefined || isOld) return { node, agent, state: 'unheard' };
   return { node, agent, state: 'heard', report: told, reportedAt };
 }

@@ -19,7 +19,7 @@ import { type DeliveredList, ListDelivery } from './list-delivery.ts';
 import { type AgentEndpoint, agentSelector, type NodeAgent, nodeAgents } from './node-agents.ts';
 import { type ContextOf, OperatorIdentity } from './operator-identity.ts';
 import { parseNodeReport } from './parse-report.ts';
-import { ToldStates } from './told-states.ts';
+import { type NodesNow, ToldStates } from './told-states.ts';
 
 export interface NodeReportsOptions {
   readonly client: Pick<KubeClient, 'listAll'>;
@@ -29,6 +29,8 @@ export interface NodeReportsOptions {
   readonly changed: (mirror: string) => void;
   /** Called when a round is over and the newest is known; rejects only when `signal` is aborted. */
   readonly afterRound?: (signal: AbortSignal) => Promise<void>;
+  /** The version of the shared agents' list that has the mirror as it is to be wired, infinite until there is one; undefined where any will do. */
+  readonly listedSince?: (mirror: string) => number | undefined;
   /** Nodes of which news is awaited. */
   readonly awaited?: () => ReadonlySet<string>;
   readonly logger: Logger;
@@ -92,7 +94,7 @@ export class NodeReports {
    */
   of(mirror: string, options: AgentsOf = {}): readonly NodeOfMirror[] | undefined {
     const { isShared = false, version } = options;
-    const nodes = this.#known.of(mirror, this.#now(), isShared);
+    const { nodes } = this.#nodesNow(mirror, isShared);
     const isKnown = nodes.length > 0 || version === undefined || this.#nobody.get(mirror) === version;
     if (this.#complete && isKnown) return nodes;
     this.#unanswered.set(mirror, version ?? '');
@@ -246,8 +248,13 @@ export class NodeReports {
     this.#answer(waiting);
   }
 
+  #nodesNow(mirror: string, isShared = false): NodesNow {
+    const since = this.#options.listedSince?.(mirror);
+    return { nodes: this.#known.of(mirror, this.#now(), { isShared, since }), since };
+  }
+
   #tellNews(waiting: ReadonlyMap<string, string>): void {
-    const news = this.#told.news(this.#known.mirrors(), (mirror) => this.#known.of(mirror, this.#now()));
+    const news = this.#told.news(this.#known.mirrors(), (mirror) => this.#nodesNow(mirror));
     for (const mirror of news) if (!waiting.has(mirror)) this.#options.changed(mirror);
   }
 

@@ -1,7 +1,7 @@
 /** Versions of the agents' list, and for how long it names mirrors that are no more. Pure. */
 import { listKey } from '../../api/node-mirror.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { listFiles, type SharedList } from '../../resources/shared-nodes.ts';
+import { listEntry, listFiles, type SharedList } from '../../resources/shared-nodes.ts';
 import { secretText } from '../certificates/secret-text.ts';
 import { type ToldList, toldList } from './told-list.ts';
 
@@ -18,7 +18,7 @@ export type VersionedList = SharedList & { readonly version: number };
  * milliseconds since the epoch.
  */
 export function versioned(
-  list: Omit<SharedList, 'left' | 'version'>,
+  list: Omit<SharedList, 'left' | 'since' | 'version'>,
   secret: KubeObject | undefined,
   now: number,
 ): VersionedList {
@@ -27,7 +27,8 @@ export function versioned(
   const left = leftOf(list, before, next, now);
   const remembered = Object.keys(left).filter((name) => !list.others.includes(name));
   const gone = [...new Set([...list.gone, ...remembered])].sort();
-  const same = { ...list, gone, left, version: before.version };
+  const since = sinceOf(list, before, next);
+  const same = { ...list, gone, left, since, version: before.version };
   const isSame = listFiles(same)[listKey] === `${secretText(secret, listKey)}`;
   return isSame && before.version > 0 ? same : { ...same, version: next };
 }
@@ -39,6 +40,19 @@ export function forgetAt({ left = {}, gone }: SharedList, existing: readonly str
   return Math.min(...times);
 }
 
+function sinceOf(
+  { listed }: Pick<SharedList, 'listed'>,
+  before: ToldList,
+  next: number,
+): Record<string, number> {
+  const entries = listed.map((each): [string, number] => {
+    const { name } = each.mirror;
+    const isSame = before.listed.get(name) === JSON.stringify(listEntry(each));
+    return [name, (isSame ? before.since.get(name) : undefined) ?? next];
+  });
+  return Object.fromEntries(entries);
+}
+
 function leftOf(
   { listed, gone }: Pick<SharedList, 'listed' | 'gone'>,
   before: ToldList,
@@ -46,7 +60,7 @@ function leftOf(
   now: number,
 ): Record<string, number> {
   const isListed = new Set(listed.map(({ mirror }) => mirror.name));
-  const names = new Set([...before.listed, ...before.left.keys()]);
+  const names = new Set([...before.listed.keys(), ...before.left.keys()]);
   const all = [...names]
     .filter((name) => !isListed.has(name))
     .map((name) => [name, before.left.get(name) ?? next] as const);

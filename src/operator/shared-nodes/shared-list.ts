@@ -17,6 +17,11 @@ export class SharedMirrors {
     return isNews;
   }
 
+  /** What was worked out of the mirror last; undefined: nobody has looked at it since this operator leads. */
+  get(name: string): Standing | undefined {
+    return this.#standings.get(name);
+  }
+
   /**
    * The list for the mirrors that exist, those that are being deleted (`leaving`) included. One that nobody has looked at yet stays as it stands in
    * `secret`; what is wired by other agents is theirs to take back. `now` is in milliseconds since the epoch.

@@ -10,6 +10,7 @@ import type { Logger } from '../../observe/log.ts';
 import { peerAuthoritiesKey } from '../../resources/secret.ts';
 import {
   type ListedMirror,
+  listEntry,
   listFiles,
   type SharedIdentity,
   sharedDaemonSet,
@@ -93,7 +94,17 @@ export class SharedNodes {
 
   /** True where the agents were told to wire the mirror. */
   wires(name: string): boolean {
-    return toldList(this.#secret()).listed.includes(name);
+    return toldList(this.#secret()).listed.has(name);
+  }
+
+  /** The version of the list since which the mirror stands in it as it is to be wired, infinite until it does; undefined where that is not known. */
+  listedSince(name: string): number | undefined {
+    const { listed, since } = toldList(this.#secret());
+    const wanted = this.#mirrors.get(name);
+    if (wanted === undefined || typeof wanted === 'string') return since.get(name);
+    return listed.get(name) === JSON.stringify(listEntry(wanted))
+      ? since.get(name)
+      : Number.POSITIVE_INFINITY;
   }
 
   /** True where they were told to take back what they have wired of it. */

@@ -7,12 +7,14 @@ import { secretText } from '../certificates/secret-text.ts';
 export interface ToldList {
   /** 0 where it has none. */
   readonly version: number;
-  /** Names of mirrors. */
-  readonly listed: readonly string[];
+  /** What was told of each mirror, as text, by its name. */
+  readonly listed: ReadonlyMap<string, string>;
   /** Names of those that are to be taken back. */
   readonly gone: readonly string[];
   /** Since which version they are in it no more. */
   readonly left: ReadonlyMap<string, number>;
+  /** Since which version they stand in it as they do. */
+  readonly since: ReadonlyMap<string, number>;
 }
 
 /** By the Secret that says so: every pass of every mirror asks. */
@@ -28,14 +30,18 @@ export function toldList(secret: KubeObject | undefined): ToldList {
 }
 
 function readList(secret: KubeObject | undefined): ToldList {
-  const { version, mirrors = [], gone, left } = parsed(secret) ?? {};
-  const counts = Object.entries(left ?? {}).filter(([, since]) => Number.isSafeInteger(since));
+  const { version, mirrors = [], gone, left, since } = parsed(secret) ?? {};
   return {
     version: Number.isSafeInteger(version) ? Number(version) : 0,
-    listed: mirrors.map(({ name }) => name),
+    listed: new Map(mirrors.map((entry) => [entry.name, JSON.stringify(entry)])),
     gone: Array.isArray(gone) ? gone : [],
-    left: new Map(counts),
+    left: versionsIn(left),
+    since: versionsIn(since),
   };
+}
+
+function versionsIn(versions: Readonly<Record<string, number>> | undefined): Map<string, number> {
+  return new Map(Object.entries(versions ?? {}).filter(([, version]) => Number.isSafeInteger(version)));
 }
 
 /** The mirrors in it with their authorities; none where that cannot be read. */

@@ -132,6 +132,23 @@ test('One agent may tell of several mirrors; of what it does not tell it is not 
   t.deepEqual(known.of('ghcr', now), []);
 });
 
+test('What a shared agent says by an older list than the mirror has is no word on it as it is now', (t) => {
+  const labels = { component: 'node-agent-shared', mirror: undefined };
+  const known = knownOf(agentsOn(['a'], { labels }));
+  const [{ agent }] = known.all() as [{ agent: NodeAgent }];
+  const state = (since?: number) => known.of('hub', now, { isShared: true, since })[0]?.state;
+  known.heard(agent, { ...nodeReport(), list: 7 }, now);
+  t.deepEqual(
+    [state(), state(7), state(8), state(Number.POSITIVE_INFINITY)],
+    ['heard', 'heard', 'unheard', 'unheard'],
+  );
+  known.heard(agent, nodeReport(), now + 1);
+  t.is(state(8), 'heard', 'an agent of before tells no version');
+  const own = knownOf(agentsOn(['a']));
+  own.heard(own.all()[0]!.agent, { ...nodeReport(), list: 7 }, now);
+  t.is(own.of('hub', now, { since: 8 })[0]?.state, 'heard', 'one of the mirror’s own has no list');
+});
+
 test('An agent that restores tells of no wiring; one that is gone is forgotten', (t) => {
   const [agent] = agentsOn(['a']);
   const known = knownOf([agent!]);

@@ -50,6 +50,22 @@ test('What left the list is said to be gone since then, for ten minutes, also wh
   t.is(forgetAt(forgotten, ['a']), Number.POSITIVE_INFINITY);
 });
 
+test('Each mirror has the version since which it stands in the list as it does', (t) => {
+  const first = versioned(listOf(['a', 'b']), undefined, now);
+  t.deepEqual(first.since, { a: now, b: now });
+  const more = versioned(listOf(['a', 'b', 'c']), secretOf(first), now + 1);
+  t.deepEqual(more.since, { a: now, b: now, c: now + 1 });
+  const { listed } = listOf(['a', 'b', 'c']);
+  const [a, ...others] = listed;
+  const trusting = { ...listOf([]), listed: [{ ...a!, authorities: 'OTHERS' }, ...others] };
+  const edited = versioned(trusting, secretOf(more), now + 2);
+  t.deepEqual(edited.since, { a: now + 2, b: now, c: now + 1 });
+  const back = versioned(listOf(['b', 'c']), secretOf(edited), now + 3);
+  t.deepEqual(back.since, { b: now, c: now + 1 });
+  const again = versioned(listOf(['a', 'b', 'c']), secretOf(back), now + 4);
+  t.is(again.since?.['a'], now + 4);
+});
+
 test('What is still being deleted is awaited, however long it takes', (t) => {
   const leaving = versioned(listOf([], { gone: ['b'] }), secretOf(listOf(['b'])), now);
   const later = versioned(listOf([], { gone: ['b'] }), secretOf(leaving), now + 10 * rememberedMs);
@@ -85,9 +101,10 @@ test('A Secret that somebody has changed is read as far as it can be', (t) => {
     const data = { 'mirrors.json': Buffer.from(JSON.stringify(list)).toString('base64') };
     return toldList({ ...secretOf(listOf([])), data } as KubeObject);
   };
-  const nothing = { version: 0, listed: [], gone: [], left: new Map() };
+  const nothing = { version: 0, listed: new Map(), gone: [], left: new Map(), since: new Map() };
   for (const list of [null, 7, {}, { mirrors: 'x' }]) t.deepEqual(told(list), nothing);
   const odd = { version: 'x', mirrors: [{ name: 'a' }], left: { b: 'x', constructor: 5 } };
-  t.deepEqual(told(odd), { version: 0, listed: ['a'], gone: [], left: new Map([['constructor', 5]]) });
+  const listed = new Map([['a', '{"name":"a"}']]);
+  t.deepEqual(told(odd), { ...nothing, listed, left: new Map([['constructor', 5]]) });
   t.deepEqual(toldList(undefined), nothing);
 });
