@@ -148,17 +148,25 @@ export class LeaderElector {
     const { logger, onForbidden, name } = this.#options;
     if (!this.#failing) logger?.warn({ error, lease: name }, 'Could not read or write the lease');
     this.#failing = true;
-    if (!(error instanceof ApiError) || !error.forbidden) return 'failed';
+    if (!(error instanceof ApiError) || !error.forbidden) {
+      this.#forbidden = 0;
+      return 'failed';
+    }
     this.#forbidden += 1;
-    if (this.#forbidden >= forbiddenUntilAlone && !this.#namedForbidden) {
+    if (this.#seemsOld && !this.#namedForbidden) {
       this.#namedForbidden = true;
       onForbidden?.(error);
     }
     return 'forbidden';
   }
 
+  /** Rights that are taken away for a while are no old installation: another replica may hold the lease. */
+  get #seemsOld(): boolean {
+    return this.#forbidden >= forbiddenUntilAlone && !this.#lease.wasSeen;
+  }
+
   #mayWorkAlone(): boolean {
-    if (this.#forbidden < forbiddenUntilAlone) return false;
+    if (!this.#seemsOld) return false;
     this.#goodUntil = Number.POSITIVE_INFINITY;
     return true;
   }

@@ -39,6 +39,7 @@ export class LeaseRecord {
   readonly #key: ObjectKey;
   #seen: Lease | undefined;
   #seenAt = 0;
+  #wasSeen = false;
 
   constructor(options: LeaseRecordOptions) {
     this.#options = options;
@@ -74,6 +75,11 @@ export class LeaseRecord {
       await this.#read(signal);
       await this.#giveBack(signal);
     }
+  }
+
+  /** True once there was a lease that could be read or written: whoever holds one reckons with the others. */
+  get wasSeen(): boolean {
+    return this.#wasSeen;
   }
 
   /** Milliseconds until another's lease, unless renewed, has ended; 0 if it is free or ours. */
@@ -117,6 +123,7 @@ export class LeaseRecord {
       this.#seenAt = performance.now();
     }
     this.#seen = lease;
+    this.#wasSeen ||= lease !== undefined;
   }
 
   #next(): LeaseSpec {

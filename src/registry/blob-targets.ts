@@ -7,8 +7,11 @@ import { discard } from './read-body.ts';
 import type { UpstreamAnswer, UpstreamClient, UpstreamRequest } from './upstream-client.ts';
 import { waitFor } from './wait-for.ts';
 
-/** `here`: the upstream serves it itself. `unknown`: the one who found out got nothing that stands for the others. */
-type Target = URL | 'here' | 'unknown' | { readonly error: unknown };
+/** `here`: the upstream serves it where it is asked. `unknown`: the one who found out got nothing that stands for the others. */
+type Target = Place | 'here' | 'unknown' | { readonly error: unknown };
+
+/** Where a redirect led: elsewhere, or to another path of the upstream, as Google's registries do. */
+type Place = Pick<UpstreamAnswer, 'url' | 'foreign'>;
 
 export class BlobTargets {
   readonly #client: UpstreamClient;
@@ -32,7 +35,7 @@ export class BlobTargets {
       if (known === undefined) break;
       const target = await waitFor(known, signal);
       if (target === 'here') return this.#client.request(request);
-      if (target instanceof URL) {
+      if (isPlace(target)) {
         const answer = await this.#ask(target, request);
         if (answer !== undefined) return answer;
       } else if (target !== 'unknown') throw target.error;
@@ -47,7 +50,7 @@ export class BlobTargets {
   }
 
   /** Undefined when the target does not serve the blob (any more). */
-  async #ask(target: URL, request: UpstreamRequest): Promise<UpstreamAnswer | undefined> {
+  async #ask(target: Place, request: UpstreamRequest): Promise<UpstreamAnswer | undefined> {
     try {
       const answer = await this.#client.requestAt(target, request);
       if (answer.status === 200 || answer.status === 206 || answer.status === 416) return answer;
@@ -60,13 +63,14 @@ export class BlobTargets {
 
   async #find(key: string, request: UpstreamRequest): Promise<UpstreamAnswer> {
     const finding = this.#client.request(request);
+    const here = this.#client.urlOf(request).href;
     const target = finding.then(
-      targetOf,
+      (answer) => targetOf(answer, here),
       (error): Target => (request.signal.aborted ? 'unknown' : { error }),
     );
     this.#targets.set(key, target);
     const found = await target;
-    const isLasting = found === 'here' || found instanceof URL;
+    const isLasting = found === 'here' || isPlace(found);
     if (!isLasting && this.#targets.get(key) === target) this.#targets.delete(key);
     return finding;
   }
@@ -82,7 +86,11 @@ function keyOf({ repository, digest, authorization }: BlobRequest): string {
   return `${repository}@${digest.text} ${authorizationKey(authorization)}`;
 }
 
-function targetOf(answer: UpstreamAnswer): Target {
-  if (answer.status !== 200 && answer.status !== 206) return 'unknown';
-  return answer.foreign ? answer.url : 'here';
+function targetOf({ status, url, foreign }: UpstreamAnswer, here: string): Target {
+  if (status !== 200 && status !== 206) return 'unknown';
+  return foreign || url.href !== here ? { url, foreign } : 'here';
+}
+
+function isPlace(target: Target): target is Place {
+  return typeof target === 'object' && 'url' in target;
 }

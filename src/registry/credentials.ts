@@ -167,12 +167,12 @@ function matches(pattern: string, label: string): boolean {
 }
 
 function basic(username: string, password: string): Credentials {
-  // RFC 7617 section 2: no colon in the user-id; control characters are forbidden in both.
+  // RFC 7617 section 2: no colon in the user-id; control characters are forbidden in both, but Google's passwords (`_json_key`) are files of lines.
   if (username === '' || username.includes(':') || hasControl(username)) {
     throw new TypeError('username: expected text without colons and control characters');
   }
-  if (password === '' || hasControl(password)) {
-    throw new TypeError('password: expected text without control characters');
+  if (password === '' || hasControl(password.replace(/[\t\r\n]/g, ''))) {
+    throw new TypeError('password: expected text without control characters but those of lines');
   }
   return { kind: 'basic', username, password };
 }

@@ -50,6 +50,8 @@ export class TokenSource {
   readonly #onFetch: () => void;
   readonly #gate: RateGate;
   readonly #entries = new BoundedMap<string, Entry>(4096);
+  /** By realm and credentials: until when a token lives that was given for them, whatever its scope. */
+  readonly #good = new BoundedMap<string, number>(4096);
 
   /** `transport` returns the connections to use at the time; `onFetch` is called for every request to a realm. */
   constructor(options: {
@@ -117,8 +119,14 @@ export class TokenSource {
     if (answer.status === 429) {
       this.#gate.shut(limited, parseRetryAfter(answer.headers['retry-after'], this.#now()));
     }
-    if (answer.status !== 200) throw refusal(answer, request, this.#now());
-    return parseToken(bytes, { host: request.realm.host, started, at, date: answer.headers['date'] });
+    if (answer.status !== 200) throw refusal(answer, request, this.#now(), this.#areGood(request));
+    const token = parseToken(bytes, { host: request.realm.host, started, at, date: answer.headers['date'] });
+    this.#good.set(goodKey(request), token.expiresAt);
+    return token;
+  }
+
+  #areGood(request: TokenRequest): boolean {
+    return (this.#good.get(goodKey(request)) ?? 0) > this.#elapsed();
   }
 
   /** A server without the OAuth2 variant is shown a refresh token as a password: what is as good as one in its place. */
@@ -147,6 +155,10 @@ export class TokenSource {
 function isUsable(token: Token, now: number, refused: readonly string[]): boolean {
   const isRefused = refused.includes(token.text) && token.fetchedAt + youngMs <= now;
   return !isRefused && now < token.expiresAt;
+}
+
+function goodKey({ realm, credentials }: TokenRequest): string {
+  return JSON.stringify([realm.href, credentials]);
 }
 
 function limitedRequest({ realm, service, scope, credentials }: TokenRequest): LimitedRequest {
@@ -180,7 +192,8 @@ export function basicHeader(credentials: Extract<Credentials, { kind: 'basic' }>
   return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`, 'utf8').toString('base64')}`;
 }
 
-function refusal(answer: HttpAnswer, request: TokenRequest, now: number): Error {
+/** `areGood`: the credentials were given a token lately. Google's and GitHub's servers then say 403 of a repository that is not theirs to read. */
+function refusal(answer: HttpAnswer, request: TokenRequest, now: number, areGood: boolean): Error {
   const host = request.realm.host;
   const { status } = answer;
   const retryAfterSeconds = parseRetryAfter(answer.headers['retry-after'], now);
@@ -190,7 +203,7 @@ function refusal(answer: HttpAnswer, request: TokenRequest, now: number): Error 
   const refused =
     status === 401 || status === 403 || (status === 400 && request.credentials?.kind === 'identity');
   if (!refused) return new UpstreamError('token', `${host}: expected a token, got status ${status}`);
-  const credentialsRefused = request.credentials !== undefined;
+  const credentialsRefused = request.credentials !== undefined && !(status === 403 && areGood);
   return new UpstreamStatusError(status === 403 ? 403 : 401, `${host}: token refused`, {
     credentialsRefused,
   });

@@ -93,8 +93,13 @@ export class UpstreamClient {
 
   /** Asks the upstream and returns what it or the place it redirects to answers, of whatever status but a redirect. */
   request(request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const url = new URL(`/v2/${request.repository}/${request.path}`, this.#options.origin);
+    const url = this.urlOf(request);
     return this.#asked({ url, repository: request.repository, foreign: false }, request);
+  }
+
+  /** Where the upstream itself has it. */
+  urlOf({ repository, path }: Pick<UpstreamRequest, 'repository' | 'path'>): URL {
+    return new URL(`/v2/${repository}/${path}`, this.#options.origin);
   }
 
   /** Asks for `/v2/` itself, by which a registry tells whether it wants to know who asks. */
@@ -104,9 +109,12 @@ export class UpstreamClient {
     return this.#asked({ url, repository: '', foreign: false }, asked);
   }
 
-  /** Asks the target of an earlier redirect, without credentials. */
-  requestAt(target: URL, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    return this.#asked({ url: target, repository: request.repository, foreign: true }, request);
+  /** Asks the target of an earlier redirect; one that is `foreign` without credentials. */
+  requestAt(
+    { url, foreign }: Pick<Destination, 'url' | 'foreign'>,
+    request: UpstreamRequest,
+  ): Promise<UpstreamAnswer> {
+    return this.#asked({ url, repository: request.repository, foreign }, request);
   }
 
   /** The error for an answer of a status nobody wants; ends its body. */

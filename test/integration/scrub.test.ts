@@ -1,7 +1,8 @@
 /** Blobs that came in slices are compared with their digests afterwards. Real nginx, an upstream that corrupts a byte. */
 import assert from 'node:assert/strict';
-import { readdirSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { StoreMirrorReport, StoreReport } from '../../src/cache/broker/store/store-report.ts';
 import { removeTornFiles } from '../../src/cache/broker/store/torn-files.ts';
@@ -74,7 +75,8 @@ test('sound blobs stay; one that fits into a slice was verified on its way; a bl
   t.is(cachedFiles(cache), 6);
 });
 
-test('everything that lies in a cache is verified on request, also what came before the start', async (t) => {
+/** A cache with a corrupt blob that came in slices, and a small one; the broker was ended before it could verify it, and started again. */
+async function restarted(t: ExecutionContext) {
   const { upstream, cache } = await start(t);
   const digest = upstream.addBlob(randomBytes('before', 3 * slice));
   const small = upstream.addBlob(randomBytes('small before', 100));
@@ -83,6 +85,28 @@ test('everything that lies in a cache is verified on request, also what came bef
   upstream.faults = {};
   await cache.get(`/v2/app/blobs/${small}`);
   await cache.stopBroker();
+  return { cache, mark: join(cache.config.paths.brokerDir, 'unverified-since') };
+}
+
+test('what a broker that ended had not verified the next one verifies, and nothing else', async (t) => {
+  const { cache, mark } = await restarted(t);
+  t.true(existsSync(mark));
+  await cache.startBroker();
+  await eventually(async () => {
+    const { checked, corrupt } = await scrubbed(cache);
+    assert.deepEqual({ checked, corrupt }, { checked: 2, corrupt: 1 });
+  });
+  await eventually(() => assert.ok(!existsSync(mark)));
+  t.is(cachedFiles(cache), 1);
+  await cache.stopBroker();
+  await cache.startBroker();
+  await delay(2_500);
+  t.is((await scrubbed(cache)).checked, 0, 'all is verified');
+});
+
+test('everything that lies in a cache is verified on request, also what came before the start', async (t) => {
+  const { cache, mark } = await restarted(t);
+  rmSync(mark);
   await cache.startBroker();
   const order = (mirror: string) =>
     ask(brokerSocket(cache.config.paths), '/-/scrub', {}, 'POST', JSON.stringify({ mirror }));

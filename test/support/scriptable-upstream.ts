@@ -253,8 +253,9 @@ class State implements ScriptableUpstream {
     const [, repository = '', kind = '', name = ''] =
       /^\/v2\/(.+)\/(blobs|manifests|tags)\/([^/]+)$/.exec(url.pathname) ?? [];
     const wanted = kind === 'blobs' ? this.redirect.blobs : this.redirect.manifests;
-    if (origin === 'registry' && wanted) return this.#redirectTo(wanted, url, response);
-    if (origin === 'cdn' && url.searchParams.has('sig') && !this.#isValid(url)) {
+    const isSigned = url.searchParams.has('sig');
+    if (origin === 'registry' && wanted && !isSigned) return this.#redirectTo(wanted, url, response);
+    if (isSigned && !this.#isValid(url)) {
       response.writeHead(403).end('expired');
       return;
     }
@@ -307,8 +308,9 @@ class State implements ScriptableUpstream {
     const signature = randomUUID();
     noteSecret(signature);
     this.#signed.set(signature, this.redirect.uses ?? Number.POSITIVE_INFINITY);
-    const location =
-      wanted === true ? `${this.scheme}://${this.cdnHost}${url.pathname}?sig=${signature}` : wanted;
+    const signed = `${url.pathname}?sig=${signature}`;
+    const known = wanted === true ? `${this.scheme}://${this.cdnHost}${signed}` : wanted;
+    const location = wanted === 'within' ? signed : known;
     response.writeHead(this.redirect.status ?? 307, { Location: location }).end();
   }
 

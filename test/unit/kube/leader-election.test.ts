@@ -114,6 +114,22 @@ test('without permission for leases a replica works alone, says so once, and joi
   t.deepEqual(one.log, ['started']);
 });
 
+test('rights to leases that are lost for a while make nobody work beside the leader, and the leader stop', async (t) => {
+  const { fake, candidate } = await setUp(t);
+  const one = candidate('one');
+  await leads(one);
+  const two = candidate('two', { onForbidden: () => t.fail() });
+  const before = fake.requests.length;
+  await eventually(() => assert.ok(fake.requests.slice(before).some(({ verb }) => verb === 'get')));
+  fake.script = () => ({ status: 403 });
+  await eventually(() => assert.equal(one.leads, false));
+  const refused = fake.requests.length;
+  await eventually(() => assert.ok(fake.requests.length > refused + 20));
+  t.deepEqual([one.leads, two.leads], [false, false]);
+  fake.script = () => undefined;
+  await eventually(() => assert.ok(one.leads || two.leads));
+});
+
 test('a 403 of an API server that starts makes nobody a leader', async (t) => {
   const { fake, candidate } = await setUp(t);
   fake.fail([{ status: 403 }, { status: 403 }]);

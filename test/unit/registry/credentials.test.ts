@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { credentialNames, parseCredentials } from '../../../src/registry/credentials.ts';
+import { basicHeader } from '../../../src/registry/token.ts';
 
 const names = ['registry.example', 'registry-1.docker.io', 'docker.io', 'index.docker.io'];
 const basic = { kind: 'basic', username: 'user', password: 'pa:ss' };
@@ -100,6 +101,17 @@ test('an identity token is a refresh token, a registry token and a token alone a
   t.deepEqual(parseCredentials({ token: 'abc\n' }, names), { kind: 'bearer', token: 'abc' });
 });
 
+test('a password of several lines is Google’s key file, whichever way it is given', (t) => {
+  const password = JSON.stringify({ type: 'service_account', private_key: '-----BEGIN\nx' }, undefined, '\t');
+  const expected = { kind: 'basic', username: '_json_key', password } as const;
+  const given = { username: '_json_key', password };
+  t.deepEqual(parseCredentials({ username: '_json_key', password: `${password}\n` }, names), expected);
+  t.deepEqual(parseCredentials(dockerConfig({ 'registry.example': given }), names), expected);
+  const inAuth = Buffer.from(`_json_key:${password}`).toString('base64');
+  t.deepEqual(parseCredentials(dockerConfig({ 'registry.example': { auth: inAuth } }), names), expected);
+  t.is(Buffer.from(basicHeader(expected).slice(6), 'base64').toString(), `_json_key:${password}`);
+});
+
 test('no files are no credentials', (t) => {
   t.is(parseCredentials({}, names), undefined);
 });
@@ -109,7 +121,8 @@ for (const [what, files] of Object.entries({
   'only a password': { password: 'hunter2' },
   'an empty password': { username: 'u', password: '\n' },
   'a colon in the username': { username: 'hunter2:x', password: 'hunter2' },
-  'a line break in the password': { username: 'u', password: 'hunter2\nx' },
+  'a control character in the password': { username: 'u', password: 'hunter2\u0007x' },
+  'a line break in the username': { username: 'hunter2\nx', password: 'hunter2' },
   'a token with spaces': { token: 'hunter2 hunter2' },
   'no JSON': { '.dockerconfigjson': '{"hunter2' },
   'no entry for the upstream': dockerConfig({ 'other.example': { auth: 'hunter2' } }),

@@ -249,3 +249,19 @@ for (const [what, reply, expected] of [
     t.false(error.message.includes('secret-text'));
   });
 }
+
+test('a 403 for one repository is no word on credentials that were given a token for another one and may use it still', async (t) => {
+  const credentials = { kind: 'basic', username: 'u', password: 'p' } as const;
+  const of = (scope: string) => ({ ...request, credentials, scope: `repository:${scope}:pull` });
+  const refused = { status: 403 };
+  const { source, state } = setUp({ json: { token: 'abc', expires_in: 100 } }, refused, refused, {
+    status: 401,
+  });
+  await source.get(of('ours'), signal);
+  const error = await t.throwsAsync(source.get(of('theirs'), signal));
+  t.like(error, { status: 403, credentialsRefused: false });
+  state.now += 3_600_000;
+  t.like(await t.throwsAsync(source.get(of('theirs'), signal)), { status: 403, credentialsRefused: true });
+  state.now += 3_600_000;
+  t.like(await t.throwsAsync(source.get(of('ours'), signal)), { status: 401, credentialsRefused: true });
+});

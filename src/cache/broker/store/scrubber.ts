@@ -2,12 +2,14 @@
  * Verifies blobs after they came in slice by slice: nobody saw all of them at once. One at a time and slowly; what does not
  * match its digest is removed, so that the next client gets it anew.
  */
+import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../../observe/log.ts';
 import { type Digest, parseDigest } from '../../../registry/digest.ts';
 import { readCacheFile } from './cache-file.ts';
 import { forEachObject, removeFile } from './cache-folder.ts';
 import type { StoreMirrorReport } from './store-report.ts';
+import type { UnverifiedMark } from './unverified-mark.ts';
 import { type StoredBlob, slicesOf, verifyBlob } from './verify-blob.ts';
 
 /** A blob of which slices came in. */
@@ -18,12 +20,15 @@ export interface FilledBlob {
 }
 
 export interface ScrubberOptions {
+  /** By name. */
+  readonly mirrors: () => readonly string[];
   /** Where a mirror's slices lie; undefined: it is gone. */
   readonly place: (mirror: string) => { readonly dir: string; readonly sliceBytes: number } | undefined;
   /** True while clients wait for misses. */
   readonly isBusy: () => boolean;
   /** Called after a corrupt blob was removed: what is remembered of its source must go as well, and it may have come from another replica. */
   readonly onCorrupt: (mirror: string, digest: string) => Promise<void>;
+  readonly mark: UnverifiedMark;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** What time it is, and a clock that nobody sets. */
@@ -60,6 +65,7 @@ export class Scrubber {
   note(blob: FilledBlob, quiet = quietMs): void {
     const digestOf = parseDigest(blob.digest);
     if (digestOf === undefined) return;
+    this.#options.mark.set(this.#options.now());
     const key = `${blob.mirror} ${blob.digest}`;
     this.#waiting.delete(key);
     this.#waiting.set(key, { ...blob, digestOf, notBefore: this.#options.elapsed() + quiet });
@@ -70,12 +76,13 @@ export class Scrubber {
     }
   }
 
-  /** Puts every blob that lies in a mirror's folder into the queue; returns how many were found. */
-  async noteAll(mirror: string): Promise<number> {
+  /** Puts every blob that lies in a mirror's folder into the queue, or those of which something was written since then; returns how many were found. */
+  async noteAll(mirror: string, since = 0): Promise<number> {
     const place = this.#options.place(mirror);
     if (place === undefined) return 0;
     const found = new Set<string>();
     await forEachObject(place.dir, this.#options.signal, async ({ path, temporary }) => {
+      if (since > 0 && !(await wasWrittenSince(path, since))) return;
       const file = temporary === undefined ? await readCacheFile(path) : undefined;
       const blob = file?.key.kind === 'blob' && file.key.repository === undefined ? file.key : undefined;
       if (blob === undefined || found.has(blob.digest.text)) return;
@@ -91,15 +98,29 @@ export class Scrubber {
 
   /** Verifies one blob after the other until its signal aborts. */
   async run(): Promise<void> {
-    const { signal, log } = this.#options;
+    const { signal, log, mark } = this.#options;
+    await this.#goOn();
     while (!signal.aborted) {
       const next = this.#take();
+      if (this.#waiting.size === 0 && next === undefined) mark.clear();
       if (next === undefined) await delay(lookMs, undefined, { signal }).catch(() => {});
       else {
         await this.#verify(next).catch((error: unknown) => {
           if (!signal.aborted) log.error({ error, digest: next.digest }, 'Cached blob failed to be verified');
         });
       }
+    }
+  }
+
+  /** With what the broker before this one was not done with. */
+  async #goOn(): Promise<void> {
+    const { mark, mirrors, log } = this.#options;
+    try {
+      const since = await mark.read();
+      if (since === undefined) return;
+      for (const mirror of mirrors()) await this.noteAll(mirror, since);
+    } catch (error) {
+      log.error({ error }, 'What was not verified before was not looked for');
     }
   }
 
@@ -145,6 +166,12 @@ export class Scrubber {
 }
 
 /** There are as many as the size says that an upstream stated. */
+/** One that vanished was not. */
+async function wasWrittenSince(path: string, since: number): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && found.mtimeMs >= since;
+}
+
 async function remove(blob: StoredBlob, signal: AbortSignal): Promise<void> {
   for (const { path } of slicesOf(blob)) {
     signal.throwIfAborted();

@@ -16,6 +16,7 @@ import { type FilledBlob, Scrubber } from './scrubber.ts';
 import type { StoreMirrorReport, StoreReport } from './store-report.ts';
 import { answerStoreRequest, type PurgeOrder, type StoreActions } from './store-requests.ts';
 import { removeTornFiles } from './torn-files.ts';
+import { UnverifiedMark } from './unverified-mark.ts';
 import { VolumeWatch } from './volume-watch.ts';
 
 export interface StoreOptions {
@@ -66,6 +67,8 @@ export class Store {
       elapsed,
     });
     this.#scrubber = new Scrubber({
+      mirrors: () => this.#config.mirrors.map(({ name }) => name),
+      mark: new UnverifiedMark(config.stateDir, log),
       place: (mirror) => this.#place(mirror),
       isBusy: () => this.#volume.isBusy,
       onCorrupt: (mirror, digest) => this.#forgetEverywhere(mirror, digest),

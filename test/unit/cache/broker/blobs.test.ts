@@ -203,6 +203,20 @@ test('one redirect serves all slices, also those asked for at the same time', as
   t.is(upstream.counters.redirects, 1);
 });
 
+test('a redirect to another path of the upstream serves all slices too, with the token that the upstream wants', async (t) => {
+  const { upstream, slice, blob } = await setUp(t);
+  upstream.auth = { kind: 'bearer' };
+  upstream.redirect = { blobs: 'within' };
+  for (const n of [0, 1, 2]) {
+    const answer = await slice(n * sliceBytes, (n + 1) * sliceBytes - 1);
+    t.true(answer.body.equals(blob.subarray(n * sliceBytes, (n + 1) * sliceBytes)));
+  }
+  t.is(upstream.counters.redirects, 1);
+  const targets = upstream.seen.filter(({ url }) => url.includes('sig='));
+  t.true(targets.every(({ headers }) => headers.authorization?.startsWith('Bearer ')));
+  t.is(targets.length, 3);
+});
+
 test('a redirect target that expired is asked for anew, once', async (t) => {
   const { upstream, slice, blob } = await setUp(t);
   upstream.redirect = { blobs: true, uses: 2 };

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { Scrubber } from '../../../../../src/cache/broker/store/scrubber.ts';
+import { UnverifiedMark } from '../../../../../src/cache/broker/store/unverified-mark.ts';
 import { slicesOf } from '../../../../../src/cache/broker/store/verify-blob.ts';
 import { createLogger } from '../../../../../src/observe/log.ts';
 import { parseDigest } from '../../../../../src/registry/digest.ts';
@@ -19,6 +20,8 @@ test('what removes a corrupt blob ends with its broker, however many slices its 
   writeFileSync(first!.path, 'no file of nginx');
   const end = new AbortController();
   const scrubber = new Scrubber({
+    mirrors: () => ['m'],
+    mark: new UnverifiedMark(dir, createLogger({ level: 'silent' })),
     place: () => place,
     isBusy: () => false,
     onCorrupt: async () => t.fail(),
