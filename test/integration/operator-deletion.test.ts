@@ -58,6 +58,36 @@ for (const policy of ['Background', 'Foreground', 'Orphan']) {
   });
 }
 
+test.serial(
+  'Agents that are being deleted in the foreground, and of which one on a dead node stays, do not keep the nodes from being restored',
+  async (t) => {
+    t.timeout(150_000);
+    await running('stuck');
+    fakeNodes(t, world, 1);
+    await world.condition('stuck', 'NodesWired', 'Wired');
+    const seen = follow(t, 'stuck');
+    const { metadata } = await world.get(pathsOf('stuck').daemonSet);
+    const owner = { apiVersion: 'apps/v1', kind: 'DaemonSet', name: metadata.name, uid: metadata.uid };
+    await world.plane.apply({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: 'stuck-agent',
+        namespace: 'default',
+        labels: { app: 'docker-registry', mirror: 'stuck', component: 'hostess-certificate' },
+        ownerReferences: [{ ...owner, controller: true, blockOwnerDeletion: true }],
+      },
+      spec: { nodeName: 'dead-node', containers: [{ name: 'agent', image: 'agent' }] },
+    } as Live);
+    await world.delete(pathsOf('stuck').daemonSet, 'Foreground');
+    await world.delete(pathsOf('stuck').mirror);
+    await world.condition('stuck', 'NodesWired', 'Restoring');
+    t.deepEqual((await world.get(pathsOf('stuck').daemonSet)).metadata.finalizers, ['foregroundDeletion']);
+    await eventually(() => assertGone('stuck'), { timeout: 100_000 });
+    t.true(seen.has('restore free'), [...seen].join(', '));
+  },
+);
+
 test.serial('A mirror that had to stand back takes nothing of the other with it', async (t) => {
   await running('elder');
   const headless = await world.get(pathsOf('elder').headlessService);

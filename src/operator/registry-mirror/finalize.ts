@@ -12,10 +12,11 @@ import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { KubeObject } from '../../kube/object.ts';
+import type { ResourceType } from '../../kube/resource-type.ts';
 import type { Logger } from '../../observe/log.ts';
 import { sharesNodes } from '../../resources/shared-nodes.ts';
 import type { NodeReports } from '../node-reports/node-reports.ts';
-import { registryMirrors } from '../resource-types.ts';
+import { daemonSets, registryMirrors } from '../resource-types.ts';
 import type { SharedNodes } from '../shared-nodes/shared-nodes.ts';
 import type { Views } from '../views.ts';
 import { isRolledOut } from './agent-pods.ts';
@@ -51,6 +52,10 @@ export interface FinalizerOptions {
 }
 
 const lookAgainMs = 5_000;
+/** Of the garbage collector. */
+const foreground = 'foregroundDeletion';
+/** Pods on nodes that are well have ended by then. */
+const podsEndMs = 45_000;
 /** What shared agents say of a mirror that is in their list no more is no event of it. */
 const lookAtSharedMs = 2_000;
 
@@ -151,8 +156,8 @@ export class Finalizer {
 
   /** Undefined: done, as far as it could be. */
   async #restore(stored: StoredMirror, live: LiveObjects, signal: AbortSignal): Promise<number | undefined> {
-    // The garbage collector was faster; one without an owner is made when this one is gone.
-    if (live.daemonSet?.metadata.deletionTimestamp !== undefined) return lookAgainMs;
+    if (live.daemonSet?.metadata.deletionTimestamp !== undefined)
+      return this.#awaitGone(stored, live.daemonSet, signal);
     const daemonSet = await this.#restoring(stored, live, signal);
     if (daemonSet === undefined || isRolledOut(daemonSet)) return undefined;
     const finding = restorationFinding(daemonSet);
@@ -163,6 +168,28 @@ export class Finalizer {
     if (leftMs > 0) return Math.min(leftMs, 60_000);
     await this.#nameUnrestored(stored, signal);
     return undefined;
+  }
+
+  /**
+   * The garbage collector was faster: one without an owner is made when this one is gone. In the foreground it waits for its pods, and that of a dead
+   * node does not go: then it is let go without them.
+   */
+  async #awaitGone(
+    stored: StoredMirror,
+    daemonSet: LiveDaemonSet,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const wanted = daemonSet.status?.desiredNumberScheduled ?? 0;
+    const finding = sharedRestoration({ nodes: Array(wanted).fill(''), of: wanted });
+    const report = { status: standingStatus(stored), findings: [finding], obstacles: [] };
+    await this.#options.reporter.report(stored, report, signal);
+    if (this.#isLate(stored)) {
+      await this.#nameUnrestored(stored, signal);
+      return undefined;
+    }
+    const sinceMs = this.#options.now().getTime() - Date.parse(daemonSet.metadata.deletionTimestamp ?? '');
+    if (sinceMs >= podsEndMs) await this.#removeFinalizer(daemonSets, daemonSet, foreground, signal);
+    return lookAgainMs;
   }
 
   /** Applies the DaemonSet that restores; undefined when it cannot be made any more. */
@@ -227,22 +254,39 @@ export class Finalizer {
   }
 
   async #letGo(stored: StoredMirror, signal: AbortSignal): Promise<void> {
-    const { client, views, logger } = this.#options;
-    const { name, uid } = stored.metadata;
-    const current = (views.mirrors.get(name) ?? stored).metadata.finalizers ?? [];
-    const path = `/metadata/finalizers/${current.indexOf(finalizer)}`;
+    const { views, logger } = this.#options;
+    const { name } = stored.metadata;
+    const { finalizers = [] } = (views.mirrors.get(name) ?? stored).metadata;
+    await this.#removeFinalizer(
+      registryMirrors,
+      { metadata: { ...stored.metadata, finalizers } },
+      finalizer,
+      signal,
+    );
+    views.mirrors.sawOff(stored);
+    logger.info({ mirror: name }, 'Let a deleted mirror go');
+  }
+
+  /** Nothing where it has none, or is gone. */
+  async #removeFinalizer(
+    type: ResourceType,
+    { metadata: { namespace, name, uid, finalizers = [] } }: Pick<KubeObject, 'metadata'>,
+    unwanted: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const path = `/metadata/finalizers/${finalizers.indexOf(unwanted)}`;
+    if (!finalizers.includes(unwanted)) return;
     const patch = [
       { op: 'test', path: '/metadata/uid', value: uid },
-      { op: 'test', path, value: finalizer },
+      { op: 'test', path, value: unwanted },
       { op: 'remove', path },
     ];
     try {
-      await client.patch(registryMirrors, { name }, patch, { contentType: 'json', signal });
+      const key = namespace === undefined ? { name } : { namespace, name };
+      await this.#options.client.patch(type, key, patch, { contentType: 'json', signal });
     } catch (error) {
       if (!(error instanceof ApiError && error.notFound)) throw error;
     }
-    views.mirrors.sawOff(stored);
-    logger.info({ mirror: name }, 'Let a deleted mirror go');
   }
 }
 

@@ -25,6 +25,8 @@ interface Scene {
   readonly list?: 'listed' | 'left' | 'never';
   /** Since when agents of its own restore, by their DaemonSet. */
   readonly restoringSince?: string;
+  /** Since when its own DaemonSet is being deleted in the foreground. */
+  readonly endingSince?: string;
   /** Of its spec. */
   readonly ownNodes?: object;
   /** Milliseconds by which the operator's clock is ahead of the deletion, at each look; time goes on by a minute between two. */
@@ -34,7 +36,7 @@ interface Scene {
 /** A mirror that was wired by shared agents and is deleted; returns what became of it. */
 async function finalized(scene: Scene) {
   const { nodeDaemonSets, nodes, holding, status: stands, list = 'left', restoringSince, ownNodes } = scene;
-  const { looks = [1_000] } = scene;
+  const { looks = [1_000], endingSince } = scene;
   const clock = { ahead: 0, elapsed: 0 };
   const view = () => new LiveView(new Store({ indexes: { [mirrorIndex]: () => [] } }));
   const types = [
@@ -64,10 +66,27 @@ async function finalized(scene: Scene) {
     };
     sets.put({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata });
   }
+  if (endingSince !== undefined) {
+    const [name, namespace, uid] = ['registry-mirror-m-utils', 'default', 'd'];
+    const finalizers = ['foregroundDeletion'];
+    const metadata = {
+      name,
+      namespace,
+      uid,
+      resourceVersion: '1',
+      deletionTimestamp: endingSince,
+      finalizers,
+    };
+    sets.put({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata });
+  }
   const status = { desiredNumberScheduled: nodes, observedGeneration: 1 };
   const shared = { metadata: { name: 'registry-mirror-nodes', generation: 1 }, status } as LiveDaemonSet;
   const finalizer = new Finalizer({
-    client: { patch: async (_type: unknown, { name }: { name: string }) => letGo.push(name) },
+    client: {
+      patch: async (_type: unknown, { name }: { name: string }) => letGo.push(name),
+      list: async () => ({ items: [] }),
+      listAll: async () => ({ items: [] }),
+    },
     settings: settingsOf({ NODE_DAEMONSETS: nodeDaemonSets }),
     views,
     events: { warning: async () => undefined },
@@ -176,4 +195,19 @@ test('Restoring that began in the future, because the clock was set back, or nob
   t.is(await since('2026-01-01T00:00:00.500Z'), '2026-01-01T00:00:00.500Z');
   t.is(await since('2026-01-01T01:00:00.000Z'), '2026-01-01T00:00:01.000Z');
   t.is(await since('yesterday'), '2026-01-01T00:00:01.000Z');
+});
+
+test('Agents that are being deleted in the foreground are let go without their pods after a while, and the mirror in any case', async (t) => {
+  const ending = {
+    nodeDaemonSets: 'perMirror',
+    nodes: 1,
+    holding: undefined,
+    status: { nodes: '1/1' },
+  } as const;
+  const { letGo: none } = await finalized({ ...ending, endingSince: deletionTimestamp, looks: [1_000] });
+  t.deepEqual(none, []);
+  const { letGo } = await finalized({ ...ending, endingSince: deletionTimestamp, looks: [50_000] });
+  t.deepEqual(letGo, ['registry-mirror-m-utils']);
+  const late = await finalized({ ...ending, endingSince: deletionTimestamp, looks: [300_000] });
+  t.deepEqual(late.letGo, ['m'], 'another finalizer may hold them for ever');
 });
