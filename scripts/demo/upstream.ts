@@ -60,7 +60,7 @@ export function foreignUpstream(options: {
   brokerSocket: string;
 }): DemoUpstream {
   const { host, image, caFile, brokerSocket } = options;
-  let halted: { readonly pid: number; readonly seen: Seen } | undefined;
+  let halted: { readonly pids: readonly number[]; readonly seen: Seen } | undefined;
   const [repository = '', tag = 'latest'] = image.split(/:(?=[^/]*$)/);
   return {
     host,
@@ -70,25 +70,25 @@ export function foreignUpstream(options: {
     countedBy: 'the broker (the upstream is not ours to ask)',
     seen: async () => halted?.seen ?? (await counters(brokerSocket)),
     stop: async () => {
-      halted = { pid: brokerOf(brokerSocket), seen: await counters(brokerSocket) };
-      process.kill(halted.pid, 'SIGSTOP');
+      halted = { pids: brokersOf(brokerSocket), seen: await counters(brokerSocket) };
+      for (const pid of halted.pids) process.kill(pid, 'SIGSTOP');
       return 'the upstream cannot be stopped from here: the broker, which alone talks to it, was halted (SIGSTOP)';
     },
     end: async () => {
-      if (halted) process.kill(halted.pid, 'SIGCONT');
+      for (const pid of halted?.pids ?? []) process.kill(pid, 'SIGCONT');
       halted = undefined;
     },
   };
 }
 
-/** The process that was started with the configuration beside the socket. */
-function brokerOf(brokerSocket: string): number {
+/** The processes that were started with the configuration beside the socket: who talks to the upstream, and who watches over that. */
+function brokersOf(brokerSocket: string): number[] {
   const data = dirname(dirname(brokerSocket));
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const words = commandOf(pid);
-    if (words.includes('broker') && words.some((word) => word.startsWith(data))) return Number(pid);
-  }
-  throw new Error('The broker of the mirror was not found');
+  const isBroker = (words: readonly string[]) =>
+    words.includes('broker') && words.some((word) => word.startsWith(data));
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isBroker(commandOf(name)));
+  if (pids.length === 0) throw new Error('The broker of the mirror was not found');
+  return pids.map(Number);
 }
 
 function commandOf(pid: string): string[] {

@@ -37,7 +37,13 @@ export function startNginx(confFile: string, localSocket: string): ChildProcess 
 export async function testNginx(confFile: string): Promise<void> {
   const args = ['-t', '-q', '-e', 'stderr', '-c', confFile];
   const child = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const [output, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  const ended = once(child, 'close').catch((error: unknown) => {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw isMissing
+      ? new Error('nginx: expected a program of that name in PATH (Debian: nginx-light)')
+      : error;
+  });
+  const [output, [code]] = await Promise.all([text(child.stderr), ended]);
   if (code !== 0) throw new Error(`nginx refused ${confFile}: ${output.trim() || String(code)}`);
 }
 

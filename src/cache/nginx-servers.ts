@@ -13,7 +13,11 @@ export interface ServerView {
   readonly asksPing: boolean;
   readonly isDefault: boolean;
   readonly choosesCertificate: boolean;
-  readonly listen: readonly { readonly socket: string; readonly ipv6: boolean }[];
+  readonly listen: readonly {
+    readonly socket: string;
+    /** nginx's `ipv6only`; null where there is no such thing. */
+    readonly ipv6only: 'on' | 'off' | null;
+  }[];
   readonly names: readonly string[];
   /** Null: without TLS. */
   readonly certFile: string | null;
@@ -77,7 +81,7 @@ function clientServers(
     asksPing: checksAccess && kind === 'plain',
     isDefault: index === 0,
     choosesCertificate,
-    listen: listen.map(socketView),
+    listen: socketViews(listen),
     names: freeNames(certificate, taken, index === 0),
     certFile: certificate.certFile,
     keyFile: certificate.keyFile,
@@ -97,7 +101,7 @@ function peerServers({ peers }: CacheConfig): ServerView[] {
       asksPing: false,
       isDefault: true,
       choosesCertificate: false,
-      listen: peers.listen.map(socketView),
+      listen: socketViews(peers.listen),
       names: ['_'],
       certFile: peers.certFile,
       keyFile: peers.keyFile,
@@ -116,7 +120,7 @@ function localServer({ paths }: CacheConfig): ServerView {
     asksPing: false,
     isDefault: true,
     choosesCertificate: false,
-    listen: [{ socket: `unix:${localSocket(paths)}`, ipv6: false }],
+    listen: [{ socket: `unix:${localSocket(paths)}`, ipv6only: null }],
     names: ['_'],
     certFile: null,
     keyFile: null,
@@ -125,9 +129,13 @@ function localServer({ paths }: CacheConfig): ServerView {
   };
 }
 
-function socketView({ address, port }: ListenAddress): ServerView['listen'][number] {
-  const ipv6 = isIPv6(address);
-  return { socket: ipv6 ? `[${address}]:${port}` : `${address}:${port}`, ipv6 };
+/** Who listens on every IPv6 address alone means every address. */
+function socketViews(listen: readonly ListenAddress[]): ServerView['listen'] {
+  const isEverywhere = listen.length === 1 && listen[0]?.address === '::';
+  return listen.map(({ address, port }) => {
+    if (!isIPv6(address)) return { socket: `${address}:${port}`, ipv6only: null };
+    return { socket: `[${address}]:${port}`, ipv6only: isEverywhere ? 'off' : 'on' };
+  });
 }
 
 /** A server without names of its own is never chosen by name. */

@@ -44,7 +44,7 @@ export async function runOperator(): Promise<void> {
 /** Of an operator that does not know yet from what it makes pods. */
 const noMetrics = { type: 'text/plain', text: '' };
 
-/** The image of our own pod is taken as a variable would be that names it. Undefined: it was stopped before that was read. */
+/** Undefined: it was stopped before that was read. */
 async function wholeSettings(
   { settings, imageOfPod }: OperatorEnvironment,
   ownNamespace: string | undefined,
@@ -52,8 +52,8 @@ async function wholeSettings(
 ): Promise<OperatorSettings | undefined> {
   if (imageOfPod === undefined) return settings;
   const pod = { namespace: ownNamespace ?? settings.namespace, name: imageOfPod };
-  const OPERATOR_IMAGE = await readOwnImage(pod, { ...options, builtAs: readBuiltAs(processEnvironment()) });
-  if (OPERATOR_IMAGE === undefined) return undefined;
-  options.logger.info({ image: OPERATOR_IMAGE, pod }, 'Read the image of our pods from our own');
-  return readOperatorEnvironment({ ...processEnvironment(), OPERATOR_IMAGE }).settings;
+  const ownImage = await readOwnImage(pod, { ...options, builtAs: readBuiltAs(processEnvironment()) });
+  if (ownImage === undefined) return undefined;
+  options.logger.info({ image: ownImage, pod }, 'Read the image of our pods from our own');
+  return readOperatorEnvironment(processEnvironment(), { ownImage }).settings;
 }

@@ -8,10 +8,16 @@ import type { Problems } from './problems.ts';
 /** Used outside a cluster where nothing names our image; in one, our own pod does. */
 export const fallbackImage = 'registry-mirror-operator:0.1.0';
 
-/** Reads the images of all pods we make, `DOCKER_REGISTRY` applied. */
+export interface ImageOptions {
+  readonly inCluster: boolean;
+  /** The image that our own pod runs from, where no variable names one: it is where nodes can pull it. */
+  readonly ownImage?: string;
+}
+
+/** Reads the images of all pods we make, `DOCKER_REGISTRY` applied to those that are not there yet. */
 export function readImages(
   env: Environment,
-  options: { inCluster: boolean },
+  options: ImageOptions,
   problems: Problems,
   notices: string[],
 ): OperatorSettings['images'] {
@@ -20,8 +26,10 @@ export function readImages(
   if (text(env, 'HOSTESS_DOCKER_REGISTRY'))
     notices.push('HOSTESS_DOCKER_REGISTRY is deprecated, use DOCKER_REGISTRY');
   const inRegistry = (image: string, name = registry) =>
-    name === undefined ? image : withDomain(image, name);
-  const named = readImage(env, 'OPERATOR_IMAGE', problems) ?? readBuiltAs(env);
+    name === undefined || image === options.ownImage || image.startsWith(`${name}/`)
+      ? image
+      : withDomain(image, name);
+  const named = readImage(env, 'OPERATOR_IMAGE', problems) ?? options.ownImage ?? readBuiltAs(env);
   const operator = named ?? fallbackImage;
   if (!options.inCluster && named === undefined)
     notices.push(`OPERATOR_IMAGE is not set, pods will run from ${fallbackImage}`);

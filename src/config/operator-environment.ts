@@ -12,7 +12,7 @@ import {
   readSecondsBetweenStreams,
   text,
 } from './environment.ts';
-import { readImages } from './images.ts';
+import { type ImageOptions, readImages } from './images.ts';
 import { type KubernetesAccess, readKubernetesAccess } from './kubernetes-access.ts';
 import { readLogLevel } from './log-level.ts';
 import { readMapPart } from './map-environment.ts';
@@ -41,13 +41,16 @@ export interface OperatorEnvironment {
 const objectName = new RegExp(`^${subdomain}$`);
 
 /** Reads all variables; throws `ConfigError` listing every fault. */
-export function readOperatorEnvironment(env: Environment): OperatorEnvironment {
+export function readOperatorEnvironment(
+  env: Environment,
+  own: Pick<ImageOptions, 'ownImage'> = {},
+): OperatorEnvironment {
   const problems = new Problems();
   const notices: string[] = [];
   const kubernetes = readKubernetesAccess(env);
   const imageOfPod = readImageOfPod(env, kubernetes, problems);
   const result: OperatorEnvironment = {
-    settings: readSettings(env, { inCluster: kubernetes.inCluster }, problems, notices),
+    settings: readSettings(env, { inCluster: kubernetes.inCluster, ...own }, problems, notices),
     kubernetes,
     secondsBetweenStreams: readSecondsBetweenStreams(env, problems),
     logLevel: readLogLevel(env, problems),
@@ -74,7 +77,7 @@ export function readOperatorSettings(
 
 function readSettings(
   env: Environment,
-  options: { inCluster: boolean },
+  options: ImageOptions,
   problems: Problems,
   notices: string[],
 ): OperatorSettings {

@@ -73,6 +73,10 @@ export async function givenCertificate(
   log: Logger,
 ): Promise<Certificate> {
   const pair = { certificatePem: await readFile(certFile, 'utf8'), keyPem: await readFile(keyFile, 'utf8') };
+  if (!isReadable(() => new X509Certificate(pair.certificatePem)))
+    throw new TypeError(`${certFile}: expected a certificate in PEM`);
+  if (!isReadable(() => createPrivateKey(pair.keyPem)))
+    throw new TypeError(`${keyFile}: expected a private key in PEM without a passphrase`);
   if (!belongTogether(pair)) throw new TypeError(`${keyFile}: expected the key of ${certFile}`);
   const missing = names.filter((name) => !covers(pair.certificatePem, name));
   if (missing.length > 0) log.warn({ certFile, missing }, 'The certificate does not cover all names');
@@ -131,6 +135,16 @@ async function readPair(certFile: string, keyFile: string): Promise<KeyPair | un
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/** What it throws may quote the text. */
+function isReadable(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -30,6 +30,7 @@ const longestSocket = 107;
 export function foldersOf(data: string): Folders {
   if (data === '') throw new ConfigError(['--data: expected a folder, got an empty path']);
   const root = resolve(data);
+  if (root === '/') throw new ConfigError(['--data: expected a folder for this alone, got /']);
   const runDir = join(root, 'run');
   if (Buffer.byteLength(join(runDir, 'broker.sock')) > longestSocket) {
     throw new ConfigError([
@@ -86,15 +87,18 @@ async function makeFolder(dir: string, mode = 0o777): Promise<void> {
 }
 
 /**
- * Throws a `ConfigError` for a folder that is somebody else's and has folders of the same names: `--data /var` would shut everybody out of /var/log.
+ * Throws a `ConfigError` for a folder that is somebody else's and has folders of the same names: `--data /var` would shut everybody out of /var/log and /var/tmp.
  * In one that was used before there are files that were written before anything came into `cache` and `log`.
  */
 export async function assertOwnFolder(folders: Folders): Promise<void> {
-  const { root, madeCachesFile, confDir, cacheDir, logDir } = folders;
+  const { root, madeCachesFile, confDir, runDir, tempDir, cacheDir, logDir, lockFile } = folders;
   for (const file of [madeCachesFile, join(confDir, 'nginx.conf')])
     if (await stat(file).catch(() => undefined)) return;
-  for (const dir of [cacheDir, logDir]) {
-    const [name] = await readdir(dir).catch(() => []);
+  // A first start that was cut short may have left its lock.
+  const isOurs = (path: string) => path.startsWith(lockFile);
+  for (const dir of [cacheDir, logDir, tempDir, runDir]) {
+    const names = await readdir(dir).catch(() => []);
+    const name = names.find((each) => !isOurs(join(dir, each)));
     if (name !== undefined)
       throw new ConfigError([
         `--data: expected a folder for this alone, got ${root}, where ${join(dir, name)} is somebody else's`,

@@ -60,6 +60,21 @@ test('DOCKER_REGISTRY replaces the domain of every image', (t) => {
   });
 });
 
+test('DOCKER_REGISTRY moves no image that is there already, nor that of the operator’s own pod', (t) => {
+  const { OPERATOR_IMAGE: _, ...others } = cluster;
+  const env = { ...others, POD_NAME: 'operator-1', DOCKER_REGISTRY: 'harbor.example/proxy' };
+  const { settings } = readOperatorEnvironment(
+    { ...env, NGINX_IMAGE: 'harbor.example/proxy/library/nginx:1' },
+    { ownImage: 'other.example/team/operator:2' },
+  );
+  t.deepEqual(settings.images, {
+    operator: 'other.example/team/operator:2',
+    nginx: 'harbor.example/proxy/library/nginx:1',
+  });
+  const alone = readOperatorEnvironment(env, { ownImage: 'other.example/team/operator:2' }).settings.images;
+  t.is(alone.nginx, 'other.example/team/operator:2', 'it is the same image');
+});
+
 test('HOSTESS_DOCKER_REGISTRY counts while DOCKER_REGISTRY is the default', (t) => {
   const { settings, notices } = readOperatorEnvironment({
     ...cluster,

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -127,6 +128,15 @@ test('a given key that does not belong to the certificate is refused', async (t)
   await t.throwsAsync(givenCertificate(one.certFile, two.keyFile, ['a.test'], log), {
     message: /expected the key/,
   });
+  const locked = join(dir, 'locked.key');
+  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  writeFileSync(locked, key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'p' }));
+  await t.throwsAsync(givenCertificate(one.certFile, locked, ['a.test'], log), {
+    message: `${locked}: expected a private key in PEM without a passphrase`,
+  });
+  await t.throwsAsync(givenCertificate(one.keyFile, one.keyFile, ['a.test'], log), {
+    message: `${one.keyFile}: expected a certificate in PEM`,
+  });
 });
 
 test('a data folder has one process at a time; the lock of a dead one does not count', async (t) => {
@@ -155,10 +165,16 @@ test('of many that find the lock of a dead process at once one gets the folder',
   }
 });
 
+test('the root of the machine is no folder for data', (t) => {
+  for (const data of ['/', '//', '/tmp/..']) t.throws(() => foldersOf(data), { instanceOf: ConfigError });
+});
+
 test('a folder with a cache or logs of somebody else is refused, and one that was used before is not', async (t) => {
   const { folders } = await folder(t);
   await t.notThrowsAsync(assertOwnFolder(folders));
-  for (const dir of [folders.cacheDir, folders.logDir]) {
+  writeFileSync(folders.lockFile, '');
+  await t.notThrowsAsync(assertOwnFolder(folders), 'a first start that was cut short');
+  for (const dir of [folders.cacheDir, folders.logDir, folders.tempDir, folders.runDir]) {
     writeFileSync(join(dir, 'apt'), '');
     await t.throwsAsync(assertOwnFolder(folders), {
       instanceOf: ConfigError,
