@@ -23,6 +23,7 @@ import { Rewriting } from './rewriting/rewriting.ts';
 import { SharedNodes } from './shared-nodes/shared-nodes.ts';
 import type { Views } from './views.ts';
 import { Watches } from './watches.ts';
+import { WritePace } from './write-pace.ts';
 
 export interface OperatorOptions {
   readonly client: KubeClient;
@@ -55,6 +56,7 @@ export class Operator {
   readonly #elector: LeaderElector;
   readonly #identity: string;
   readonly #metrics: OperatorMetrics;
+  readonly #mapPace = new WritePace({ most: 10 });
 
   constructor(options: OperatorOptions) {
     const { client, settings, identity, secondsBetweenStreams, logger } = options;
@@ -204,7 +206,7 @@ export class Operator {
     const configMap = configMaps?.get(`${settings.imageswapNamespace}/${imageswapConfigMap.name}`);
     await reconcileMap(
       { mirrors: mirrors.list(), services: services.list(), configMap },
-      { client, settings, logger, signal },
+      { client, settings, logger, signal, pace: this.#mapPace },
     );
   }
 }

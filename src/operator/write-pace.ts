@@ -3,6 +3,8 @@
  * server lets them, for ever.
  */
 
+import { WaitingError } from '../observe/errors.ts';
+
 /** In so long the same is written so often as is allowed. */
 const windowMs = 60_000;
 
@@ -33,6 +35,22 @@ export class WritePace {
     const [oldest, ...others] = this.#timesOf(uid, what);
     const isFree = oldest === undefined || others.length + 1 < this.#most;
     return isFree ? 0 : Math.max(0, oldest + windowMs - this.#now());
+  }
+
+  /** Throws a `WaitingError` until it may; `object` names the object, `where` what of it is undone. */
+  wait(
+    uid: string,
+    what: string,
+    { object, where }: { readonly object: string; readonly where?: string | undefined },
+  ): void {
+    const waitMs = this.waitMs(uid, what);
+    const undone = where === undefined ? '' : ` (${where})`;
+    if (waitMs > 0)
+      throw new WaitingError(
+        'UndoneByOthers',
+        `${object}: somebody undoes each write of ours${undone}`,
+        waitMs,
+      );
   }
 
   /** Remembers a write. */

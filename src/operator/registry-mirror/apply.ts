@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { fieldManager } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { type KubeObject, keyOf, parseKey } from '../../kube/object.ts';
-import { WaitingError } from '../../observe/errors.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Home } from '../views.ts';
 import { WritePace } from '../write-pace.ts';
@@ -43,11 +42,7 @@ export class Applier {
     if (live !== undefined && path === undefined) return live;
     const what = hashOf(desired);
     const uid = live?.metadata.uid ?? key;
-    const waitMs = this.#pace.waitMs(uid, what);
-    if (waitMs > 0) {
-      const message = `${desired.kind} ${key}: somebody undoes each write of ours (${path})`;
-      throw new WaitingError('UndoneByOthers', message, waitMs);
-    }
+    this.#pace.wait(uid, what, { object: `${desired.kind} ${key}`, where: path });
     if (live !== undefined && isFixed(live, desired)) await this.delete(live, signal);
     const applied = await client.apply(type, desired, { fieldManager, force: true, signal });
     view?.written(applied);

@@ -1,8 +1,9 @@
-/** What the API server refuses to write for one object, by a field or by somebody's policy: no reason to keep the others waiting. */
+/** What cannot be written to one object, by a field, by somebody's policy or because somebody undoes it: no reason to keep the others waiting. */
 import { ApiError } from '../../kube/errors.ts';
+import { WaitingError } from '../../observe/errors.ts';
 
 export class Refusals {
-  #first: ApiError | undefined;
+  #first: ApiError | WaitingError | undefined;
 
   /** Works on all items, one by one; notes refusals and throws every other error at once, which the next item would meet as well. */
   async over<Item>(items: Iterable<Item>, work: (item: Item) => Promise<void>): Promise<void> {
@@ -15,7 +16,8 @@ export class Refusals {
   }
 
   #note(error: unknown): void {
-    if (!(error instanceof ApiError && (error.forbidden || error.invalid))) throw error;
+    const isRefused = error instanceof ApiError && (error.forbidden || error.invalid);
+    if (!isRefused && !(error instanceof WaitingError)) throw error;
     this.#first ??= error;
   }
 }

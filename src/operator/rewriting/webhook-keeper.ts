@@ -12,6 +12,7 @@ import type { LiveView } from '../live-view.ts';
 import type { Applier } from '../registry-mirror/apply.ts';
 import { wasAppliedByUs } from '../registry-mirror/managed-fields.ts';
 import { clusterRoles, mutatingWebhookConfigurations } from '../resource-types.ts';
+import { WritePace } from '../write-pace.ts';
 import { announcedBundles, injectionPatch } from './ca-injection.ts';
 import { Refusals } from './refusals.ts';
 import type { Routing } from './routing.ts';
@@ -30,6 +31,7 @@ export interface WebhookKeeperOptions {
 
 export class WebhookKeeper {
   readonly #options: WebhookKeeperOptions;
+  readonly #pace = new WritePace({ most: 10 });
 
   constructor(options: WebhookKeeperOptions) {
     this.#options = options;
@@ -83,9 +85,13 @@ export class WebhookKeeper {
     const { client, configurations, logger } = this.#options;
     const live = configurations.get(name);
     const patch = live && injectionPatch(live, authorities);
-    if (patch === undefined) return;
+    if (live === undefined || patch === undefined) return;
+    const { uid = name } = live.metadata;
+    this.#pace.wait(uid, authorities, { object: `${live.kind} ${name}`, where: 'caBundle' });
     const options = { contentType: 'json', fieldManager, signal } as const;
     configurations.written(await client.patch(mutatingWebhookConfigurations, { name }, patch, options));
+    this.#pace.prune();
+    this.#pace.wrote(uid, authorities);
     logger.info({ object: name }, 'Told a webhook configuration the authority');
   }
 }

@@ -72,6 +72,28 @@ test('a configuration that may not be changed keeps no other one from being told
   t.deepEqual(told, ['ours']);
 });
 
+test('with who puts another authority back each time nobody fights: ten writes a minute, and the others are told all the same', async (t) => {
+  const store = new Store();
+  for (const name of ['fought', 'ours']) store.put(configuration(name));
+  const told: string[] = [];
+  const client = {
+    patch: async (_type: unknown, { name }: { name: string }) => {
+      told.push(name);
+      const clientConfig = { caBundle: Buffer.from('PEM').toString('base64') };
+      return { ...configuration(name), webhooks: [{ clientConfig }] };
+    },
+  } as unknown as KubeClient;
+  const keeper = keeperOf(store, { injectInto: ['fought', 'ours'] }, client);
+  for (let at = 2; at < 12; at += 1) {
+    await keeper.reconcile('all', signal);
+    const { metadata, ...rest } = configuration('fought');
+    store.put({ ...rest, metadata: { ...metadata, resourceVersion: `${at}` } });
+  }
+  const error = await t.throwsAsync(keeper.reconcile('all', signal), { name: 'WaitingError' });
+  t.regex(error.message, /fought: somebody undoes each write of ours \(caBundle\)/);
+  t.deepEqual([told.filter((name) => name === 'fought').length, told.includes('ours')], [10, true]);
+});
+
 test('the webhook covers what our configuration says, and everything where users announce it themselves', (t) => {
   const store = new Store();
   const [keeper, theirs] = [true, false].map((managesConfiguration) =>
