@@ -22,7 +22,7 @@ import { parseNodeReport } from './parse-report.ts';
 import { type NodesNow, ToldStates } from './told-states.ts';
 
 export interface NodeReportsOptions {
-  readonly client: Pick<KubeClient, 'listAll'>;
+  readonly client: Pick<KubeClient, 'list'>;
   readonly settings: OperatorSettings;
   readonly views: Pick<Views, 'daemonSets' | 'secrets'>;
   /** What the status of this mirror says of its nodes is out of date. */
@@ -50,6 +50,8 @@ const parallel = 50;
 /** So long those are asked first that are new or do not answer; with `wellPerRound` a round is over in less than a minute. */
 const pressingMs = 20_000;
 const nodesLogged = 5;
+/** Pods are large. */
+const pageSize = 500;
 /** Who waits asks again within this time. */
 const wantedMs = 10_000;
 /** An operator that is only just installed makes shared agents, and no event tells when they are there. */
@@ -169,12 +171,10 @@ export class NodeReports {
   }
 
   async #gather(signal: AbortSignal): Promise<void> {
-    const { client, settings, views, awaited } = this.#options;
-    const { namespace, nodePorts } = settings;
+    const { settings, views, awaited } = this.#options;
+    const { namespace } = settings;
     if (!this.#mayBeAsked()) return this.#known.sync([]);
-    const selection = { namespace, labelSelector: agentSelector, resourceVersion: '0' };
-    const list = await client.listAll(pods, { ...selection, signal });
-    this.#known.sync(nodeAgents(list.items, nodePorts.first));
+    this.#known.sync(await this.#listAgents(signal));
     this.#listed = true;
     const secret = views.secrets.get(`${namespace}/${caSecretName}`);
     if (secret === undefined) return;
@@ -187,6 +187,24 @@ export class NodeReports {
     });
     this.#delivery.wake();
     if (!signal.aborted) this.#logFailures(failed);
+  }
+
+  /**
+   * Few are taken from what the API server has in memory, which it sends in one answer; of many a page at a time is kept only until the little
+   * is read that we need of each pod.
+   */
+  async #listAgents(signal: AbortSignal): Promise<NodeAgent[]> {
+    const { client, settings } = this.#options;
+    const { namespace, nodePorts } = settings;
+    const areFew = this.#listed && this.#known.all().length <= pageSize;
+    const selection = { namespace, labelSelector: agentSelector, limit: pageSize, signal };
+    let page = await client.list(pods, { ...selection, ...(areFew && { resourceVersion: '0' }) });
+    const agents = [...nodeAgents(page.items, nodePorts.first)];
+    while (page.continue !== undefined) {
+      page = await client.list(pods, { ...selection, continue: page.continue });
+      agents.push(...nodeAgents(page.items, nodePorts.first));
+    }
+    return agents;
   }
 
   /** False where no agent there is could be asked: not one request is made then. */

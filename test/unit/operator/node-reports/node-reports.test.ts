@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test, { type ExecutionContext } from 'ava';
+import type { ListOptions } from '../../../../src/kube/client.ts';
 import type { KubeObject } from '../../../../src/kube/object.ts';
 import { Store } from '../../../../src/kube/store.ts';
 import { createLogger } from '../../../../src/observe/log.ts';
@@ -45,11 +46,14 @@ async function scene(t: ExecutionContext, ask: AskAgent = askAgent, more: Partia
   const clock = { offset: 0 };
   const reports = new NodeReports({
     client: {
-      listAll: async (_type: unknown, options: { labelSelector?: string; resourceVersion?: string }) => {
-        const { labelSelector, resourceVersion } = options;
+      list: async (_type: unknown, options: ListOptions = {}) => {
+        const { labelSelector, resourceVersion, limit = Infinity, continue: from = '0' } = options;
         world.lists.push({ labelSelector, resourceVersion });
         if (world.fails) throw world.fails;
-        return { items: world.pods, resourceVersion: '1' } as never;
+        // What is in the server's memory comes in one answer.
+        const end = resourceVersion === '0' ? Infinity : Number(from) + limit;
+        const rest = end < world.pods.length ? { continue: `${end}` } : {};
+        return { items: world.pods.slice(Number(from), end), resourceVersion: '1', ...rest } as never;
       },
     },
     settings: settingsOf(),
@@ -93,7 +97,7 @@ test('What agents say is known after a round, and a mirror is told of once for e
   t.deepEqual(world.changed, ['hub']);
   agent.says = nodeReport({ complete: false });
   await eventually(() => assert.equal(world.changed.length, 2));
-  t.deepEqual(world.lists[0], {
+  t.deepEqual(world.lists[1], {
     labelSelector: 'app=docker-registry,component in (hostess-certificate,node-agent-shared)',
     resourceVersion: '0',
   });
@@ -252,4 +256,24 @@ test('Where an agent is to be that is not known yet, it is looked for at once, a
   reports.expect(3);
   await new Promise((resolve) => setTimeout(resolve, 50));
   t.is(world.lists.length, 2, 'however often that is told');
+});
+
+test('Few agents are listed from the server’s memory, many in pages, and none is missed', async (t) => {
+  const { reports, world, start, nextRound } = await scene(t, async () =>
+    Promise.reject(new Error('refused')),
+  );
+  const pods = (count: number) =>
+    Array.from({ length: count }, (_, at) => agentPod(`n${at}`, {})) as KubeObject[];
+  world.pods = pods(2);
+  start();
+  await nextRound();
+  t.like(world.lists.at(-1), { resourceVersion: '0' });
+  world.pods = pods(1201);
+  await nextRound();
+  await nextRound();
+  const before = world.lists.length;
+  await nextRound();
+  t.is(reports.agents().length, 1201);
+  const since = world.lists.slice(before);
+  t.true(since.length >= 3 && since.every((list) => (list as ListOptions).resourceVersion === undefined));
 });
