@@ -165,13 +165,13 @@ export class Scrubber {
   }
 }
 
-/** There are as many as the size says that an upstream stated. */
 /** One that vanished was not. */
 async function wasWrittenSince(path: string, since: number): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined && found.mtimeMs >= since;
 }
 
+/** There are as many as the size says that an upstream stated. */
 async function remove(blob: StoredBlob, signal: AbortSignal): Promise<void> {
   for (const { path } of slicesOf(blob)) {
     signal.throwIfAborted();
