@@ -348,6 +348,14 @@ test.serial('a given certificate is served instead of one of our own authority',
   t.false(existsSync(join(dir, 'data/ca.crt')));
 });
 
+test.serial('who listens on every address of IPv6 is reached by IPv4 too', async (t) => {
+  const { dir, registry } = await prepare(t);
+  const { url } = await start(t, dir, yaml(registry), registry, ['--listen', '::']);
+  const { port } = new URL(url);
+  for (const host of ['127.0.0.1', '[::1]'])
+    t.is((await get(t, dir, `https://${host}:${port}/v2/`)).status, 200, host);
+});
+
 test.serial('with --metrics it tells how its mirrors fare', async (t) => {
   const { dir, registry } = await prepare(t);
   const address = `127.0.0.1:${await freePort()}`;
