@@ -15,11 +15,11 @@ import type {
 import { ApiError, ConnectionError } from './errors.ts';
 import { type ExecProcess, type ExecRequest, startExec } from './exec.ts';
 import type { KubeObject, ObjectKey } from './object.ts';
+import { pageSize } from './pages.ts';
 import { apiVersionOf, type ResourceType, resourcePath } from './resource-type.ts';
 import { describe, type Transport, type TransportRequest } from './transport.ts';
 import { readWatch, type WatchEvent } from './watch-stream.ts';
 
-const pageSize = 500;
 const patchTypes = {
   json: 'application/json-patch+json',
   merge: 'application/merge-patch+json',

@@ -39,7 +39,6 @@ export class LeaseRecord {
   readonly #key: ObjectKey;
   #seen: Lease | undefined;
   #seenAt = 0;
-  #wasSeen = false;
 
   constructor(options: LeaseRecordOptions) {
     this.#options = options;
@@ -79,7 +78,7 @@ export class LeaseRecord {
 
   /** True once there was a lease that could be read or written: whoever holds one reckons with the others. */
   get wasSeen(): boolean {
-    return this.#wasSeen;
+    return this.#seenAt > 0;
   }
 
   /** Milliseconds until another's lease, unless renewed, has ended; 0 if it is free or ours. */
@@ -123,7 +122,6 @@ export class LeaseRecord {
       this.#seenAt = performance.now();
     }
     this.#seen = lease;
-    this.#wasSeen ||= lease !== undefined;
   }
 
   #next(): LeaseSpec {

@@ -22,8 +22,10 @@ export function containerdState(
   const host = { read: view.read, list: (path: string) => view.list(path) ?? [] };
   const { version: release, configFile, startedAt } = containerd;
   const facts = { release, configFile, startedAt, now: Date.now() };
-  const changed = changedSinceStart(host, facts);
-  const ours = recordedFiles(view, 'containerd-config').filter(
+  const records = recordedFiles(view, 'containerd-config');
+  // On most nodes nothing was changed by us: then no file is read for it.
+  const changed = records.length === 0 ? [] : changedSinceStart(host, facts);
+  const ours = records.filter(
     (record) => changed.every((path) => path === record.path) && isOnlyOurs(record, view.read),
   );
   const configured = ours.flatMap(({ mirrors = [] }) => mirrors);

@@ -6,6 +6,7 @@ import type { SecureContext } from 'node:tls';
 import { caSecretName } from '../../api/names.ts';
 import type { OperatorSettings } from '../../api/settings.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { pageSize, pagesOf } from '../../kube/pages.ts';
 import { errorMessage } from '../../observe/error-message.ts';
 import type { Logger } from '../../observe/log.ts';
 import { readAuthority } from '../certificates/authority-secret.ts';
@@ -50,8 +51,6 @@ const parallel = 50;
 /** So long those are asked first that are new or do not answer; with `wellPerRound` a round is over in less than a minute. */
 const pressingMs = 20_000;
 const nodesLogged = 5;
-/** Pods are large. */
-const pageSize = 500;
 /** Who waits asks again within this time. */
 const wantedMs = 10_000;
 /** An operator that is only just installed makes shared agents, and no event tells when they are there. */
@@ -197,13 +196,10 @@ export class NodeReports {
     const { client, settings } = this.#options;
     const { namespace, nodePorts } = settings;
     const areFew = this.#listed && this.#known.all().length <= pageSize;
-    const selection = { namespace, labelSelector: agentSelector, limit: pageSize, signal };
-    let page = await client.list(pods, { ...selection, ...(areFew && { resourceVersion: '0' }) });
-    const agents = [...nodeAgents(page.items, nodePorts.first)];
-    while (page.continue !== undefined) {
-      page = await client.list(pods, { ...selection, continue: page.continue });
-      agents.push(...nodeAgents(page.items, nodePorts.first));
-    }
+    const selection = { namespace, labelSelector: agentSelector, signal };
+    const agents: NodeAgent[] = [];
+    for await (const page of pagesOf(client, pods, selection, areFew ? { resourceVersion: '0' } : {}))
+      agents.push(...nodeAgents(page, nodePorts.first));
     return agents;
   }
 

@@ -5,6 +5,7 @@
 import { fieldManager } from '../../api/names.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError } from '../../kube/errors.ts';
+import { pagesOf } from '../../kube/pages.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { LiveView } from '../live-view.ts';
 import type { NodeAgent } from '../node-reports/node-agents.ts';
@@ -25,7 +26,6 @@ export interface StartupTaintsOptions {
   readonly now?: () => Date;
 }
 
-const pageSize = 500;
 const parallel = 10;
 /** Nodes are listed when there is a new agent, and else so often: a taint may come back. Milliseconds. */
 const relistMs = 300_000;
@@ -93,13 +93,8 @@ export class StartupTaints {
   ): Promise<readonly TaintedNode[]> {
     const { client } = this.#options;
     const found: TaintedNode[] = [];
-    let next: string | undefined;
-    do {
-      const rest = next === undefined ? {} : { continue: next };
-      const page = await client.list<TaintedNode>(nodes, { limit: pageSize, ...rest, signal });
-      found.push(...page.items.filter((node) => mirrors.some(({ key }) => hasTaint(node, key))));
-      next = page.continue;
-    } while (next !== undefined);
+    for await (const page of pagesOf<TaintedNode>(client, nodes, { signal }))
+      found.push(...page.filter((node) => mirrors.some(({ key }) => hasTaint(node, key))));
     return found;
   }
 
